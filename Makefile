@@ -1,0 +1,31 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+READY = .venv/ready
+
+.PHONY: demo test check schema clean
+
+demo: $(READY)
+	.venv/bin/snakemake --cores all
+	@echo && cat results/tables/*.md
+
+test: $(READY)
+	PYTHONPATH=.:workflow_scripts .venv/bin/python -m pytest
+
+check: $(READY)
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakemake --lint
+
+schema: $(READY)
+	PYTHONPATH=workflow_scripts .venv/bin/python -m ptebench.schema > config.schema.json
+
+# torch first: what depends on it must find it, and not bring another build
+$(READY): requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PtE-Bench needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+clean:
+	rm -rf results logs .snakemake

@@ -1,0 +1,47 @@
+# PtE-Bench: from raw interaction files to a paper's tables. Targets only; the rules are in rules/.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/profiles.smk"
+include: "rules/embeddings.smk"
+include: "rules/recommenders.smk"
+include: "rules/report.smk"
+
+
+rule tables:
+    default_target: True
+    localrule: True
+    input:
+        table_files(),
+        statistics_files(),
+
+
+rule statistics:
+    localrule: True
+    input:
+        statistics_files(),
+
+
+rule splits:
+    localrule: True
+    input:
+        [f"results/splits/{d}/{p}/leakage.json" for d, p in PAIRS],
+
+
+rule profiles:
+    localrule: True
+    input:
+        profile_files(),
+
+
+rule cells:
+    localrule: True
+    input:
+        [f"{cell_folder(c)}/metrics.csv" for c in CELLS],

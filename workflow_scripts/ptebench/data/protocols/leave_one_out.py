@@ -1,0 +1,27 @@
+"""Leave one out: the last item of a user is the test target, the second last the validation target."""
+
+import polars as pl
+
+from ptebench.data.splits import candidates, encode, events, groups, histories, next_item, require, train, vocabulary
+
+
+def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
+    """Return the frames of a split, by name.
+
+    Training histories are all but the last two items; a user with fewer than three interactions trains with all
+    of them and has no event. The test history includes the validation item. The whole catalogue is ranked.
+    """
+    words = vocabulary(interactions)
+    users = histories(encode(interactions, words))
+    long = users.filter(pl.col("history").list.len() >= 3)
+    require(long, "no user has three interactions", "loosen the dataset's filters or choose another protocol")
+    short = users.filter(pl.col("history").list.len() < 3)
+    last = next_item(long, 1)
+    parts = {
+        "vocabulary": words,
+        "train": train(pl.concat([long.with_columns(pl.col("history").list.slice(0, pl.col("history").list.len() - 2)), short])),
+        "valid": events(next_item(long, 2)),
+        "test": events(last),
+        "candidates": candidates(),
+    }
+    return parts | {"groups": groups(parts, last["tied"])}

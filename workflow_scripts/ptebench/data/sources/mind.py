@@ -1,0 +1,82 @@
+"""MIND: behaviors.tsv (clicks, and the click history of each user) and news.tsv."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ptebench.data.items import clean, complete
+from ptebench.data.raw import Malformed, lines
+from ptebench.files import INTERACTIONS
+
+BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
+NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]
+LABELS = {"title": "Title", "categories": "Categories", "description": "Abstract"}
+
+
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+    """Return interactions, items and counts.
+
+    A click on a shown news item is an interaction at the time of its impression. With `history`, the history of
+    a user's first impression counts too: the publisher gives its order but no times, and collected it before the
+    impressions, so its items stand at consecutive seconds before the first impression of all files.
+    """
+    malformed = Malformed(settings["max_bad_rows"])
+    frame = pl.concat(
+        [
+            block.with_columns(file=pl.lit(number))
+            for number, path in enumerate(paths["behaviors"])
+            for block in _fields(path, BEHAVIOR, malformed)
+        ]
+    )
+    frame = frame.with_columns(
+        timestamp=pl.col("time").str.to_datetime("%m/%d/%Y %I:%M:%S %p", strict=False).dt.epoch("s")
+    )
+    if (bad := frame.filter(pl.col("timestamp").is_null())).height:
+        path = paths["behaviors"][bad["file"][0]]
+        malformed.add(path, bad.filter(pl.col("file") == bad["file"][0]), "a time such as 11/12/2019 2:14:46 PM")
+        frame = frame.filter(pl.col("timestamp").is_not_null())
+    clicks = (
+        frame.select("file", "line", "user_id", "timestamp", item_id=pl.col("shown").str.split(" "))
+        .explode("item_id")
+        .filter(pl.col("item_id").str.ends_with("-1"))
+        .with_columns(pl.col("item_id").str.strip_suffix("-1"))
+    )
+    parts = [clicks]
+    if settings["history"] and frame.height:
+        history = (
+            frame.sort("timestamp", maintain_order=True)
+            .unique("user_id", keep="first", maintain_order=True)
+            .select("file", "line", "user_id", item_id=pl.col("history").str.strip_chars().str.split(" "))
+            .with_columns(place=pl.int_ranges(pl.col("item_id").list.len(), 0, -1))
+            .explode("item_id", "place")
+            .filter(pl.col("item_id") != "")
+        )
+        start = frame["timestamp"].min()
+        parts.insert(0, history.select(*clicks.columns[:3], timestamp=start - pl.col("place"), item_id="item_id"))
+    interactions = (
+        pl.concat(parts)
+        .sort("file", "line", maintain_order=True)
+        .with_row_index("row")
+        .with_columns(
+            pl.col("row").cast(pl.Int64), rating=pl.lit(None, pl.Float64), part=pl.lit(None, pl.String)
+        )
+        .select(*INTERACTIONS)
+    )
+    news = pl.concat([block for path in paths["news"] for block in _fields(path, NEWS, malformed)])
+    items = news.with_columns(
+        clean(pl.col("title")),
+        categories=pl.concat_list("category", "subcategory").list.eval(clean(pl.element()).drop_nulls()),
+        description=clean(pl.col("abstract")),
+    )
+    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
+
+
+def _fields(path: Path, names: list[str], malformed: Malformed):
+    """Yield blocks of a file without header as frames of line, text and the tab-separated fields."""
+    for block in lines(path):
+        fields = block["text"].str.split("\t")
+        whole = fields.list.len() == len(names)
+        if not whole.all():
+            malformed.add(path, block.filter(~whole), f"{len(names)} fields separated by tabs ({', '.join(names)})")
+        columns = fields.filter(whole).list.to_struct(fields=names).struct.unnest()
+        yield pl.concat([block.filter(whole), columns], how="horizontal")

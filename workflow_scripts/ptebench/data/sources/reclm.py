@@ -1,0 +1,78 @@
+"""RecLM: user x item matrices of two snapshots (npz or pickled scipy) and item texts with the column of each item."""
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from ptebench.data.items import clean, complete
+from ptebench.data.raw import Malformed, json_lines
+from ptebench.data.unpickle import read_pickle
+from ptebench.files import INTERACTIONS, InputError
+
+FIELDS = {
+    "item_id": pl.String, "title": pl.String, "abstract": pl.String, "cate": pl.String, "sub_cate": pl.String,
+    "year": pl.Int64, "train_col": pl.Int64, "test_col": pl.Int64,
+}  # fmt: skip
+LABELS = {"title": "Title", "year": "Year", "categories": "Categories", "description": "Abstract"}
+
+
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+    """Return interactions (part train or test; no time is published), items and counts.
+
+    A user is a row of both matrices; a column is the item whose `train_col` or `test_col` names it.
+    """
+    malformed = Malformed(settings["max_bad_rows"])
+    texts = pl.concat(json_lines(paths["items"][0], FIELDS, ["item_id"], malformed))
+    frames = []
+    for part in ("train", "test"):
+        path = paths[part][0]
+        matrix = _matrix(path)
+        if frames and matrix.shape[0] != users:
+            raise InputError(f"{path}: {matrix.shape[0]} rows; expected the {users} users of the train matrix")
+        users = matrix.shape[0]
+        column = texts.filter(pl.col(f"{part}_col").is_not_null())
+        names = np.full(matrix.shape[1], None, dtype=object)
+        if len(column) and not column[f"{part}_col"].is_between(0, matrix.shape[1] - 1).all():
+            raise InputError(f"{paths['items'][0]}: {part}_col beyond the {matrix.shape[1]} columns of {path}")
+        names[column[f"{part}_col"].to_numpy()] = column["item_id"].to_list()
+        if len(set(names[matrix.col]) & {None}):
+            bare = int(next(c for c in matrix.col if names[c] is None))
+            raise InputError(f"{path}: column {bare} belongs to no item; expected it as {part}_col in {paths['items'][0]}")
+        frames.append(
+            pl.DataFrame(
+                {"user_id": matrix.row.astype(str), "item_id": pl.Series(names[matrix.col], dtype=pl.String), "part": part}
+            )
+        )
+    interactions = (
+        pl.concat(frames)
+        .with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64), timestamp=pl.lit(None, pl.Int64), rating=pl.lit(None, pl.Float64))
+        .select(*INTERACTIONS)
+    )
+    categories = pl.concat_list("cate", "sub_cate").list.drop_nulls()
+    items = texts.with_columns(
+        clean(pl.col("title")), pl.col("year").cast(pl.String), categories=categories, description=clean(pl.col("abstract"))
+    )
+    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
+
+
+def _matrix(path: Path) -> sparse.coo_array:
+    """Read a scipy sparse matrix; its non-zero entries are the interactions, row by row."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
+    if path.suffix == ".npz":
+        try:
+            matrix = sparse.load_npz(path)
+        except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
+            raise InputError(f"{path}: not readable as a scipy matrix ({error}); fetch it again") from error
+    else:
+        matrix = read_pickle(path)
+    if not sparse.issparse(matrix):
+        raise InputError(f"{path}: a {type(matrix).__name__}; expected a scipy sparse matrix, users x items")
+    matrix = sparse.csr_array(matrix)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix.tocoo()

@@ -1,0 +1,148 @@
+"""What the protocols share: dense ids, histories, events, groups of test events."""
+
+from math import floor
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
+
+HEAD = 0.2  # share of items, or of users, that make the head
+
+
+def vocabulary(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Return the VOCABULARY of all interactions: dense ids from 1 over sorted raw keys, so they tell no order."""
+    sides = []
+    for side in ("user", "item"):
+        raw = interactions[f"{side}_id"].unique().sort()
+        ids = pl.arange(1, len(raw) + 1, dtype=pl.Int32, eager=True)
+        sides.append(pl.DataFrame({"side": [side] * len(raw), "id": ids, "raw": raw}, schema=VOCABULARY))
+    return pl.concat(sides)
+
+
+def encode(interactions: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Return the interactions, order kept, with dense ids in columns `user` and `item`."""
+    for side in ("user", "item"):
+        ids = words.filter(pl.col("side") == side).select(pl.col("raw").alias(f"{side}_id"), pl.col("id").alias(side))
+        interactions = interactions.join(ids, on=f"{side}_id", how="left", maintain_order="left")
+    return interactions
+
+
+def histories(encoded: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per user: user, history (items, oldest first), time (their timestamps), part; sorted by user."""
+    return (
+        encoded.group_by("user", maintain_order=True)
+        .agg(pl.col("item").alias("history"), pl.col("timestamp").alias("time"), pl.col("part").first())
+        .sort("user")
+    )
+
+
+def train(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a TRAIN frame from rows of user and history."""
+    return frame.select(*TRAIN).sort("user")
+
+
+def events(*frames: pl.DataFrame) -> pl.DataFrame:
+    """Return an EVENTS frame from rows of ranking, user, history, targets; numbered in the order given."""
+    frame = pl.concat([f.select(c for c in EVENTS if c != "event") for f in frames])
+    number = pl.arange(frame.height, dtype=pl.Int32, eager=True).alias("event")
+    return frame.with_columns(number).select(*EVENTS)
+
+
+def next_item(frame: pl.DataFrame, back: int) -> pl.DataFrame:
+    """Return rows whose target is the item `back` places before the end (1: the last) and whose history precedes it.
+
+    Further columns are kept; `tied` says whether target and last item of the history share their time (null: unknown).
+    """
+    cut = pl.col("history").list.len() - back
+    time = pl.col("time")
+    return frame.with_columns(
+        ranking=pl.lit("full"),
+        history=pl.col("history").list.head(cut),
+        targets=pl.col("history").list.slice(cut, 1),
+        tied=time.list.get(cut) == time.list.get(cut - 1),
+    )
+
+
+def candidates(**rankings: np.ndarray) -> pl.DataFrame:
+    """Return a CANDIDATES frame from the items of each ranking; no ranking: everything ranks the whole catalogue."""
+    frames = [pl.DataFrame({"ranking": [name] * len(i), "item": i}, schema=CANDIDATES) for name, i in rankings.items()]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=CANDIDATES)
+
+
+def require(frame: pl.DataFrame, what: str, mend: str) -> None:
+    """Raise InputError where a part of the split is empty."""
+    if frame.is_empty():
+        raise InputError(f"the dataset is too small for this protocol: {what}; {mend}")
+
+
+def counts(lists: pl.Series, size: int) -> np.ndarray:
+    """Return how often each id from 0 to `size` occurs in a column of lists."""
+    return np.bincount(lists.explode(empty_as_null=False).to_numpy(), minlength=size + 1)
+
+
+def head(count: np.ndarray) -> np.ndarray:
+    """Return which ids (row 0 is padding) are in the top 20 % of those that occur; ties go to the tail."""
+    occurring = np.sort(count[count > 0])[::-1]
+    if not len(occurring):
+        return np.zeros(len(count), dtype=bool)
+    return count > occurring[floor(HEAD * len(occurring))]
+
+
+def groups(
+    parts: dict[str, pl.DataFrame], tied: pl.Series | None = None, twins: np.ndarray | None = None
+) -> pl.DataFrame:
+    """Return the GROUPS of the test events, from training counts only.
+
+    Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
+    known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
+    `twins` (per event): near_duplicate, distinct.
+    """
+    test, training = parts["test"], parts["train"]
+    items, users = (
+        int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user")
+    )
+    event, user = test["event"].to_numpy(), test["user"].to_numpy()
+    labels = []
+
+    def label(mask: np.ndarray, yes: str, no: str, among: np.ndarray | None = None) -> None:
+        for name, chosen in ((yes, mask), (no, ~mask)):
+            chosen = chosen if among is None else chosen & among
+            labels.append(pl.DataFrame({"event": event[chosen], "group": [name] * int(chosen.sum())}, schema=GROUPS))
+
+    length = np.zeros(users + 1, dtype=np.int64)
+    length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
+    if length[user].any():
+        label(head(length)[user], "user_head", "user_tail")
+    if (test["targets"].list.len() == 1).all():
+        count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
+        label(head(count)[target], "item_head", "item_tail")
+        label(count[target] > 0, "known_item", "new_item")
+    if tied is not None and tied.null_count() < len(tied):
+        label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
+    if twins is not None:
+        label(twins, "near_duplicate", "distinct")
+    return pl.concat(labels).sort("event", "group")
+
+
+def sets(lists: pl.Series, size: int) -> sparse.csr_array:
+    """Return lists of ids as a 0/1 matrix (rows, size + 1); repeats count once."""
+    rows = np.repeat(np.arange(len(lists)), lists.list.len().to_numpy())
+    values = lists.explode(empty_as_null=False).to_numpy()
+    matrix = sparse.csr_array((np.ones(len(values), np.int32), (rows, values)), shape=(len(lists), size + 1))
+    matrix.data[:] = 1
+    return matrix
+
+
+def highest_overlap(left: pl.Series, right: pl.Series, block: int = 4096) -> np.ndarray:
+    """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`."""
+    size = int(max(s.explode(empty_as_null=False).max() or 0 for s in (left, right)))
+    a, b = sets(left, size), sets(right, size).T.tocsc()
+    sizes_a, sizes_b = np.diff(a.indptr), np.diff(b.indptr)
+    best = np.zeros(len(left))
+    for start in range(0, len(left), block):
+        common = (a[start : start + block] @ b).tocoo()
+        overlap = common.data / (sizes_a[start + common.row] + sizes_b[common.col] - common.data)
+        np.maximum.at(best, start + common.row, overlap)
+    return best

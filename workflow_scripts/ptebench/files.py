@@ -1,0 +1,192 @@
+"""Reading and writing of every file that the stages exchange (docs/files.md lists them).
+
+Writers are atomic: a temporary name in the same folder, fsync, rename. Readers check the
+contract and name the file, the column and the row at fault.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+
+class InputError(Exception):
+    """A fault that the user can mend; the message names the place, what was expected and the mend."""
+
+
+ids = pl.List(pl.Int32)
+INTERACTIONS = {
+    "user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "rating": pl.Float64,
+    "row": pl.Int64, "part": pl.String,
+}  # fmt: skip
+ITEMS = {
+    "item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String), "brand": pl.String,
+    "description": pl.String, "card": pl.String,
+}  # fmt: skip
+VOCABULARY = {"side": pl.String, "id": pl.Int32, "raw": pl.String}
+TRAIN = {"user": pl.Int32, "history": ids}
+EVENTS = {"event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "history": ids, "targets": ids}
+CANDIDATES = {"ranking": pl.String, "item": pl.Int32}
+GROUPS = {"event": pl.Int32, "group": pl.String}
+PROFILES = {
+    "id": pl.Int32, "text": pl.String, "fields": pl.String, "prompt_sha256": pl.String, "generation": pl.String,
+}  # fmt: skip
+RANKS = {
+    "event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "target": pl.Int32, "rank": pl.Float64,
+    "targets": pl.Int32, "candidates": pl.Int32,
+}  # fmt: skip
+METRICS = {
+    "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
+    "seed": pl.Int64, "ranking": pl.String, "group": pl.String, "metric": pl.String, "k": pl.Int64,
+    "value": pl.Float64, "events": pl.Int64,
+}  # fmt: skip
+NULLABLE = {
+    "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
+}  # fmt: skip
+
+
+@contextmanager
+def atomic(path):
+    """Yield a temporary path beside `path` that becomes `path` when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays last: writers choose the format by it
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check(frame: pl.DataFrame, contract: dict, where) -> pl.DataFrame:
+    """Return `frame` with the columns of `contract` in its order; raise InputError where it does not fit."""
+    if missing := [c for c in contract if c not in frame.columns]:
+        raise InputError(f"{where}: column {missing[0]!r} is missing; expected {', '.join(contract)}")
+    frame = frame.select(*contract)
+    for column, kind in contract.items():
+        if frame.schema[column] != kind:
+            raise InputError(f"{where}: column {column!r} is {frame.schema[column]}, expected {kind}")
+        if column not in NULLABLE and frame[column].null_count():
+            row = int(frame[column].is_null().arg_true()[0])
+            raise InputError(f"{where}: column {column!r}, row {row}: a value is missing")
+    return frame
+
+
+def read_table(path, contract: dict) -> pl.DataFrame:
+    """Read a parquet or CSV file and check it against its contract."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        if path.suffix == ".csv":
+            frame = pl.read_csv(path, schema_overrides=contract)
+        else:
+            frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path}: not readable as {path.suffix[1:]} ({error}); delete it and run again") from error
+    return check(frame, contract, path)
+
+
+def write_table(frame: pl.DataFrame, path, contract: dict) -> None:
+    """Check a frame against its contract and write it as parquet or CSV, by the suffix of `path`."""
+    frame = check(frame, contract, path)
+    with atomic(path) as temporary:
+        frame.write_csv(temporary) if Path(path).suffix == ".csv" else frame.write_parquet(temporary)
+
+
+def write_text(text: str, path) -> None:
+    """Write a text file in UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value, path) -> None:
+    """Write a JSON file, keys in the order given; NaN is refused."""
+    write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
+def read_json(path):
+    """Read a JSON file; raise InputError with line and column of a fault."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
+
+
+def write_jsonl(rows, path) -> None:
+    """Write one JSON object per line."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_jsonl(path) -> list:
+    """Read one JSON value per line; raise InputError with the line at fault."""
+    rows = []
+    try:
+        with open(path, encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    rows.append(json.loads(line))
+                except json.JSONDecodeError as error:
+                    raise InputError(f"{path}: line {number}: not JSON ({error.msg})") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    return rows
+
+
+def write_tensors(tensors: dict, path, metadata: dict | None = None) -> None:
+    """Write torch tensors as safetensors; `metadata` values are strings."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as temporary:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata=metadata)
+
+
+def read_tensors(path) -> tuple[dict, dict]:
+    """Read a safetensors file into torch tensors and its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except SafetensorError as error:
+        raise InputError(f"{path}: not readable as safetensors ({error}); delete it and run again") from error
+
+
+def write_embeddings(vectors, path, metadata: dict) -> None:
+    """Write vectors (n + 1, d) float32, row = dense id, row 0 zeros; raise InputError on NaN or infinity."""
+    import torch
+
+    vectors = torch.as_tensor(np.asarray(vectors, dtype=np.float32))
+    if not torch.isfinite(vectors).all():
+        row = int((~torch.isfinite(vectors)).any(1).nonzero()[0])
+        raise InputError(f"{path}: vector {row} is not finite; check the encoder's input text")
+    if vectors[0].any():
+        raise InputError(f"{path}: row 0 stands for padding and must be zeros")
+    write_tensors({"vectors": vectors}, path, metadata)
+
+
+def read_embeddings(path, rows: int):
+    """Read the vectors (rows, d) of one side; raise InputError when the number of rows differs."""
+    tensors, _ = read_tensors(path)
+    if "vectors" not in tensors or tensors["vectors"].shape[0] != rows:
+        raise InputError(f"{path}: expected a tensor 'vectors' with {rows} rows (padding and one per id)")
+    return tensors["vectors"]
+
+
+def ragged(lists: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column of lists as (values, offsets): row r is values[offsets[r]:offsets[r + 1]]."""
+    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])
+    return lists.explode(empty_as_null=False).to_numpy().astype(np.int64), offsets

@@ -1,0 +1,84 @@
+"""The command line that all jobs share: arguments, limits, one clear error, the provenance record.
+
+    python -m workflow_scripts.split --spec '{"kind": "leave_one_out", ...}' \
+        --input interactions PATH --output train PATH --output valid PATH ...
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptebench.files import InputError, write_json
+from ptebench.provenance import environment, file_digest
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job may know: its resolved settings, its inputs and its outputs, by name."""
+
+    spec: dict
+    inputs: dict[str, list[Path]]
+    outputs: dict[str, Path]
+    code: str
+    threads: int
+
+    def input(self, name: str) -> Path | None:
+        """Return the one file of an input, None where the rule gave none."""
+        return next(iter(self.inputs.get(name, [])), None)
+
+
+def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:
+    """Parse a job's command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--spec", type=json.loads, default={}, help="resolved settings, JSON")
+    parser.add_argument("--code", default="", help="digest of the code, for the record")
+    parser.add_argument("--input", nargs="+", action="append", default=[], metavar="NAME PATH")
+    parser.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "PATH"))
+    parser.add_argument("--provenance", type=Path, help="default: beside the first output")
+    parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", 1)))
+    options = parser.parse_args(arguments)
+    inputs = {name: [Path(p) for p in paths] for name, *paths in options.input}
+    outputs = {name: Path(path) for name, path in options.output}
+    return Job(options.spec, inputs, outputs, options.code, options.threads), options
+
+
+def run(main) -> None:
+    """Run `main(job)`; on an InputError print its message alone and leave no output behind."""
+    job, options = parse(sys.argv[1:])
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job.threads)
+    started, clock = time.time(), time.perf_counter()
+    try:
+        for path in (p for paths in job.inputs.values() for p in paths):
+            if not path.exists():
+                raise InputError(f"{path}: no such file; check the path in the configuration")
+        notes = main(job) or {}
+    except BaseException as error:
+        for path in job.outputs.values():
+            path.unlink(missing_ok=True)
+        if not isinstance(error, InputError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    used, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    first = next(iter(job.outputs.values()))
+    record = {
+        "outputs": {str(p): file_digest(p) for p in job.outputs.values()},
+        "inputs": {str(p): file_digest(p) for paths in job.inputs.values() for p in paths},
+        "spec": job.spec,
+        "seed": job.spec.get("seed"),
+        "code": job.code,
+        "environment": environment(),
+        "threads": job.threads,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "wall_seconds": round(time.perf_counter() - clock, 3),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime + children.ru_utime + children.ru_stime, 3),
+        "peak_memory_mib": round(max(used.ru_maxrss, children.ru_maxrss) / 1024, 1),
+        **notes,
+    }
+    write_json(record, options.provenance or first.with_name(first.name + ".provenance.json"))

@@ -1,0 +1,32 @@
+"""BiasMF: mu + b_u + b_i + p_u.q_i, trained with BPR (Koren 2009; Rendle et al., UAI 2009)."""
+
+import torch
+from torch import nn
+
+from ptebench.recommenders.losses.bpr import bpr
+from ptebench.recommenders.pairs import PairBackbone
+
+
+class Backbone(PairBackbone):
+    """mu and b_u cannot change a user's ranking and are left out."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        self.bias = nn.Parameter(torch.zeros(catalogue.items + 1))
+
+    def loss(self, batch, representation, generator):
+        """Return BPR over (user, positive) pairs, one uniform negative each."""
+        users, positives = batch
+        negatives = self.negatives.draw(users, generator)
+        of_user = self.user_vectors(users, representation)
+        vectors = representation.item_vectors()
+        positive, negative = ((of_user * vectors[i]).sum(-1) + self.bias[i] for i in (positives, negatives))
+        return bpr(positive, negative) + representation.auxiliary_loss(batch, of_user)
+
+    def queries(self, histories, users, representation):
+        """Return (B, d)."""
+        return self.user_vectors(users, representation)
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        return torch.addmm(self.bias, queries, representation.item_vectors().T)

@@ -1,0 +1,79 @@
+"""LightGCN: vectors averaged over the layers of a graph convolution without weights (He et al., SIGIR 2020)."""
+
+import torch
+
+from ptebench.recommenders.losses.bpr import bpr
+from ptebench.recommenders.pairs import PairBackbone
+
+
+class _Propagate(torch.autograd.Function):
+    """A @ x for a symmetric sparse A, so that the gradient is A @ g."""
+
+    @staticmethod
+    def forward(ctx, graph, x):
+        ctx.graph = graph
+        return graph @ x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None, ctx.graph @ gradient
+
+
+def normalised_graph(users, items, n_users: int, n_items: int) -> torch.Tensor:
+    """Return D^-1/2 A D^-1/2, sparse CSR (n_users + n_items + 2,) squared, of distinct training pairs, no self-loops."""
+    size = n_users + n_items + 2
+    pairs = torch.stack([users, items + n_users + 1]).unique(dim=1)
+    index = torch.cat([pairs, pairs.flip(0)], 1)
+    degree = torch.bincount(index[0], minlength=size).float().rsqrt()
+    values = degree[index[0]] * degree[index[1]]
+    return torch.sparse_coo_tensor(index, values, (size, size)).coalesce().to_sparse_csr()
+
+
+class Backbone(PairBackbone):
+    """Layer 0 are the user vectors and the representation's item vectors; a node without edges keeps layer 0."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        self.n_users = catalogue.users
+        self.connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
+        self.cache = None
+
+    def observe(self, train) -> None:
+        """Take the training graph, which ranking needs as well as training."""
+        users, items = train.pairs
+        n_items = len(self.connected) - self.n_users - 2
+        self.graph = normalised_graph(users, items, self.n_users, n_items)
+
+    def propagated(self, representation):
+        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d)."""
+        items = representation.item_vectors()
+        layer = torch.cat([self.user_vectors(None, representation), items])
+        graph, connected = self.graph.to(layer.device), self.connected.to(layer.device)
+        total, first = layer, layer
+        for _ in range(self.settings["layers"]):
+            layer = _Propagate.apply(graph, layer)
+            total = total + layer
+        final = torch.where(connected, total / (self.settings["layers"] + 1), first)
+        users, propagated = final.split([self.n_users + 1, len(items)])
+        return users, propagated if self.settings["propagate_items"] else items
+
+    def loss(self, batch, representation, generator):
+        """Return BPR over (user, positive) pairs, one uniform negative each."""
+        users, positives = batch
+        negatives = self.negatives.draw(users, generator)
+        of_users, of_items = self.propagated(representation)
+        hidden = of_users[users]
+        positive, negative = ((hidden * of_items[i]).sum(-1) for i in (positives, negatives))
+        return bpr(positive, negative) + representation.auxiliary_loss(batch, hidden)
+
+    def prepare(self, representation) -> None:
+        """Propagate once for all the events that are about to be ranked."""
+        self.cache = self.propagated(representation)
+
+    def queries(self, histories, users, representation):
+        """Return (B, d)."""
+        return self.cache[0][users]
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        return queries @ self.cache[1].T

@@ -1,0 +1,39 @@
+"""Softmax cross entropy over all training items, without ever keeping the logits."""
+
+import torch
+
+CHUNK = 512  # rows of logits alive at once
+
+
+class _FusedCrossEntropy(torch.autograd.Function):
+    """Both gradients are made in the forward pass, chunk by chunk; GEMMs in bfloat16, sums in float32."""
+
+    @staticmethod
+    def forward(ctx, hidden, vectors, targets):
+        rows = hidden.shape[0]
+        h, e = hidden.bfloat16(), vectors.bfloat16()
+        d_hidden = torch.empty_like(h)
+        d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
+        loss = torch.zeros((), device=hidden.device)
+        for start in range(0, rows, CHUNK):
+            chunk, target = h[start : start + CHUNK], targets[start : start + CHUNK, None]
+            probability = torch.softmax(chunk @ e.T, dim=-1)
+            of_target = probability.gather(1, target)
+            loss -= of_target.float().clamp_min(1e-30).log().sum()
+            probability.scatter_(1, target, of_target - 1)
+            d_hidden[start : start + CHUNK] = probability @ e
+            d_vectors += (probability.T @ chunk).float()
+        ctx.save_for_backward(d_hidden, d_vectors)
+        ctx.rows = rows
+        return loss / rows
+
+    @staticmethod
+    def backward(ctx, gradient):
+        d_hidden, d_vectors = ctx.saved_tensors
+        scale = gradient / ctx.rows
+        return d_hidden.float() * scale, d_vectors * scale, None
+
+
+def loss(hidden, vectors, targets, generator, settings):
+    """Return the mean cross entropy of `targets` (N,), rows of `vectors` (n, d), given `hidden` (N, d)."""
+    return _FusedCrossEntropy.apply(hidden, vectors, targets)

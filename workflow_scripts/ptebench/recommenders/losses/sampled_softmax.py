@@ -1,0 +1,17 @@
+"""Softmax cross entropy over the target and uniform negatives that the whole batch shares."""
+
+import torch
+from torch.nn.functional import cross_entropy
+
+
+def loss(hidden, vectors, targets, generator, settings):
+    """Return the mean loss for `hidden` (N, d), `vectors` (n, d), `targets` (N,); settings["negatives"] are drawn.
+
+    A negative that is the row's own target is left out of that row.
+    """
+    negatives = torch.randint(len(vectors), (settings["negatives"],), generator=generator, device=targets.device)
+    positive = (hidden * vectors[targets]).sum(-1, keepdim=True)
+    with torch.autocast(hidden.device.type, torch.bfloat16):
+        logits = hidden @ vectors[negatives].T
+    logits = logits.float().masked_fill(targets[:, None] == negatives, float("-inf"))
+    return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))

@@ -1,0 +1,42 @@
+"""What backbones trained on user-item pairs share: free user vectors, batches, negatives."""
+
+import torch
+from torch import nn
+
+from ptebench.recommenders.sampling import Negatives
+
+GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
+
+
+class PairBackbone(nn.Module):
+    """Free user vectors beside those, if any, of the representation."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        self.settings = settings
+        self.users = nn.Embedding(catalogue.users + 1, settings["dimension"])
+        nn.init.normal_(self.users.weight, std=0.02)
+        counts = catalogue.user_counts.float()[:, None]
+        self.register_buffer("trained", (counts > 0).float(), persistent=False)
+        self.register_buffer("gate", counts / (counts + GATE), persistent=False)
+        self.register_buffer("pool", catalogue.known_items, persistent=False)
+
+    def user_vectors(self, users, representation):
+        """Return (len(users), d), or all (n_users + 1, d) for None: free vectors, gated where the user has text too.
+
+        A user without training events has no free vector (zeros).
+        """
+        free, text = self.users.weight, representation.user_vectors(users)
+        weight = self.trained if text is None else self.gate
+        if users is not None:
+            free, weight = free[users], weight[users]
+        return free * weight if text is None else free * weight + text
+
+    def batches(self, train, generator):
+        """Yield (users, items) in random order, each training pair once an epoch."""
+        owners, items = train.pairs
+        if not hasattr(self, "negatives"):
+            self.negatives = Negatives(owners, items, self.pool)
+        order = torch.randperm(len(items), generator=generator).to(items.device)
+        for rows in order.split(self.settings["batch_size"]):
+            yield owners[rows], items[rows]

@@ -1,0 +1,28 @@
+"""WhitenRec: whitened text vectors through an MLP, no id (Zhang et al., ICDE 2024)."""
+
+import torch
+from torch import nn
+
+from ptebench.recommenders.representation import Base
+from ptebench.recommenders.whitening import Whitened
+
+
+class Representation(Base):
+    """Item vectors (n_items + 1, d) = MLP(whitened text)."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        text, d = catalogue.text["item"], catalogue.dimension
+        zca = settings["whitening"] == "zca"
+        self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], zca)
+        hidden = max(d, self.text.width)
+        self.head = nn.Sequential(
+            nn.Linear(self.text.width, hidden), nn.ReLU(), nn.Dropout(settings["dropout"]), nn.Linear(hidden, d)
+        )
+        self.scale = d**-0.5
+        self.rankable = text.any(1)
+
+    def item_vectors(self):
+        """Return (n_items + 1, d)."""
+        vectors = self.head(self.text()) * self.scale
+        return vectors * self.rankable.to(vectors.device)[:, None]

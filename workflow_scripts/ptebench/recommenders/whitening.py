@@ -1,0 +1,46 @@
+"""Whitening of text vectors, fitted on training items only (methods C.4, E.2)."""
+
+import torch
+
+
+def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | None = None):
+    """Return mean (d,) and transform (d, k) such that (x - mean) @ transform has identity covariance.
+
+    `vectors` (n, d) are those of training items; eigenvalues are raised by `shrinkage` times their
+    mean, so that directions without variance are not blown up. ZCA keeps the axes, PCA sorts by variance.
+    """
+    x = vectors.double()
+    mean = x.mean(0)
+    values, axes = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
+    values, axes = values.flip(0).clamp_min(0), axes.flip(1)
+    values = values + shrinkage * values.mean()
+    if not bool((values > 0).all()):
+        values = values.clamp_min(torch.finfo(torch.float32).eps)
+    k = min(components or len(values), len(values))
+    transform = axes[:, :k] * values[:k].rsqrt()
+    if zca:
+        transform = transform @ axes[:, :k].T
+    return mean.float(), transform.float()
+
+
+class Whitened(torch.nn.Module):
+    """Text vectors (n + 1, d_text) seen through a fitted whitening; the transform, not the result, is saved."""
+
+    def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None):
+        super().__init__()
+        self.register_buffer("raw", vectors, persistent=False)
+        mean, transform = fit(vectors[known], shrinkage, zca, components)
+        self.register_buffer("mean", mean)
+        self.register_buffer("transform", transform)
+        self.cached = None
+
+    @property
+    def width(self) -> int:
+        return self.transform.shape[1]
+
+    def forward(self) -> torch.Tensor:
+        """Return (n + 1, k); rows without text stay zeros."""
+        if self.cached is None:
+            present = self.raw.any(1, keepdim=True)
+            self.cached = torch.where(present, (self.raw - self.mean) @ self.transform, 0.0)
+        return self.cached

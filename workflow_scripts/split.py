@@ -1,0 +1,35 @@
+"""Split a dataset by its protocol and check the split for leakage."""
+
+from importlib import import_module
+
+from ptebench.data.leakage import checks
+from ptebench.files import (
+    CANDIDATES, EVENTS, GROUPS, INTERACTIONS, TRAIN, VOCABULARY, InputError, read_table, write_json, write_table,
+)  # fmt: skip
+from ptebench.job import run
+
+CONTRACTS = {
+    "vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
+    "groups": GROUPS,
+}  # fmt: skip
+
+
+def main(job):
+    interactions = read_table(job.input("interactions"), INTERACTIONS)
+    parts = import_module(f"ptebench.data.protocols.{job.spec['kind']}").split(interactions, job.spec)
+    found = checks(interactions, parts, job.spec)
+    for check in found:
+        print(f"{check['verdict']:9} {check['check']}: {check['value']}")
+    if leaks := [c for c in found if c["verdict"] == "leak"]:
+        raise InputError(
+            f"{job.input('interactions')}: {job.spec['kind']}: {leaks[0]['check']} is {leaks[0]['value']}, expected "
+            f"{leaks[0]['expected']} ({leaks[0]['meaning']}); this split leaks and is not written"
+        )
+    for name, contract in CONTRACTS.items():
+        write_table(parts[name], job.outputs[name], contract)
+    write_json(found, job.outputs["leakage"])
+    return {"rows": {name: frame.height for name, frame in parts.items()}}
+
+
+if __name__ == "__main__":
+    run(main)
