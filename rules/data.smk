@@ -1,4 +1,6 @@
 # From raw files to interactions, items, splits and statistics.
+import shlex
+
 
 # the settings of a source that name its files
 RAW_FILES = {

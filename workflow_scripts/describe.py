@@ -11,7 +11,8 @@ def main(job):
     frame = compare(job.spec["dataset"], values, read_published(job.input("published")), job.spec["published"])
     write_table(frame, job.outputs["statistics"], STATISTICS)
     for name, value, published, verdict in frame.select("statistic", "value", "published", "verdict").iter_rows():
-        print(f"{name}: {value:,.12g}" + (f" (published {published:,.12g}: {verdict})" if published is not None else ""))
+        beside = "" if published is None else f" (published {published:,.12g}: {verdict})"
+        print(f"{name}: {value:,.12g}{beside}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,16 @@ from importlib import import_module
 
 from ptebench.data.leakage import checks
 from ptebench.files import (
-    CANDIDATES, EVENTS, GROUPS, INTERACTIONS, TRAIN, VOCABULARY, InputError, read_table, write_json, write_table,
+    CANDIDATES,
+    EVENTS,
+    GROUPS,
+    INTERACTIONS,
+    TRAIN,
+    VOCABULARY,
+    InputError,
+    read_table,
+    write_json,
+    write_table,
 )  # fmt: skip
 from ptebench.job import run
 

@@ -38,9 +38,7 @@ def core(frame: pl.DataFrame, user_core: int, item_core: int) -> pl.DataFrame:
     """Drop users and items with fewer interactions than asked for until none is left to drop."""
     if max(user_core, item_core) <= 1 or frame.is_empty():
         return frame
-    users, items = (
-        frame[c].rank("dense").to_numpy().astype(np.int64) - 1 for c in ("user_id", "item_id")
-    )
+    users, items = (frame[c].rank("dense").to_numpy().astype(np.int64) - 1 for c in ("user_id", "item_id"))
     alive = np.arange(frame.height)
     while True:
         u, i = users[alive], items[alive]
@@ -60,11 +58,7 @@ def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
         "file": frame["row"].alias("key"),
         "id": frame["item_id"].alias("key"),
     }
-    return (
-        frame.with_columns(keys[tie_break])
-        .sort("user_id", "timestamp", "key", "row", nulls_last=False)
-        .drop("key")
-    )
+    return frame.with_columns(keys[tie_break]).sort("user_id", "timestamp", "key", "row", nulls_last=False).drop("key")
 
 
 def prepare(interactions: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, dict]:

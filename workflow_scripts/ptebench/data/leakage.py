@@ -64,7 +64,7 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
         add("identical_test_sequences", same, "test sequences, target included, that equal a training user's")
         add(
             "near_duplicate_test_sequences", near,
-            f"test users whose items overlap a training user's by a Jaccard index of {NEAR} or more (group near_duplicate)",
+            f"test users whose items overlap a training user's, Jaccard {NEAR} or more (group near_duplicate)",
         )  # fmt: skip
     if kind == "snapshot":
         zero_shot = parts["candidates"].filter(pl.col("ranking") == "zero_shot")["item"]

@@ -17,8 +17,9 @@ import numpy as np
 from ptebench.data.vocabulary import ABOUT_STYLE, ABOUT_TOPIC, NAMES, STYLES, TOPICS
 from ptebench.files import InputError, atomic
 
-# first day and length in days; new items appear from the middle on
-PERIODS = {"amazon": ("2016-01-01", 730), "netflix": ("2004-01-01", 730), "mind": ("2019-10-11", 42)}
+# new items appear from this day on, the middle of every layout's period, whatever its days
+MIDDLE = datetime(2024, 1, 16, tzinfo=UTC)
+DAYS = {"amazon": 730, "netflix": 730, "mind": 42}
 DAY = 86400
 HIDDEN = 6  # values of the behaviour-only factor
 SHARPNESS = 3.0  # of the preferences: utilities have variance 1, choices follow exp(SHARPNESS * utility)
@@ -48,8 +49,8 @@ class World:
 
 def start_of(layout: str) -> tuple[int, int]:
     """Return the first second of a layout's period and its length in seconds."""
-    day, days = PERIODS[layout]
-    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()), days * DAY
+    length = DAYS[layout] * DAY
+    return int(MIDDLE.timestamp()) - length // 2, length
 
 
 def _standard(utility: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ def world(settings: dict) -> World:
     items, users = settings["items"], settings["users"]
     topics = list(TOPICS.values())
     if items < 2 * SUCCESSORS * len(topics):
-        raise InputError(f"items: {items} are too few for the simulation; expected at least {2 * SUCCESSORS * len(topics)}")
+        raise InputError(f"items: {items} are too few to simulate; expected at least {2 * SUCCESSORS * len(topics)}")
     planted, preference, chance = (np.random.default_rng([settings["seed"], s]) for s in range(3))
     topic, hidden, style, name = (
         planted.permutation(np.arange(items) % n) for n in (len(topics), HIDDEN, len(STYLES), len(NAMES))
@@ -88,7 +89,9 @@ def world(settings: dict) -> World:
 
     counts = np.clip(preference.geometric(1 / max(settings["mean_length"] - 4, 1), users) + 4, 5, items // 3)
     popularity = 0.4 * planted.standard_normal(len(NAMES))[name]
-    user, item, time = _walk(utility, popularity, successors, born, counts, settings["sequential"], start, length, chance)
+    user, item, time = _walk(
+        utility, popularity, successors, born, counts, settings["sequential"], start, length, chance
+    )
     return World(topic, subtopic, hidden, style, name, born, successors, utility, user, item, time)
 
 
@@ -138,7 +141,9 @@ def texts(settings: dict, planted: World) -> dict[str, list]:
                 sentences.append(str(rng.choice(ABOUT_STYLE)).format(x=x, y=y))
             else:
                 x, y = rng.choice(words, 2, replace=False)
-                sentences.append(str(rng.choice(ABOUT_TOPIC)).format(x=x, y=y, sub=subtopic.lower(), topic=topic.lower()))
+                sentences.append(
+                    str(rng.choice(ABOUT_TOPIC)).format(x=x, y=y, sub=subtopic.lower(), topic=topic.lower())
+                )
         x, y = rng.choice(words, 2, replace=False)
         z = f"{rng.choice(style)} " if rng.random() < 2 * settings["text_only"] else ""
         title = {
@@ -227,7 +232,7 @@ def _netflix(planted: World, text: dict, outputs: dict[str, Path], rng: np.rando
         lines.append(f"{users[planted.user[n]]},{stars[n]},{datetime.fromtimestamp(int(days[n]), UTC):%Y-%m-%d}")
     _write(outputs["ratings"], "\n".join(lines) + "\n")
     order = np.argsort(items.astype(int))
-    year = np.where(planted.born > planted.born.min(), "2005", "2003")
+    year = np.where(planted.born > planted.born.min(), "2024", "2022")
     _write(outputs["titles"], "".join(f"{items[i]},{year[i]},{text['title'][i]}\n" for i in order), "iso-8859-1")
     return users, items
 
@@ -250,7 +255,8 @@ def _mind(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.G
         others = rng.choice(offered[offered != item], SHOWN - 1, replace=False)
         shown = rng.permutation([f"{items[item]}-1", *(f"{items[i]}-0" for i in others)])
         time = datetime.fromtimestamp(int(planted.time[n]), UTC)
-        clock = f"{time.month}/{time.day}/{time.year} {time.hour % 12 or 12}:{time:%M:%S} {'AM' if time.hour < 12 else 'PM'}"
+        hour, half = time.hour % 12 or 12, "AM" if time.hour < 12 else "PM"
+        clock = f"{time.month}/{time.day}/{time.year} {hour}:{time:%M:%S} {half}"
         lines.append("\t".join([str(number), users[user], clock, " ".join(history.get(user, [])), " ".join(shown)]))
     _write(outputs["behaviors"], "\n".join(lines) + "\n")
     rows = [

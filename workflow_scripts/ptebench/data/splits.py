@@ -100,9 +100,7 @@ def groups(
     `twins` (per event): near_duplicate, distinct.
     """
     test, training = parts["test"], parts["train"]
-    items, users = (
-        int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user")
-    )
+    items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
     event, user = test["event"].to_numpy(), test["user"].to_numpy()
     labels = []
 

@@ -1,4 +1,4 @@
-"""Foreign pickles without execution: only arrays, sparse matrices and builtin containers are admitted, by exact name."""
+"""Foreign pickles without execution: arrays, sparse matrices and builtin containers only, admitted by exact name."""
 
 import gzip
 import importlib

@@ -4,7 +4,16 @@ import numpy as np
 import polars as pl
 
 from ptebench.data.splits import (
-    candidates, encode, events, groups, highest_overlap, histories, next_item, require, train, vocabulary,
+    candidates,
+    encode,
+    events,
+    groups,
+    highest_overlap,
+    histories,
+    next_item,
+    require,
+    train,
+    vocabulary,
 )  # fmt: skip
 from ptebench.files import InputError
 

@@ -15,11 +15,14 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     users = histories(encode(interactions, words))
     long = users.filter(pl.col("history").list.len() >= 3)
     require(long, "no user has three interactions", "loosen the dataset's filters or choose another protocol")
-    short = users.filter(pl.col("history").list.len() < 3)
+    length = pl.col("history").list.len()
+    training = users.with_columns(
+        pl.when(length >= 3).then(pl.col("history").list.head(length - 2)).otherwise("history")
+    )
     last = next_item(long, 1)
     parts = {
         "vocabulary": words,
-        "train": train(pl.concat([long.with_columns(pl.col("history").list.slice(0, pl.col("history").list.len() - 2)), short])),
+        "train": train(training),
         "valid": events(next_item(long, 2)),
         "test": events(last),
         "candidates": candidates(),

@@ -26,7 +26,8 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     known, shown = before["item"].unique().sort(), after["item"].unique().sort()
     unseen = shown.filter(~shown.is_in(known.implode()))
     fresh = after.join(before, on=["user", "item"], how="anti")
-    test = [_events("full", before, fresh), _events("zero_shot", before, fresh.filter(pl.col("item").is_in(unseen.implode())))]
+    never_seen = fresh.filter(pl.col("item").is_in(unseen.implode()))
+    test = [_events("full", before, fresh), _events("zero_shot", before, never_seen)]
     valid = _events("validation", kept, held.join(kept, on=["user", "item"], how="anti"))
     require(test[0], "no user of the training period has a new item in the test period", mend)
     require(valid, "no validation event", "raise valid, or move the cut")
@@ -44,7 +45,7 @@ def _periods(encoded: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
     """Return the training and the test period."""
     if settings["cut"] is None:
         if not set(encoded["part"].unique()) <= {"train", "valid", "test"}:
-            raise InputError("snapshot: the dataset has no split of its own; give the first day of the test period, cut")
+            raise InputError("snapshot: the dataset has no split of its own; set cut, the first day of the test period")
         testing = pl.col("part") == "test"
         return encoded.filter(~testing), encoded.filter(testing)
     if encoded["timestamp"].null_count():
@@ -77,6 +78,4 @@ def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
 def _events(ranking: str, seen: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """Return one event per user with a history in `seen` and a target in `asked`."""
     targets = asked.group_by("user").agg(pl.col("item").unique(maintain_order=True).alias("targets"))
-    return (
-        histories(seen).join(targets, on="user", how="inner").with_columns(ranking=pl.lit(ranking)).sort("user")
-    )
+    return histories(seen).join(targets, on="user", how="inner").with_columns(ranking=pl.lit(ranking)).sort("user")

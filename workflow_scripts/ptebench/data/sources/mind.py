@@ -57,9 +57,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         pl.concat(parts)
         .sort("file", "line", maintain_order=True)
         .with_row_index("row")
-        .with_columns(
-            pl.col("row").cast(pl.Int64), rating=pl.lit(None, pl.Float64), part=pl.lit(None, pl.String)
-        )
+        .with_columns(pl.col("row").cast(pl.Int64), rating=pl.lit(None, pl.Float64), part=pl.lit(None, pl.String))
         .select(*INTERACTIONS)
     )
     news = pl.concat([block for path in paths["news"] for block in _fields(path, NEWS, malformed)])

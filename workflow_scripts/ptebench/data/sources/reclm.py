@@ -26,24 +26,32 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     """
     malformed = Malformed(settings["max_bad_rows"])
     texts = pl.concat(json_lines(paths["items"][0], FIELDS, ["item_id"], malformed))
+    matrices = {part: _matrix(paths[part][0]) for part in ("train", "test")}
+    users = matrices["train"].shape[0]
+    if matrices["test"].shape[0] != users:
+        raise InputError(
+            f"{paths['test'][0]}: {matrices['test'].shape[0]} rows; expected the {users} users of {paths['train'][0]}"
+        )
     frames = []
-    for part in ("train", "test"):
+    for part, matrix in matrices.items():
         path = paths[part][0]
-        matrix = _matrix(path)
-        if frames and matrix.shape[0] != users:
-            raise InputError(f"{path}: {matrix.shape[0]} rows; expected the {users} users of the train matrix")
-        users = matrix.shape[0]
         column = texts.filter(pl.col(f"{part}_col").is_not_null())
         names = np.full(matrix.shape[1], None, dtype=object)
         if len(column) and not column[f"{part}_col"].is_between(0, matrix.shape[1] - 1).all():
             raise InputError(f"{paths['items'][0]}: {part}_col beyond the {matrix.shape[1]} columns of {path}")
         names[column[f"{part}_col"].to_numpy()] = column["item_id"].to_list()
-        if len(set(names[matrix.col]) & {None}):
-            bare = int(next(c for c in matrix.col if names[c] is None))
-            raise InputError(f"{path}: column {bare} belongs to no item; expected it as {part}_col in {paths['items'][0]}")
+        if (bare := pl.Series(names[matrix.col], dtype=pl.String).is_null()).any():
+            raise InputError(
+                f"{path}: column {matrix.col[bare.arg_true()[0]]} belongs to no item; expected it as {part}_col in "
+                f"{paths['items'][0]}"
+            )
         frames.append(
             pl.DataFrame(
-                {"user_id": matrix.row.astype(str), "item_id": pl.Series(names[matrix.col], dtype=pl.String), "part": part}
+                {
+                    "user_id": matrix.row.astype(str),
+                    "item_id": pl.Series(names[matrix.col], dtype=pl.String),
+                    "part": part,
+                }
             )
         )
     interactions = (
@@ -54,7 +62,10 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     )
     categories = pl.concat_list("cate", "sub_cate").list.drop_nulls()
     items = texts.with_columns(
-        clean(pl.col("title")), pl.col("year").cast(pl.String), categories=categories, description=clean(pl.col("abstract"))
+        clean(pl.col("title")),
+        pl.col("year").cast(pl.String),
+        categories=categories,
+        description=clean(pl.col("abstract")),
     )
     return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
 

@@ -28,7 +28,8 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     frame = pl.concat(frames)
     twice = frame.filter(pl.col("user_id").is_duplicated())
     if twice.height:
-        raise InputError(f"{twice['path'][1]}: line {twice['line'][1]}: user {twice['user_id'][1]!r} has a line already")
+        path, line, user = twice.select("path", "line", "user_id").row(1)
+        raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     interactions = (
         frame.explode("item_id")
         .with_row_index("row")

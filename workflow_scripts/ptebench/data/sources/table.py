@@ -23,7 +23,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         raise InputError(f"columns: {sorted(missing)[0]} is not named; name the column of {path} that holds it")
     frame = table(path, list(columns.values()), malformed)
     kinds = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float64}
-    values = [pl.col(columns[name]).cast(kind, strict=False).alias(name) for name, kind in kinds.items() if name in columns]
+    values = [pl.col(columns[c]).cast(kind, strict=False).alias(c) for c, kind in kinds.items() if c in columns]
     if "timestamp" in columns:
         values.append(_seconds(frame[columns["timestamp"]], path).alias("timestamp"))
     text = pl.concat_str(pl.col(*columns.values()).cast(pl.String).fill_null(""), separator=",")
@@ -33,7 +33,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         frame = frame.filter(pl.all_horizontal(pl.col(*columns).is_not_null()))
     interactions = (
         frame.with_row_index("row")
-        .with_columns(pl.lit(None, INTERACTIONS[c]).alias(c) for c in ("timestamp", "rating", "part") if c not in columns)
+        .with_columns(pl.lit(None, kind).alias(c) for c, kind in INTERACTIONS.items() if c not in (*columns, "row"))
         .with_columns(pl.col("row").cast(pl.Int64))
         .select(*INTERACTIONS)
     )
@@ -52,5 +52,7 @@ def _seconds(column: pl.Series, path: Path) -> pl.Series:
         times = pl.select(pl.coalesce(text.str.to_datetime(f, strict=False, time_unit="ms") for f in formats))
         return times.to_series().dt.epoch("s")
     if (number.max() or 0) >= MILLISECONDS:
-        raise InputError(f"{path}: {column.name} holds {number.max():.0f}: expected seconds; divide milliseconds by 1000")
+        raise InputError(
+            f"{path}: {column.name} holds {number.max():.0f}; expected seconds: divide milliseconds by 1000"
+        )
     return number.floor().cast(pl.Int64)

@@ -1,0 +1,87 @@
+"""Filters, k-core, order of events."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptebench.data.filters import core, mix, ordered, prepare
+from ptebench.files import INTERACTIONS, InputError
+from tests.data.readers import DEFAULTS
+
+
+def log(rows) -> pl.DataFrame:
+    """Return interactions from (user, item, time, rating)."""
+    return pl.DataFrame(
+        [(u, i, t, r, n, None) for n, (u, i, t, r) in enumerate(rows)], schema=INTERACTIONS, orient="row"
+    )
+
+
+pairs = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs, st.integers(0, 4), st.integers(0, 4))
+def test_core_is_the_largest_set_that_keeps_its_promise(rows, user_core, item_core):
+    frame = log([(f"u{u}", f"i{i}", 0, None) for u, i in rows])
+    kept = {tuple(r) for r in core(frame, user_core, item_core).select("user_id", "item_id", "row").rows()}
+    alive = set(frame.select("user_id", "item_id", "row").rows())
+    while True:  # one at a time, the plain way
+        drop = [
+            r for r in alive
+            if sum(x[0] == r[0] for x in alive) < user_core or sum(x[1] == r[1] for x in alive) < item_core
+        ]  # fmt: skip
+        if not drop:
+            break
+        alive -= set(drop)
+    assert kept == alive
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40))
+def test_order_is_by_time_and_independent_of_how_rows_come(rows):
+    frame = log([(f"u{u}", f"i{i}", t, None) for u, i, t in rows])
+    for tie_break in ("shuffle", "file", "id"):
+        result = ordered(frame, tie_break, 3)
+        assert result.equals(ordered(frame.sample(fraction=1, shuffle=True, seed=1), tie_break, 3))
+        for _, user in result.group_by("user_id", maintain_order=True):
+            assert user["timestamp"].is_sorted()
+    by_file = ordered(frame, "file", 0)
+    assert by_file.select("user_id", "timestamp", "row").equals(by_file.select("user_id", "timestamp", "row").sort(pl.all()))
+
+
+def test_shuffle_is_seeded_and_not_the_file_order():
+    frame = log([("u", f"i{n:03}", 0, None) for n in range(200)])
+    orders = [ordered(frame, "shuffle", seed)["row"].to_list() for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+    assert abs(np.corrcoef(orders[0], range(200))[0, 1]) < 0.2
+    # one fixed value: a change of the hash would change every published order
+    assert mix(np.array([0, 1]), 0).tolist() == [16294208416658607535, 7960286522194355700]
+
+
+def test_filters_in_their_order():
+    day = 86400
+    frame = log([
+        ("a", "x", 1 * day, 5.0), ("a", "y", 3 * day - 1, 4.0), ("a", "x", 2 * day, 4.0), ("a", "z", 3 * day, 5.0),
+        ("b", "x", 2 * day, 1.0),
+    ])  # fmt: skip
+    chosen = {"start": "1970-01-02", "end": "1970-01-03", "min_rating": 4.0, "duplicates": "last"}
+    kept, notes = prepare(frame, DEFAULTS | chosen)
+    assert kept["row"].to_list() == [2, 1]
+    assert [notes[f"dropped_by_{n}"] for n in ("start_end", "min_rating", "duplicates")] == [1, 1, 1]
+    assert prepare(frame, DEFAULTS | {"duplicates": "first"})[0]["row"].to_list() == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "chosen, name",
+    [({"start": "2020-01-01"}, "start, end"), ({"min_rating": 9.0}, "min_rating"), ({"user_core": 3}, "user_core")],
+)
+def test_nothing_left_names_the_filter(chosen, name):
+    with pytest.raises(InputError, match=f"^{name}.*: no interaction is left"):
+        prepare(log([("a", "x", 1, 5.0), ("a", "y", 2, 5.0)]), DEFAULTS | chosen)
+
+
+def test_date_window_needs_times():
+    with pytest.raises(InputError, match="without a timestamp"):
+        prepare(log([("a", "x", None, None)]), DEFAULTS | {"start": "2020-01-01"})

@@ -1,0 +1,347 @@
+"""Each reader on tiny files in its publisher's exact schema, and on bad ones."""
+
+import gzip
+import pickle
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+
+from ptebench.data.unpickle import read_pickle
+from ptebench.files import INTERACTIONS, ITEMS, InputError, check
+from tests.data.readers import put, read
+
+
+def review(user, item, time, stars=5.0, **more):
+    return {
+        "overall": stars, "verified": True, "reviewTime": "09 4, 2015", "reviewerID": user, "asin": item,
+        "style": {"Size:": " Big"}, "reviewText": "Fine \u2028 \"indeed\"", "unixReviewTime": time, **more,
+    }  # fmt: skip
+
+
+META = {
+    "category": ["Arts, Music &amp; Photography", "Music"], "description": ["For <b>musicians</b>.", ""],
+    "title": "Guitar &amp; Bass", "also_buy": ["B2"], "brand": "by\n  String Letter", "feature": ["Loud"],
+    "rank": "742 in Magazines (", "details": {"ASIN: ": "B1"}, "price": "$12.99", "asin": "B1",
+}  # fmt: skip
+
+
+def amazon(tmp_path, reviews=None, metadata=None, **settings):
+    reviews = reviews or [review("U2", "B1", 20), review("U1", "B2", 30, 2.0), review("U1", "B1", 10)]
+    paths = {"reviews": put(tmp_path / "X_5.json.gz", reviews)}
+    if metadata is not None:
+        paths["metadata"] = put(tmp_path / "meta_X.json.gz", metadata)
+    return read("amazon", paths, **settings)
+
+
+def test_amazon(tmp_path):
+    broken = {**META, "asin": "B2", "title": '<span class="a-size-medium"', "price": ".a-box {", "description": []}
+    interactions, items, counts = amazon(tmp_path, metadata=[META, META, broken, {**META, "asin": "B9"}])
+    check(interactions, INTERACTIONS, "interactions")
+    check(items, ITEMS, "items")
+    assert interactions.rows() == [
+        ("U1", "B1", 10, 5.0, 2, None),
+        ("U1", "B2", 30, 2.0, 1, None),
+        ("U2", "B1", 20, 5.0, 0, None),
+    ]
+    assert items["card"].to_list() == [
+        "Title: Guitar & Bass. Brand: String Letter. Categories: Arts, Music & Photography, Music. Features: Loud. "
+        "Description: For musicians. Price: $12.99.",
+        "Brand: String Letter. Categories: Arts, Music & Photography, Music. Features: Loud.",
+    ]
+    assert items["title"].to_list() == ["Guitar & Bass", None]
+    assert counts["unusable_titles"] == counts["texts_of_unknown_items"] == counts["duplicate_item_rows"] == 1
+
+
+def test_amazon_without_metadata_has_empty_cards(tmp_path):
+    _, items, counts = amazon(tmp_path)
+    assert items["card"].to_list() == ["", ""]
+    assert counts["items_without_card"] == 2
+
+
+def test_plain_file_under_a_gz_name_is_read(tmp_path):
+    path = tmp_path / "X_5.json.gz"
+    path.write_bytes(gzip.decompress(put(path, [review("U1", "B1", 1)]).read_bytes()))
+    assert read("amazon", {"reviews": path})[0].height == 1
+
+
+def test_malformed_lines_are_counted_up_to_the_limit(tmp_path):
+    good = [review("U1", "B1", 1), review("U1", "B2", 2)]
+    text = gzip.decompress(put(tmp_path / "a.gz", good).read_bytes()).decode()
+    first, second = text.splitlines()
+    path = put(tmp_path / "b.json", "\n".join([first, "{broken", second, "", '{"asin": 3}']))
+    assert read("amazon", {"reviews": path}, max_bad_rows=2)[2]["malformed_lines"] == 2
+    with pytest.raises(InputError, match=r"b\.json: line 5: expected a JSON object with reviewerID.*max_bad_rows"):
+        read("amazon", {"reviews": path}, max_bad_rows=1)
+    with pytest.raises(InputError, match=r"b\.json: line 2: .*'\{broken'"):
+        read("amazon", {"reviews": path})
+
+
+def test_blocks_of_a_file_are_joined(tmp_path, monkeypatch):
+    monkeypatch.setattr("ptebench.data.raw.BLOCK", 100)
+    reviews = [review(f"U{n % 3}", f"B{n}", n) for n in range(20)]
+    assert amazon(tmp_path, reviews)[0]["row"].sort().to_list() == list(range(20))
+    put(tmp_path / "c.txt", "".join(f"{m}:\n" + "".join(f"{u},3,2005-01-01\n" for u in range(30)) for m in (7, 8)))
+    put(tmp_path / "t.csv", "7,2000,A\n8,2001,B\n")
+    interactions = read("netflix", {"ratings": tmp_path / "c.txt", "titles": tmp_path / "t.csv"})[0]
+    assert interactions.group_by("item_id").len().sort("item_id").rows() == [("7", 30), ("8", 30)]
+
+
+def netflix(tmp_path, *ratings, titles="1,2003,Dinosaur Planet\n2,NULL,Am\xe9lie, or: Yes, 1\n30,1999,Unseen\n"):
+    paths = [put(tmp_path / f"combined_data_{n}.txt{'.gz' if n else ''}", text) for n, text in enumerate(ratings)]
+    return read("netflix", {"ratings": paths, "titles": put(tmp_path / "movie_titles.csv", titles, "iso-8859-1")})
+
+
+def test_netflix(tmp_path):
+    interactions, items, counts = netflix(
+        tmp_path, "1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n", "2:\r\n1488844,4,2005-09-06\r\n"
+    )
+    check(interactions, INTERACTIONS, "interactions")
+    assert interactions.rows() == [
+        ("1488844", "1", 1125964800, 3.0, 0, None),
+        ("1488844", "2", 1125964800, 4.0, 2, None),
+        ("822109", "1", 1115942400, 5.0, 1, None),
+    ]
+    assert items["card"].to_list() == ["Title: Dinosaur Planet. Year: 2003.", "Title: Am\xe9lie, or: Yes, 1."]
+    assert counts["texts_of_unknown_items"] == 1
+
+
+@pytest.mark.parametrize(
+    "bad, line", [("5,3,2005-09-06\n", 1), ("1:\n5,6,2005-09-06\n", 2), ("1:\n5,3,2005-13-06\n", 2), ("1:\nx\n", 2)]
+)
+def test_netflix_bad_line(tmp_path, bad, line):
+    with pytest.raises(InputError, match=rf"combined_data_0\.txt: line {line}: expected"):
+        netflix(tmp_path, bad)
+
+
+def mind(tmp_path, behaviors, **settings):
+    news = "N1\tsports\tsoccer\tA goal\tIt was seen.\thttps://x\t[]\t[]\nN2\tnews\tlocal\tRain\t\thttps://x\t[]\t[]\n"
+    paths = {"behaviors": put(tmp_path / "behaviors.tsv.gz", behaviors), "news": put(tmp_path / "news.tsv", news)}
+    return read("mind", paths, **settings)
+
+
+BEHAVIORS = (
+    "1\tU1\t11/12/2019 2:14:46 PM\tN5 N2\tN1-0 N3-1 N4-1\n"
+    "2\tU2\t11/12/2019 12:00:00 AM\t\tN1-1\n"
+    "3\tU1\t11/11/2019 5:53:12 AM\tN5 N2\tN1-1 N2-0\n"
+)
+
+
+def test_mind(tmp_path):
+    interactions, items, counts = mind(tmp_path, BEHAVIORS)
+    check(interactions, INTERACTIONS, "interactions")
+    u1 = interactions.filter(pl.col("user_id") == "U1")
+    assert u1["item_id"].to_list() == ["N5", "N2", "N1", "N3", "N4"]
+    first = 1573451592  # 11/11/2019 5:53:12 AM
+    assert u1["timestamp"].to_list() == [first - 2, first - 1, first, 1573568086, 1573568086]
+    assert interactions.filter(pl.col("user_id") == "U2")["timestamp"].to_list() == [1573516800]
+    cards = dict(items.select("item_id", "card").rows())
+    assert cards["N1"] == "Title: A goal. Categories: sports, soccer. Abstract: It was seen."
+    assert cards["N2"] == "Title: Rain. Categories: news, local."
+    assert cards["N3"] == ""
+    assert counts["items_without_card"] == 3
+    assert mind(tmp_path, BEHAVIORS, history=False)[0].height == 4
+
+
+@pytest.mark.parametrize(
+    "line, what", [("1\tU1\t11/12/2019 2:14:46 PM\tN5", "5 fields"), ("1\tU1\tnow\tN5\tN1-1", "a time such as")]
+)
+def test_mind_bad_line(tmp_path, line, what):
+    with pytest.raises(InputError, match=rf"behaviors\.tsv\.gz: line 4: expected {what}"):
+        mind(tmp_path, BEHAVIORS + line + "\n")
+
+
+RECLM_ITEMS = [
+    {"item_id": 4, "cate": "news", "sub_cate": "us", "title": "One", "abstract": "It.", "train_col": 0, "test_col": None},
+    {"item_id": 7, "year": 1999, "title": "Two", "train_col": 1, "test_col": 0},
+    {"item_id": 9, "title": "Three", "train_col": None, "test_col": 1},
+]  # fmt: skip
+TRAIN = sparse.csr_matrix([[1, 1], [0, 1]], dtype=np.float32)
+TEST = sparse.csr_matrix([[0, 1], [1, 1]], dtype=np.float32)
+
+
+def reclm(tmp_path, train, test, items=RECLM_ITEMS):
+    return read("reclm", {"train": train, "test": test, "items": put(tmp_path / "items.jsonl.gz", items)})
+
+
+def reclm_npz(tmp_path, train=TRAIN, test=TEST):
+    for name, matrix in (("train", train), ("test", test)):
+        sparse.save_npz(tmp_path / f"{name}.npz", matrix)
+    return tmp_path / "train.npz", tmp_path / "test.npz"
+
+
+def reclm_pickles(tmp_path):
+    for name, matrix, protocol in (("train", TRAIN, 4), ("test", TEST.tocoo(), 2)):
+        (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(matrix, protocol))
+    return tmp_path / "train.pkl", tmp_path / "test.pkl"
+
+
+@pytest.mark.parametrize("files", [reclm_npz, reclm_pickles])
+def test_reclm(tmp_path, files):
+    interactions, items, _ = reclm(tmp_path, *files(tmp_path))
+    check(interactions, INTERACTIONS, "interactions")
+    assert interactions.select("user_id", "item_id", "part").rows() == [
+        ("0", "4", "train"), ("0", "7", "train"), ("0", "9", "test"),
+        ("1", "7", "train"), ("1", "7", "test"), ("1", "9", "test"),
+    ]  # fmt: skip
+    assert items["card"].to_list() == [
+        "Title: One. Categories: news, us. Abstract: It.", "Title: Two. Year: 1999.", "Title: Three.",
+    ]  # fmt: skip
+
+
+def test_reclm_faults(tmp_path):
+    with pytest.raises(InputError, match=r"column 1 belongs to no item; expected it as train_col in .*items\.jsonl"):
+        reclm(tmp_path, *reclm_npz(tmp_path), items=RECLM_ITEMS[:1] + RECLM_ITEMS[2:])
+    with pytest.raises(InputError, match=r"test\.npz: 1 rows; expected the 2 users"):
+        reclm(tmp_path, *reclm_npz(tmp_path, test=TEST[:1]))
+    (tmp_path / "train.npz").write_bytes(b"PK\x03\x04broken")
+    with pytest.raises(InputError, match=r"train\.npz: not readable as a scipy matrix"):
+        reclm(tmp_path, tmp_path / "train.npz", tmp_path / "test.npz")
+
+
+class Hostile:
+    def __init__(self, call, *arguments):
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self):
+        return self.call, self.arguments
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("module, name", [("os", "system"), ("builtins", "eval"), ("numpy", "load")])
+def test_hostile_pickle_is_refused_and_runs_nothing(tmp_path, protocol, module, name):
+    mark = tmp_path / "mark"
+    argument = f"open({str(mark)!r}, 'w')" if name == "eval" else f"touch {mark}"
+    __import__(module)
+    path = tmp_path / "train.pkl"
+    path.write_bytes(pickle.dumps({"matrix": Hostile(getattr(sys.modules[module], name), argument)}, protocol))
+    with pytest.raises(InputError, match=r"train\.pkl: refused as a pickle of data \(it asks for"):
+        read_pickle(path)
+    assert not mark.exists()
+
+
+def test_other_pickles(tmp_path):
+    path = tmp_path / "x.pkl"
+    value = {"a": [1, (2.0, "t")], "b": {3}, "c": np.arange(3), "d": np.float32(2)}
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(gzip.compress(pickle.dumps(value, protocol)))
+        assert str(read_pickle(path)) == str(value)
+    path.write_bytes(pickle.dumps(value)[:-20])
+    with pytest.raises(InputError, match=r"x\.pkl: (not a whole pickle|refused)"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("name", ["s.txt", "s.txt.gz"])
+@pytest.mark.parametrize("text", ["u2 5 5 7\nu1 9\n", "user_id\titem_ids\nu2\t5 5 7\nu1\t9\n"])
+def test_sequences(tmp_path, name, text):
+    interactions, items, _ = read("sequences", {"sequences": put(tmp_path / name, text)})
+    check(interactions, INTERACTIONS, "interactions")
+    assert interactions.select("user_id", "item_id", "row", "timestamp", "part").rows() == [
+        ("u1", "9", 3, None, None), ("u2", "5", 0, None, None), ("u2", "5", 1, None, None), ("u2", "7", 2, None, None),
+    ]  # fmt: skip
+    assert items["card"].to_list() == ["", "", ""]
+
+
+def test_sequences_in_parts_have_opaque_users(tmp_path):
+    paths = {part: put(tmp_path / f"{part}.txt.gz", f"1 2 {n}\n3 4\n") for n, part in enumerate(["train", "valid", "test"])}
+    interactions, _, _ = read("sequences", paths, user_column=False)
+    assert interactions.group_by("part").agg(pl.col("user_id").n_unique()).sort("part").rows() == [
+        ("test", 2), ("train", 2), ("valid", 2),
+    ]  # fmt: skip
+    assert interactions["user_id"].str.contains("^u[0-9a-f]{16}$").all()
+    for _, rows in interactions.group_by("user_id"):
+        assert rows["row"].to_list() == sorted(rows["row"])
+
+
+@pytest.mark.parametrize(
+    "items", ["item_id\ttitle\n7\tA <i>big</i> game\n8\tOther\n", [{"item_id": 7, "title": "A big game", "attribute_ids": [1]}]]
+)
+def test_item_files_of_sequences(tmp_path, items):
+    name = "items.tsv.gz" if isinstance(items, str) else "items.jsonl.gz"
+    paths = {"sequences": put(tmp_path / "s.txt", "u 7 9\n"), "items": put(tmp_path / name, items)}
+    assert read("sequences", paths)[1]["card"].to_list() == ["Title: A big game.", ""]
+
+
+def test_sequences_faults(tmp_path):
+    with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
+        read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})
+    with pytest.raises(InputError, match=r"s\.txt: line 2: expected a user and at least one item"):
+        read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\nv\n")})
+    with pytest.raises(InputError, match=r"s\.txt: line 3: user 'u' has a line already"):
+        read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\nv 1\nu 2\n")})
+    with pytest.raises(InputError, match=r"items\.tsv: column 'item_id' is missing; it has asin, title"):
+        items = put(tmp_path / "items.tsv", "asin\ttitle\n1\tx\n")
+        read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\n"), "items": items})
+
+
+COLUMNS = {"user_id": "who", "item_id": "what", "timestamp": "when", "rating": "stars"}
+ROWS = [("a", "x", 30, 4.0), ("b", 'y, "z"', 20, 1.5), ("a", "w", 10, 5.0)]
+
+
+def table(tmp_path, name, rows=ROWS, **settings):
+    frame = pl.DataFrame(rows, schema=list(COLUMNS.values()), orient="row").with_columns(extra=pl.lit(1))
+    path = tmp_path / name
+    match name.removesuffix(".gz").rsplit(".")[-1]:
+        case "parquet":
+            frame.write_parquet(path)
+        case "jsonl":
+            put(path, frame.to_dicts())
+        case "csv":
+            put(path, frame.write_csv())
+        case "tsv":
+            put(path, frame.write_csv(separator="\t", quote_style="never"))
+    return read("table", {"interactions": path}, **{"columns": COLUMNS, **settings})
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.jsonl", "t.parquet"])
+def test_table(tmp_path, name):
+    interactions, _, _ = table(tmp_path, name)
+    check(interactions, INTERACTIONS, "interactions")
+    assert interactions.drop("part").rows() == [
+        ("a", "w", 10, 5.0, 2), ("a", "x", 30, 4.0, 0), ("b", 'y, "z"', 20, 1.5, 1),
+    ]  # fmt: skip
+
+
+def test_table_times_as_text(tmp_path):
+    rows = [("a", "x", "1970-01-02", 1.0), ("a", "y", "1970-01-01T00:01:00", 2.0)]
+    assert table(tmp_path, "t.csv", rows)[0]["timestamp"].to_list() == [60, 86400]
+
+
+def test_table_with_items_and_few_columns(tmp_path):
+    interactions = put(tmp_path / "t.csv", "u,i\na,1\n")
+    items = put(tmp_path / "i.csv", 'id,name,kind\n1,"A ""b"",\nc",x|y\n')
+    frame, texts, _ = read(
+        "table", {"interactions": interactions, "items": items}, columns={"user_id": "u", "item_id": "i"},
+        item_columns={"item_id": "id", "title": "name", "categories": "kind"},
+    )  # fmt: skip
+    assert frame.rows() == [("a", "1", None, None, 0, None)]
+    assert texts["card"].to_list() == ['Title: A "b", c. Categories: x, y.']
+
+
+def test_table_faults(tmp_path):
+    with pytest.raises(InputError, match=r"t\.csv: column 'user' is missing; it has who, what, when, stars, extra"):
+        table(tmp_path, "t.csv", columns={"user_id": "user", "item_id": "what"})
+    with pytest.raises(InputError, match=r"t\.csv: line 3: expected a value of the right type"):
+        table(tmp_path, "t.csv", [("a", "x", "1", "4"), ("a", "y", "2", "many")])
+    with pytest.raises(InputError, match=r"t\.csv: when holds 1700000000000; expected seconds"):
+        table(tmp_path, "t.csv", [("a", "x", 1700000000000, 4.0)])
+    with pytest.raises(InputError, match=r"t\.csv: line 3: expected 2 fields"):
+        path = put(tmp_path / "t.csv", "u,i\na,1\nb\n")
+        read("table", {"interactions": path}, columns={"user_id": "u", "item_id": "i"})
+    with pytest.raises(InputError, match="columns: item_id is not named"):
+        table(tmp_path, "t.csv", columns={"user_id": "who"})
+
+
+def test_files_that_are_not_there_or_not_whole(tmp_path):
+    with pytest.raises(InputError, match=r"none\.json: no such file"):
+        read("amazon", {"reviews": tmp_path / "none.json"})
+    path = put(tmp_path / "X_5.json.gz", [review(f"U{n}", "B", n) for n in range(500)])
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"X_5\.json\.gz: not a whole gzip file"):
+        read("amazon", {"reviews": path})
+    with pytest.raises(InputError, match="the file is empty"):
+        read("amazon", {"reviews": put(tmp_path / "e.json", "")})
+    with pytest.raises(InputError, match=r"l\.txt: line 2: not utf-8 text"):
+        read("sequences", {"sequences": put(tmp_path / "l.txt", b"u 1\nv \xe9\n")})

@@ -1,0 +1,47 @@
+"""The floors of the house: which part may import which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).resolve().parents[1] / "workflow_scripts" / "ptebench"
+STAGES = {"data", "profiles", "embeddings", "recommenders", "report"}
+SHARED = {"ptebench.files", "ptebench.provenance"}
+# what is loaded by name, and so must not be imported by name from elsewhere
+BY_NAME = ("recommenders.backbones", "recommenders.representations", "data.sources", "data.protocols")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda p: str(p.relative_to(LIBRARY)))
+def test_imports_stay_on_their_floor(path):
+    parts = path.relative_to(LIBRARY).parts
+    ours = [m for m in imports(path) if m.split(".")[0] in ("ptebench", "workflow_scripts")]
+    if parts[0] in STAGES:
+        allowed = SHARED | {m for m in ours if m.startswith(f"ptebench.{parts[0]}.")}
+        assert set(ours) <= allowed, f"{parts[0]} may import {sorted(SHARED)} and itself"
+    for module in ours:
+        for named in BY_NAME:
+            inside = path.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".").startswith(named)
+            assert not module.startswith(f"ptebench.{named}.") or inside, f"{module} is loaded by name"
+    if parts[:2] in (("recommenders", "backbones"), ("recommenders", "representations")):
+        other = {"backbones": "representations", "representations": "backbones"}.get(parts[1])
+        assert not any(f"recommenders.{other}" in m for m in ours), "backbones and representations do not know each other"
+
+
+def test_jobs_read_no_configuration_behind_their_parameters():
+    for path in LIBRARY.parent.rglob("*.py"):
+        if path.name not in ("config.py", "schema.py"):
+            assert not any(m.startswith("ptebench.config") for m in imports(path)), path
+
+
+def test_init_files_are_empty():
+    assert all(p.stat().st_size == 0 for p in LIBRARY.rglob("__init__.py"))

@@ -1,0 +1,81 @@
+"""Code digests: what they follow and what they ignore; file contracts: what they refuse."""
+
+import polars as pl
+import pytest
+from ptebench import provenance
+from ptebench.files import GROUPS, InputError, atomic, check, read_embeddings, read_table, write_embeddings, write_table
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOTS", {"toy": tmp_path})
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    files = {
+        "__init__": "",
+        "top": '"""Doc."""\nfrom toy import middle\n\n\ndef f():\n    """What."""\n    return middle.x  # why\n',
+        "middle": "from toy.deep import y\n\nx = y\n",
+        "deep": "y = 1\n",
+        "aside": "z = 1\n",
+    }
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+
+    def digest(*modules, **changes):
+        for name, text in changes.items():
+            (folder / f"{name}.py").write_text(text)
+        for cached in (provenance._parsed, provenance.import_closure, provenance.code_digest):
+            cached.cache_clear()
+        return provenance.code_digest(*(modules or ("toy.top",)))
+
+    return digest
+
+
+def test_code_digest(project):
+    first = project()
+    assert provenance.import_closure("toy.top") == ("toy", "toy.deep", "toy.middle", "toy.top")
+    same = 'from toy import middle\n\ndef f():\n    """Other words."""\n    return (middle.x)\n'
+    assert project(top=same) == first, "docstrings, comments and layout do not count"
+    assert project(aside="z = 2\n") == first, "a module outside the closure does not count"
+    assert project(deep="y = 2\n") != first, "a module deep in the closure counts"
+    assert project("toy.top", "toy.aside") != project(), "a module loaded by name is added by name"
+    with pytest.raises(ModuleNotFoundError):
+        project("toy.gone")
+    with pytest.raises(ValueError, match="relative import"):
+        project(top="from . import middle\n")
+
+
+def test_canonical_text_does_not_depend_on_key_order():
+    assert provenance.canonical({"b": 1, "a": [1, 2]}) == provenance.canonical({"a": [1, 2], "b": 1})
+
+
+def test_atomic_leaves_nothing_after_an_error(tmp_path):
+    with pytest.raises(RuntimeError), atomic(tmp_path / "x.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contracts_name_the_column_and_the_row(tmp_path):
+    good = pl.DataFrame({"event": [1], "group": ["a"]}, schema=GROUPS)
+    write_table(good, tmp_path / "g.parquet", GROUPS)
+    assert read_table(tmp_path / "g.parquet", GROUPS).equals(good)
+    with pytest.raises(InputError, match="column 'group' is missing"):
+        check(good.drop("group"), GROUPS, "here")
+    with pytest.raises(InputError, match="column 'event' is Int64, expected Int32"):
+        check(good.with_columns(pl.col("event").cast(pl.Int64)), GROUPS, "here")
+    with pytest.raises(InputError, match="column 'group', row 1"):
+        check(pl.DataFrame({"event": [1, 2], "group": ["a", None]}, schema=GROUPS), GROUPS, "here")
+    (tmp_path / "g.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"g\.parquet: not readable as parquet"):
+        read_table(tmp_path / "g.parquet", GROUPS)
+
+
+def test_embeddings_refuse_what_is_not_finite(tmp_path):
+    with pytest.raises(InputError, match="vector 1 is not finite"):
+        write_embeddings([[0.0, 0.0], [1.0, float("nan")]], tmp_path / "v.safetensors", {})
+    with pytest.raises(InputError, match="row 0"):
+        write_embeddings([[1.0, 0.0]], tmp_path / "v.safetensors", {})
+    write_embeddings([[0.0, 0.0], [1.0, 0.0]], tmp_path / "v.safetensors", {"text": "card"})
+    with pytest.raises(InputError, match="with 3 rows"):
+        read_embeddings(tmp_path / "v.safetensors", 3)
