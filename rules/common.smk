@@ -150,3 +150,7 @@ def text_arguments(wildcards):
 
 def cell_gpu(wildcards):
     return 0 if cell_settings(wildcards)["backbone"].get("device", "cpu") == "cpu" else 1
+
+
+def statistics_files():
+    return [f"results/tables/statistics.{kind}" for kind in ("csv", "md", "tex")]

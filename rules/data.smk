@@ -1,6 +1,6 @@
 # From raw files to interactions, items, splits and statistics.
+import os
 import shlex
-
 
 # the settings of a source that name its files
 RAW_FILES = {
@@ -27,12 +27,22 @@ GENERATOR = (
     "sequential",
     "new_items",
 )
-PUBLISHED_STATISTICS = "workflow_scripts/ptebench/report/published_statistics.csv"
+PUBLISHED_STATISTICS = os.path.relpath(
+    REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
+)
 
 
 def simulate_spec(wildcards):
     settings = DATASETS[wildcards.dataset]
     return canonical({key: settings[key] for key in ("layout", *GENERATOR)})
+
+
+def simulate_outputs(wildcards, output):
+    """Return the command line's part that names what a simulation writes."""
+    files = {name: path for name, path in output.items() if name != "provenance"}
+    return " ".join(
+        f"--output {name} {shlex.quote(path)}" for name, path in files.items()
+    )
 
 
 def raw_files(wildcards):
@@ -55,6 +65,11 @@ def raw_files(wildcards):
                 else str(root / value)
             )
     return files
+
+
+def raw_inputs(wildcards):
+    # Snakemake keeps the name `items` to itself
+    return {f"raw_{name}": files for name, files in raw_files(wildcards).items()}
 
 
 def raw_arguments(wildcards):
@@ -131,18 +146,18 @@ for layout, files in SIMULATED.items():
         params:
             spec=simulate_spec,
             code=code_digest("workflow_scripts.simulate"),
+            outputs=simulate_outputs,
         shell:
-            "python -m workflow_scripts.simulate --spec {params.spec:q} --code {params.code} --threads {threads} "
-            + " ".join(f"--output {name} {{output.{name}:q}}" for name in files)
-            + " --output truth {output.truth:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+            "python -m workflow_scripts.simulate --spec {params.spec:q} --code {params.code} --threads {threads}"
+            " {params.outputs} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule interactions:
     input:
-        unpack(raw_files),
+        unpack(raw_inputs),
     output:
         interactions="results/data/{dataset}/interactions.parquet",
-        items="results/data/{dataset}/items.parquet",
+        item_texts="results/data/{dataset}/items.parquet",
         provenance="results/data/{dataset}/provenance.json",
     log:
         "logs/data/{dataset}/interactions.log",
@@ -160,7 +175,7 @@ rule interactions:
     shell:
         "python -m workflow_scripts.interactions --spec {params.spec:q} --code {params.code} --threads {threads}"
         " {params.raw}"
-        " --output interactions {output.interactions:q} --output items {output.items:q}"
+        " --output interactions {output.interactions:q} --output items {output.item_texts:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
@@ -172,7 +187,9 @@ rule split:
         train="results/splits/{dataset}/{protocol}/train.parquet",
         valid="results/splits/{dataset}/{protocol}/valid.parquet",
         test="results/splits/{dataset}/{protocol}/test.parquet",
-        candidates="results/splits/{dataset}/{protocol}/candidates.parquet",
+        valid_candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
+        test_candidates="results/splits/{dataset}/{protocol}/test_candidates.parquet",
+        histories="results/splits/{dataset}/{protocol}/histories.parquet",
         groups="results/splits/{dataset}/{protocol}/groups.parquet",
         leakage="results/splits/{dataset}/{protocol}/leakage.json",
         provenance="results/splits/{dataset}/{protocol}/provenance.json",
@@ -192,14 +209,16 @@ rule split:
         "python -m workflow_scripts.split --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input interactions {input.interactions:q}"
         " --output vocabulary {output.vocabulary:q} --output train {output.train:q} --output valid {output.valid:q}"
-        " --output test {output.test:q} --output candidates {output.candidates:q} --output groups {output.groups:q}"
+        " --output histories {output.histories:q} --output valid_candidates {output.valid_candidates:q}"
+        " --output test {output.test:q} --output test_candidates {output.test_candidates:q}"
+        " --output groups {output.groups:q}"
         " --output leakage {output.leakage:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule describe:
     input:
         interactions="results/data/{dataset}/interactions.parquet",
-        items="results/data/{dataset}/items.parquet",
+        item_texts="results/data/{dataset}/items.parquet",
         published=PUBLISHED_STATISTICS,
     output:
         statistics="results/data/{dataset}/statistics.csv",
@@ -218,6 +237,6 @@ rule describe:
         code=code_digest("workflow_scripts.describe"),
     shell:
         "python -m workflow_scripts.describe --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input interactions {input.interactions:q} --input items {input.items:q}"
+        " --input interactions {input.interactions:q} --input items {input.item_texts:q}"
         " --input published {input.published:q}"
         " --output statistics {output.statistics:q} --provenance {output.provenance:q} > {log:q} 2>&1"

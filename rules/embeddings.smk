@@ -55,6 +55,7 @@ rule embed:
         vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
     output:
         vectors="results/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}.safetensors",
+        provenance="results/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}.provenance.json",
     log:
         "logs/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}.log",
     benchmark:
@@ -73,4 +74,4 @@ rule embed:
     shell:
         "python -m workflow_scripts.embed --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input texts {input.texts:q} --input vocabulary {input.vocabulary:q} {params.fit}"
-        " --output vectors {output.vectors:q} > {log:q} 2>&1"
+        " --output vectors {output.vectors:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -3,7 +3,7 @@ rule train:
         unpack(text_files),
         train="results/splits/{dataset}/{protocol}/train.parquet",
         valid="results/splits/{dataset}/{protocol}/valid.parquet",
-        candidates="results/splits/{dataset}/{protocol}/candidates.parquet",
+        candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
         vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
     output:
         model=f"{CELL}/model.safetensors",
@@ -38,7 +38,7 @@ rule rank:
         model=f"{CELL}/model.safetensors",
         train="results/splits/{dataset}/{protocol}/train.parquet",
         test="results/splits/{dataset}/{protocol}/test.parquet",
-        candidates="results/splits/{dataset}/{protocol}/candidates.parquet",
+        candidates="results/splits/{dataset}/{protocol}/test_candidates.parquet",
         vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
     output:
         ranks=f"{CELL}/ranks.parquet",

@@ -2,7 +2,9 @@
 
 from importlib import import_module
 
+import polars as pl
 from ptebench.data.leakage import checks
+from ptebench.data.splits import visible
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
@@ -18,8 +20,8 @@ from ptebench.files import (
 from ptebench.job import run
 
 CONTRACTS = {
-    "vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
-    "groups": GROUPS,
+    "vocabulary": VOCABULARY, "train": TRAIN, "histories": TRAIN, "valid": EVENTS, "valid_candidates": CANDIDATES,
+    "test": EVENTS, "test_candidates": CANDIDATES, "groups": GROUPS,
 }  # fmt: skip
 
 
@@ -34,10 +36,14 @@ def main(job):
             f"{job.input('interactions')}: {job.spec['kind']}: {leaks[0]['check']} is {leaks[0]['value']}, expected "
             f"{leaks[0]['expected']} ({leaks[0]['meaning']}); this split leaks and is not written"
         )
+    parts["histories"] = visible(parts)
+    for events in ("valid", "test"):  # apart: what the test period offers is no input of training
+        rankings = parts[events]["ranking"].unique()
+        parts[f"{events}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
     for name, contract in CONTRACTS.items():
         write_table(parts[name], job.outputs[name], contract)
     write_json(found, job.outputs["leakage"])
-    return {"rows": {name: frame.height for name, frame in parts.items()}}
+    return {"rows": {name: parts[name].height for name in CONTRACTS}}
 
 
 if __name__ == "__main__":

@@ -154,7 +154,8 @@ def test_mind_bad_line(tmp_path, line, what):
 
 
 RECLM_ITEMS = [
-    {"item_id": 4, "cate": "news", "sub_cate": "us", "title": "One", "abstract": "It.", "train_col": 0, "test_col": None},
+    {"item_id": 4, "cate": "news", "sub_cate": "us", "title": "One", "abstract": "It.", "train_col": 0,
+     "test_col": None},
     {"item_id": 7, "year": 1999, "title": "Two", "train_col": 1, "test_col": 0},
     {"item_id": 9, "title": "Three", "train_col": None, "test_col": 1},
 ]  # fmt: skip
@@ -245,7 +246,9 @@ def test_sequences(tmp_path, name, text):
 
 
 def test_sequences_in_parts_have_opaque_users(tmp_path):
-    paths = {part: put(tmp_path / f"{part}.txt.gz", f"1 2 {n}\n3 4\n") for n, part in enumerate(["train", "valid", "test"])}
+    paths = {
+        part: put(tmp_path / f"{part}.txt.gz", f"1 2 {n}\n3 4\n") for n, part in enumerate(["train", "valid", "test"])
+    }
     interactions, _, _ = read("sequences", paths, user_column=False)
     assert interactions.group_by("part").agg(pl.col("user_id").n_unique()).sort("part").rows() == [
         ("test", 2), ("train", 2), ("valid", 2),
@@ -256,7 +259,8 @@ def test_sequences_in_parts_have_opaque_users(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "items", ["item_id\ttitle\n7\tA <i>big</i> game\n8\tOther\n", [{"item_id": 7, "title": "A big game", "attribute_ids": [1]}]]
+    "items",
+    ["item_id\ttitle\n7\tA <i>big</i> game\n8\tOther\n", [{"item_id": 7, "title": "A big game", "attribute_ids": [1]}]],
 )
 def test_item_files_of_sequences(tmp_path, items):
     name = "items.tsv.gz" if isinstance(items, str) else "items.jsonl.gz"

@@ -45,6 +45,7 @@ METRICS = {
 }  # fmt: skip
 NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
+    "remove_seen", "sd", "low", "high", "published_sd", "difference",
 }  # fmt: skip
 
 

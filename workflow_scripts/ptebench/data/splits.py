@@ -144,3 +144,9 @@ def highest_overlap(left: pl.Series, right: pl.Series, block: int = 4096) -> np.
         overlap = common.data / (sizes_a[start + common.row] + sizes_b[common.col] - common.data)
         np.maximum.at(best, start + common.row, overlap)
     return best
+
+
+def visible(parts: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return what may be known of each user before any target: the training history, else that of the user's event."""
+    cold = pl.concat([parts["valid"], parts["test"]]).join(parts["train"], on="user", how="anti")
+    return train(pl.concat([parts["train"], cold.unique("user", keep="first", maintain_order=True).select(*TRAIN)]))

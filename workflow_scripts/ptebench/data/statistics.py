@@ -72,7 +72,9 @@ def compare(dataset: str, values: dict[str, float], published: pl.DataFrame, key
 
     Raises InputError for a key without published statistics, and for a published one that this dataset has not.
     """
-    beside = published.filter(pl.col("dataset") == key).select("statistic", published="value", source="source")
+    beside = published.filter(pl.col("dataset").eq_missing(pl.lit(key))).select(
+        "statistic", published="value", source="source"
+    )
     if key is not None and beside.is_empty():
         keys = ", ".join(published["dataset"].unique().sort())
         raise InputError(f"datasets.{dataset}.published: {key!r} has no published statistics; expected one of {keys}")

@@ -16,6 +16,7 @@ ADMITTED = {
         for core in ("core", "_core")
         for name in ("_reconstruct", "scalar")
     },
+    **{(f"numpy.{core}.numeric", "_frombuffer"): ("numpy._core.numeric", "_frombuffer") for core in ("core", "_core")},
     # scipy renamed its modules: matrices pickled before and after are the same class
     **{
         (f"scipy.sparse.{mark}{kind}", f"{kind}_{form}"): (f"scipy.sparse._{kind}", f"{kind}_{form}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from ptebench.files import PROFILES, TRAIN, VOCABULARY, ITEMS, read_table, ragged
+from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, ragged, read_table
 from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import (
     Cards,
@@ -48,9 +48,10 @@ class Split:
         """Return the training histories as values and offsets."""
         return ragged(pl.Series(list(self.train.values()), dtype=pl.List(pl.Int32)))
 
-    def without(self, held: dict[int, int]) -> "Split":
-        """Return the split with every occurrence of a user's held-out item taken from that user's history."""
-        train = self.train | {u: [i for i in self.train[u] if i != item] for u, item in held.items()}
+    def without(self, held: set[tuple[int, int]]) -> "Split":
+        """Return the split without the held-out pairs (user, item), each occurrence of them."""
+        users = {u for u, _ in held}
+        train = self.train | {u: [i for i in self.train[u] if (u, i) not in held] for u in users}
         return replace(self, train=train)
 
     def readers(self, limit: int, seed: int) -> dict[int, list[int]]:
@@ -73,38 +74,41 @@ def read_split(train, vocabulary, items) -> Split:
 
 @dataclass(frozen=True)
 class Draw:
-    """Who is used for what, by dense id; the three groups of a side overlap only where there are too few."""
+    """Who is watched and who may teach, by side."""
 
     probes: dict[str, list[int]]
-    examples: dict[str, list[int]]
-    policy: dict[str, list[int]]
-    held: dict[int, int]  # probe user -> the last training item, absent from every prompt
+    pool: dict[str, list[int]]  # in random order: fine-tuning takes from the front, GRPO from the back
+    held: set[tuple[int, int]]  # (probe user, last training item): absent from every prompt before writing
 
 
-def draw(split: Split, seed: int, probes: int, examples: int, prompts: int) -> Draw:
-    """Draw probes, fine-tuning examples and policy prompts for both sides.
+def draw(split: Split, seed: int, probes: int) -> Draw:
+    """Draw the probes of both sides, at most a quarter of each, and the order of all others.
 
-    Probes come first and teach nothing; examples follow; policy prompts are taken from the other end.
-    Users need three interactions so that an item can be held out; probes are at most a quarter of a side.
+    Users need three different items so that one can be held out. Raises InputError where there are too few.
     """
-    users = np.array([u for u, h in split.train.items() if len(set(h)) >= 3], dtype=np.int64)
-    sides = {"user": np.sort(users), "item": split.warm()}
-    groups = {"probes": {}, "examples": {}, "policy": {}}
-    for side, ids in sides.items():
-        order = generator(seed, f"draw {side}").permutation(ids)
+    users = [u for u, h in split.train.items() if len(set(h)) >= 3]
+    watched, pool = {}, {}
+    for side, ids in {"user": np.sort(np.array(users, dtype=np.int64)), "item": split.warm()}.items():
+        if len(ids) < 8:
+            raise InputError(
+                f"train.parquet: {len(ids)} {side}s to learn from (users need three different items), expected at "
+                "least 8; relax the dataset's filters"
+            )
+        order = generator(seed, f"draw {side}").permutation(ids).tolist()
         count = min(probes, len(order) // 4)
-        rest = order[count:]
-        groups["probes"][side] = np.sort(order[:count]).tolist()
-        groups["examples"][side] = rest[:examples].tolist()
-        groups["policy"][side] = rest[::-1][:prompts].tolist()
-    held = {u: split.train[u][-1] for u in groups["probes"]["user"]}
-    return Draw(**groups, held=held)
+        watched[side], pool[side] = sorted(order[:count]), order[count:]
+    return Draw(watched, pool, {(u, split.train[u][-1]) for u in watched["user"]})
+
+
+def fields_by_id(profiles: pl.DataFrame) -> dict[int, dict]:
+    """Return the fields of profiles by dense id; profiles that could not be parsed are left out."""
+    profiles = profiles.drop_nulls("fields")
+    return dict(zip(profiles["id"].to_list(), map(json.loads, profiles["fields"].to_list())))
 
 
 def read_profiles(path) -> dict[int, dict]:
-    """Read the fields of profiles by dense id; profiles that could not be parsed are left out."""
-    frame = read_table(path, PROFILES).drop_nulls("fields")
-    return {i: json.loads(f) for i, f in zip(frame["id"].to_list(), frame["fields"].to_list())}
+    """Read the fields of profiles by dense id."""
+    return fields_by_id(read_table(path, PROFILES))
 
 
 def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int) -> dict[int, list[int]]:

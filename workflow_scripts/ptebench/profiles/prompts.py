@@ -36,8 +36,8 @@ class Cards:
 
 
 def clean(column: pl.Expr) -> pl.Expr:
-    """Return a text column on one line each, null as the empty text."""
-    return column.fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
+    """Return a text column on one line each, null as the empty text, in lower case as answers are."""
+    return column.fill_null("").str.replace_all(r"\s+", " ").str.strip_chars().str.to_lowercase()
 
 
 def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:

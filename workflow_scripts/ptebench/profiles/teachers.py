@@ -3,21 +3,39 @@
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from ptebench.files import InputError, read_jsonl
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, normalise, repaired, usable
 from ptebench.profiles.prompts import Cards, digest
 
 FEATURES = 8192
+MARKS = re.compile(r"[^\w\s'-]+")
 CHUNK = 1024
 FILLERS = ("general reader", "everyday shopper", "curious newcomer", "casual browser", "broad taste",
            "popular picks", "new things", "good value", "everyday use", "variety")  # fmt: skip
+
+
+def terms(text: str) -> list[str]:
+    """Return the words of a text and the pairs of neighbouring words, none across a stop word or a mark."""
+    found = []
+    for run in MARKS.split(text):
+        before = None
+        for word in run.split():
+            if len(word) < 3 or word in ENGLISH_STOP_WORDS or not word.strip("'-").isalpha():
+                before = None
+                continue
+            found.append(word)
+            if before is not None:
+                found.append(f"{before} {word}")
+            before = word
+    return found
 
 
 def membership(values: np.ndarray, offsets: np.ndarray, columns: int) -> sp.csr_matrix:
@@ -45,9 +63,10 @@ class Template:
         count = len(cards.title)
         seen = np.unique(values)
         texts = [f"{t}. {d}" for t, d in zip(cards.title, cards.description)]
+        many = len(seen) >= 50
         vectorizer = TfidfVectorizer(
-            ngram_range=(1, 2), stop_words="english", max_features=FEATURES, sublinear_tf=True,
-            token_pattern=r"(?u)\b[^\W\d_][\w'-]{2,}\b", min_df=2 if len(seen) >= 50 else 1, dtype=np.float32,
+            analyzer=terms, max_features=FEATURES, sublinear_tf=True, dtype=np.float32,
+            min_df=2 if many else 1, max_df=0.3 if many else 1.0,
         )  # fmt: skip
         try:
             vectorizer.fit([texts[i] for i in seen])

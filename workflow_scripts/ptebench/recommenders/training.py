@@ -59,16 +59,15 @@ def device_of(settings: dict) -> torch.device:
 @torch.no_grad()
 def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
     """Return the mid-rank of every target (T,) and the number of candidates of every event (E,)."""
-    targets, histories = events.targets.to(device), events.histories.to(device)
-    users = events.users.to(device)
+    histories, users = events.histories.to(device), events.users.to(device)
     rankable = None if representation is None else representation.rankable.to(device)
     if rankable is not None and bool(rankable[1:].all()):
         rankable = None
-    # rows in order of history length: little padding, and no row depends on its neighbours
-    order = histories.lengths.sort(stable=True).indices
+    # events in order of history length: little padding, and no event depends on its neighbours
+    order = events.histories.lengths.sort(stable=True).indices
 
     def score(start, stop):
-        rows = order[start:stop]
+        rows = order[start:stop].to(device)
         part = Ragged(*_rows(histories, rows))
         if representation is None:
             return backbone.scores(part, users[rows])
@@ -84,14 +83,14 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
             backbone.prepare(representation)
         vectors = representation.item_vectors()
         frozen, representation.item_vectors = representation.item_vectors, lambda ids=None: vectors
-    values, offsets = _rows(targets, order)
-    seen, seen_offsets = _rows(histories, order)
+    values, offsets = _rows(events.targets, order)
+    seen, seen_offsets = _rows(events.histories, order)
     try:
         ranks, candidates = rank_events(
             score,
             {
                 "targets": values, "target_offsets": offsets, "history": seen, "history_offsets": seen_offsets,
-                "candidates": None if events.candidates is None else events.candidates.to(device),
+                "candidates": events.candidates,
                 "remove_seen": remove_seen,
             },
             len(vectors) - 1 if representation is not None else backbone.items,
@@ -101,9 +100,8 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
         if representation is not None:
             representation.item_vectors = frozen
     back = torch.empty_like(order)
-    back[order] = torch.arange(len(order), device=order.device)
-    in_order = _rows(Ragged(ranks, offsets), back)[0]
-    return in_order.cpu(), candidates[back].cpu()
+    back[order] = torch.arange(len(order))
+    return _rows(Ragged(ranks, offsets), back)[0], candidates[back]
 
 
 def _rows(lists: Ragged, rows: torch.Tensor):

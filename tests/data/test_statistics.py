@@ -1,0 +1,175 @@
+"""Statistics beside the published counts, the real datasets, and the jobs on the command line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from ptebench.data.leakage import checks
+from ptebench.data.protocols import cold_start_user, leave_one_out, snapshot
+from ptebench.data.statistics import compare, describe, read_published
+from ptebench.files import EVENTS, TRAIN, InputError, read_json, read_table
+from tests.conftest import REPOSITORY
+from tests.data.readers import put, read
+
+PUBLISHED = REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
+COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True}
+SNAPSHOT = {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0}
+
+
+def verdicts(interactions, items, key):
+    frame = compare("d", describe(interactions, items), read_published(PUBLISHED), key)
+    return dict(frame.filter(pl.col("published").is_not_null()).select("statistic", "verdict").rows())
+
+
+def test_compare():
+    published = pl.DataFrame(
+        {"dataset": ["k", "k"], "statistic": ["users", "items"], "value": [2.0, 5.0], "source": "s"}
+    )
+    frame = compare("d", {"users": 2, "items": 4, "interactions": 9}, published, "k")
+    assert frame.select("value", "published", "verdict").rows() == [
+        (2.0, 2.0, "equal"), (4.0, 5.0, "differs"), (9.0, None, "no published value"),
+    ]  # fmt: skip
+    assert set(compare("d", {"users": 2}, published, None)["verdict"]) == {"no published value"}
+    with pytest.raises(InputError, match="'x' has no published statistics; expected one of k"):
+        compare("d", {"users": 2}, published, "x")
+    with pytest.raises(InputError, match="published 'items', which this dataset's source does not yield"):
+        compare("d", {"users": 2}, published, "k")
+
+
+def test_mind_equals_the_published_statistics(shared_data):
+    folder = shared_data / "processed/reclm-mind"
+    paths = {"train": folder / "train.npz", "test": folder / "test.npz", "items": folder / "items.jsonl.gz"}
+    interactions, items, _ = read("reclm", paths)
+    values = describe(interactions, items)
+    assert [values[k] for k in ("users", "overlap_items", "train_items", "train_interactions")] == [
+        57128,
+        1020,
+        2386,
+        89734,
+    ]
+    assert [values[k] for k in ("test_items", "test_interactions")] == [2461, 87974]
+    assert [values[k] for k in ("train_sparsity_percent", "test_sparsity_percent")] == [99.934, 99.937]
+    assert set(verdicts(interactions, items, "reclm-mind").values()) == {"equal"}
+    parts = snapshot.split(interactions, SNAPSHOT)
+    sizes = dict(parts["test"].group_by("ranking").len().rows())
+    assert sizes == {"full": 56972, "zero_shot": 20394}
+    targets = parts["test"].group_by("ranking").agg(pl.col("targets").list.len().sum())
+    assert dict(targets.rows()) == {"full": 87974, "zero_shot": 25928}
+    candidates = dict(parts["candidates"].group_by("ranking").len().rows())
+    assert candidates == {"full": 2461, "zero_shot": 1441, "validation": 2386}
+    assert {c["verdict"] for c in checks(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
+
+
+@pytest.mark.parametrize("name, total", [("toys", 138444), ("sports", 256598), ("beauty", 162150)])
+def test_amazon2014(shared_data, name, total):
+    path = shared_data / f"processed/amazon2014-{name}/sequences.tsv.gz"
+    interactions, items, _ = read("sequences", {"sequences": path})
+    assert describe(interactions, items)["interactions_last_11"] == total
+    assert set(verdicts(interactions, items, f"amazon2014-{name}").values()) == {"equal"}
+    parts = leave_one_out.split(interactions, {"kind": "leave_one_out"})
+    assert parts["test"].height == interactions["user_id"].n_unique()
+
+
+@pytest.mark.parametrize(
+    "name, users, near", [("toys", (15529, 1941, 1942), 37), ("sports", (28478, 3559, 3561), 12),
+                          ("beauty", (17890, 2236, 2237), 42)]
+)  # fmt: skip
+def test_preferdiff(shared_data, name, users, near):
+    folder = shared_data / f"processed/preferdiff-{name}"
+    paths = {part: folder / f"{part}.txt.gz" for part in ("train", "valid", "test")}
+    interactions, items, _ = read("sequences", paths, user_column=False)
+    parts = cold_start_user.split(interactions, COLD)
+    assert tuple(parts[p].height for p in ("train", "valid", "test")) == users
+    assert set(verdicts(interactions, items, f"preferdiff-{name}").values()) == {"equal"}
+    found = {c["check"]: c for c in checks(interactions, parts, COLD)}
+    assert found["near_duplicate_test_sequences"]["value"] == near
+    # as events; as distinct sequences 4, 1 and 1
+    assert found["identical_test_sequences"]["value"] == {"toys": 5, "sports": 2, "beauty": 1}[name]
+    assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
+
+
+def test_raw_files_give_the_known_counts(shared_data):
+    raw = shared_data / "raw"
+    core = {"user_core": 5, "item_core": 5, "duplicates": "first"}
+
+    def size(source, paths, **settings):
+        interactions, items, counts = read(source, paths, **settings)
+        return (interactions.height, interactions["user_id"].n_unique(), items.height), counts
+
+    magazines = {"reviews": raw / "amazon2018/Magazine_Subscriptions_5.json.gz"}
+    texts = {"metadata": raw / "amazon2018/meta_Magazine_Subscriptions.json.gz"}
+    assert size("amazon", magazines, **core)[0] == (2027, 294, 132)
+    counts = size("amazon", magazines | texts)[1]
+    assert (counts["duplicate_item_rows"], counts["unusable_titles"], counts["items_without_card"]) == (1065, 148, 6)
+    movies = {
+        "ratings": [raw / f"netflix/combined_data_{n}.txt.gz" for n in (1, 2, 3)],
+        "titles": raw / "netflix/movie_titles.csv",
+    }
+    assert size("netflix", movies)[0] == (185923, 76388, 514)
+    assert size("netflix", movies, **core)[0] == (82918, 7682, 514)
+    news = {name: raw / f"mind/MINDsmall_train_sample/{name}.tsv.gz" for name in ("behaviors", "news")}
+    assert size("mind", news, duplicates="first")[0] == (117220, 3731, 16290)
+    assert size("mind", news, **core)[0] == (96654, 3256, 5099)
+    assert size("mind", news, history=False)[0][0] == 6051
+
+
+def job(script, spec, inputs, outputs, folder):
+    """Run a job as the workflow does; return its exit status and what it said."""
+    command = [sys.executable, "-m", f"workflow_scripts.{script}", "--spec", json.dumps(spec)]
+    for name, path in inputs.items():
+        command += ["--input", name, str(path)]
+    for name in outputs:
+        command += ["--output", name, str(folder / outputs[name])]
+    paths = f"{REPOSITORY}:{REPOSITORY / 'workflow_scripts'}"
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths, "POLARS_MAX_THREADS": "1"}
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+FILTERS = {"user_core": 0, "item_core": 0, "duplicates": "keep", "min_rating": None, "start": None, "end": None,
+           "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0}  # fmt: skip
+SPLIT = {n: f"{n}.parquet" for n in ("vocabulary", "train", "valid", "test", "candidates", "groups")} | {
+    "leakage": "leakage.json"
+}
+DATA = {"interactions": "interactions.parquet", "items": "items.parquet"}
+
+
+def test_jobs_from_raw_file_to_split_and_statistics(tmp_path):
+    sequences = put(
+        tmp_path / "s.txt",
+        "".join(f"u{u} " + " ".join(str((u * 7 + n) % 30) for n in range(6)) + "\n" for u in range(20)),
+    )
+    spec = {"source": "sequences", "user_column": True, **FILTERS}
+    assert job("interactions", spec, {"sequences": sequences}, DATA, tmp_path)[0] == 0
+    notes = read_json(tmp_path / "interactions.parquet.provenance.json")["notes"]
+    assert notes["interactions_read"] == 120 and notes["items_without_card"] == 30
+    tables = {name: tmp_path / file for name, file in DATA.items()}
+    status, said = job("split", {"kind": "leave_one_out"}, {"interactions": tables["interactions"]}, SPLIT, tmp_path)
+    assert status == 0, said
+    assert (
+        read_table(tmp_path / "train.parquet", TRAIN).height
+        == read_table(tmp_path / "test.parquet", EVENTS).height
+        == 20
+    )
+    assert {c["verdict"] for c in read_json(tmp_path / "leakage.json")} <= {"ok", "reported"}
+    status, said = job(
+        "describe", {"dataset": "d", "published": None}, {**tables, "published": PUBLISHED},
+        {"statistics": "statistics.csv"}, tmp_path,
+    )  # fmt: skip
+    assert status == 0, said
+    assert pl.read_csv(tmp_path / "statistics.csv").filter(pl.col("statistic") == "users")["value"].to_list() == [20]
+
+
+def test_a_job_that_fails_says_one_line_and_leaves_nothing(tmp_path):
+    sequences = put(tmp_path / "s.txt.gz", "u 1 2 3\n" * 2)
+    spec = {"source": "sequences", "user_column": True, **FILTERS}
+    status, said = job("interactions", spec, {"sequences": sequences}, DATA, tmp_path)
+    assert status == 1 and said.strip().splitlines() == [
+        f"error: {sequences}: line 2: user 'u' has a line already; expected one line a user"
+    ]
+    assert [p.name for p in tmp_path.iterdir()] == ["s.txt.gz"]

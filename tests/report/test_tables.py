@@ -1,0 +1,201 @@
+"""Tables: numbers, marks, intervals, published values, their four forms, and the file of published values."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ptebench.files import METRICS, InputError, write_table
+from ptebench.job import Job
+from ptebench.report import tables
+from ptebench.report.audit import check_metrics
+from workflow_scripts.statistics_table import main as statistics_table
+from workflow_scripts.table import main as table
+
+PUBLISHED = Path(tables.__file__).with_name("published.csv")
+SPEC = {
+    "table": "demo",
+    "title": "Demo & more",
+    "metrics": ["HR@10", "NDCG@10"],
+    "rankings": ["full"],
+    "groups": ["overall", "item_tail"],
+    "cells": [
+        ["toys", "cold", "popularity", "id", [0]], ["toys", "cold", "sasrec", "id", [0, 1]],
+        ["toys", "cold", "sasrec", "pte", [0, 1]],
+    ],
+    "published": {"toys": "preferdiff-toys"},
+    "protocols": {"cold": {"kind": "cold_start_user", "remove_seen": False}},
+}  # fmt: skip
+VALUES = {("popularity", "id", 0): 0.01, ("sasrec", "id", 0): 0.02, ("sasrec", "id", 1): 0.04,
+          ("sasrec", "pte", 0): 0.05, ("sasrec", "pte", 1): 0.07}  # fmt: skip
+
+
+def metrics_frame():
+    rows = [
+        ("toys", "cold", *cell, "full", group, metric, 10, value * (2 if metric == "Recall" else 1), 100)
+        for cell, value in VALUES.items()
+        for group in ("overall", "item_tail")
+        for metric in ("Recall", "NDCG")
+    ]
+    return pl.DataFrame(rows, schema=METRICS, orient="row")
+
+
+@pytest.fixture(scope="module")
+def built():
+    return tables.build(SPEC, metrics_frame(), tables.read_published(PUBLISHED))
+
+
+def value_of(frame, **where):
+    return frame.filter(**where).row(0, named=True)
+
+
+def test_values_intervals_and_marks(built):
+    assert built.height == 3 * 2 * 2
+    pte = value_of(built, representation="pte", metric="NDCG", group="overall")
+    assert pte["mean"] == pytest.approx(0.06) and pte["seeds"] == 2 and pte["mark"] == "best"
+    # two values 0.02 apart: s.d. 0.01414, t = 12.706 with one degree of freedom
+    assert pte["high"] - pte["mean"] == pytest.approx(12.7062 * 0.0141421 / 2**0.5, rel=1e-4)
+    assert value_of(built, backbone="sasrec", representation="id", metric="HR")["mark"] == "second"
+    popularity = value_of(built, backbone="popularity", metric="HR")
+    assert popularity["mean"] == 0.02 and popularity["low"] is None and popularity["mark"] == ""
+    assert popularity["provenance"] == "results/cells/toys/cold/popularity/id/seed=0/provenance.json"
+
+
+def test_published_values_stand_beside(built):
+    base = value_of(built, backbone="sasrec", representation="id", metric="NDCG", group="overall")
+    assert base["published"] == 0.0255 and base["difference"] == pytest.approx(0.03 - 0.0255)
+    assert base["source"].startswith("PtE Table 3")
+    assert value_of(built, backbone="popularity", metric="HR", group="overall")["published"] == 0.0134
+    assert built.filter(group="item_tail")["published"].null_count() == 6
+
+
+def test_published_values_need_the_same_protocol():
+    removed = SPEC | {"protocols": {"cold": {"kind": "cold_start_user", "remove_seen": True}}}
+    other = SPEC | {"protocols": {"cold": {"kind": "leave_one_out", "remove_seen": False}}}
+    for spec in (removed, other, SPEC | {"published": {"toys": None}}):
+        built = tables.build(spec, metrics_frame(), tables.read_published(PUBLISHED))
+        assert built["published"].null_count() == built.height
+
+
+def test_a_missing_cell_is_named():
+    metrics = metrics_frame().filter(~((pl.col("representation") == "pte") & (pl.col("seed") == 1)))
+    with pytest.raises(InputError, match=r"cell toys/cold/sasrec/pte/seed=1 has no Recall@10"):
+        tables.build(SPEC, metrics, tables.read_published(PUBLISHED))
+    with pytest.raises(InputError, match="ranking 'zero_shot'"):
+        tables.build(SPEC | {"rankings": ["zero_shot"]}, metrics_frame(), tables.read_published(PUBLISHED))
+
+
+def test_equal_means_share_a_mark():
+    assert tables.marks([1.0, 2.0, 2.0, 0.5]) == ["second", "best", "best", ""]
+    assert tables.marks([1.0, 1.0]) == ["best", "best"]
+    assert tables.marks([1.0]) == [""]
+
+
+def test_markdown(built):
+    lines = tables.markdown(built, SPEC["title"]).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {6}
+    assert "## toys, cold" in lines and "## toys, cold, item_tail" in lines
+    best = next(line for line in rows if line.startswith("| sasrec | pte"))
+    assert "**0.0600** ± 0.1271<br>published 0.0473, +0.0127" in best
+    assert "[1](../cells/toys/cold/sasrec/pte/seed=1/provenance.json)" in best
+    assert any("<ins>0.0300</ins>" in line for line in rows)
+
+
+def test_latex(built):
+    text = tables.latex(built, SPEC["title"], "demo")
+    assert r"\caption{Demo \& more. " in text and r"item\_tail" in text and "±" not in text
+    body = [line.split(" % ")[0] for line in text.splitlines() if line.rstrip().split(" % ")[0].endswith(r"\\")]
+    assert {line.count("&") for line in body if "multicolumn" not in line} == {3}
+    for opening, closing in (("{", "}"), (r"\begin", r"\end")):
+        assert text.replace(r"\{", "").count(opening) == text.replace(r"\}", "").count(closing)
+    assert r"\textbf{0.0600} $\pm$ 0.1271" in text
+
+
+class Balance(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta",):
+            self.open.append(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html(built):
+    page = Balance()
+    page.feed(text := tables.web(built, SPEC["title"]))
+    page.close()
+    assert page.open == [] and "Demo &amp; more" in text
+    assert "../cells/toys/cold/sasrec/pte/seed=1/provenance.json" in page.links
+    assert "<strong>0.0600</strong> ± 0.1271<small>published 0.0473, +0.0127</small>" in text
+
+
+def test_table_script(tmp_path):
+    write_table(metrics_frame(), tmp_path / "metrics.csv", METRICS)
+    outputs = {name: tmp_path / f"t.{end}" for name, end in
+               [("csv", "csv"), ("markdown", "md"), ("latex", "tex"), ("html", "html")]}  # fmt: skip
+    inputs = {"metrics": [tmp_path / "metrics.csv"], "published": [PUBLISHED]}
+    # of 6 overall values, 2 for popularity, and NDCG of the two sasrec methods are published
+    assert table(Job(SPEC, inputs, outputs, code="", threads=1)) == {"values": 12, "published": 4}
+    assert pl.read_csv(outputs["csv"]).columns == list(tables.TABLE)
+
+
+def test_statistics_table_script(tmp_path):
+    frames = {
+        "a": [("a", "users", 57128.0, 57128.0, "equal"), ("a", "first_timestamp", 1.5e9, None, "no published value")],
+        "b": [("b", "users", 3.0, None, "no published value"), ("b", "sparsity_percent", 99.5, 99.4, "differs")],
+    }
+    paths = []
+    for name, rows in frames.items():
+        paths.append(tmp_path / f"{name}.csv")
+        write_table(pl.DataFrame(rows, schema=tables.STATISTICS, orient="row"), paths[-1], tables.STATISTICS)
+    outputs = {name: tmp_path / f"s.{end}" for name, end in [("csv", "csv"), ("markdown", "md"), ("latex", "tex")]}
+    notes = statistics_table(Job({}, {"statistics": paths}, outputs, code="", threads=1))
+    assert notes == {"published": 2, "equal": 1}
+    wide = pl.read_csv(outputs["csv"])
+    assert wide["dataset"].to_list() == ["a", "b"] and wide["users"].to_list() == [57128, 3]
+    assert wide["sparsity_percent_verdict"].to_list() == [None, "differs"]
+    assert "| users | 57,128<br>published 57,128: equal | 3 |" in outputs["markdown"].read_text()
+    assert "| first timestamp | 2017-07-14 |  |" in outputs["markdown"].read_text()
+    assert r"99.5 {\scriptsize (99.4: differs)}" in outputs["latex"].read_text()
+
+
+# ------------------------------------------------------------- published.csv
+
+
+def test_published_values_are_unique_and_possible():
+    frame = tables.read_published(PUBLISHED)
+    assert frame.height > 400
+    assert not frame.select(pl.struct(tables.PUBLISHED_KEY).is_duplicated().any()).item()
+    assert frame["value"].is_between(0, 1).all() and frame["metric"].is_in(["Recall", "NDCG", "MRR"]).all()
+    assert frame["protocol"].is_in(["leave_one_out", "cold_start_user", "snapshot"]).all()
+
+
+def test_published_values_obey_the_laws_where_no_source_note_says_otherwise():
+    """With one target per event; RecLM's events have several."""
+    frame = tables.read_published(PUBLISHED).filter(
+        pl.col("protocol") != "snapshot", ~pl.col("source").str.contains("contradicts itself")
+    )
+    keys = ["dataset", "backbone", "representation", "remove_seen"]
+    for key, part in frame.group_by(keys):
+        part = part.with_columns(pl.lit("overall").alias("group"), pl.lit(1).alias("events"))
+        try:
+            check_metrics(part, {"full"})
+        except InputError as error:
+            pytest.fail(f"{key}: {error}")
+
+
+def test_a_value_given_twice_is_refused(tmp_path):
+    lines = PUBLISHED.read_text().splitlines()
+    for extra in (lines[1], re.sub(",(true|false),", ",,", lines[1])):
+        path = tmp_path / "published.csv"
+        path.write_text("\n".join([*lines, extra]) + "\n")
+        with pytest.raises(InputError, match="given twice"):
+            tables.read_published(path)

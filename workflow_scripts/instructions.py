@@ -1,0 +1,52 @@
+"""Write the distillation instructions of both sides: prompts and the teacher's answers."""
+
+from ptebench.files import InputError, read_embeddings, write_jsonl
+from ptebench.job import run
+from ptebench.profiles.instructions import (
+    cold_examples,
+    draw,
+    instruction,
+    item_prompts,
+    read_profiles,
+    read_split,
+    user_prompts,
+)
+from ptebench.profiles.teachers import supplied
+
+
+def main(job):
+    spec, split = job.spec, read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
+    cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
+    drawn, record = draw(split, spec["seed"], spec["probes"]), {}
+    shown = split.without(drawn.held)
+    teacher = {side: read_profiles(job.input(f"template_{side}")) for side in ("user", "item")}
+    taught = dict(teacher)
+    for side in ("user", "item"):
+        if path := job.input(f"teacher_{side}"):
+            words = split.vocabulary.filter(side=side)
+            taught[side], record[f"supplied_{side}"] = supplied(path, dict(zip(words["raw"], words["id"])), side)
+            # as evidence in the other side's prompts the template fills what was not supplied
+            teacher[side] = teacher[side] | taught[side]
+    ids = {side: [i for i in drawn.pool[side] if i in taught[side]][: spec["examples"]] for side in taught}
+    for side, chosen in ids.items():
+        if not chosen:
+            raise InputError(
+                f"{job.input(f'teacher_{side}')}: none of the supplied {side} profiles belongs to a {side} of the "
+                "training data; check that keys and dataset belong together"
+            )
+    warm = {i: teacher["item"][i] for i in split.warm().tolist()}
+    cold = cold_examples(ids["item"], spec["seed"])
+    prompts = {
+        "user": user_prompts(ids["user"], shown.train, split.cards, {}, spec),
+        "item": item_prompts(ids["item"], shown, teacher["user"], warm, cold, cards, spec),
+    }
+    for side, chosen in ids.items():
+        rows = [instruction(i, p, taught[side][i], side) for i, p in zip(chosen, prompts[side])]
+        write_jsonl(rows, job.outputs[side])
+        record[side] = len(rows)
+        print(f"{len(rows)} {side} instructions")
+    return record
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,19 @@
+"""Build the embedded language model from a split's training cards and the template teacher."""
+
+import torch
+from ptebench.job import run
+from ptebench.profiles.embedded import build
+from ptebench.profiles.instructions import draw, read_split
+
+
+def main(job):
+    torch.set_num_threads(job.threads)
+    split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
+    probes = {u for u, _ in draw(split, job.spec["seed"], job.spec["probes"]).held}
+    record = build(split, job.spec, probes, job.outputs["model"].parent)
+    print(", ".join(f"{k} {v}" for k, v in record.items()))
+    return record
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,102 @@
+"""Loading a language model, its tokenizer and its adapter; placing them on the device."""
+
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ptebench.files import InputError, atomic
+from ptebench.profiles.prompts import fit, messages
+
+
+def device() -> torch.device:
+    """Return the device that models run on."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(source: str, revision: str | None = None):
+    """Load a tokenizer; raise InputError where it lacks what prompts need."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"language model {source!r}: no tokenizer there ({str(error).splitlines()[0]}); "
+            "give a hub id that this machine can reach, or the folder of a saved model"
+        ) from error
+    if not tokenizer.chat_template:
+        raise InputError(f"language model {source!r}: no chat template; choose an instruction-tuned model")
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"language model {source!r}: no end-of-text token; choose an instruction-tuned model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_base(source: str, revision: str | None, context: int):
+    """Load a causal language model; raise InputError where there is none or its context is too short."""
+    # bfloat16 where the hardware computes in it; adapters stay float32
+    kind = torch.bfloat16 if device().type == "cuda" else torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"language model {source!r}: no causal language model there ({str(error).splitlines()[0]})"
+        ) from error
+    longest = getattr(model.config, "max_position_embeddings", None) or context
+    if context > longest:
+        raise InputError(f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it")
+    return model.to(device())
+
+
+def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
+    """Return the model with the adapter in `folder`, continued and never stacked; without a folder, a new one."""
+    if folder is not None:
+        return PeftModel.from_pretrained(base, str(folder), is_trainable=trainable)
+    settings = LoraConfig(
+        task_type="CAUSAL_LM", r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
+        target_modules="all-linear",
+    )  # fmt: skip
+    return get_peft_model(base, settings)
+
+
+def save_adapter(model, adapter: Path, config: Path) -> None:
+    """Write an adapter's two files in PEFT's layout, the same bytes for the same adapter."""
+    folder = adapter.with_name(f".{os.getpid()}.adapter")
+    try:
+        model.save_pretrained(folder)
+        settings = json.loads((folder / "adapter_config.json").read_text())
+        # PEFT keeps names in a set, whose order changes with the process
+        settings = {k: sorted(v) if isinstance(v, list) else v for k, v in sorted(settings.items())}
+        with atomic(config) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        with atomic(adapter) as temporary:
+            (folder / "adapter_model.safetensors").rename(temporary)
+    finally:
+        for path in folder.glob("*"):
+            path.unlink()
+        if folder.exists():
+            folder.rmdir()
+
+
+def prompt_tokens(prompt: str, tokenizer) -> list[int]:
+    """Return the token ids of a prompt through the chat template, up to where the answer begins."""
+    text = tokenizer.apply_chat_template(messages(prompt), tokenize=False, add_generation_prompt=True)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def fitted(prompts: list[str], tokenizer, limit: int) -> list[str]:
+    """Return prompts of at most `limit` tokens each, shortened in the middle of their evidence."""
+    return [fit(p, lambda text: len(prompt_tokens(text, tokenizer)) - limit) for p in prompts]
+
+
+def load(source: str, revision: str | None, context: int, adapter: Path | None, lora: dict, trainable: bool):
+    """Return (model with adapter, tokenizer); `adapter` is the adapter's file, None for a new adapter."""
+    folder = None if adapter is None else adapter.parent
+    tokenizer = load_tokenizer(source, revision)
+    return with_adapter(load_base(source, revision, context), folder, lora, trainable), tokenizer
