@@ -133,9 +133,8 @@ def job(script, spec, inputs, outputs, folder):
 
 FILTERS = {"user_core": 0, "item_core": 0, "duplicates": "keep", "min_rating": None, "start": None, "end": None,
            "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0}  # fmt: skip
-SPLIT = {n: f"{n}.parquet" for n in ("vocabulary", "train", "valid", "test", "candidates", "groups")} | {
-    "leakage": "leakage.json"
-}
+TABLES = ("vocabulary", "train", "histories", "valid", "valid_candidates", "test", "test_candidates", "groups")
+SPLIT = {name: f"{name}.parquet" for name in TABLES} | {"leakage": "leakage.json"}
 DATA = {"interactions": "interactions.parquet", "items": "items.parquet"}
 
 

@@ -121,7 +121,7 @@ def groups(
         label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
     if twins is not None:
         label(twins, "near_duplicate", "distinct")
-    return pl.concat(labels).sort("event", "group")
+    return pl.concat([pl.DataFrame(schema=GROUPS), *labels]).sort("event", "group")
 
 
 def sets(lists: pl.Series, size: int) -> sparse.csr_array:
