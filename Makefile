@@ -9,7 +9,7 @@ demo: $(READY)
 	@echo && cat results/tables/*.md
 
 test: $(READY)
-	PYTHONPATH=.:workflow_scripts .venv/bin/python -m pytest
+	.venv/bin/python -m pytest
 
 check: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -32,7 +32,7 @@ PUBLISHED_KEY = list(PUBLISHED)[:8]
 PANEL = ["dataset", "protocol", "ranking", "group"]
 NOTE = (
     "Mean over seeds ± half of its 95% interval (Student's t; none for one seed). Best of a panel bold, second best"
-    " underlined. Behind a published value stands ours minus it; published values compete for no mark."
+    " underlined. Δ is ours minus the published value; published values compete for no mark."
 )
 
 
@@ -59,10 +59,10 @@ def read_published(path) -> pl.DataFrame:
 
 
 def marks(means: list[float]) -> list[str]:
-    """Return "best", "second" or "" for each mean of a column; equal means share a mark, a lone row has none."""
+    """Return "best", "second" or "" for each mean of a column; equals share one, all equal have none."""
     order = sorted(set(means), reverse=True)
-    if len(means) < 2:
-        return [""]
+    if len(order) < 2:
+        return [""] * len(means)
     return ["best" if m == order[0] else "second" if m == order[1] else "" for m in means]
 
 
@@ -157,9 +157,14 @@ def _mean(value: dict, best: str, second: str) -> str:
     return text if value["low"] is None else f"{text} ± {(value['high'] - value['low']) / 2:.4f}"
 
 
+def _difference(value: dict) -> str:
+    text = f"{value['difference']:+.4f}"
+    return text if text.strip("+-") != "0.0000" else "0.0000"
+
+
 def _published(value: dict) -> str:
     sd = "" if value["published_sd"] is None else f" (s.d. {value['published_sd']:.4f})"
-    return f"published {value['published']:.4f}{sd}, {value['difference']:+.4f}"
+    return f"published {value['published']:.4f}{sd}, Δ {_difference(value)}"
 
 
 def _links(values: list[dict], form: str) -> str:
@@ -188,7 +193,13 @@ def markdown(table: pl.DataFrame, title: str) -> str:
 
 def tex(text: str) -> str:
     """Return text with the characters that mean something to LaTeX escaped."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+    special = {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "Δ": r"$\Delta$",
+    }
     special |= {c: "\\" + c for c in "&%$#_{}"}
     return "".join(special.get(c, c) for c in text)
 
@@ -208,8 +219,10 @@ def latex(table: pl.DataFrame, title: str, name: str) -> str:
             row = f"{tex(backbone)} & {tex(representation)} & {' & '.join(means)} " + r"\\"
             lines.append(f"{row} % {values[0]['provenance']}")
             if any(v["published"] is not None for v in values):
-                beside = ["" if v["published"] is None else
-                          rf"\scriptsize {v['published']:.4f} ({v['difference']:+.4f})" for v in values]  # fmt: skip
+                beside = [
+                    "" if v["published"] is None else rf"\scriptsize {v['published']:.4f} ($\Delta$ ${_difference(v)}$)"
+                    for v in values
+                ]
                 lines.append(rf" & \scriptsize published & {' & '.join(beside)} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
