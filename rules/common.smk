@@ -145,7 +145,7 @@ def text_files(wildcards):
 
 
 def text_arguments(wildcards):
-    return " ".join(f"--input {name} {path}" for name, path in text_files(wildcards).items())
+    return named_arguments(text_files(wildcards))
 
 
 def cell_gpu(wildcards):
@@ -154,3 +154,164 @@ def cell_gpu(wildcards):
 
 def statistics_files():
     return [f"results/tables/statistics.{kind}" for kind in ("csv", "md", "tex")]
+
+
+# -------------------------------------------------------------------- profiles
+
+WRITING = "results/profiles/{dataset}/{protocol}/{language_model}"
+SPLIT_TEXTS = {
+    "train": f"{SPLIT}/train.parquet",
+    "vocabulary": f"{SPLIT}/vocabulary.parquet",
+    "item_texts": "results/data/{dataset}/items.parquet",
+}
+
+
+def filled(pattern, wildcards):
+    """Return a path with the wildcards of a language model's rules filled in."""
+    return pattern.format(**{k: v for k, v in wildcards.items()})
+
+
+def named_arguments(files):
+    """Return the command line's part that names input files."""
+    return " ".join(f"--input {name} {path}" for name, path in files.items())
+
+
+def writing_spec(*keys):
+    """Return a function of the wildcards to a language model's settings under `keys`, and where in the chain a job is."""
+
+    def spec(wildcards):
+        settings = CONFIG["language_models"][wildcards.language_model]
+        chosen = {key: settings[key] for key in keys if key in settings}
+        if "examples" in keys:
+            chosen["examples"] = settings["tuning"]["examples"]
+        if "encoder" in keys:
+            chosen["encoder"] = CONFIG["encoders"][settings["encoder"]]
+        place = {key: wildcards[key] for key in ("side", "writer") if key in wildcards.keys()}
+        if "round" in wildcards.keys():
+            place["round"] = int(wildcards["round"])
+        return canonical({**chosen, **place})
+
+    return spec
+
+
+def writing_gpu(wildcards):
+    return int(CONFIG["language_models"][wildcards.language_model]["model"] != "embedded")
+
+
+def card_vectors(wildcards):
+    encoder = CONFIG["language_models"][wildcards.language_model]["encoder"]
+    return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"
+
+
+def base_model(wildcards):
+    """Return the embedded model's file; a hub id or local path is a setting, not an input."""
+    if CONFIG["language_models"][wildcards.language_model]["model"] != "embedded":
+        return {}
+    return {"base": filled(WRITING, wildcards) + "/base/model.safetensors"}
+
+
+def base_model_argument(wildcards):
+    return named_arguments(base_model(wildcards))
+
+
+def teacher_files(wildcards):
+    """Return the supplied teacher profiles, by side."""
+    teacher = CONFIG["language_models"][wildcards.language_model]["teacher"]
+    if teacher == "template":
+        return {}
+    return {f"teacher_{side}": str(Path(CONFIG["data_root"]) / path) for side, path in teacher.items()}
+
+
+def teacher_arguments(wildcards):
+    return named_arguments(teacher_files(wildcards))
+
+
+def before_half_round(wildcards):
+    """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago."""
+    rounds, number = filled(WRITING, wildcards) + "/rounds", int(wildcards.round)
+    item = wildcards.side == "item"
+    if item or number:
+        before = f"{rounds}/{number}/user" if item else f"{rounds}/{number - 1}/item"
+        files = {
+            "adapter": f"{before}/adapter_model.safetensors",
+            "adapter_config": f"{before}/adapter_config.json",
+            "evidence": f"{before}/profiles.parquet",
+        }
+    else:
+        files = {}
+    if number:
+        earlier = f"{rounds}/{number - 1}/{wildcards.side}"
+        files |= {
+            "earlier_adapter": f"{earlier}/adapter_model.safetensors",
+            "earlier_adapter_config": f"{earlier}/adapter_config.json",
+            "earlier_profiles": f"{earlier}/profiles.parquet",
+            "probe": f"{rounds}/{number - 1}/probe.json",
+        }
+    return files
+
+
+def before_half_round_arguments(wildcards):
+    return named_arguments({**base_model(wildcards), **before_half_round(wildcards)})
+
+
+def before_probe(wildcards):
+    """Return the previous round's probe and profiles; the first round has none."""
+    number = int(wildcards.round)
+    if not number:
+        return {}
+    earlier = f"{filled(WRITING, wildcards)}/rounds/{number - 1}"
+    return {
+        "earlier_probe": f"{earlier}/probe.json",
+        "earlier_user_profiles": f"{earlier}/user/profiles.parquet",
+        "earlier_item_profiles": f"{earlier}/item/profiles.parquet",
+    }
+
+
+def before_probe_arguments(wildcards):
+    return named_arguments(before_probe(wildcards))
+
+
+def of_rounds(file):
+    """Return a function of the wildcards to one file of every round, distillation first."""
+
+    def files(wildcards):
+        last = CONFIG["language_models"][wildcards.language_model]["max_rounds"]
+        return [f"{filled(WRITING, wildcards)}/rounds/{number}/{file}" for number in range(last + 1)]
+
+    return files
+
+
+def best_evidence(wildcards):
+    shown = {"user": "audiences", "item": "readers"}[wildcards.side]
+    return f"{filled(WRITING, wildcards)}/best/{shown}.parquet"
+
+
+def of_writer(wildcards):
+    """Return the adapter of a writer and the profiles that its prompts show."""
+    base = filled(WRITING, wildcards)
+    folder = {"kd": "rounds/0", "sft": "best", "grpo": "grpo"}[wildcards.writer]
+    files = {
+        "adapter": f"{base}/{folder}/{wildcards.side}/adapter_model.safetensors",
+        "adapter_config": f"{base}/{folder}/{wildcards.side}/adapter_config.json",
+    }
+    if wildcards.writer != "kd":
+        files["evidence"] = best_evidence(wildcards)
+    elif wildcards.side == "item":
+        files["evidence"] = f"{base}/rounds/0/user/profiles.parquet"
+    return files
+
+
+def of_writer_arguments(wildcards):
+    return named_arguments({**base_model(wildcards), **of_writer(wildcards)})
+
+
+def profile_files():
+    """Return the profiles that the requested cells read."""
+    used = {(d, p, r) for d, p, b, r, _ in CELLS if CONFIG["backbones"][b]["kind"] not in configuration.COUNTERS}
+    files = []
+    for dataset, protocol, representation in sorted(used):
+        text = CONFIG["representations"][representation].get("text", "card")
+        if text != "card":
+            folder = f"results/profiles/{dataset}/{protocol}/{text.replace('.', '/')}"
+            files += [f"{folder}/{side}.parquet" for side in ("user", "item")]
+    return files

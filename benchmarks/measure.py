@@ -1,0 +1,41 @@
+"""What the benchmarks share: the machine's description, medians, result files."""
+
+import json
+import os
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine(threads: int) -> dict:
+    """Return processor, cores, load and the threads used: figures of other machines differ, ratios less."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass  # not Linux
+    load = [round(x, 2) for x in os.getloadavg()]
+    return {"processor": model, "cores": os.cpu_count(), "load_before": load, "threads": threads,
+            "python": platform.python_version()}  # fmt: skip
+
+
+def spread(values) -> dict:
+    """Return median, least, greatest and number of measurements."""
+    values = list(values)
+    return {
+        "median": round(statistics.median(values), 4), "min": round(min(values), 4),
+        "max": round(max(values), 4), "runs": len(values),
+    }  # fmt: skip
+
+
+def save(name: str, result: dict) -> None:
+    """Write benchmarks/results/NAME.json and print it."""
+    result["load_after"] = [round(x, 2) for x in os.getloadavg()]
+    text = json.dumps(result, indent=2) + "\n"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)

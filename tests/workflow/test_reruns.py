@@ -1,0 +1,86 @@
+"""The promise of the workflow: a change rebuilds exactly what is stale.
+
+A finished run of the demo is copied, one change is applied, and a dry run says what would be done.
+A row: name, edits, jobs planned by rule. An edit is (file, old text, new text); None for both touches the file.
+"""
+
+import os
+
+import pytest
+from tests.workflow.conftest import planned
+
+LIBRARY = "workflow_scripts/ptebench"
+RECOMMENDERS = f"{LIBRARY}/recommenders"
+CONFIG = "config.yaml"
+
+
+def cells(count, backbones, tables=1):
+    return {"train": count, "rank": count, "metrics": count, "collect_metrics": backbones, "table": tables}
+
+
+SASREC, BIASMF, LIGHTGCN = cells(6, 1), cells(6, 1), cells(6, 1)
+PAIRWISE = cells(12, 2)
+EVALUATION = {"metrics": 22, "collect_metrics": 7, "table": 2}
+# the profiles that a language model writes, and what reads them: pte with three backbones, two seeds
+ROUNDS = {"tune_round": 12, "probe_round": 4, "choose_round": 2}
+WRITTEN = {"grpo": 4, "write_profiles": 4, "embed": 4, **cells(6, 3, 2)}
+
+ROWS = [
+    ("nothing", [], {}),
+    ("a script touched", [("workflow_scripts/train.py", None, None)], {}),
+    ("an input touched", [("results/data/shop/interactions.parquet", None, None)], {}),
+    ("a comment", [(f"{RECOMMENDERS}/training.py", "CHECKPOINT_SECONDS", "# why\nCHECKPOINT_SECONDS")], {}),
+    ("a docstring", [(f"{RECOMMENDERS}/losses/bpr.py", '"""Return the mean', '"""Give the mean')], {}),
+    ("a comment and key order in the configuration", [(CONFIG, "dimension: 32, batch_size: 64", "batch_size: 64, dimension: 32"), (CONFIG, "seeds:", "# seeds\nseeds:")], {}),
+    ("threads and memory", [("rules/recommenders.smk", "threads: 1", "threads: 2"), ("rules/common.smk", "4000 * attempt", "8000 * attempt")], {}),
+    ("the loss of sasrec", [(f"{RECOMMENDERS}/losses/cross_entropy.py", "CHUNK = 512", "CHUNK = 256")], SASREC),
+    ("a loss that no cell uses", [(f"{RECOMMENDERS}/losses/bce.py", "torch.randint(1, n", "torch.randint(1, n - 1")], {}),
+    ("the loss of two backbones", [(f"{RECOMMENDERS}/losses/bpr.py", "softplus(negative - positive)", "softplus(negative - positive - 0.0)")], PAIRWISE),
+    ("one backbone", [(f"{RECOMMENDERS}/backbones/lightgcn.py", "layer, layer", "layer, 1.0 * layer")], LIGHTGCN),
+    ("one representation", [(f"{RECOMMENDERS}/representations/whitenrec.py", "d**-0.5", "d**-0.4")], cells(6, 3, 2)),
+    ("one hyperparameter", [(CONFIG, "learning_rate: 0.003, device: cpu}\n  lightgcn", "learning_rate: 0.002, device: cpu}\n  lightgcn")], BIASMF),
+    ("one dataset's hyperparameter", [(CONFIG, "tables:\n", "overrides: {news: {biasmf: {epochs: 50}}}\n\ntables:\n")], BIASMF),
+    ("a new seed", [(CONFIG, "seeds: [0, 1]", "seeds: [0, 1, 2]")], cells(9, 3, 2)),
+    ("a seed less", [(CONFIG, "seeds: [0, 1]", "seeds: [0]")], {"collect_metrics": 3, "table": 2}),
+    ("a new K", [(CONFIG, "ks: [1, 5, 10, 20]", "ks: [1, 5, 10, 20, 50]")], EVALUATION),
+    ("the code of the metrics", [(f"{LIBRARY}/report/metrics.py", "import polars as pl", "import polars as pl\n\nX = 1")], EVALUATION),
+    ("a table's title", [(CONFIG, "Users never seen in training", "Users never seen before")], {"table": 1}),
+    ("the prompt", [(f"{LIBRARY}/profiles/prompts.py", "import", "X = 1\nimport")], {"language_model": 2, "instructions": 4, **ROUNDS, **WRITTEN}),
+    ("a setting of GRPO", [(CONFIG, "temperature: 0.9", "temperature: 0.8")], WRITTEN),
+    ("the ranking of test events", [("workflow_scripts/rank.py", "frames = []", "frames = list()")], {"rank": 22, **EVALUATION}),
+    ("a raw file", [("results/data/shop/raw/Simulated_5.json.gz", "", "changed")], None),
+    ("a new dataset", [(CONFIG, "datasets: [shop]", "datasets: [shop, shop2]"), (CONFIG, "protocols:\n  cold", "  shop2:\n    source: simulated\n    layout: amazon\n    seed: 9\n\nprotocols:\n  cold")], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, edits, expected", ROWS, ids=[row[0] for row in ROWS])
+def test_rerun(checkout, name, edits, expected):
+    for path, old, new in edits:
+        file = checkout / path
+        if old is None:
+            os.utime(file)
+            continue
+        text = file.read_text()
+        assert old in text, f"{path}: {old!r} is gone; mend the row"
+        file.write_text(text.replace(old, new, 1))
+    jobs = planned(checkout)
+    if expected is None:
+        # one dataset's whole chain, the other dataset untouched
+        assert jobs["interactions"] == jobs["split"] == 1 and jobs["train"] == 9 and jobs["write_profiles"] == 2
+        assert jobs["table"] == 1 and jobs.get("simulate_amazon", 0) == ("dataset" in name)
+    else:
+        assert jobs == expected
+
+
+def test_fresh_clone_with_results_rebuilds_nothing(checkout):
+    for path in checkout.rglob("*"):  # a clone gives every file the time of the clone
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert planned(checkout) == {}
+
+
+def test_selection_on_the_command_line(checkout):
+    (checkout / CONFIG).write_text((checkout / CONFIG).read_text().replace("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    assert planned(checkout, "cells", "--config", "datasets=[shop]", "seeds=[2]") == {
+        "train": 6, "rank": 6, "metrics": 6, "cells": 1,
+    }  # fmt: skip
