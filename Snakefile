@@ -17,31 +17,31 @@ include: "rules/report.smk"
 
 rule tables:
     default_target: True
-    localrule: True
     input:
         table_files(),
         statistics_files(),
+    localrule: True
 
 
 rule statistics:
-    localrule: True
     input:
         statistics_files(),
+    localrule: True
 
 
 rule splits:
-    localrule: True
     input:
         [f"results/splits/{d}/{p}/leakage.json" for d, p in PAIRS],
+    localrule: True
 
 
 rule profiles:
-    localrule: True
     input:
         profile_files(),
+    localrule: True
 
 
 rule cells:
-    localrule: True
     input:
         [f"{cell_folder(c)}/metrics.csv" for c in CELLS],
+    localrule: True

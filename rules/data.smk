@@ -27,9 +27,7 @@ GENERATOR = (
     "sequential",
     "new_items",
 )
-PUBLISHED_STATISTICS = os.path.relpath(
-    REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
-)
+PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
 
 
 def simulate_spec(wildcards):
@@ -40,9 +38,7 @@ def simulate_spec(wildcards):
 def simulate_outputs(wildcards, output):
     """Return the command line's part that names what a simulation writes."""
     files = {name: path for name, path in output.items() if name != "provenance"}
-    return " ".join(
-        f"--output {name} {shlex.quote(path)}" for name, path in files.items()
-    )
+    return " ".join(f"--output {name} {shlex.quote(path)}" for name, path in files.items())
 
 
 def raw_files(wildcards):
@@ -50,20 +46,13 @@ def raw_files(wildcards):
     settings = DATASETS[wildcards.dataset]
     if settings["source"] == "simulated":
         files = SIMULATED[settings["layout"]]
-        return {
-            name: f"results/data/{wildcards.dataset}/raw/{file}"
-            for name, file in files.items()
-        }
+        return {name: f"results/data/{wildcards.dataset}/raw/{file}" for name, file in files.items()}
     root = Path(CONFIG["data_root"])
     files = {}
     for name in RAW_FILES[settings["source"]]:
         if settings[name] is not None:
             value = settings[name]
-            files[name] = (
-                [str(root / f) for f in value]
-                if isinstance(value, list)
-                else str(root / value)
-            )
+            files[name] = [str(root / f) for f in value] if isinstance(value, list) else str(root / value)
     return files
 
 
@@ -85,25 +74,19 @@ def interactions_spec(wildcards):
     settings = DATASETS[wildcards.dataset]
     simulated = settings["source"] == "simulated"
     aside = {"published", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
-    return canonical(
-        {key: value for key, value in settings.items() if key not in aside}
-    )
+    return canonical({key: value for key, value in settings.items() if key not in aside})
 
 
 def interactions_code(wildcards):
     settings = DATASETS[wildcards.dataset]
     source = settings.get("layout", settings["source"])
-    return code_digest(
-        "workflow_scripts.interactions", f"ptebench.data.sources.{source}"
-    )
+    return code_digest("workflow_scripts.interactions", f"ptebench.data.sources.{source}")
 
 
 def split_spec(wildcards):
     """Return the protocol without what ranking alone depends on."""
     settings = PROTOCOLS[wildcards.protocol]
-    return canonical(
-        {key: value for key, value in settings.items() if key != "remove_seen"}
-    )
+    return canonical({key: value for key, value in settings.items() if key != "remove_seen"})
 
 
 def split_code(wildcards):
@@ -128,10 +111,7 @@ for layout, files in SIMULATED.items():
         name:
             f"simulate_{layout}"
         output:
-            **{
-                name: f"results/data/{{dataset}}/raw/{file}"
-                for name, file in files.items()
-            },
+            **{name: f"results/data/{{dataset}}/raw/{file}" for name, file in files.items()},
             truth=f"results/data/{{dataset}}/raw/{layout}.truth.npz",
             provenance=f"results/data/{{dataset}}/raw/{layout}.provenance.json",
         log:

@@ -2,9 +2,7 @@ def profile_file(wildcards, side):
     """Return the file of a side's texts: cards of items, or what `template` or LANGUAGE_MODEL.WRITER wrote."""
     if wildcards.text == "card":
         if side == "user":
-            raise WorkflowError(
-                "text 'card': items have cards, users have none; name profiles instead"
-            )
+            raise WorkflowError("text 'card': items have cards, users have none; name profiles instead")
         return f"results/data/{wildcards.dataset}/items.parquet"
     folder = f"results/profiles/{wildcards.dataset}/{wildcards.protocol}"
     return f"{folder}/{wildcards.text.replace('.', '/')}/{side}.parquet"
@@ -25,9 +23,7 @@ def embed_fit(wildcards):
 
 
 def embed_fit_arguments(wildcards):
-    return " ".join(
-        f"--input {name} {path}" for name, path in embed_fit(wildcards).items()
-    )
+    return " ".join(f"--input {name} {path}" for name, path in embed_fit(wildcards).items())
 
 
 def embed_spec(wildcards):

@@ -51,7 +51,9 @@ rule language_model:
     shell:
         "python -m workflow_scripts.language_model --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
-        " --output model {output.model:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        " --output model {output.model:q} --output config {output.config:q} --output generation {output.generation:q}"
+        " --output tokenizer {output.tokenizer:q} --output tokenizer_config {output.tokenizer_config:q}"
+        " --output template {output.template:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule instructions:
@@ -110,8 +112,17 @@ rule tune_round:
         runtime=480,
     params:
         spec=writing_spec(
-            "seed", "probes", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision",
-            "lora", "tuning",
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "new_tokens",
+            "write_batch",
+            "model",
+            "revision",
+            "lora",
+            "tuning",
         ),
         code=code_digest("workflow_scripts.tune_round"),
         before=before_half_round_arguments,
@@ -173,9 +184,9 @@ rule choose_round:
         provenance=f"{WRITING}/convergence.provenance.json",
     log:
         f"logs/{WRITING}/choose_round.log",
+    localrule: True
     conda:
         "../envs/profiles.yaml"
-    localrule: True
     params:
         code=code_digest("workflow_scripts.choose_round"),
     shell:
@@ -216,8 +227,17 @@ rule grpo:
         runtime=480,
     params:
         spec=writing_spec(
-            "seed", "probes", "context", "history", "neighbours", "new_tokens", "model", "revision", "lora",
-            "encoder", "grpo",
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "new_tokens",
+            "model",
+            "revision",
+            "lora",
+            "encoder",
+            "grpo",
         ),
         code=code_digest("workflow_scripts.grpo"),
         base=base_model_argument,
@@ -251,9 +271,7 @@ rule write_profiles:
         mem_mb=more_memory,
         runtime=480,
     params:
-        spec=writing_spec(
-            "seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"
-        ),
+        spec=writing_spec("seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"),
         code=code_digest("workflow_scripts.write_profiles"),
         writer=of_writer_arguments,
     shell:

@@ -1,16 +1,12 @@
 # From ranks to metrics and tables.
 import os
 
-PUBLISHED = os.path.relpath(
-    REPOSITORY / "workflow_scripts/ptebench/report/published.csv"
-)
+PUBLISHED = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published.csv")
 
 
 def metric_ks():
     """Return every K that the configuration or a table asks for."""
-    named = (
-        int(m.split("@")[1]) for table in TABLES.values() for m in table["metrics"]
-    )
+    named = (int(m.split("@")[1]) for table in TABLES.values() for m in table["metrics"])
     return sorted({*CONFIG["ks"], *named})
 
 
@@ -43,16 +39,11 @@ def table_metrics(wildcards):
 
 def table_spec(wildcards):
     settings = TABLES[wildcards.table]
-    rules = {
-        p: {k: PROTOCOLS[p][k] for k in ("kind", "remove_seen")}
-        for p in settings["protocols"]
-    }
+    rules = {p: {k: PROTOCOLS[p][k] for k in ("kind", "remove_seen")} for p in settings["protocols"]}
     return canonical(
         {
             "table": wildcards.table,
-            **{
-                key: settings[key] for key in ("title", "metrics", "rankings", "groups")
-            },
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups")},
             "cells": table_cells(wildcards.table),
             "published": {d: DATASETS[d]["published"] for d in settings["datasets"]},
             "protocols": rules,

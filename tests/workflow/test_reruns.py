@@ -22,7 +22,7 @@ SASREC, BIASMF, LIGHTGCN = cells(6, 1), cells(6, 1), cells(6, 1)
 PAIRWISE = cells(12, 2)
 EVALUATION = {"metrics": 22, "collect_metrics": 7, "table": 2}
 # the profiles that a language model writes, and what reads them: pte with three backbones, two seeds
-ROUNDS = {"tune_round": 12, "probe_round": 4, "choose_round": 2}
+ROUNDS = {"tune_round": 12, "probe_round": 6, "choose_round": 2}
 WRITTEN = {"grpo": 4, "write_profiles": 4, "embed": 4, **cells(6, 3, 2)}
 
 ROWS = [
@@ -45,7 +45,7 @@ ROWS = [
     ("a new K", [(CONFIG, "ks: [1, 5, 10, 20]", "ks: [1, 5, 10, 20, 50]")], EVALUATION),
     ("the code of the metrics", [(f"{LIBRARY}/report/metrics.py", "import polars as pl", "import polars as pl\n\nX = 1")], EVALUATION),
     ("a table's title", [(CONFIG, "Users never seen in training", "Users never seen before")], {"table": 1}),
-    ("the prompt", [(f"{LIBRARY}/profiles/prompts.py", "import", "X = 1\nimport")], {"language_model": 2, "instructions": 4, **ROUNDS, **WRITTEN}),
+    ("the prompt", [(f"{LIBRARY}/profiles/prompts.py", "import", "X = 1\nimport")], {"template_profiles": 2, "language_model": 2, "instructions": 2, **ROUNDS, **WRITTEN}),
     ("a setting of GRPO", [(CONFIG, "temperature: 0.9", "temperature: 0.8")], WRITTEN),
     ("the ranking of test events", [("workflow_scripts/rank.py", "frames = []", "frames = list()")], {"rank": 22, **EVALUATION}),
     ("a raw file", [("results/data/shop/raw/Simulated_5.json.gz", "", "changed")], None),

@@ -53,7 +53,9 @@ def sentence_transformer(
     at `max_tokens` or at the model's own limit, whichever is less.
     """
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # a log file is no place for it
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         encoder = SentenceTransformer(model, revision=revision, device=device, local_files_only=local)

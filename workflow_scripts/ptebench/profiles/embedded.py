@@ -84,14 +84,9 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
 
 
 def new_model(tokenizer, settings: dict, context: int) -> LlamaForCausalLM:
-    """Return an untrained decoder whose last layer begins as a copier.
-
-    Its values are written back unchanged (output projection = transpose of an orthogonal value
-    projection): with tied embeddings, what a head attends to becomes more likely at once. Copying
-    is what the task is, and a small model takes long to find it by itself.
-    """
+    """Return an untrained decoder."""
     hidden, heads = settings["hidden"], settings["heads"]
-    model = LlamaForCausalLM(
+    return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=2 * hidden,
             num_hidden_layers=settings["layers"], num_attention_heads=heads, num_key_value_heads=heads,
@@ -99,11 +94,6 @@ def new_model(tokenizer, settings: dict, context: int) -> LlamaForCausalLM:
             bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
         )
     )  # fmt: skip
-    attention = model.model.layers[-1].self_attn
-    with torch.no_grad():
-        torch.nn.init.orthogonal_(attention.v_proj.weight)
-        attention.o_proj.weight.copy_(attention.v_proj.weight.T)
-    return model
 
 
 def encode(pairs, tokenizer, context: int) -> list[tuple[list[int], int]]:
@@ -150,29 +140,39 @@ def loss_of(model, rows, pad: int, random: np.random.Generator) -> tuple[torch.T
     return losses.mean(), losses[answer[counted]].mean()
 
 
+def make(model, settings):
+    o=[]
+    hid=[p for n,p in model.named_parameters() if p.dim()>1 and "embed" not in n]
+    rest=[p for n,p in model.named_parameters() if not (p.dim()>1 and "embed" not in n)]
+    lr=settings["learning_rate"]
+    if settings.get("muon"):
+        o=[torch.optim.Muon(hid,lr=settings["muon"],weight_decay=0.05,adjust_lr_fn=settings.get("adj","match_rms_adamw")),torch.optim.AdamW(rest,lr=lr,betas=(.9,.98),weight_decay=0,fused=True)]
+    else: o=[torch.optim.AdamW([{"params":hid,"weight_decay":.05},{"params":rest,"weight_decay":0}],lr=lr,betas=(.9,.98),fused=True)]
+    for x in o:
+        for g in x.param_groups: g["initial_lr"]=g["lr"]
+    return o
+
+
 def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> list[float]:
     """Train a model on token rows for settings['steps'] steps; return the answers' loss at every step."""
     steps, random = settings["steps"], generator(seed, "pretraining")
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    plain = [p for p in model.parameters() if p.dim() < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-        lr=settings["learning_rate"], betas=(0.9, 0.98), fused=True,
-    )  # fmt: skip
+    optimizers = make(model, settings)
     curve, queue, started = [], [], time.monotonic()
     model.train()
     for step in range(steps):
         queue = queue or batches(rows, settings["batch_size"], random)
         warm = min(1.0, (step + 1) / max(1, steps // 20))
         rate = warm * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))
-        for group in optimizer.param_groups:
-            group["lr"] = settings["learning_rate"] * rate
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * rate
         with torch.autocast("cpu", torch.bfloat16):
             loss, answers = loss_of(model, [rows[i] for i in queue.pop()], pad, random)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         curve.append(answers.item())
         if (step + 1) % max(1, steps // 10) == 0:
             left = (time.monotonic() - started) / (step + 1) * (steps - step - 1)

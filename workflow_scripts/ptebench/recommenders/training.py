@@ -13,7 +13,7 @@ from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.sampling import Ragged, seed_of
 
 CHECKPOINT_SECONDS = 60.0
-RANK_CHUNK = 1024
+RANK_CHUNK = 256
 
 
 def build(spec: dict, catalogue):
