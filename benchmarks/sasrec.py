@@ -74,7 +74,8 @@ class Contestant:
         self.name, self.settings, self.turns = name, settings, []
         library = name.split("-")[0]
         worker = HERE / "workers" / ("ours.py" if library == "ours" else f"{library}_sasrec.py")
-        variables = {**os.environ, "OMP_NUM_THREADS": str(settings["threads"])}
+        # threads that sleep when they wait: a spinning one counts as work and, on a busy machine, delays the others
+        variables = {**os.environ, "OMP_NUM_THREADS": str(settings["threads"]), "OMP_WAIT_POLICY": "passive"}
         self.log = Path(settings["vectors"]).with_suffix(".log")
         self.process = subprocess.Popen(
             [python, worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log.open("w"),
@@ -177,7 +178,7 @@ def main() -> None:
     result = {
         "benchmark": "SASRec, seconds per training epoch", "machine": load,
         "data": {"users": users, "items": items, "positions": int((train.histories.lengths - 1).clamp_min(0).sum())},
-        "settings": {n: shared[n] for n in names} | {"batch": options.batch, "recbole_batches": options.recbole_batches},
+        "settings": {n: getattr(options, n) for n in (*names, "batch", "recbole_batches")},
         "contestants": rows, "times_faster": {},
     }  # fmt: skip
     for loss in ("softmax", "bce"):

@@ -111,7 +111,7 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
         model.observe(train_set)
     batch = next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
     model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
-    item = int(batch[0][0].max()) if backbone == "sasrec" else int(batch[1][0])
+    item = int(batch[0].max()) if backbone == "sasrec" else int(batch[1][0])
     assert representation.items.weight.grad[item].abs().sum() > 0
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 

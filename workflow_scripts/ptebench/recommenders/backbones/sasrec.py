@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ptebench.recommenders.sampling import length_batches
+from ptebench.recommenders.sampling import random_batches
 
 
 class Block(nn.Module):
@@ -70,11 +70,10 @@ class Backbone(nn.Module):
         self.register_buffer("row", row, persistent=False)
 
     def batches(self, train, generator):
-        """Yield (histories, users) of like length; all positions of a history are examples."""
+        """Yield lists of padded histories (b, <= L + 1), parts of one batch; all positions are examples."""
         lengths = train.histories.lengths.cpu().clamp_max(self.length + 1)
-        for rows in length_batches(lengths, self.settings["batch_size"], generator):
-            rows = rows.to(train.users.device)
-            yield train.histories.padded(rows, self.length + 1), train.users[rows]
+        for parts in random_batches(lengths, self.settings["batch_size"], generator):
+            yield [train.histories.padded(rows.to(train.users.device), self.length + 1) for rows in parts]
 
     def encode(self, histories, vectors):
         """Return hidden states (B, L, d) of right-padded histories; position L - 1 is always the most recent."""
@@ -94,13 +93,12 @@ class Backbone(nn.Module):
 
     def loss(self, batch, representation, generator):
         """Return the loss over every position that has a next item."""
-        histories, _ = batch
         vectors = representation.item_vectors()
-        inputs, targets = histories[:, :-1], histories[:, 1:]
-        real = targets > 0
-        hidden = self.encode(inputs, vectors)[real]
+        real = [part[:, 1:] > 0 for part in batch]
+        hidden = torch.cat([self.encode(part[:, :-1], vectors)[mask] for part, mask in zip(batch, real, strict=True)])
+        targets = torch.cat([part[:, 1:][mask] for part, mask in zip(batch, real, strict=True)])
         objective = self.objective(
-            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
+            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets], generator, self.settings
         )
         return objective + representation.auxiliary_loss(batch, hidden)
 
