@@ -1,4 +1,6 @@
 # Configuration, names of files, settings of each rule. No rules here.
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -207,7 +209,7 @@ def base_model(wildcards):
     """Return the embedded model's file; a hub id or local path is a setting, not an input."""
     if CONFIG["language_models"][wildcards.language_model]["model"] != "embedded":
         return {}
-    return {"base": filled(WRITING, wildcards) + "/base/model.safetensors"}
+    return {"base": f"{filled(WRITING, wildcards)}/base/model.safetensors"}
 
 
 def base_model_argument(wildcards):
@@ -228,7 +230,7 @@ def teacher_arguments(wildcards):
 
 def before_half_round(wildcards):
     """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago."""
-    rounds, number = filled(WRITING, wildcards) + "/rounds", int(wildcards.round)
+    rounds, number = f"{filled(WRITING, wildcards)}/rounds", int(wildcards.round)
     item = wildcards.side == "item"
     if item or number:
         before = f"{rounds}/{number}/user" if item else f"{rounds}/{number - 1}/item"
@@ -315,3 +317,209 @@ def profile_files():
             folder = f"results/profiles/{dataset}/{protocol}/{text.replace('.', '/')}"
             files += [f"{folder}/{side}.parquet" for side in ("user", "item")]
     return files
+
+
+# ---------------------------------------------------------------------- data
+
+# the settings of a source that name its files
+RAW_FILES = {
+    "amazon": ("reviews", "metadata"),
+    "netflix": ("ratings", "titles"),
+    "mind": ("behaviors", "news"),
+    "reclm": ("train", "test", "items"),
+    "sequences": ("sequences", "train", "valid", "test", "items"),
+    "table": ("interactions", "items"),
+}
+# what a simulated dataset writes, named as its publisher names it
+SIMULATED = {
+    "amazon": {"reviews": "Simulated_5.json.gz", "metadata": "meta_Simulated.json.gz"},
+    "netflix": {"ratings": "combined_data_1.txt", "titles": "movie_titles.csv"},
+    "mind": {"behaviors": "behaviors.tsv", "news": "news.tsv"},
+}
+GENERATOR = (
+    "seed",
+    "users",
+    "items",
+    "mean_length",
+    "behaviour_only",
+    "text_only",
+    "sequential",
+    "new_items",
+)
+PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
+
+
+def simulate_spec(wildcards):
+    settings = DATASETS[wildcards.dataset]
+    return canonical({key: settings[key] for key in ("layout", *GENERATOR)})
+
+
+def simulate_outputs(wildcards, output):
+    """Return the command line's part that names what a simulation writes."""
+    files = {name: path for name, path in output.items() if name != "provenance"}
+    return " ".join(f"--output {name} {shlex.quote(path)}" for name, path in files.items())
+
+
+def raw_files(wildcards):
+    """Return the raw files of a dataset, by the name that its reader knows them by."""
+    settings = DATASETS[wildcards.dataset]
+    if settings["source"] == "simulated":
+        files = SIMULATED[settings["layout"]]
+        return {name: f"results/data/{wildcards.dataset}/raw/{file}" for name, file in files.items()}
+    root = Path(CONFIG["data_root"])
+    files = {}
+    for name in RAW_FILES[settings["source"]]:
+        if settings[name] is not None:
+            value = settings[name]
+            files[name] = [str(root / f) for f in value] if isinstance(value, list) else str(root / value)
+    return files
+
+
+def raw_inputs(wildcards):
+    # Snakemake keeps the name `items` to itself
+    return {f"raw_{name}": files for name, files in raw_files(wildcards).items()}
+
+
+def raw_arguments(wildcards):
+    """Return the command line's part that names the raw files."""
+    words = []
+    for name, files in raw_files(wildcards).items():
+        words += ["--input", name, *([files] if isinstance(files, str) else files)]
+    return shlex.join(words)
+
+
+def interactions_spec(wildcards):
+    """Return what reading and filtering depend on: not the paths, whose content counts, and not the generator."""
+    settings = DATASETS[wildcards.dataset]
+    simulated = settings["source"] == "simulated"
+    aside = {"published", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
+    return canonical({key: value for key, value in settings.items() if key not in aside})
+
+
+def interactions_code(wildcards):
+    settings = DATASETS[wildcards.dataset]
+    source = settings.get("layout", settings["source"])
+    return code_digest("workflow_scripts.interactions", f"ptebench.data.sources.{source}")
+
+
+def split_spec(wildcards):
+    """Return the protocol without what ranking alone depends on."""
+    settings = PROTOCOLS[wildcards.protocol]
+    return canonical({key: value for key, value in settings.items() if key != "remove_seen"})
+
+
+def split_code(wildcards):
+    return code_digest(
+        "workflow_scripts.split",
+        f"ptebench.data.protocols.{PROTOCOLS[wildcards.protocol]['kind']}",
+    )
+
+
+def describe_spec(wildcards):
+    return canonical(
+        {
+            "dataset": wildcards.dataset,
+            "published": DATASETS[wildcards.dataset]["published"],
+        }
+    )
+
+
+# ---------------------------------------------------------------- embeddings
+
+
+def profile_file(wildcards, side):
+    """Return the file of a side's texts: cards of items, or what `template` or LANGUAGE_MODEL.WRITER wrote."""
+    if wildcards.text == "card":
+        if side == "user":
+            raise WorkflowError("text 'card': items have cards, users have none; name profiles instead")
+        return f"results/data/{wildcards.dataset}/items.parquet"
+    folder = f"results/profiles/{wildcards.dataset}/{wildcards.protocol}"
+    return f"{folder}/{wildcards.text.replace('.', '/')}/{side}.parquet"
+
+
+def embed_texts(wildcards):
+    return profile_file(wildcards, wildcards.side)
+
+
+def embed_fit(wildcards):
+    """Return what an encoder that is fitted reads besides: training items and their texts."""
+    if CONFIG["encoders"][wildcards.encoder]["kind"] != "lsa":
+        return {}
+    return {
+        "train": f"results/splits/{wildcards.dataset}/{wildcards.protocol}/train.parquet",
+        "fit": profile_file(wildcards, "item"),
+    }
+
+
+def embed_fit_arguments(wildcards):
+    return " ".join(f"--input {name} {path}" for name, path in embed_fit(wildcards).items())
+
+
+def embed_spec(wildcards):
+    return canonical(
+        {
+            "text": wildcards.text,
+            "side": wildcards.side,
+            "encoder": CONFIG["encoders"][wildcards.encoder],
+        }
+    )
+
+
+def embed_code(wildcards):
+    return code_digest("workflow_scripts.embed")
+
+
+def embed_gpu(wildcards):
+    return int(CONFIG["encoders"][wildcards.encoder]["kind"] != "lsa")
+
+
+# -------------------------------------------------------------------- report
+
+PUBLISHED = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published.csv")
+
+
+def metric_ks():
+    """Return every K that the configuration or a table asks for."""
+    named = (int(m.split("@")[1]) for table in TABLES.values() for m in table["metrics"])
+    return sorted({*CONFIG["ks"], *named})
+
+
+def metrics_spec(wildcards):
+    names = ("dataset", "protocol", "backbone", "representation")
+    cell = {name: wildcards[name] for name in names}
+    return canonical({**cell, "seed": int(wildcards.seed), "ks": metric_ks()})
+
+
+def metrics_of_backbone(wildcards):
+    names = (wildcards.dataset, wildcards.protocol, wildcards.backbone)
+    return [f"{cell_folder((*names, *cell))}/metrics.csv" for cell in cells_of(*names)]
+
+
+def table_cells(table):
+    """Return dataset, protocol, backbone, representation and seeds of each method of a table, in its order."""
+    methods = {}
+    for *method, seed in cells_of_table(TABLES[table]):
+        methods.setdefault(tuple(method), []).append(seed)
+    return [[*method, seeds] for method, seeds in methods.items()]
+
+
+def table_metrics(wildcards):
+    files = (
+        f"results/metrics/{dataset}/{protocol}/{backbone}.csv"
+        for dataset, protocol, backbone, *_ in table_cells(wildcards.table)
+    )
+    return list(dict.fromkeys(files))
+
+
+def table_spec(wildcards):
+    settings = TABLES[wildcards.table]
+    rules = {p: {k: PROTOCOLS[p][k] for k in ("kind", "remove_seen")} for p in settings["protocols"]}
+    return canonical(
+        {
+            "table": wildcards.table,
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups")},
+            "cells": table_cells(wildcards.table),
+            "published": {d: DATASETS[d]["published"] for d in settings["datasets"]},
+            "protocols": rules,
+        }
+    )

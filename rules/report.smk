@@ -1,54 +1,4 @@
 # From ranks to metrics and tables.
-import os
-
-PUBLISHED = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published.csv")
-
-
-def metric_ks():
-    """Return every K that the configuration or a table asks for."""
-    named = (int(m.split("@")[1]) for table in TABLES.values() for m in table["metrics"])
-    return sorted({*CONFIG["ks"], *named})
-
-
-def metrics_spec(wildcards):
-    names = ("dataset", "protocol", "backbone", "representation")
-    cell = {name: wildcards[name] for name in names}
-    return canonical({**cell, "seed": int(wildcards.seed), "ks": metric_ks()})
-
-
-def metrics_of_backbone(wildcards):
-    names = (wildcards.dataset, wildcards.protocol, wildcards.backbone)
-    return [f"{cell_folder((*names, *cell))}/metrics.csv" for cell in cells_of(*names)]
-
-
-def table_cells(table):
-    """Return dataset, protocol, backbone, representation and seeds of each method of a table, in its order."""
-    methods = {}
-    for *method, seed in cells_of_table(TABLES[table]):
-        methods.setdefault(tuple(method), []).append(seed)
-    return [[*method, seeds] for method, seeds in methods.items()]
-
-
-def table_metrics(wildcards):
-    files = (
-        f"results/metrics/{dataset}/{protocol}/{backbone}.csv"
-        for dataset, protocol, backbone, *_ in table_cells(wildcards.table)
-    )
-    return list(dict.fromkeys(files))
-
-
-def table_spec(wildcards):
-    settings = TABLES[wildcards.table]
-    rules = {p: {k: PROTOCOLS[p][k] for k in ("kind", "remove_seen")} for p in settings["protocols"]}
-    return canonical(
-        {
-            "table": wildcards.table,
-            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups")},
-            "cells": table_cells(wildcards.table),
-            "published": {d: DATASETS[d]["published"] for d in settings["datasets"]},
-            "protocols": rules,
-        }
-    )
 
 
 rule metrics:
@@ -112,6 +62,8 @@ rule table:
         provenance="results/tables/{table}.provenance.json",
     log:
         "logs/tables/{table}.log",
+    conda:
+        "../envs/report.yaml"
     params:
         spec=table_spec,
         code=code_digest("workflow_scripts.table"),
@@ -132,6 +84,8 @@ rule statistics_table:
         provenance="results/tables/statistics.provenance.json",
     log:
         "logs/tables/statistics.log",
+    conda:
+        "../envs/report.yaml"
     params:
         code=code_digest("workflow_scripts.statistics_table"),
     shell:

@@ -84,7 +84,9 @@ def test_files_faults(tmp_path):
         read([path], {})
 
 
-@pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
+)
 def test_every_configuration_of_the_project_is_valid(path):
     assert read([path], {})["tables"]
 

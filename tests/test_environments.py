@@ -9,7 +9,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = dict(
-    line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
+    line.split("==")
+    for line in (ROOT / "requirements.txt").read_text().splitlines()
+    if line and not line.startswith("#")
 )
 
 

@@ -34,7 +34,9 @@ def test_imports_stay_on_their_floor(path):
             assert not module.startswith(f"ptebench.{named}.") or inside, f"{module} is loaded by name"
     if parts[:2] in (("recommenders", "backbones"), ("recommenders", "representations")):
         other = {"backbones": "representations", "representations": "backbones"}.get(parts[1])
-        assert not any(f"recommenders.{other}" in m for m in ours), "backbones and representations do not know each other"
+        assert not any(f"recommenders.{other}" in m for m in ours), (
+            "backbones and representations do not know each other"
+        )
 
 
 def test_jobs_read_no_configuration_behind_their_parameters():

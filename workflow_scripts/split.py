@@ -3,7 +3,6 @@
 from importlib import import_module
 
 import polars as pl
-
 from ptebench.data.leakage import checks
 from ptebench.data.splits import visible
 from ptebench.files import (

@@ -74,7 +74,7 @@ def main(job):
     losses = finetune(model, tokenizer, examples, spec["tuning"], spec["context"], spec["seed"])
     print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
-    made = {"round": spec["round"], "decoding": "greedy"}
+    made = {"round": spec["round"]}
     frame, record = write(model, tokenizer, wanted, prompts(wanted), side, spec, made)
     write_table(frame, job.outputs["profiles"], PROFILES)
     return {"passed": False, "losses": losses, "prompts_sha256": digest("\0".join(texts)), "written": record}

@@ -18,7 +18,7 @@ def main(job):
     ids = split.vocabulary.filter(side=side)["id"].to_list()
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), {}, False)
-    made = {"writer": spec["writer"], "decoding": "greedy"}
+    made = {"writer": spec["writer"]}
     if side == "user":
         rows = read_table(job.input("histories"), TRAIN)
         histories = dict(zip(rows["user"].to_list(), rows["history"].to_list()))

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from ptebench.data.filters import core, mix, ordered, prepare
 from ptebench.files import INTERACTIONS, InputError
+
 from tests.data.readers import DEFAULTS
 
 

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from scipy import sparse
-
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import INTERACTIONS, ITEMS, InputError, check
+from scipy import sparse
+
 from tests.data.readers import put, read
 
 

@@ -7,11 +7,11 @@ import sys
 
 import polars as pl
 import pytest
-
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import cold_start_user, leave_one_out, snapshot
 from ptebench.data.statistics import compare, describe, read_published
 from ptebench.files import EVENTS, TRAIN, InputError, read_json, read_table
+
 from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
 from ptebench.config import resolve
 from ptebench.recommenders.backbones.lightgcn import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
@@ -199,7 +198,7 @@ def test_counters_equal_a_plain_loop(data, backbone):
 def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     train_set, events, catalogue = data
     monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
-    cell = spec("sasrec", epochs=6, **{k: v for k, v in SASREC.items()})
+    cell = spec("sasrec", epochs=6, **SASREC)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
 
     class Killed(BaseException):

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIP = shutil.ignore_patterns("results", "logs", ".snakemake", ".git", ".venv", "__pycache__", ".*_cache", ".hypothesis")
+SKIP = shutil.ignore_patterns(
+    "results", "logs", ".snakemake", ".git", ".venv", "__pycache__", ".*_cache", ".hypothesis"
+)
 
 
 def snakemake(folder, *arguments, stub=True):

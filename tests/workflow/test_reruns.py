@@ -7,6 +7,7 @@ A row: name, edits, jobs planned by rule. An edit is (file, old text, new text);
 import os
 
 import pytest
+
 from tests.workflow.conftest import planned
 
 LIBRARY = "workflow_scripts/ptebench"

@@ -7,12 +7,11 @@ file that implements it. Adding a kind is: write that file, add a class below.
 import difflib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Union
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from ptebench.files import InputError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -94,7 +93,7 @@ class Sequences(Dataset):
     @model_validator(mode="after")
     def _one_way_in(self):
         parts = [self.train, self.valid, self.test]
-        if (any(parts) if self.sequences else not all(parts)):
+        if any(parts) if self.sequences else not all(parts):
             raise ValueError("give either 'sequences' or all of 'train', 'valid', 'test'")
         return self
 
@@ -198,11 +197,11 @@ class EmbeddedModel(Settings):
     """The language model that the workflow builds itself (used where `model` is `embedded`)."""
 
     hidden: Positive = 128
-    layers: Positive = 3
+    layers: Positive = 2
     heads: Positive = 4
     vocabulary: Positive = 4096
     steps: Positive = 600
-    batch_size: Positive = 16
+    batch_size: Positive = 4
     learning_rate: float = 3e-3
 
 
@@ -413,7 +412,7 @@ def _kinds(base: type, tag: str):
         pending += model.__subclasses__()
         if tag in model.model_fields:
             found.append(model)
-    return Annotated[Union[tuple(found)], Field(discriminator=tag)]
+    return Annotated[tuple(found), Field(discriminator=tag)]
 
 
 class Benchmark(Settings):
@@ -501,7 +500,7 @@ def _explain(error: ValidationError, raw: dict) -> str:
     # pydantic puts the tag of a union into the location; the file does not
     place, node = [], raw
     for part in fault["loc"][:-1]:
-        if isinstance(node, dict) and part in node or isinstance(node, list):
+        if (isinstance(node, dict) and part in node) or isinstance(node, list):
             place.append(part)
             node = node[part]
     last = fault["loc"][-1] if fault["loc"] else ""
@@ -515,7 +514,9 @@ def _explain(error: ValidationError, raw: dict) -> str:
         names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
         near = difflib.get_close_matches(fault["ctx"]["tag"], names, n=1, cutoff=0.0)
         key = fault["ctx"]["discriminator"].strip("'")
-        return f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? (one of {', '.join(names)})"
+        return (
+            f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? ({', '.join(names)})"
+        )
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict) else ""
     return f"{path}: {fault['msg']}{more}"
 

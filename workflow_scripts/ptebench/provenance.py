@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import platform
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def module_path(module: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the syntax tree of a module without docstrings, and the project modules it imports."""
     tree = ast.parse(module_path(module).read_bytes())
@@ -55,7 +55,7 @@ def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     return ast.dump(tree), tuple(sorted(m for m in imported if module_path(m)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def import_closure(*modules: str) -> tuple[str, ...]:
     """Return every project module that importing `modules` executes.
 
@@ -75,7 +75,7 @@ def import_closure(*modules: str) -> tuple[str, ...]:
     return tuple(sorted(seen))
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_digest(*modules: str) -> str:
     """Return 12 hexadecimal digits over the import closure's syntax trees.
 

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
-
 from ptebench.files import INTERACTIONS, ITEMS, InputError
 
 

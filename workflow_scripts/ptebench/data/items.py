@@ -4,7 +4,6 @@ from html import unescape
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.data.raw import Malformed, table
 from ptebench.files import ITEMS
 

@@ -1,7 +1,6 @@
 """The leakage checks of a split, from the written frames alone and the interactions that they came from."""
 
 import polars as pl
-
 from ptebench.data.filters import seconds
 from ptebench.data.splits import encode, highest_overlap
 

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.files import InputError
 
 BLOCK = 1 << 22  # bytes read at once: decoding JSON takes some forty times as much memory

@@ -4,9 +4,8 @@ from math import floor
 
 import numpy as np
 import polars as pl
-from scipy import sparse
-
 from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
+from scipy import sparse
 
 HEAD = 0.2  # share of items, or of users, that make the head
 

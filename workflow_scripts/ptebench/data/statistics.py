@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.files import InputError, read_table
 
 STATISTICS = {

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import torch
-
 from ptebench.files import InputError
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # of a batch, padding included; small ones stay in the processor's cache

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
-
 from ptebench.profiles.instructions import COLD, Split, generator
 from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import cold_item_prompt, fit, item_prompt, messages, user_prompt
 from ptebench.profiles.teachers import Template
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
 TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
@@ -140,23 +139,28 @@ def loss_of(model, rows, pad: int, random: np.random.Generator) -> tuple[torch.T
     return losses.mean(), losses[answer[counted]].mean()
 
 
-def make(model, settings):
-    o=[]
-    hid=[p for n,p in model.named_parameters() if p.dim()>1 and "embed" not in n]
-    rest=[p for n,p in model.named_parameters() if not (p.dim()>1 and "embed" not in n)]
-    lr=settings["learning_rate"]
-    if settings.get("muon"):
-        o=[torch.optim.Muon(hid,lr=settings["muon"],weight_decay=0.05,adjust_lr_fn=settings.get("adj","match_rms_adamw")),torch.optim.AdamW(rest,lr=lr,betas=(.9,.98),weight_decay=0,fused=True)]
-    else: o=[torch.optim.AdamW([{"params":hid,"weight_decay":.05},{"params":rest,"weight_decay":0}],lr=lr,betas=(.9,.98),fused=True)]
-    for x in o:
-        for g in x.param_groups: g["initial_lr"]=g["lr"]
-    return o
+def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices inside the layers and AdamW for the rest.
+
+    With AdamW alone a model of this size has not begun to read its evidence after 500 steps
+    (loss of an answer's token 1.37 against 0.68 on the demo).
+    """
+    inner = {p for p in model.model.layers.parameters() if p.dim() > 1}
+    outer = [p for p in model.parameters() if p not in inner]
+    optimizers = [
+        torch.optim.Muon([p for p in model.parameters() if p in inner], lr=rate, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = rate
+    return optimizers
 
 
 def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> list[float]:
     """Train a model on token rows for settings['steps'] steps; return the answers' loss at every step."""
     steps, random = settings["steps"], generator(seed, "pretraining")
-    optimizers = make(model, settings)
+    optimizers = optimizers_of(model, settings["learning_rate"])
     curve, queue, started = [], [], time.monotonic()
     model.train()
     for step in range(steps):

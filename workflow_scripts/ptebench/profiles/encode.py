@@ -1,7 +1,6 @@
 """The frozen encoder of drift and rewards."""
 
 import numpy as np
-
 from ptebench.files import InputError
 
 KINDS = ("minilm", "sentence_transformer")

@@ -4,10 +4,9 @@ import tempfile
 
 import torch
 from datasets import Dataset
+from ptebench.files import InputError
 from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
-
-from ptebench.files import InputError
 
 
 def trainer_settings(seed: int, folder: str) -> dict:

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from datasets import Dataset
-from transformers import set_seed
-from trl import GRPOConfig, GRPOTrainer
-
 from ptebench.files import InputError
 from ptebench.profiles.finetune import trainer_settings
 from ptebench.profiles.instructions import Split, generator, item_prompts, user_prompts
@@ -16,6 +13,8 @@ from ptebench.profiles.language_model import fitted
 from ptebench.profiles.prompts import messages
 from ptebench.profiles.rewards import gate, ranking
 from ptebench.profiles.rounds import negatives, ranks
+from transformers import set_seed
+from trl import GRPOConfig, GRPOTrainer
 
 LOGGED = {
     "reward": "reward", "reward_std": "reward_std", "schema": "rewards/schema/mean", "rank": "rewards/rank/mean",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, ragged, read_table
 from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import (

@@ -8,10 +8,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from ptebench.files import InputError, atomic
 from ptebench.profiles.prompts import fit, messages
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def device() -> torch.device:

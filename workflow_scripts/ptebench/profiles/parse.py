@@ -8,6 +8,7 @@ import re
 
 FIELDS = {"user": ("Roles", "Interests"), "item": ("Audience roles", "Audience interests")}
 PHRASES = {"user": 3, "item": 5}
+FEW = "too few phrases"
 LONGEST = 60  # characters of a phrase
 SPACE = re.compile(r"\s+")
 # other writers' headings: RecLM's teacher answers "User identity: ...; User interests: ..."
@@ -78,7 +79,7 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
         pieces = body.split(";") if body.count(";") else body.split(",")
         phrases = list(dict.fromkeys(p for p in map(normalise, pieces) if usable(p)))
         if len(phrases) < PHRASES[side]:
-            return None, "too few phrases"
+            return None, FEW
         if len(pieces) > PHRASES[side]:
             repair = "surplus phrases"
         fields[field] = phrases[: PHRASES[side]]

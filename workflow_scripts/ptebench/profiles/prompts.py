@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 
 import polars as pl
-
 from ptebench.files import InputError
 from ptebench.profiles.parse import FIELDS, skeleton
 

@@ -1,7 +1,6 @@
 """The rewards of the policy, each a pure function of texts, ids and vectors; in [-1, 1]."""
 
 import numpy as np
-
 from ptebench.profiles.parse import strict
 from ptebench.profiles.rounds import ranks
 

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import polars as pl
-
 from ptebench.files import PROFILES, read_table
 
 CANDIDATES = 49  # that a held-out item is ranked against

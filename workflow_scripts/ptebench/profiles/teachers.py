@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
-
 from ptebench.files import InputError, read_jsonl
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, normalise, repaired, usable
 from ptebench.profiles.prompts import Cards, digest
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 FEATURES = 8192
 MARKS = re.compile(r"[^\w\s'-]+")

@@ -5,15 +5,39 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import torch
-
 from ptebench.profiles.language_model import fitted, prompt_tokens
-from ptebench.profiles.parse import layout, repaired
+from ptebench.profiles.parse import FEW, layout, repaired
 from ptebench.profiles.prompts import digest
 from ptebench.profiles.teachers import profiles_frame
+from transformers import LogitsProcessor, LogitsProcessorList
 
 
-def generate(model, tokenizer, prompts: list[str], new_tokens: int, batch_size: int, say=print) -> list[list[int]]:
-    """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark."""
+class DistinctStarts(LogitsProcessor):
+    """Forbids a phrase of a field to begin with a token that another phrase of that field began with."""
+
+    def __init__(self, tokenizer, start: int):
+        """`start` is where the answer begins in the rows of token ids."""
+        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        self.heads = {i for i, t in enumerate(tokens) if t and ":" in t}
+        self.marks = {i for i, t in enumerate(tokens) if t and ";" in t} | self.heads
+        self.start = start
+
+    def __call__(self, input_ids, scores):
+        for row, tokens in enumerate(input_ids[:, self.start :].tolist()):
+            if tokens and tokens[-1] in self.marks:
+                field = next((p for p in range(len(tokens) - 1, -1, -1) if tokens[p] in self.heads), 0)
+                begun = [tokens[p + 1] for p in range(field, len(tokens) - 1) if tokens[p] in self.marks]
+                scores[row, begun] = -torch.inf
+        return scores
+
+
+def generate(
+    model, tokenizer, prompts: list[str], new_tokens: int, batch_size: int, distinct: bool = False, say=print
+) -> list[list[int]]:
+    """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark.
+
+    `distinct`: the most probable answer whose phrases begin differently within a field.
+    """
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
     order = np.argsort([-len(i) for i in ids], kind="stable")  # the longest first: too little memory shows at once
     answers = [[] for _ in ids]
@@ -32,7 +56,9 @@ def generate(model, tokenizer, prompts: list[str], new_tokens: int, batch_size: 
         with torch.inference_mode():
             found = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
-                do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=list(ends),
+                do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad,
+                eos_token_id=sorted(ends),
+                logits_processor=LogitsProcessorList([DistinctStarts(tokenizer, width)] if distinct else []),
             )[:, width:].tolist()  # fmt: skip
         for row, tokens in zip(rows, found):
             stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
@@ -45,22 +71,33 @@ def generate(model, tokenizer, prompts: list[str], new_tokens: int, batch_size: 
 def write(model, tokenizer, ids: list[int], prompts: list[str], side: str, spec: dict, made: dict, say=print):
     """Write the profiles of `ids` of one side: (frame of the PROFILES contract, counts).
 
-    A text that cannot be parsed keeps its text and has no fields; texts that were repaired are
-    laid out anew. Nothing else takes the place of a failed text.
+    Answers that repeat a phrase, so that too few are left, are written once more with distinct
+    beginnings. A text that still cannot be parsed is kept as it is and has no fields; texts that
+    were repaired are laid out anew. Nothing else takes the place of a failed text.
     """
-    limit = spec["new_tokens"][side]
+    limit, batch = spec["new_tokens"][side], spec["write_batch"]
     prompts = fitted(prompts, tokenizer, spec["context"] - limit)
-    answers = generate(model, tokenizer, prompts, limit, spec["write_batch"], say) if prompts else []
-    texts, fields, generation, counts = [], [], [], Counter()
-    for text, tokens in zip(tokenizer.batch_decode(answers, skip_special_tokens=True), answers):
-        parsed, repair = repaired(text.strip(), side)
-        counts[("failed: " if parsed is None else "repaired: ") + repair if repair else "strict"] += 1
-        texts.append(text if parsed is None else layout(parsed, side))
-        fields.append(parsed)
-        generation.append({**made, "tokens": len(tokens), "repair": repair})
+
+    def answers(places: list[int], distinct: bool):
+        tokens = generate(model, tokenizer, [prompts[p] for p in places], limit, batch, distinct, say)
+        texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return [(len(t), text, *repaired(text.strip(), side)) for t, text in zip(tokens, texts)]
+
+    found = answers(range(len(prompts)), False)
+    again = [p for p, (_, _, _, repair) in enumerate(found) if repair == FEW]
+    for place, answer in zip(again, answers(again, True)):
+        found[place] = answer
+    again, counts = set(again), Counter({"rewritten": len(again)})
+    generation = []
+    for place, (length, _, fields, repair) in enumerate(found):
+        counts["strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"] += 1
+        decoding = "greedy, distinct beginnings" if place in again else "greedy"
+        generation.append({**made, "decoding": decoding, "tokens": length, "repair": repair})
+    texts = [text if fields is None else layout(fields, side) for _, text, fields, _ in found]
+    fields = [f for _, _, f, _ in found]
     frame = profiles_frame(ids, texts, fields, [digest(p) for p in prompts], generation)
-    parsed = sum(f is not None for f in fields)
-    record = {"profiles": len(ids), "parsed": parsed, "tokens": sum(map(len, answers)), **dict(sorted(counts.items()))}
+    record = {"profiles": len(ids), "parsed": sum(f is not None for f in fields)}
+    record |= {"tokens": sum(f[0] for f in found), **dict(sorted(counts.items()))}
     say(f"{side} profiles: " + ", ".join(f"{k} {v:,}" for k, v in record.items()))
     return frame.sort("id"), record
 

@@ -1,9 +1,8 @@
 """What backbones trained on user-item pairs share: free user vectors, batches, negatives."""
 
 import torch
-from torch import nn
-
 from ptebench.recommenders.sampling import Negatives
+from torch import nn
 
 GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
 

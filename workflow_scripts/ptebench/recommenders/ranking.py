@@ -5,7 +5,6 @@ equal score) / 2, so that a constant scorer gains nothing and no order of the it
 """
 
 import torch
-
 from ptebench.files import InputError
 
 BLOCK = 2**24  # scores held at once; also the largest count that float32 sums exactly

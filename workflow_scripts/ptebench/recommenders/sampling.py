@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 
-
 LENGTH_CUTS = torch.tensor([5, 9, 18])
 
 

@@ -5,9 +5,15 @@ from functools import cached_property
 
 import polars as pl
 import torch
-
 from ptebench.files import (
-    CANDIDATES, EVENTS, TRAIN, VOCABULARY, InputError, ragged, read_embeddings, read_table,
+    CANDIDATES,
+    EVENTS,
+    TRAIN,
+    VOCABULARY,
+    InputError,
+    ragged,
+    read_embeddings,
+    read_table,
 )  # fmt: skip
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged

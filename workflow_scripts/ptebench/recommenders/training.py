@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import torch
-
 from ptebench.files import InputError, read_tensors, write_tensors
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.sampling import Ragged, seed_of

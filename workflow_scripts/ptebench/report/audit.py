@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 import polars as pl
-
 from ptebench.files import InputError
 from ptebench.report.metrics import OVERALL
 

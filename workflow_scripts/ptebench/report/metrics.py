@@ -10,7 +10,6 @@ A metric is the mean over the events of one ranking, or over those of them that 
 
 import numpy as np
 import polars as pl
-
 from ptebench.files import InputError
 
 OVERALL = "overall"

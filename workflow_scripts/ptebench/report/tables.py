@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from statistics import fmean, stdev
 
 import polars as pl
-from scipy.stats import t as student
-
 from ptebench.files import InputError, read_table
+from scipy.stats import t as student
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,

@@ -2,7 +2,6 @@
 
 import numpy as np
 import polars as pl
-
 from ptebench.data.splits import (
     candidates,
     encode,

@@ -1,7 +1,6 @@
 """Leave one out: the last item of a user is the test target, the second last the validation target."""
 
 import polars as pl
-
 from ptebench.data.splits import candidates, encode, events, groups, histories, next_item, require, train, vocabulary
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import polars as pl
-
 from ptebench.data.filters import seconds
 from ptebench.data.splits import candidates, encode, events, groups, histories, require, train, vocabulary
 from ptebench.files import InputError

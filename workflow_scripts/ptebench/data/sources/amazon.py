@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.data.items import clean, complete, none
 from ptebench.data.raw import Malformed, json_lines
 from ptebench.files import INTERACTIONS

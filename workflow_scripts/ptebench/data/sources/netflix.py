@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, lines
 from ptebench.files import INTERACTIONS, InputError

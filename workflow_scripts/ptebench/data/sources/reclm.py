@@ -5,12 +5,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
-from scipy import sparse
-
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, json_lines
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import INTERACTIONS, InputError
+from scipy import sparse
 
 FIELDS = {
     "item_id": pl.String, "title": pl.String, "abstract": pl.String, "cate": pl.String, "sub_cate": pl.String,

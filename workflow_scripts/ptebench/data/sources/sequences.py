@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-
 from ptebench.data.items import none, read_items
 from ptebench.data.raw import Malformed, lines
 from ptebench.files import INTERACTIONS, InputError

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import polars as pl
-
 from ptebench.data.items import none, read_items
 from ptebench.data.raw import Malformed, table
 from ptebench.files import INTERACTIONS, InputError

@@ -1,10 +1,9 @@
 """BiasMF: mu + b_u + b_i + p_u.q_i, trained with BPR (Koren 2009; Rendle et al., UAI 2009)."""
 
 import torch
-from torch import nn
-
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
+from torch import nn
 
 
 class Backbone(PairBackbone):

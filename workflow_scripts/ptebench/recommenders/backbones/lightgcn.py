@@ -1,7 +1,6 @@
 """LightGCN: vectors averaged over the layers of a graph convolution without weights (He et al., SIGIR 2020)."""
 
 import torch
-
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
 
@@ -20,7 +19,7 @@ class _Propagate(torch.autograd.Function):
 
 
 def normalised_graph(users, items, n_users: int, n_items: int) -> torch.Tensor:
-    """Return D^-1/2 A D^-1/2, sparse CSR (n_users + n_items + 2,) squared, of distinct training pairs, no self-loops."""
+    """Return D^-1/2 A D^-1/2, sparse CSR, of side n_users + n_items + 2, of distinct pairs, no self-loops."""
     size = n_users + n_items + 2
     pairs = torch.stack([users, items + n_users + 1]).unique(dim=1)
     index = torch.cat([pairs, pairs.flip(0)], 1)

@@ -1,7 +1,6 @@
 """Markov: how often an item followed the last items of the history, in training sequences."""
 
 import numpy as np
-
 from ptebench.recommenders.counter import ItemToItem, counts
 
 

@@ -3,10 +3,9 @@
 import importlib
 
 import torch
+from ptebench.recommenders.sampling import random_batches
 from torch import nn
 from torch.nn import functional as F
-
-from ptebench.recommenders.sampling import random_batches
 
 
 class Block(nn.Module):

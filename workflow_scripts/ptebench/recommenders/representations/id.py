@@ -1,7 +1,6 @@
 """A free vector per item, learned from interactions alone."""
 
 import torch
-
 from ptebench.recommenders.representation import Base
 
 

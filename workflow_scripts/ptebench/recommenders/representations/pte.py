@@ -1,10 +1,9 @@
 """PtE: profiles through a frozen encoder and a task-aligned adapter, for items and for users (methods E.2-E.3)."""
 
 import torch
-from torch import nn
-
 from ptebench.recommenders.representation import Base
 from ptebench.recommenders.whitening import Whitened
+from torch import nn
 
 
 class Adapter(nn.Module):

@@ -1,10 +1,8 @@
 """WhitenRec: whitened text vectors through an MLP, no id (Zhang et al., ICDE 2024)."""
 
-import torch
-from torch import nn
-
 from ptebench.recommenders.representation import Base
 from ptebench.recommenders.whitening import Whitened
+from torch import nn
 
 
 class Representation(Base):
