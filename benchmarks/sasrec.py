@@ -3,8 +3,8 @@
     PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/sasrec.py results/splits/beauty/leave_one_out
 
 The peers are installed into environments of their own below results/benchmarks/envs (benchmarks/envs/*.txt).
-Every contestant is a process that waits for its turn; a turn is one epoch (RecBole: a number of batches, scaled to
-an epoch), and only one of them computes at a time. All have the same width, length, blocks, heads, dropout, learning
+Every contestant is a process that waits for its turn; a turn is one epoch (of a peer with softmax, whose epochs take
+many minutes: a number of batches, scaled to an epoch), and only one of them computes at a time. All have the same width, length, blocks, heads, dropout, learning
 rate and threads, and the same training events. Afterwards each gives the vectors of the test histories and of the
 items, and one evaluator, ours, ranks them: whole catalogue, seen items removed.
 """
@@ -128,8 +128,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("split", type=Path, help="folder of a leave-one-out split")
     parser.add_argument("--contestants", nargs="+", default=CONTESTANTS, choices=CONTESTANTS)
-    parser.add_argument("--epochs", type=int, default=5, help="turns of each; one is an epoch, except RecBole's")
-    parser.add_argument("--recbole-batches", type=int, default=4, help="of a turn of RecBole")
+    parser.add_argument("--epochs", type=int, default=5, help="turns of each")
+    parser.add_argument("--softmax-batches", type=int, default=2, help="of a turn of a peer with softmax")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--length", type=int, default=50)
     parser.add_argument("--blocks", type=int, default=2)
@@ -155,7 +155,7 @@ def main() -> None:
         library, loss = name.split("-")
         python = sys.executable if library == "ours" else environment(library, scratch / "envs")
         own = {
-            "loss": loss, "batch": BATCH.get(library, options.batch), "batches": options.recbole_batches,
+            "loss": loss, "batch": BATCH.get(library, options.batch), "batches": options.softmax_batches if loss == "softmax" else 0,
             "turns": options.epochs, "vectors": str(scratch / f"{name}.npz"),
         }  # fmt: skip
         contestants.append(Contestant(name, python, shared | own))
@@ -178,7 +178,7 @@ def main() -> None:
     result = {
         "benchmark": "SASRec, seconds per training epoch", "machine": load,
         "data": {"users": users, "items": items, "positions": int((train.histories.lengths - 1).clamp_min(0).sum())},
-        "settings": {n: getattr(options, n) for n in (*names, "batch", "recbole_batches")},
+        "settings": {n: getattr(options, n) for n in (*names, "batch", "softmax_batches")},
         "contestants": rows, "times_faster": {},
     }  # fmt: skip
     for loss in ("softmax", "bce"):

@@ -1,7 +1,6 @@
 """Worker of benchmarks/sasrec.py: RecBole's SASRec with its own dataset, loader and trainer.
 
-A turn trains `batches` batches, a share of an epoch, since whole ones take minutes; training goes on from turn to
-turn through whole epochs.
+A turn is `batches` batches, in whole epochs one after the other, or, where that is 0, an epoch.
 """
 
 from itertools import islice
@@ -38,7 +37,7 @@ turns.ready()
 batches, epoch, trained = iter(loader), 0, 0
 for _ in range(s["turns"]):
     turns.wait()
-    count = min(s["batches"], len(loader) - trained)
+    count = min(s["batches"] or len(loader), len(loader) - trained)
     loss = trainer._train_epoch(islice(batches, count), epoch)
     turns.done(count / len(loader), loss / count)
     trained += count

@@ -14,19 +14,29 @@ s = turns.settings
 
 
 class Paced(Callback):
-    """An epoch begins when it is this worker's turn; its last step ends it."""
+    """A turn is `batches` batches, in whole epochs one after the other, or, where that is 0, an epoch."""
+
+    taken, trained = 0, 0
 
     def on_train_epoch_start(self, trainer, module):
-        turns.wait()
+        if self.trained == 0:
+            turns.wait()
 
-    def on_train_epoch_end(self, trainer, module):
-        turns.done(1.0)
+    def on_train_batch_end(self, trainer, module, outputs, batch, number):
+        self.trained += 1
+        if self.trained < (s["batches"] or trainer.num_training_batches):
+            return
+        turns.done(self.trained / trainer.num_training_batches, float(outputs["loss"]))
+        self.taken, self.trained = self.taken + 1, 0
+        trainer.should_stop = self.taken == s["turns"]
+        if s["batches"] and not trainer.should_stop and number + 1 < trainer.num_training_batches:
+            turns.wait()
 
 
 def trainer():
     """Return RecTools' default trainer, with the turns."""
     return Trainer(
-        max_epochs=s["epochs"], min_epochs=s["epochs"], enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=s["turns"], enable_progress_bar=False, enable_model_summary=False,
         logger=False, enable_checkpointing=False, devices=1, accelerator="cpu", callbacks=[Paced()],
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ file that implements it. Adding a kind is: write that file, add a class below.
 import difflib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Union
 
 import yaml
 from ptebench.files import InputError
@@ -412,7 +412,7 @@ def _kinds(base: type, tag: str):
         pending += model.__subclasses__()
         if tag in model.model_fields:
             found.append(model)
-    return Annotated[tuple(found), Field(discriminator=tag)]
+    return Annotated[Union[tuple(found)], Field(discriminator=tag)]  # noqa: UP007 (a union of computed members)
 
 
 class Benchmark(Settings):
@@ -548,6 +548,8 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{where}: {place}: {name!r} is not defined under {section!r}{hint}")
 
+    if "statistics" in config["tables"]:
+        raise InputError(f"{where}: tables.statistics: the name belongs to the table of all datasets; choose another")
     for table, settings in config["tables"].items():
         for axis in ("datasets", "protocols"):
             for name in settings[axis]:

@@ -5,13 +5,14 @@ It learns to name what the evidence names, in the schema; it knows nothing else 
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from ptebench.profiles.instructions import COLD, Split, generator
-from ptebench.profiles.parse import layout
+from ptebench.profiles.parse import layout, phrase_marks
 from ptebench.profiles.prompts import cold_item_prompt, fit, item_prompt, messages, user_prompt
 from ptebench.profiles.teachers import Template
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -22,6 +23,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+UNLIKELIHOOD = 5.0  # weight of the term against repeated phrases
 PROMPT_SHARE = 0.1  # of the prompt's tokens, that count in the loss beside the answer's
 
 
@@ -95,48 +97,70 @@ def new_model(tokenizer, settings: dict, context: int) -> LlamaForCausalLM:
     )  # fmt: skip
 
 
-def encode(pairs, tokenizer, context: int) -> list[tuple[list[int], int]]:
-    """Return (token ids, length of the prompt) of each pair; prompts lose evidence until the pair fits."""
+@dataclass(frozen=True)
+class Row:
+    """A lesson in tokens."""
+
+    ids: list[int]
+    start: int  # where the answer begins
+    repeats: list[tuple[int, int]]  # (position, token): what would begin a phrase of the same field once more
+
+
+def encode(pairs, tokenizer, context: int) -> list[Row]:
+    """Return the rows of pairs of prompt and answer; prompts lose evidence until the pair fits."""
 
     def tokens(prompt):
         text = tokenizer.apply_chat_template(messages(prompt), tokenize=False, add_generation_prompt=True)
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    heads, marks = phrase_marks(tokenizer)
     rows = []
     for prompt, answer in pairs:
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
         start = tokens(fit(prompt, lambda p: len(tokens(p)) + len(ids) - context))
-        rows.append((start + ids, len(start)))
+        begun, repeats = [], []
+        for place, (before, token) in enumerate(zip(ids, ids[1:]), len(start) + 1):
+            begun = [] if before in heads else begun
+            if before in marks:
+                repeats += [(place, earlier) for earlier in begun if earlier != token]
+                begun.append(token)
+        rows.append(Row(start + ids, len(start), repeats))
     return rows
 
 
 def batches(rows, size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Return batches of row numbers, alike in length within a batch, in random order."""
-    lengths = np.array([len(ids) for ids, _ in rows])
+    lengths = np.array([len(row.ids) for row in rows])
     order = np.lexsort((random.random(len(rows)), lengths // 16))
     found = [order[i : i + size] for i in range(0, len(order) - size + 1, size)] or [order]
     return [found[k] for k in random.permutation(len(found))]
 
 
-def loss_of(model, rows, pad: int, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean loss that is trained on and the mean loss of the answers' tokens.
+def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss that is trained on and the mean loss of the answers' tokens.
 
-    The head is applied only where the loss counts: with a small model it is most of the work.
+    To the cross entropy comes an unlikelihood term (Welleck et al., ICLR 2020) against saying a
+    phrase twice. The head is applied only where the loss counts: with a small model it is most of the work.
     """
-    width = max(len(ids) for ids, _ in rows)
+    width = max(len(row.ids) for row in rows)
     inputs = np.full((len(rows), width), pad, dtype=np.int64)
     answer = np.zeros((len(rows), width), dtype=bool)
-    for place, (ids, start) in enumerate(rows):
-        inputs[place, : len(ids)] = ids
-        answer[place, start : len(ids)] = True
+    for place, row in enumerate(rows):
+        inputs[place, : len(row.ids)] = row.ids
+        answer[place, row.start : len(row.ids)] = True
     counted = answer | ((inputs != pad) & (random.random(inputs.shape) < PROMPT_SHARE))
+    number = np.cumsum(counted[:, 1:]).reshape(counted[:, 1:].shape) - 1
+    repeated = np.array([(number[b, p - 1], t) for b, row in enumerate(rows) for p, t in row.repeats]).reshape(-1, 2)
     counted, answer = (torch.from_numpy(m[:, 1:]) for m in (counted, answer))
     inputs = torch.from_numpy(inputs)
     # right padding and a causal mask: nothing that counts sees padding
     hidden = model.model(input_ids=inputs[:, :-1], use_cache=False).last_hidden_state
     logits = F.linear(hidden[counted], model.lm_head.weight).float()
     losses = F.cross_entropy(logits, inputs[:, 1:][counted], reduction="none")
-    return losses.mean(), losses[answer[counted]].mean()
+    at, token = torch.from_numpy(repeated).long().unbind(1)
+    chance = torch.log_softmax(logits[at], 1).gather(1, token[:, None]).exp()
+    unlikelihood = -torch.log1p(-chance.clamp(max=1 - 1e-6)).sum() * UNLIKELIHOOD / len(losses)
+    return losses.mean() + unlikelihood, losses[answer[counted]].mean()
 
 
 def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:
@@ -209,7 +233,7 @@ def build(split: Split, spec: dict, leave_out: set, folder: Path, say=print) -> 
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "vocabulary": len(tokenizer),
-        "tokens": sum(len(ids) for ids, _ in rows),
+        "tokens": sum(len(row.ids) for row in rows),
         "answer_loss": curve[-1] if curve else None,
         "held_answer_loss": float(np.mean(losses)) if losses else None,
     }

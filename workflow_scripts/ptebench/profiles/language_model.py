@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -68,7 +69,8 @@ def save_adapter(model, adapter: Path, config: Path) -> None:
     """Write an adapter's two files in PEFT's layout, the same bytes for the same adapter."""
     folder = adapter.with_name(f".{os.getpid()}.adapter")
     try:
-        model.save_pretrained(folder)
+        # GRPO keeps its reference as a second adapter
+        model.save_pretrained(folder, selected_adapters=["default"])
         settings = json.loads((folder / "adapter_config.json").read_text())
         # PEFT keeps names in a set, whose order changes with the process
         settings = {k: sorted(v) if isinstance(v, list) else v for k, v in sorted(settings.items())}
@@ -77,10 +79,7 @@ def save_adapter(model, adapter: Path, config: Path) -> None:
         with atomic(adapter) as temporary:
             (folder / "adapter_model.safetensors").rename(temporary)
     finally:
-        for path in folder.glob("*"):
-            path.unlink()
-        if folder.exists():
-            folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prompt_tokens(prompt: str, tokenizer) -> list[int]:

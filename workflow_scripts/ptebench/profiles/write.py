@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 from ptebench.profiles.language_model import fitted, prompt_tokens
-from ptebench.profiles.parse import FEW, layout, repaired
+from ptebench.profiles.parse import FEW, layout, phrase_marks, repaired
 from ptebench.profiles.prompts import digest
 from ptebench.profiles.teachers import profiles_frame
 from transformers import LogitsProcessor, LogitsProcessorList
@@ -17,9 +17,7 @@ class DistinctStarts(LogitsProcessor):
 
     def __init__(self, tokenizer, start: int):
         """`start` is where the answer begins in the rows of token ids."""
-        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-        self.heads = {i for i, t in enumerate(tokens) if t and ":" in t}
-        self.marks = {i for i, t in enumerate(tokens) if t and ";" in t} | self.heads
+        self.heads, self.marks = phrase_marks(tokenizer)
         self.start = start
 
     def __call__(self, input_ids, scores):

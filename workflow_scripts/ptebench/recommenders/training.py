@@ -113,7 +113,7 @@ def _rows(lists: Ragged, rows: torch.Tensor):
 
 
 def validation_value(ranks: torch.Tensor, targets: Ragged, metric: str) -> float:
-    """Return the mean over events of one metric, such as NDCG@10 (methods F.4)."""
+    """Return the mean over events of one metric, such as NDCG@10."""
     name, k = metric.split("@")
     k = int(k)
     inside = (ranks <= k).double()

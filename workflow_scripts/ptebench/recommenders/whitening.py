@@ -1,4 +1,4 @@
-"""Whitening of text vectors, fitted on training items only (methods C.4, E.2)."""
+"""Whitening of text vectors, fitted on training items only."""
 
 import torch
 

@@ -5,7 +5,7 @@ from ptebench.recommenders.counter import ItemToItem, counts
 
 
 class Counter(ItemToItem):
-    """First-order transition counts; older items of the history vote with decayed weight (methods F.1)."""
+    """First-order transition counts; older items of the history vote with decayed weight."""
 
     def fit(self, train) -> None:
         """Count adjacent pairs inside each training history."""

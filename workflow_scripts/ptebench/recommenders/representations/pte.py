@@ -1,4 +1,4 @@
-"""PtE: profiles through a frozen encoder and a task-aligned adapter, for items and for users (methods E.2-E.3)."""
+"""PtE: profiles through a frozen encoder and a task-aligned adapter, for items and for users."""
 
 import torch
 from ptebench.recommenders.representation import Base
