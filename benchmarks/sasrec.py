@@ -4,9 +4,10 @@
 
 The peers are installed into environments of their own below results/benchmarks/envs (benchmarks/envs/*.txt).
 Every contestant is a process that waits for its turn; a turn is one epoch (of a peer with softmax, whose epochs take
-many minutes: a number of batches, scaled to an epoch), and only one of them computes at a time. All have the same width, length, blocks, heads, dropout, learning
-rate and threads, and the same training events. Afterwards each gives the vectors of the test histories and of the
-items, and one evaluator, ours, ranks them: whole catalogue, seen items removed.
+many minutes: a number of batches, scaled to an epoch), and only one of them computes at a time. All have the same
+width, length, blocks, heads, dropout, learning rate and threads, and the same training events. Afterwards each gives
+the vectors of the test histories and of the items, and one evaluator, ours, ranks them: whole catalogue, seen items
+removed.
 """
 
 import argparse
@@ -155,7 +156,8 @@ def main() -> None:
         library, loss = name.split("-")
         python = sys.executable if library == "ours" else environment(library, scratch / "envs")
         own = {
-            "loss": loss, "batch": BATCH.get(library, options.batch), "batches": options.softmax_batches if loss == "softmax" else 0,
+            "loss": loss, "batch": BATCH.get(library, options.batch),
+            "batches": options.softmax_batches if loss == "softmax" else 0,
             "turns": options.epochs, "vectors": str(scratch / f"{name}.npz"),
         }  # fmt: skip
         contestants.append(Contestant(name, python, shared | own))

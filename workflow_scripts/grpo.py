@@ -21,7 +21,8 @@ def main(job):
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
     rewards = optimise(model, tokenizer, tasks, encode, side, spec)
-    print(rewards)
+    for row in rewards.iter_rows(named=True):
+        print(", ".join(f"{name} {value:.3f}" for name, value in row.items() if value is not None))
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     write_table(rewards, job.outputs["rewards"], REWARDS)
     return {"prompts": len(tasks.prompts), "steps": rewards.height}

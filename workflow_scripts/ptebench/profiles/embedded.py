@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from ptebench.profiles.instructions import COLD, Split, generator
-from ptebench.profiles.parse import layout, phrase_marks
+from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import cold_item_prompt, fit, item_prompt, messages, user_prompt
 from ptebench.profiles.teachers import Template
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,7 +23,6 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-UNLIKELIHOOD = 5.0  # weight of the term against repeated phrases
 PROMPT_SHARE = 0.1  # of the prompt's tokens, that count in the loss beside the answer's
 
 
@@ -103,7 +102,6 @@ class Row:
 
     ids: list[int]
     start: int  # where the answer begins
-    repeats: list[tuple[int, int]]  # (position, token): what would begin a phrase of the same field once more
 
 
 def encode(pairs, tokenizer, context: int) -> list[Row]:
@@ -113,18 +111,11 @@ def encode(pairs, tokenizer, context: int) -> list[Row]:
         text = tokenizer.apply_chat_template(messages(prompt), tokenize=False, add_generation_prompt=True)
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    heads, marks = phrase_marks(tokenizer)
     rows = []
     for prompt, answer in pairs:
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
         start = tokens(fit(prompt, lambda p: len(tokens(p)) + len(ids) - context))
-        begun, repeats = [], []
-        for place, (before, token) in enumerate(zip(ids, ids[1:]), len(start) + 1):
-            begun = [] if before in heads else begun
-            if before in marks:
-                repeats += [(place, earlier) for earlier in begun if earlier != token]
-                begun.append(token)
-        rows.append(Row(start + ids, len(start), repeats))
+        rows.append(Row(start + ids, len(start)))
     return rows
 
 
@@ -137,10 +128,9 @@ def batches(rows, size: int, random: np.random.Generator) -> list[np.ndarray]:
 
 
 def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss that is trained on and the mean loss of the answers' tokens.
+    """Return the mean loss that is trained on and the mean loss of the answers' tokens.
 
-    To the cross entropy comes an unlikelihood term (Welleck et al., ICLR 2020) against saying a
-    phrase twice. The head is applied only where the loss counts: with a small model it is most of the work.
+    The head is applied only where the loss counts: with a small model it is most of the work.
     """
     width = max(len(row.ids) for row in rows)
     inputs = np.full((len(rows), width), pad, dtype=np.int64)
@@ -149,18 +139,13 @@ def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tu
         inputs[place, : len(row.ids)] = row.ids
         answer[place, row.start : len(row.ids)] = True
     counted = answer | ((inputs != pad) & (random.random(inputs.shape) < PROMPT_SHARE))
-    number = np.cumsum(counted[:, 1:]).reshape(counted[:, 1:].shape) - 1
-    repeated = np.array([(number[b, p - 1], t) for b, row in enumerate(rows) for p, t in row.repeats]).reshape(-1, 2)
     counted, answer = (torch.from_numpy(m[:, 1:]) for m in (counted, answer))
     inputs = torch.from_numpy(inputs)
     # right padding and a causal mask: nothing that counts sees padding
     hidden = model.model(input_ids=inputs[:, :-1], use_cache=False).last_hidden_state
     logits = F.linear(hidden[counted], model.lm_head.weight).float()
     losses = F.cross_entropy(logits, inputs[:, 1:][counted], reduction="none")
-    at, token = torch.from_numpy(repeated).long().unbind(1)
-    chance = torch.log_softmax(logits[at], 1).gather(1, token[:, None]).exp()
-    unlikelihood = -torch.log1p(-chance.clamp(max=1 - 1e-6)).sum() * UNLIKELIHOOD / len(losses)
-    return losses.mean() + unlikelihood, losses[answer[counted]].mean()
+    return losses.mean(), losses[answer[counted]].mean()
 
 
 def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:

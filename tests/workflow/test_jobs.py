@@ -1,0 +1,95 @@
+"""Jobs for real: a small dataset from raw file to table, twice the same bytes, and one clear message for bad input."""
+
+import gzip
+import hashlib
+import shutil
+
+import pytest
+import yaml
+from tests.workflow.conftest import ROOT, SKIP, snakemake
+
+CONFIG = {
+    "seeds": [0],
+    "ks": [5, 10],
+    "data_root": "raw",
+    "datasets": {"small": {"source": "sequences", "sequences": "sequences.txt"}},
+    "protocols": {"leave_one_out": {}},
+    "backbones": {
+        "markov": {},
+        "sasrec": {"dimension": 16, "epochs": 2, "device": "cpu", "batch_size": 32},
+        "biasmf": {"dimension": 16, "epochs": 2, "device": "cpu"},
+    },
+    "representations": {"id": {}},
+    "tables": {
+        "small": {
+            "title": "Small", "datasets": ["small"], "protocols": ["leave_one_out"],
+            "rows": [{"backbones": ["markov", "sasrec", "biasmf"]}],
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A checkout with a small dataset, and a function that runs snakemake on a configuration."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT, folder, ignore=SKIP)
+    (folder / "raw").mkdir()
+    lines = (f"u{u} " + " ".join(f"i{(u + k) % 30}" for k in range(5 + u % 4)) for u in range(80))
+    (folder / "raw" / "sequences.txt").write_text("\n".join(lines) + "\n")
+
+    def run(*arguments, **changes):
+        (folder / "small.yaml").write_text(yaml.safe_dump({**CONFIG, **changes}))
+        return snakemake(folder, "--configfile", "small.yaml", *arguments, stub=False)
+
+    run.folder = folder
+    return run
+
+
+def digests(folder):
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted((folder / "results").rglob("*"))
+        if p.is_file() and "provenance" not in p.name and p.name != "training.csv"
+    }
+
+
+def test_from_raw_file_to_table_twice_the_same_bytes(project):
+    done = project()
+    assert done.returncode == 0, done.stderr[-3000:]
+    first = digests(project.folder)
+    assert "results/tables/small.md" in first and "results/metrics/small/leave_one_out/sasrec.csv" in first
+    assert len([n for n in first if n.endswith("ranks.parquet")]) == 3
+    shutil.rmtree(project.folder / "results")
+    assert project().returncode == 0
+    assert digests(project.folder) == first
+    # the raw file changes: everything below it is stale, and the rerun says so
+    with open(project.folder / "raw" / "sequences.txt", "a") as stream:
+        stream.write("new i1 i2 i3 i4 i5\n")
+    again = project("--dry-run")
+    assert "rule interactions:" in again.stdout + again.stderr and "rule train:" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    "changes, text, said",
+    [
+        ({"tabels": {}}, None, "tabels: unknown key; did you mean 'tables'?"),
+        ({}, b"u1 a b c\nu2\n", "line 2"),
+        ({}, gzip.compress(b"u1 a b c d\n" * 1000)[:40], "sequences.txt"),
+        ({"protocols": {"leave_one_out": {}}}, b"u1 a b\nu2 a b\n", "too small"),
+    ],
+    ids=["unknown key", "malformed line", "not text", "too small"],
+)
+def test_bad_input_ends_with_one_clear_message(project, changes, text, said):
+    if text is not None:
+        (project.folder / "raw" / "sequences.txt").write_bytes(text)
+    done = project(**changes)
+    output = done.stderr + done.stdout
+    assert done.returncode != 0 and said in output and "Traceback" not in output, output[-2000:]
+    assert not list(project.folder.rglob("results/**/*.parquet")) or "too small" in said
+
+
+def test_missing_raw_file_is_named(project):
+    (project.folder / "raw" / "sequences.txt").unlink()
+    done = project()
+    assert done.returncode != 0 and "raw/sequences.txt" in done.stderr + done.stdout
