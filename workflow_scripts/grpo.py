@@ -22,7 +22,7 @@ def main(job):
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
     rewards = optimise(model, tokenizer, tasks, encode, side, spec)
     for row in rewards.iter_rows(named=True):
-        print(", ".join(f"{name} {value:.3f}" for name, value in row.items() if value is not None))
+        print(", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     write_table(rewards, job.outputs["rewards"], REWARDS)
     return {"prompts": len(tasks.prompts), "steps": rewards.height}

@@ -5,7 +5,7 @@ import polars as pl
 from ptebench.files import PROFILES, TRAIN, ragged, read_table, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import read_split
-from ptebench.profiles.teachers import Template, template_frame
+from ptebench.profiles.teachers import Template, template_frame, with_unknown
 
 
 def main(job):
@@ -14,7 +14,9 @@ def main(job):
     template = Template(split.cards, *split.ragged())
     evidence = histories["history"].cast(pl.List(pl.String)).list.join(" ").to_list()
     users = template.users(*ragged(histories["history"]))
-    write_table(template_frame(histories["user"], users, evidence, "user"), job.outputs["user"], PROFILES)
+    frame = template_frame(histories["user"], users, evidence, "user")
+    everyone = split.vocabulary.filter(side="user")["id"].to_list()
+    write_table(with_unknown(frame, everyone), job.outputs["user"], PROFILES)
     ids = np.arange(1, split.items + 1)
     lines = [split.cards.line(i) for i in ids]
     write_table(template_frame(ids, template.items(ids), lines, "item"), job.outputs["item"], PROFILES)

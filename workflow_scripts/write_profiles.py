@@ -2,10 +2,11 @@
 
 import polars as pl
 import torch
-from ptebench.files import PROFILES, TRAIN, InputError, read_embeddings, read_table, write_table
+from ptebench.files import PROFILES, TRAIN, read_embeddings, read_table, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import fields_by_id, item_prompts, read_profiles, read_split, user_prompts
 from ptebench.profiles.language_model import load
+from ptebench.profiles.teachers import with_unknown
 from ptebench.profiles.write import write
 
 
@@ -22,10 +23,10 @@ def main(job):
     if side == "user":
         rows = read_table(job.input("histories"), TRAIN)
         histories = dict(zip(rows["user"].to_list(), rows["history"].to_list()))
-        if missing := [u for u in ids if u not in histories]:
-            raise InputError(f"{job.input('histories')}: user {missing[0]} of the vocabulary has no row")
-        prompts = user_prompts(ids, histories, split.cards, evidence, spec)
-        frame, record = write(model, tokenizer, ids, prompts, side, spec, made)
+        known = [u for u in ids if u in histories]
+        prompts = user_prompts(known, histories, split.cards, evidence, spec)
+        frame, record = write(model, tokenizer, known, prompts, side, spec, made)
+        frame = with_unknown(frame, ids)
     else:
         # warm items first: cold ones show the audiences of the warm items that resemble them
         warm = split.warm().tolist()

@@ -114,7 +114,8 @@ def encode(pairs, tokenizer, context: int) -> list[Row]:
     rows = []
     for prompt, answer in pairs:
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-        start = tokens(fit(prompt, lambda p: len(tokens(p)) + len(ids) - context))
+        room = context - len(ids)
+        start = tokens(fit(prompt, lambda p, room=room: len(tokens(p)) - room))
         rows.append(Row(start + ids, len(start)))
     return rows
 

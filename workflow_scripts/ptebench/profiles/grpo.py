@@ -116,4 +116,5 @@ def optimise(model, tokenizer, tasks: Tasks, encode, side: str, spec: dict) -> p
             "raise 'prompts' or lower 'batch_size'"
         )
     rows = [{"step": n} | {name: entry.get(key) for name, key in LOGGED.items()} for n, entry in enumerate(log, 1)]
-    return pl.DataFrame(rows, schema=REWARDS)
+    # a step whose texts were all refused has no ranking to report: not a number
+    return pl.DataFrame(rows, schema=REWARDS).fill_null(float("nan"))

@@ -50,7 +50,9 @@ def load_base(source: str, revision: str | None, context: int):
         ) from error
     longest = getattr(model.config, "max_position_embeddings", None) or context
     if context > longest:
-        raise InputError(f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it")
+        raise InputError(
+            f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
+        )
     return model.to(device())
 
 

@@ -160,6 +160,15 @@ def profiles_frame(ids, texts, fields, digests, generation) -> pl.DataFrame:
     )
 
 
+def with_unknown(frame: pl.DataFrame, ids: list[int]) -> pl.DataFrame:
+    """Return the profiles of all `ids`: one of whom nothing may be known before the test has an empty text."""
+    unknown = sorted(set(ids) - set(frame["id"]))
+    blank = profiles_frame(
+        unknown, [""] * len(unknown), [None] * len(unknown), [digest("")] * len(unknown), [{}] * len(unknown)
+    )
+    return pl.concat([frame, blank.cast(dict(frame.schema))]).sort("id")
+
+
 def template_frame(ids, fields: list[dict], evidence: list[str], side: str) -> pl.DataFrame:
     """Return the template teacher's profiles; the digest is that of the evidence they were made from."""
     made = {"writer": "template"}

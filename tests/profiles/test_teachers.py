@@ -1,0 +1,94 @@
+"""The template teacher reads evidence; supplied profiles are read in the formats that people have."""
+
+import gzip
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from ptebench.files import InputError
+from ptebench.profiles.instructions import read_split
+from ptebench.profiles.parse import FIELDS, PHRASES, layout, strict
+from ptebench.profiles.prompts import Cards
+from ptebench.profiles.teachers import Template, supplied, terms
+
+from tests.profiles.synthetic import TOPICS, write_split
+
+ANSWER = "User identity: Sports fan, Music lover, Cook; User interests: Ball games, Music, Bread."
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    files = write_split(tmp_path_factory.mktemp("split"))
+    return read_split(files["train"], files["vocabulary"], files["items"])
+
+
+def test_terms_do_not_cross_marks_and_stop_words():
+    assert terms("steel tent, lantern for the trail") == ["steel", "tent", "steel tent", "lantern", "trail"]
+
+
+def test_profiles_follow_the_evidence_and_the_grammar(split):
+    template = Template(split.cards, *split.ragged())
+    camping = [i for i in range(1, 22) if "camping" in split.cards.categories[i]]
+    (user,) = template.users(np.array(camping), np.array([0, len(camping)]))
+    assert "camping fan" in user["Roles"] and set(user["Interests"]) & set(TOPICS["Camping"])
+    for side, found in (("user", [user]), ("item", template.items(np.arange(1, 25)))):
+        assert all(strict(layout(fields, side), side) for fields in found)
+        assert all(len(fields[f]) == PHRASES[side] for fields in found for f in FIELDS[side])
+
+
+def test_an_empty_history_and_empty_cards_still_have_a_profile(split):
+    (nobody,) = Template(split.cards, *split.ragged()).users(np.array([], dtype=int), np.array([0, 0]))
+    assert strict(layout(nobody, "user"), "user")
+    blank = Cards(["", "no description"], [[], []], ["", ""], ["", ""])
+    (item,) = Template(blank, np.array([1]), np.array([0, 1])).items(np.array([1]))
+    assert strict(layout(item, "item"), "item")
+
+
+def test_fitted_on_training_items_only(split):
+    """A word or category of a cold item is unknown to the teacher."""
+    seen = split.warm()
+    names = Template(split.cards, *split.ragged()).names
+    cards = Cards(*(list(column) for column in vars(split.cards).values()))
+    cold = max(seen) + 1
+    cards.title[cold], cards.categories[cold] = "zeppelin", ["airships"]
+    changed = Template(cards, *split.ragged())
+    assert changed.names[1] == names[1] and "zeppelin" not in changed.names[1]
+    assert all("airships fan" not in fields["Audience roles"] for fields in changed.items(np.array([cold])))
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.csv", "p.csv.gz", "p.tsv"])
+def test_supplied_formats(tmp_path, name):
+    rows = [("user", "7", ANSWER), ("user", "8", "."), ("user", "9", ANSWER)]
+    if "json" in name:
+        data = "\n".join(json.dumps({"user_id": 7 if k == "7" else k, "output": t}) for _, k, t in rows).encode()
+    else:
+        separator = "\t" if "tsv" in name else ","
+        data = pl.DataFrame({"UID": [k for _, k, _ in rows], "Response": [t for *_, t in rows]})
+        data = data.write_csv(separator=separator).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    found, counts = supplied(tmp_path / name, {"7": 1, "8": 2}, "user")
+    assert found == {1: {"Roles": ["sports fan", "music lover", "cook"], "Interests": ["ball games", "music", "bread"]}}
+    assert counts == {"rows": 3, "unknown": 1, "unusable": 1, "used": 1}
+
+
+@pytest.mark.parametrize(
+    "name, data, message",
+    [
+        ("p.jsonl", b'{"user_id": 1}\n', "record 1: expected a key"),
+        ("p.jsonl", b"{\n", "line 1"),
+        ("p.jsonl.gz", b"no gzip", "not readable"),
+        ("p.txt", b"x", "expected .jsonl, .csv or .tsv"),
+        ("p.jsonl", b'{"user_id": 1, "text": "x"}\n', "none of 1 profiles can be used"),
+    ],
+)
+def test_bad_supplied_files(tmp_path, name, data, message):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        supplied(tmp_path / name, {"7": 1}, "user")
+
+
+def test_reclm_item_profiles(shared_data):
+    path = shared_data / "processed/reclm-mind/gpt_item_profiles.jsonl.gz"
+    found, counts = supplied(path, {str(i): i + 1 for i in range(3827)}, "item")
+    assert counts["used"] == len(found) > 0.9 * counts["rows"] and counts["unknown"] == 0
