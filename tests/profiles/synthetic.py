@@ -38,8 +38,8 @@ def write_split(folder, users: int = 48, items: int = 24, cold_users: int = 4, c
     write_table(pl.DataFrame(histories, schema=TRAIN, orient="row"), folder / "histories.parquet", TRAIN)
     train = pl.DataFrame(histories[: users - cold_users], schema=TRAIN, orient="row")
     write_table(train, folder / "train.parquet", TRAIN)
-    vectors = torch.randn(items + 1, 8, generator=torch.Generator().manual_seed(0))
-    vectors[1:, :4] += 4 * torch.eye(4)[topic]
+    vectors = torch.randn(items + 1, 384, generator=torch.Generator().manual_seed(0))
+    vectors[1:, :4] += 20 * torch.eye(4)[topic]
     vectors[0] = 0
     write_embeddings(vectors, folder / "cards.safetensors", {})
     names = ("train", "histories", "vocabulary", "items")

@@ -117,4 +117,4 @@ def optimise(model, tokenizer, tasks: Tasks, encode, side: str, spec: dict) -> p
         )
     rows = [{"step": n} | {name: entry.get(key) for name, key in LOGGED.items()} for n, entry in enumerate(log, 1)]
     # a step whose texts were all refused has no ranking to report: not a number
-    return pl.DataFrame(rows, schema=REWARDS).fill_null(float("nan"))
+    return pl.DataFrame(rows, schema=REWARDS).with_columns(pl.col(pl.Float64).fill_null(float("nan")))

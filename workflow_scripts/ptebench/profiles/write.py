@@ -70,8 +70,9 @@ def write(model, tokenizer, ids: list[int], prompts: list[str], side: str, spec:
     """Write the profiles of `ids` of one side: (frame of the PROFILES contract, counts).
 
     Answers that repeat a phrase, so that too few are left, are written once more with distinct
-    beginnings. A text that still cannot be parsed is kept as it is and has no fields; texts that
-    were repaired are laid out anew. Nothing else takes the place of a failed text.
+    beginnings; the embedded model, which does so nearly always, writes that way at once. A text that
+    still cannot be parsed is kept as it is and has no fields; texts that were repaired are laid out
+    anew. Nothing else takes the place of a failed text.
     """
     limit, batch = spec["new_tokens"][side], spec["write_batch"]
     prompts = fitted(prompts, tokenizer, spec["context"] - limit)
@@ -81,15 +82,16 @@ def write(model, tokenizer, ids: list[int], prompts: list[str], side: str, spec:
         texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [(len(t), text, *repaired(text.strip(), side)) for t, text in zip(tokens, texts)]
 
-    found = answers(range(len(prompts)), False)
-    again = [p for p, (_, _, _, repair) in enumerate(found) if repair == FEW]
+    embedded = spec["model"] == "embedded"
+    found = answers(range(len(prompts)), embedded)
+    again = [] if embedded else [p for p, (_, _, _, repair) in enumerate(found) if repair == FEW]
     for place, answer in zip(again, answers(again, True)):
         found[place] = answer
     again, counts = set(again), Counter({"rewritten": len(again)})
     generation = []
     for place, (length, _, fields, repair) in enumerate(found):
         counts["strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"] += 1
-        decoding = "greedy, distinct beginnings" if place in again else "greedy"
+        decoding = "greedy, distinct beginnings" if embedded or place in again else "greedy"
         generation.append({**made, "decoding": decoding, "tokens": length, "repair": repair})
     texts = [text if fields is None else layout(fields, side) for _, text, fields, _ in found]
     fields = [f for _, _, f, _ in found]
