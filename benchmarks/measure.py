@@ -11,7 +11,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine(threads: int) -> dict:
-    """Return processor, cores, load and the threads used: figures of other machines differ, ratios less."""
+    """Return processor, cores, load and threads: figures of other machines differ, ratios less.
+
+    How OpenMP's threads wait is part of it: on a busy machine spinning ones cost several times the work.
+    """
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -20,6 +23,7 @@ def machine(threads: int) -> dict:
         pass  # not Linux
     load = [round(x, 2) for x in os.getloadavg()]
     return {"processor": model, "cores": os.cpu_count(), "load_before": load, "threads": threads,
+            "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "unset"),
             "python": platform.python_version()}  # fmt: skip
 
 

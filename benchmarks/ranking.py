@@ -4,7 +4,8 @@
     PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/ranking.py --split results/splits/beauty/leave_one_out
 
 Vectors are random; histories and targets are random too, or those of the test events of a split. Seen items are
-removed. The ranks of 200 events are compared with those of a plain sort.
+removed. The ranks of 200 events are compared with those of a plain sort. On a machine that does other work set
+OMP_WAIT_POLICY=passive: two threads that spin while they wait for one another take several times as long there.
 """
 
 import argparse
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--split", type=Path, help="folder of a split; default: random events")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--name", default="ranking", help="of the result file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     load = machine(options.threads)
@@ -75,7 +77,7 @@ def main() -> None:
         expected = sorted_rank(users[event] @ vectors.T, int(events["targets"][first]), events["history"][low:high])
         # a product of one row may round differently from one of many, and swap two neighbours
         wrong += abs(float(ranks[first]) - expected) > 1
-    save("ranking" if not options.split else "ranking_split", {
+    save(options.name, {
         "benchmark": "exact full ranking, seconds", "machine": load, "events": count, "items": items,
         "dimension": DIMENSION, "seconds": spread(wall), "cpu_seconds": spread(cpu), "target": 3.0,
         "wrong_of_200": wrong,

@@ -27,7 +27,8 @@ def terms(text: str) -> list[str]:
     for run in MARKS.split(text):
         before = None
         for word in run.split():
-            if len(word) < 3 or word in ENGLISH_STOP_WORDS or not word.strip("'-").isalpha():
+            word = word.strip("'-")
+            if len(word) < 3 or word in ENGLISH_STOP_WORDS or not word.replace("-", "").replace("'", "").isalpha():
                 before = None
                 continue
             found.append(word)

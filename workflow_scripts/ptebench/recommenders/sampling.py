@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 import torch
 
-LENGTH_CUTS = torch.tensor([5, 9, 18])
-
-
 def seed_of(root: int, *names) -> int:
     """Return the seed of one named purpose (order, initialisation, dropout, negatives) under a root seed."""
     text = "/".join(map(str, (root, *names)))
@@ -41,22 +38,12 @@ class Ragged:
         return torch.where(inside, self.values[position.clamp_max(len(self.values) - 1)], 0)
 
 
-def random_batches(lengths: torch.Tensor, size: int, generator) -> list[list[torch.Tensor]]:
-    """Return random batches of the rows with length > 1, each cut into parts of like length.
-
-    A part is padded to its own longest row, so that little padding is computed, yet a batch as a
-    whole is a random sample: batches of like length would let short histories outweigh long ones.
-    """
+def length_batches(lengths: torch.Tensor, size: int, generator) -> list[torch.Tensor]:
+    """Return the rows with length > 1 in batches of like length, so that little padding is computed, in random order."""
     order = torch.randperm(len(lengths), generator=generator)
-    batches = order[lengths[order] > 1].split(size)
-    return [list(_alike(rows[lengths[rows].sort(stable=True).indices], lengths)) for rows in batches]
-
-
-def _alike(rows: torch.Tensor, lengths: torch.Tensor):
-    """Yield consecutive parts of rows sorted by length, cut where padding would exceed what a cut costs."""
-    ends = torch.searchsorted(lengths[rows], LENGTH_CUTS, right=True).tolist()
-    bounds = sorted({0, *ends, len(rows)})
-    yield from (rows[a:b] for a, b in zip(bounds, bounds[1:]))
+    order = order[lengths[order] > 1]
+    batches = order[lengths[order].sort(stable=True).indices].split(size)
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
 
 
 class Negatives:

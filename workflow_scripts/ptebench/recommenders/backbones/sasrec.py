@@ -3,7 +3,7 @@
 import importlib
 
 import torch
-from ptebench.recommenders.sampling import random_batches
+from ptebench.recommenders.sampling import length_batches
 from torch import nn
 from torch.nn import functional as F
 
@@ -69,10 +69,10 @@ class Backbone(nn.Module):
         self.register_buffer("row", row, persistent=False)
 
     def batches(self, train, generator):
-        """Yield lists of padded histories (b, <= L + 1), parts of one batch; all positions are examples."""
+        """Yield right-padded histories (B, <= L + 1) of like length; all positions are examples."""
         lengths = train.histories.lengths.cpu().clamp_max(self.length + 1)
-        for parts in random_batches(lengths, self.settings["batch_size"], generator):
-            yield [train.histories.padded(rows.to(train.users.device), self.length + 1) for rows in parts]
+        for rows in length_batches(lengths, self.settings["batch_size"], generator):
+            yield train.histories.padded(rows.to(train.users.device), self.length + 1)
 
     def encode(self, histories, vectors):
         """Return hidden states (B, L, d) of right-padded histories; position L - 1 is always the most recent."""
@@ -93,11 +93,11 @@ class Backbone(nn.Module):
     def loss(self, batch, representation, generator):
         """Return the loss over every position that has a next item."""
         vectors = representation.item_vectors()
-        real = [part[:, 1:] > 0 for part in batch]
-        hidden = torch.cat([self.encode(part[:, :-1], vectors)[mask] for part, mask in zip(batch, real, strict=True)])
-        targets = torch.cat([part[:, 1:][mask] for part, mask in zip(batch, real, strict=True)])
+        targets = batch[:, 1:]
+        real = targets > 0
+        hidden = self.encode(batch[:, :-1], vectors)[real]
         objective = self.objective(
-            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets], generator, self.settings
+            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
         )
         return objective + representation.auxiliary_loss(batch, hidden)
 
