@@ -18,7 +18,8 @@ from ptebench.provenance import canonical, code_digest
 shell.prefix(
     f"export PYTHONPATH='{REPOSITORY}:{REPOSITORY}/workflow_scripts':${{{{PYTHONPATH:-}}}};"
     f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
-    " TOKENIZERS_PARALLELISM=false; "
+    # threads that wait must not spin: they would take the cores of other jobs
+    " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive; "
 )
 
 try:

@@ -94,7 +94,11 @@ class Chain:
             "adapter": best / side / "adapter_model.safetensors",
             "evidence": best / {"user": "audiences.parquet", "item": "readers.parquet"}[side],
         }  # fmt: skip
-        names = {"adapter": "adapter_model.safetensors", "adapter_config": "adapter_config.json", "rewards": "rewards.csv"}
+        names = {
+            "adapter": "adapter_model.safetensors",
+            "adapter_config": "adapter_config.json",
+            "rewards": "rewards.csv",
+        }
         outputs = {n: self.root / folder / side / f for n, f in names.items()}
         job("grpo", WRITING | {"grpo": GRPO, "encoder": ENCODER, "side": side}, inputs, outputs)
         return outputs
@@ -119,12 +123,20 @@ def chain(tmp_path_factory):
         chain.last = chain.probe(number)
     root = chain.root
     names = {"user_adapter": "user/adapter", "item_adapter": "item/adapter"}
-    rounds = {f"{s}_{n}": [half(root, r, s)[n] for r in (0, 1)] for s in ("user", "item") for n in ("adapter", "adapter_config")}
+    rounds = {
+        f"{s}_{n}": [half(root, r, s)[n] for r in (0, 1)]
+        for s in ("user", "item")
+        for n in ("adapter", "adapter_config")
+    }
     rounds |= {"readers": [half(root, r, "user")["profiles"] for r in (0, 1)]}
     rounds |= {"audiences": [half(root, r, "item")["profiles"] for r in (0, 1)]}
-    outputs = {name: root / "best" / place.replace("adapter", "adapter_model.safetensors") for name, place in names.items()}
+    outputs = {
+        name: root / "best" / place.replace("adapter", "adapter_model.safetensors") for name, place in names.items()
+    }
     outputs |= {f"{s}_adapter_config": root / f"best/{s}/adapter_config.json" for s in ("user", "item")}
-    outputs |= {n: root / f"best/{n}.parquet" for n in ("readers", "audiences")} | {"convergence": root / "convergence.json"}
+    outputs |= {n: root / f"best/{n}.parquet" for n in ("readers", "audiences")} | {
+        "convergence": root / "convergence.json"
+    }
     job("choose_round", {}, {"probes": [root / f"rounds/{r}/probe.json" for r in (0, 1)]} | rounds, outputs)
     return chain
 
@@ -136,7 +148,10 @@ def test_base_is_a_model_that_the_hub_layout_loads(chain):
     assert {p.name for p in folder.iterdir()} >= {"config.json", "tokenizer.json", "chat_template.jinja"}
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.pad_token_id == tokenizer.pad_token_id
-    assert tokenizer.decode(tokenizer("Roles: camping fan; a\nInterests: b")["input_ids"]) == "Roles: camping fan; a\nInterests: b"
+    assert (
+        tokenizer.decode(tokenizer("Roles: camping fan; a\nInterests: b")["input_ids"])
+        == "Roles: camping fan; a\nInterests: b"
+    )
 
 
 def test_base_is_the_same_bytes_again(chain, tmp_path):
@@ -163,7 +178,9 @@ def test_supplied_teacher_takes_the_place_of_the_template(chain, tmp_path):
     outputs = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
     notes = chain.instruct(outputs, teacher_user=tmp_path / "t.jsonl")
     assert notes["supplied_user"]["used"] == 20
-    assert {r["completion"][0]["content"] for r in read_jsonl(outputs["user"])} == {"Roles: a; b; c\nInterests: d; e; f"}
+    assert {r["completion"][0]["content"] for r in read_jsonl(outputs["user"])} == {
+        "Roles: a; b; c\nInterests: d; e; f"
+    }
     assert outputs["item"].read_bytes() != chain.instructions["item"].read_bytes()  # the profiles of readers changed
 
 
@@ -204,7 +221,10 @@ def test_rounds_rebuild_their_prompts_from_new_profiles(chain, tmp_path):
 def test_probe_reports_what_it_measured(chain):
     probe = chain.last
     assert probe["round"] == 1 and not probe["passed"] and 0 <= probe["utility"] <= 1
-    assert probe["embedding_drift"] == pytest.approx(max(probe["embedding_drift"], 0), abs=1e-6) and probe["field_drift"] >= 0
+    assert (
+        probe["embedding_drift"] == pytest.approx(max(probe["embedding_drift"], 0), abs=1e-6)
+        and probe["field_drift"] >= 0
+    )
     assert set(probe["parse_rate"]) == set(probe["effective_rank"]) == {"user", "item"}
     record = read_json(chain.root / "convergence.json")
     assert record["best"] == 1 and record["converged"] is None and len(record["rounds"]) == 2
@@ -256,7 +276,9 @@ def test_a_local_model_is_one_line(chain, tmp_path):
     bpe.pre_tokenizer, bpe.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     special = ["<|im_start|>", "<|im_end|>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     bpe.train_from_iterator([r["prompt"][0]["content"] for r in read_jsonl(chain.instructions["user"])], trainer)
     chat = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     # no pad token, as many have none

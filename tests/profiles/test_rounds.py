@@ -46,7 +46,9 @@ def test_cold_and_readerless_items_show_similar_warm_ones(split):
     vectors = np.eye(25, dtype=np.float32)
     vectors[24] = vectors[1] + 0.1 * vectors[2]
     audience = {"Audience roles": list("abcde"), "Audience interests": list("fghij")}
-    cold, warm = item_prompts([24, 1], split, dict.fromkeys(split.train, FIELDS), {1: audience, 2: audience}, set(), vectors, SPEC)
+    cold, warm = item_prompts(
+        [24, 1], split, dict.fromkeys(split.train, FIELDS), {1: audience, 2: audience}, set(), vectors, SPEC
+    )
     assert cold.index(split.cards.title[1]) < cold.index(split.cards.title[2]) and "Nobody has chosen it" in cold
     assert warm.count("a; b; c; d; e; f") == 2
 

@@ -114,26 +114,30 @@ class Template:
         return self._fields(scores, "item")
 
     def _fields(self, scores: list, side: str) -> list[dict]:
-        columns = [
-            self._best(s.tocsr(), names, common, PHRASES[side])
-            for s, names, common in zip(scores, self.names, self.common)
-        ]
-        return [dict(zip(FIELDS[side], map(list, row))) for row in zip(*columns)]
+        """Return fields from the scores of roles and of keyphrases, one row a profile."""
+        count = PHRASES[side]
+        ranked = [self._ranked(s.tocsr(), names, 4 * count) for s, names in zip(scores, self.names)]
+        common = [[names[p] for p in places] for names, places in zip(self.names, self.common)]
+        found = []
+        for roles, phrases in zip(*ranked):
+            interests = distinct([*phrases, *common[1], *FILLERS], count)
+            # where categories and brands are few, further keyphrases speak before what everybody likes
+            further = [f"{p} fan" for p in phrases if p not in interests]
+            chosen = distinct([*roles, *further, *common[0], *FILLERS], count)
+            found.append(dict(zip(FIELDS[side], (chosen, interests))))
+        return found
 
     @staticmethod
-    def _best(scores: sp.csr_matrix, names: list[str], common: np.ndarray, count: int) -> list[list[str]]:
-        """Return the `count` best names of each row that do not repeat one another's words."""
-        rows = []
+    def _ranked(scores: sp.csr_matrix, names: list[str], depth: int) -> list[list[str]]:
+        """Return up to `depth` names of each row by score, best first, ties by place; zeros are left out."""
+        rows, depth = [], min(depth, scores.shape[1])
         for start in range(0, scores.shape[0], CHUNK):
             block = scores[start : start + CHUNK].toarray()
-            depth = min(4 * count, block.shape[1])
             top = np.argpartition(-block, depth - 1, axis=1)[:, :depth] if depth else np.empty((len(block), 0), int)
             values = np.take_along_axis(block, top, 1)
             order = np.lexsort((top, -values))
             top, values = np.take_along_axis(top, order, 1), np.take_along_axis(values, order, 1)
-            for places, weights in zip(top.tolist(), values.tolist()):
-                ranked = [names[p] for p, w in zip(places, weights) if w > 0]
-                rows.append(distinct([*ranked, *(names[p] for p in common), *FILLERS], count))
+            rows += [[names[p] for p, w in zip(*row) if w > 0] for row in zip(top.tolist(), values.tolist())]
         return rows
 
 
