@@ -297,10 +297,10 @@ def of_writer(wildcards):
         "adapter": f"{base}/{folder}/{wildcards.side}/adapter_model.safetensors",
         "adapter_config": f"{base}/{folder}/{wildcards.side}/adapter_config.json",
     }
-    if wildcards.writer != "kd":
+    if wildcards.side == "item":  # the readers of every item, as the same writer describes them
+        files["evidence"] = f"{base}/{wildcards.writer}/user.parquet"
+    elif wildcards.writer != "kd":
         files["evidence"] = best_evidence(wildcards)
-    elif wildcards.side == "item":
-        files["evidence"] = f"{base}/rounds/0/user/profiles.parquet"
     return files
 
 
