@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+
 from tests.workflow.conftest import ROOT, SKIP, snakemake
 
 CONFIG = {

@@ -152,8 +152,7 @@ def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tu
 def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices inside the layers and AdamW for the rest.
 
-    With AdamW alone a model of this size has not begun to read its evidence after 500 steps
-    (loss of an answer's token 1.37 against 0.68 on the demo).
+    With AdamW alone a model of this size begins to read its evidence much later.
     """
     inner = {p for p in model.model.layers.parameters() if p.dim() > 1}
     outer = [p for p in model.parameters() if p not in inner]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+
 def seed_of(root: int, *names) -> int:
     """Return the seed of one named purpose (order, initialisation, dropout, negatives) under a root seed."""
     text = "/".join(map(str, (root, *names)))
@@ -39,7 +40,7 @@ class Ragged:
 
 
 def length_batches(lengths: torch.Tensor, size: int, generator) -> list[torch.Tensor]:
-    """Return the rows with length > 1 in batches of like length, so that little padding is computed, in random order."""
+    """Return the rows with length > 1 in batches of like length (little padding is computed), in random order."""
     order = torch.randperm(len(lengths), generator=generator)
     order = order[lengths[order] > 1]
     batches = order[lengths[order].sort(stable=True).indices].split(size)
