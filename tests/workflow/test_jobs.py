@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import shlex
 import shutil
 
 import pytest
@@ -94,3 +95,14 @@ def test_missing_raw_file_is_named(project):
     (project.folder / "raw" / "sequences.txt").unlink()
     done = project()
     assert done.returncode != 0 and "raw/sequences.txt" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_command_that_a_configuration_names_plans_its_tables(path, shared_data, tmp_path):
+    command = next(line for line in path.read_text().splitlines() if line.startswith("# snakemake "))
+    words = shlex.split(command.replace("../shared/data", str(shared_data)))[2:]
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT, folder, ignore=SKIP)
+    done = snakemake(folder, *words, "--dry-run", stub=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "table" in done.stdout
