@@ -186,9 +186,12 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
         backbone.observe(train_set)
     train_set = train_set.to(device)
     parameters = [p for p in models.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], betas=(0.9, 0.98), fused=True
-    )
+    # decay is for matrices: a shrunk item bias would unlearn popularity
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, 0.98), fused=True)
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     resumed = store.load(models, optimizer) if store else None
     first, best, curve, stale = resumed or (0, {}, [], 0)
