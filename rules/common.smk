@@ -98,9 +98,12 @@ def more_memory(wildcards, attempt):
 
 def cell_settings(wildcards):
     """Return what a cell is made from: defaults < backbone < the dataset's overrides, representation, seed."""
-    override = CONFIG["overrides"].get(wildcards.dataset, {}).get(wildcards.backbone, {})
+    overrides = CONFIG["overrides"].get(wildcards.dataset, {})
+    backbone = dict(CONFIG["backbones"][wildcards.backbone])
+    for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
+        backbone |= overrides.get(key, {})
     return {
-        "backbone": {**CONFIG["backbones"][wildcards.backbone], **override},
+        "backbone": backbone,
         "representation": CONFIG["representations"][wildcards.representation],
         "remove_seen": PROTOCOLS[wildcards.protocol]["remove_seen"],
         "seed": int(wildcards.seed),

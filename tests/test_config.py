@@ -62,6 +62,8 @@ def test_overrides_are_checked_like_the_settings_they_change():
     for settings, said in (({"lerning_rate": 1}, "did you mean 'learning_rate'"), ({"learning_rate": "x"}, "number")):
         with pytest.raises(InputError, match=said):
             resolve({**json.loads(json.dumps(GRID)), "overrides": {"toys": {"sasrec": settings}}}, "config.yaml")
+    with pytest.raises(InputError, match="overrides.toys.sasrec: 'idd' is not defined under 'representations'.*'id'"):
+        resolve({**json.loads(json.dumps(GRID)), "overrides": {"toys": {"sasrec.idd": {}}}}, "config.yaml")
 
 
 def test_selection_keeps_definitions(tmp_path):

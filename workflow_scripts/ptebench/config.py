@@ -427,8 +427,8 @@ class Benchmark(Settings):
     encoders: dict[Name, _kinds(Encoder, "kind")] = {}
     backbones: dict[Name, _kinds(Backbone, "kind")] = {}
     representations: dict[Name, _kinds(Representation, "kind")] = {}
-    # dataset -> backbone -> settings that differ there
-    overrides: dict[Name, dict[Name, dict[str, Any]]] = {}
+    # dataset -> BACKBONE or BACKBONE.REPRESENTATION (the stronger) -> settings of the backbone that differ there
+    overrides: dict[Name, dict[str, dict[str, Any]]] = {}
     tables: dict[Name, TableSettings] = {}
 
 
@@ -573,8 +573,11 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
         known("encoders", settings["encoder"], f"language_models.{name}.encoder")
     for dataset, backbones in config["overrides"].items():
         known("datasets", dataset, "overrides")
-        for backbone, settings in backbones.items():
+        for cell, settings in backbones.items():
+            backbone, _, representation = cell.partition(".")
             known("backbones", backbone, f"overrides.{dataset}")
+            if representation:
+                known("representations", representation, f"overrides.{dataset}.{backbone}")
             entry = model.backbones[backbone]
             try:
                 type(entry).model_validate({**entry.model_dump(), **settings})
@@ -584,7 +587,7 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
                 near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
                 unknown = fault["type"] == "extra_forbidden"
                 told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
-                raise InputError(f"{where}: overrides.{dataset}.{backbone}.{key}: {told}") from None
+                raise InputError(f"{where}: overrides.{dataset}.{cell}.{key}: {told}") from None
 
 
 def _check_grid(model: Benchmark, where: str) -> None:

@@ -7,11 +7,18 @@ from torch import nn
 
 
 class Backbone(PairBackbone):
-    """mu and b_u cannot change a user's ranking and are left out."""
+    """mu and b_u cannot change a user's ranking and are left out.
+
+    The item bias starts at the centred log training count, where BPR with uniform negatives has its optimum
+    without factors: from zero, steps of like size for all items take long to tell popular from very popular.
+    """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
+        count = catalogue.item_counts[catalogue.known_items].float().log()
         self.bias = nn.Parameter(torch.zeros(catalogue.items + 1))
+        with torch.no_grad():
+            self.bias[catalogue.known_items] = count - count.mean()
 
     def loss(self, batch, representation, generator):
         """Return BPR over (user, positive) pairs, one uniform negative each."""
