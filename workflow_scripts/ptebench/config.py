@@ -514,9 +514,7 @@ def _explain(error: ValidationError, raw: dict) -> str:
         names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
         near = difflib.get_close_matches(fault["ctx"]["tag"], names, n=1, cutoff=0.0)
         key = fault["ctx"]["discriminator"].strip("'")
-        return (
-            f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? ({', '.join(names)})"
-        )
+        return f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? ({', '.join(names)})"
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict) else ""
     return f"{path}: {fault['msg']}{more}"
 
