@@ -35,7 +35,7 @@ def random_events(random) -> dict:
 def events_of(split: Path) -> tuple[dict, int]:
     """Return the test events of a split and its number of items."""
     items = read_sizes(split / "vocabulary.parquet")[1]
-    events = read_events(split / "test.parquet", split / "candidates.parquet", items)[0]
+    events = read_events(split / "test.parquet", split / "test_candidates.parquet", items)[0]
     return {
         "targets": events.targets.values, "target_offsets": events.targets.offsets,
         "history": events.histories.values, "history_offsets": events.histories.offsets,

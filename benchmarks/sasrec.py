@@ -165,7 +165,7 @@ def main() -> None:
         for contestant in contestants:
             contestant.turn()
 
-    events = read_events(options.split / "test.parquet", options.split / "candidates.parquet", items)[0]
+    events = read_events(options.split / "test.parquet", options.split / "test_candidates.parquet", items)[0]
     train = read_train(options.split / "train.parquet")
     known = torch.bincount(train.histories.values, minlength=items + 1) > 0
     rows = {}

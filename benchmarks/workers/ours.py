@@ -14,8 +14,8 @@ s = turns.settings
 folder = Path(s["split"])
 sizes = read_sizes(folder / "vocabulary.parquet")
 train_set = read_train(folder / "train.parquet")
-valid = read_events(folder / "valid.parquet", folder / "candidates.parquet", sizes[1])[0]
-test = read_events(folder / "test.parquet", folder / "candidates.parquet", sizes[1])[0]
+valid = read_events(folder / "valid.parquet", folder / "valid_candidates.parquet", sizes[1])[0]
+test = read_events(folder / "test.parquet", folder / "test_candidates.parquet", sizes[1])[0]
 
 
 class Paced(sasrec.Backbone):
