@@ -58,13 +58,16 @@ def settings_of_text(representation):
 
 
 COUNTERS = {"popularity", "markov", "itemknn"}
-SASREC = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
+SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
 
-@pytest.mark.parametrize("norm", ["original", "pre", "post"])
-def test_sasrec_is_causal_and_does_not_see_padding(data, norm):
+CAUSAL = [("sasrec", {"norm": norm}) for norm in ("original", "pre", "post")] + [("gru4rec", {}), ("hstu", {})]
+
+
+@pytest.mark.parametrize("name, keys", CAUSAL)
+def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     _, _, catalogue = data
-    backbone, representation = build(spec("sasrec", norm=norm, **SASREC), catalogue)
+    backbone, representation = build(spec(name, **keys, **SEQUENTIAL), catalogue)
     backbone.eval()
     vectors = torch.randn(ITEMS + 1, 16)
     history = torch.randint(1, ITEMS + 1, (1, 7))
@@ -79,11 +82,19 @@ def test_sasrec_is_causal_and_does_not_see_padding(data, norm):
     assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["gru4rec", "hstu"])
+def test_a_sequence_backbone_learns_64_users_by_heart(data, name):
+    train_set, events, catalogue = data
+    cell = spec(name, epochs=80, patience=80, **SEQUENTIAL)
+    _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+    assert max(c["value"] for c in curve) > 0.95
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "bce", "sampled_softmax"])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
     train_set, events, catalogue = data
-    cell = spec("sasrec", loss=loss, similarity=similarity, epochs=60, patience=60, **SASREC)
+    cell = spec("sasrec", loss=loss, similarity=similarity, epochs=60, patience=60, **SEQUENTIAL)
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
     assert max(c["value"] for c in curve) > 0.95
 
@@ -92,7 +103,7 @@ def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
 @pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
 def test_text_representations_learn_and_leave_the_text_alone(data, backbone, representation):
     train_set, events, catalogue = data
-    keys = SASREC if backbone == "sasrec" else {"batch_size": 64, "learning_rate": 0.01}
+    keys = SEQUENTIAL if backbone == "sasrec" else {"batch_size": 64, "learning_rate": 0.01}
     cell = spec(backbone, representation, **keys)
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=backbone != "sasrec")
     assert curve[-1]["loss"] < curve[0]["loss"]
@@ -102,15 +113,16 @@ def test_text_representations_learn_and_leave_the_text_alone(data, backbone, rep
             assert torch.equal(state[f"representation.{name}"], buffer), "a fitted statistic changed in training"
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "biasmf", "lightgcn"])
 def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     train_set, _, catalogue = data
-    model, representation = build(spec(backbone, **(SASREC if backbone == "sasrec" else {})), catalogue)
+    pairwise = backbone in ("biasmf", "lightgcn")
+    model, representation = build(spec(backbone, **({} if pairwise else SEQUENTIAL)), catalogue)
     if hasattr(model, "observe"):
         model.observe(train_set)
     batch = next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
     model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
-    item = int(batch[0].max()) if backbone == "sasrec" else int(batch[1][0])
+    item = int(batch[1][0]) if pairwise else int(batch[0].max())
     assert representation.items.weight.grad[item].abs().sum() > 0
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -198,7 +210,7 @@ def test_counters_equal_a_plain_loop(data, backbone):
 def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     train_set, events, catalogue = data
     monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
-    cell = spec("sasrec", epochs=6, **SASREC)
+    cell = spec("sasrec", epochs=6, **SEQUENTIAL)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
 
     class Killed(BaseException):
@@ -223,7 +235,7 @@ def test_an_id_without_training_events_ranks_behind_all_others(data):
     counts = catalogue.item_counts.clone()
     counts[7] = 0
     without = Catalogue(USERS, ITEMS, 16, counts, catalogue.user_counts)
-    model, representation = build(spec("sasrec", **SASREC), without)
+    model, representation = build(spec("sasrec", **SEQUENTIAL), without)
     asked = Events("full", torch.tensor([0]), torch.tensor([1]), ragged([[1, 2]]), ragged([[7]]), None)
     ranks, candidates = rank(model, representation, asked, False)
     assert ranks.tolist() == [ITEMS] and candidates.tolist() == [ITEMS]

@@ -309,19 +309,40 @@ class Itemknn(Backbone):
     window: Positive = 50
 
 
-class Sasrec(Trained):
-    """Causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
+class Sequential(Trained):
+    """What every backbone that reads a history shares."""
 
-    kind: Literal["sasrec"]
     loss: Literal["cross_entropy", "bce", "sampled_softmax"] = "cross_entropy"
     negatives: Positive = 1024  # of sampled_softmax, shared by the batch
     max_length: Positive = 50
-    blocks: Positive = 2
-    heads: Positive = 1
     dropout: Share = 0.3
-    norm: Literal["original", "pre", "post"] = "post"
     similarity: Literal["dot", "cosine"] = "dot"
     temperature: float = 0.07  # of cosine
+
+
+class Sasrec(Sequential):
+    """Causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
+
+    kind: Literal["sasrec"]
+    blocks: Positive = 2
+    heads: Positive = 1
+    norm: Literal["original", "pre", "post"] = "post"
+
+
+class Gru4rec(Sequential):
+    """A recurrent network over the history (Hidasi et al., ICLR 2016)."""
+
+    kind: Literal["gru4rec"]
+    hidden: Positive = 128
+    layers: Positive = 1
+
+
+class Hstu(Sequential):
+    """Gated causal aggregation without softmax (Zhai et al., ICML 2024)."""
+
+    kind: Literal["hstu"]
+    blocks: Positive = 2
+    heads: Positive = 1
 
 
 class Biasmf(Trained):

@@ -1,9 +1,7 @@
 """SASRec: causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
 
-import importlib
-
 import torch
-from ptebench.recommenders.sampling import length_batches
+from ptebench.recommenders.sequential import Sequential
 from torch import nn
 from torch.nn import functional as F
 
@@ -49,12 +47,12 @@ class Block(nn.Module):
         return x + self.dropout(self.feedforward(x))
 
 
-class Backbone(nn.Module):
-    """History (B, L) -> query (B, d); an item's score is its similarity to the query."""
+class Backbone(Sequential):
+    """Item and position vectors through blocks of causal attention."""
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
-        d, self.settings, self.length = settings["dimension"], settings, settings["max_length"]
+        super().__init__(settings, catalogue)
+        d = settings["dimension"]
         self.positions = nn.Embedding(self.length, d)
         nn.init.normal_(self.positions.weight, std=0.02)
         self.blocks = nn.ModuleList(
@@ -62,17 +60,6 @@ class Backbone(nn.Module):
         )
         self.norm = nn.LayerNorm(d, eps=1e-8)
         self.dropout = nn.Dropout(settings["dropout"])
-        self.objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}").loss
-        self.register_buffer("known", catalogue.known_items, persistent=False)
-        row = torch.zeros(catalogue.items + 1, dtype=torch.long)
-        row[catalogue.known_items] = torch.arange(len(catalogue.known_items))
-        self.register_buffer("row", row, persistent=False)
-
-    def batches(self, train, generator):
-        """Yield right-padded histories (B, <= L + 1) of like length; all positions are examples."""
-        lengths = train.histories.lengths.cpu().clamp_max(self.length + 1)
-        for rows in length_batches(lengths, self.settings["batch_size"], generator):
-            yield train.histories.padded(rows.to(train.users.device), self.length + 1)
 
     def encode(self, histories, vectors):
         """Return hidden states (B, L, d) of right-padded histories; position L - 1 is always the most recent."""
@@ -83,32 +70,3 @@ class Backbone(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
-
-    def _similar(self, x):
-        """Return vectors as the scores use them, so that training and ranking agree."""
-        if self.settings["similarity"] == "dot":
-            return x
-        return F.normalize(x, dim=-1) / self.settings["temperature"] ** 0.5
-
-    def loss(self, batch, representation, generator):
-        """Return the loss over every position that has a next item."""
-        vectors = representation.item_vectors()
-        targets = batch[:, 1:]
-        real = targets > 0
-        hidden = self.encode(batch[:, :-1], vectors)[real]
-        objective = self.objective(
-            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
-        )
-        return objective + representation.auxiliary_loss(batch, hidden)
-
-    def queries(self, histories, users, representation):
-        """Return (B, d) for `histories`, a Ragged."""
-        rows = torch.arange(len(histories), device=users.device)
-        padded = histories.padded(rows, self.length)
-        hidden = self.encode(padded, representation.item_vectors())
-        last = (padded > 0).sum(1).sub(1).clamp_min(0)
-        return self._similar(hidden[rows, last])
-
-    def scores(self, queries, representation):
-        """Return (B, n_items + 1)."""
-        return queries @ self._similar(representation.item_vectors()).T

@@ -1,0 +1,20 @@
+"""GRU4Rec: a recurrent network over the history (Hidasi et al., ICLR 2016)."""
+
+from ptebench.recommenders.sequential import Sequential
+from torch import nn
+
+
+class Backbone(Sequential):
+    """The state after an item is the query for the next one."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        d, hidden = settings["dimension"], settings["hidden"]
+        self.dropout = nn.Dropout(settings["dropout"])
+        self.gru = nn.GRU(d, hidden, settings["layers"], batch_first=True)
+        self.out = nn.Linear(hidden, d)
+
+    def encode(self, histories, vectors):
+        """Return hidden states (B, L, d) of right-padded histories."""
+        states, _ = self.gru(self.dropout(vectors[histories] * vectors.shape[1] ** 0.5))
+        return self.out(states)
