@@ -50,9 +50,11 @@ wildcard_constraints:
     text=r"[a-z0-9_-]+(\.(kd|sft|grpo))?",
     seed=r"\d+",
     round=r"\d+",
+    trial=r"\d+",
 
 
 SPLIT = "results/splits/{dataset}/{protocol}"
+STUDY = "results/tuning/{dataset}/{protocol}/{backbone}/{representation}"
 CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}"
 
 
@@ -97,7 +99,10 @@ def more_memory(wildcards, attempt):
 
 
 def cell_settings(wildcards):
-    """Return what a cell is made from: defaults < backbone < the dataset's overrides, representation, seed."""
+    """Return what a cell is made from: defaults < backbone < the dataset's overrides, representation, seed.
+
+    Of a cell that is tuned, the winner's settings come on top, from a file, when the job runs.
+    """
     overrides = CONFIG["overrides"].get(wildcards.dataset, {})
     backbone = dict(CONFIG["backbones"][wildcards.backbone])
     for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
@@ -106,12 +111,46 @@ def cell_settings(wildcards):
         "backbone": backbone,
         "representation": CONFIG["representations"][wildcards.representation],
         "remove_seen": PROTOCOLS[wildcards.protocol]["remove_seen"],
-        "seed": int(wildcards.seed),
+        "seed": int(wildcards.get("seed", CONFIG["tuning"]["seed"])),
     }
 
 
 def cell_spec(wildcards):
     return canonical(cell_settings(wildcards))
+
+
+def tuning_space(wildcards):
+    """Return the axes along which a cell's settings are tuned, by part."""
+    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
+    spaces = CONFIG["tuning"]
+    return {
+        "backbone": spaces["backbones"].get(wildcards.backbone, {}),
+        "representation": {} if counter else spaces["representations"].get(wildcards.representation, {}),
+    }
+
+
+def trial_spec(wildcards):
+    return canonical({**cell_settings(wildcards), "space": tuning_space(wildcards), "trial": int(wildcards.trial)})
+
+
+def trial_code(wildcards):
+    return code_digest("workflow_scripts.trial", *cell_modules(wildcards))
+
+
+def trials(wildcards):
+    return [f"{filled(STUDY, wildcards)}/trial={k}/trial.json" for k in range(CONFIG["tuning"]["budget"])]
+
+
+def cell_files(wildcards):
+    """Return what a cell reads beside its split: text vectors, and the settings that tuning chose."""
+    files = text_files(wildcards)
+    if any(tuning_space(wildcards).values()):
+        files["tuned"] = f"{filled(STUDY, wildcards)}/best.json"
+    return files
+
+
+def cell_arguments(wildcards):
+    return named_arguments(cell_files(wildcards))
 
 
 def cell_modules(wildcards):

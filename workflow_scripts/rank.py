@@ -4,18 +4,19 @@ import numpy as np
 import polars as pl
 from ptebench.files import RANKS, read_tensors, write_table
 from ptebench.job import run
-from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
-from ptebench.recommenders.training import rank, restore, text_of
+from ptebench.recommenders.cell import load_train
+from ptebench.recommenders.split import read_events
+from ptebench.recommenders.training import rank, restore
+from ptebench.recommenders.tuning import settled
 
 
 def main(job):
-    sizes = read_sizes(job.input("vocabulary"))
-    train_set = read_train(job.input("train"))
-    known = catalogue(train_set, sizes, job.spec["backbone"].get("dimension", 0), text_of(job))
-    backbone, representation, device = restore(job.spec, known, train_set, read_tensors(job.input("model"))[0])
+    spec = settled(job)
+    sizes, train_set, known = load_train(job, spec)
+    backbone, representation, device = restore(spec, known, train_set, read_tensors(job.input("model"))[0])
     frames = []
     for events in read_events(job.input("test"), job.input("candidates"), sizes[1]):
-        ranks, candidates = rank(backbone, representation, events, job.spec["remove_seen"], device)
+        ranks, candidates = rank(backbone, representation, events, spec["remove_seen"], device)
         count = events.targets.lengths.numpy()
         frames.append(
             pl.DataFrame({
@@ -29,6 +30,7 @@ def main(job):
             })
         )  # fmt: skip
     write_table(pl.concat(frames), job.outputs["ranks"], RANKS)
+    return {"spec": spec}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import shlex
 import shutil
 
@@ -51,7 +52,7 @@ def project(tmp_path):
 def digests(folder):
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted((folder / "results").rglob("*"))
+        for p in sorted(folder.rglob("*"))
         if p.is_file() and "provenance" not in p.name and p.name != "training.csv"
     }
 
@@ -59,12 +60,12 @@ def digests(folder):
 def test_from_raw_file_to_table_twice_the_same_bytes(project):
     done = project()
     assert done.returncode == 0, done.stderr[-3000:]
-    first = digests(project.folder)
-    assert "results/tables/small.md" in first and "results/metrics/small/leave_one_out/sasrec.csv" in first
+    first = digests(project.folder / "results")
+    assert "tables/small.md" in first and "metrics/small/leave_one_out/sasrec.csv" in first
     assert len([n for n in first if n.endswith("ranks.parquet")]) == 3
     shutil.rmtree(project.folder / "results")
     assert project().returncode == 0
-    assert digests(project.folder) == first
+    assert digests(project.folder / "results") == first
     # the raw file changes: everything below it is stale, and the rerun says so
     with open(project.folder / "raw" / "sequences.txt", "a") as stream:
         stream.write("new i1 i2 i3 i4 i5\n")
@@ -95,6 +96,37 @@ def test_missing_raw_file_is_named(project):
     (project.folder / "raw" / "sequences.txt").unlink()
     done = project()
     assert done.returncode != 0 and "raw/sequences.txt" in done.stderr + done.stdout
+
+
+def test_tuning_settles_the_cells_and_a_larger_budget_runs_only_its_new_trials(project):
+    # few choices, all of them among the first trials: a later trial can only tie
+    study = {"biasmf": {"learning_rate": [1e-9]}, "markov": {"decay": [0.4]}}
+    changes = {"tables": {"small": {**CONFIG["tables"]["small"], "rows": [{"backbones": ["markov", "biasmf"]}]}}}
+    done = project(**changes, tuning={"budget": 4, "backbones": study})
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = project.folder / "results"
+    of_biasmf = results / "tuning" / "small" / "leave_one_out" / "biasmf" / "id"
+    trials = [json.loads((of_biasmf / f"trial={k}" / "trial.json").read_text()) for k in range(4)]
+    assert trials[0]["settings"]["backbone"] == {}
+    assert all(t["settings"]["backbone"] == {"learning_rate": 1e-9} for t in trials[1:])
+    best = max(trials, key=lambda t: t["value"])
+    assert json.loads((of_biasmf / "best.json").read_text()) == best["settings"]
+    cells = results / "cells" / "small" / "leave_one_out"
+    record = json.loads((cells / "markov" / "id" / "seed=0" / "provenance.json").read_text())
+    best = json.loads((of_biasmf.parents[1] / "markov" / "id" / "best.json").read_text())
+    assert record["spec"]["backbone"]["decay"] == best["backbone"].get("decay", 0.5)
+
+    before = {p: p.stat().st_mtime_ns for p in results.rglob("*") if p.is_file()}
+    bytes_before = digests(cells)
+    done = project(**changes, tuning={"budget": 5, "backbones": study})
+    assert done.returncode == 0, done.stderr[-3000:]
+    files = [p for p in results.rglob("*") if p.is_file()]
+    written = {p.relative_to(results).as_posix() for p in files if before.get(p) != p.stat().st_mtime_ns}
+    assert {name for name in written if name.endswith("trial.json")} == {
+        f"tuning/small/leave_one_out/{b}/id/trial=4/trial.json" for b in ("markov", "biasmf")
+    }
+    assert not any(name.startswith(("splits", "data")) for name in written)
+    assert digests(cells) == bytes_before, "the winners stayed"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)

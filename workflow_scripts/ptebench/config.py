@@ -403,6 +403,35 @@ class Pte(Text):
     dropout: Share = 0.1
 
 
+# ------------------------------------------------------------------ tuning
+
+
+class Range(Settings):
+    """An axis from low to high, both included; of whole numbers where both are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("expected low < high, and low > 0 for a log axis")
+        return self
+
+
+Space = dict[Name, dict[str, Range | Annotated[list[Any], Field(min_length=1)]]]
+
+
+class Tuning(Settings):
+    """One budget for all: every named backbone and representation is tuned per dataset, protocol and pair of both."""
+
+    budget: Positive = 16  # trials; the first one has the configuration's own settings
+    seed: Count = 0
+    backbones: Space = {}
+    representations: Space = {}
+
+
 # ------------------------------------------------------------------ tables
 
 
@@ -450,6 +479,7 @@ class Benchmark(Settings):
     representations: dict[Name, _kinds(Representation, "kind")] = {}
     # dataset -> BACKBONE or BACKBONE.REPRESENTATION (the stronger) -> settings of the backbone that differ there
     overrides: dict[Name, dict[str, dict[str, Any]]] = {}
+    tuning: Tuning = Tuning()
     tables: dict[Name, TableSettings] = {}
 
 
@@ -597,16 +627,26 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
             known("backbones", backbone, f"overrides.{dataset}")
             if representation:
                 known("representations", representation, f"overrides.{dataset}.{backbone}")
-            entry = model.backbones[backbone]
-            try:
-                type(entry).model_validate({**entry.model_dump(), **settings})
-            except ValidationError as error:
-                fault = error.errors()[0]
-                key = fault["loc"][0]
-                near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
-                unknown = fault["type"] == "extra_forbidden"
-                told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
-                raise InputError(f"{where}: overrides.{dataset}.{cell}.{key}: {told}") from None
+            _check_changed(model.backbones[backbone], settings, f"{where}: overrides.{dataset}.{cell}")
+    for section in ("backbones", "representations"):
+        for name, axes in getattr(model.tuning, section).items():
+            known(section, name, f"tuning.{section}")
+            for key, axis in axes.items():
+                for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
+                    _check_changed(getattr(model, section)[name], {key: value}, f"{where}: tuning.{section}.{name}")
+
+
+def _check_changed(entry: Settings, changes: dict, place: str) -> None:
+    """Raise InputError where settings with some of them changed are no valid ones."""
+    try:
+        type(entry).model_validate({**entry.model_dump(), **changes})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = fault["loc"][0]
+        near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
+        unknown = fault["type"] == "extra_forbidden"
+        told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
+        raise InputError(f"{place}.{key}: {told}") from None
 
 
 def _check_grid(model: Benchmark, where: str) -> None:

@@ -15,6 +15,10 @@ CHECKPOINT_SECONDS = 60.0
 RANK_CHUNK = 256
 
 
+class Diverged(InputError):
+    """The loss is no number any more: a fault of the settings, which a tuning study survives."""
+
+
 def build(spec: dict, catalogue):
     """Return the backbone and the representation (None for a counter) of a cell, initialised by its seed."""
     torch.manual_seed(seed_of(spec["seed"], "initialisation"))
@@ -25,11 +29,6 @@ def build(spec: dict, catalogue):
     made = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
     representation = made.Representation(representation, catalogue)
     return module.Backbone(backbone, catalogue), representation
-
-
-def text_of(job) -> dict:
-    """Return the paths of the text vectors among a job's inputs, by what they describe."""
-    return {name: job.input(name) for name in ("item", "card", "user") if job.input(name)}
 
 
 def restore(spec: dict, catalogue, train_set, state: dict):
@@ -173,7 +172,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
     """Train one cell.
 
     Returns the best state (name -> tensor), the curve (a list of dicts: epoch, loss, value, seconds)
-    and notes for the provenance record. Raises InputError when the loss is not finite.
+    and notes for the provenance record. Raises Diverged when the loss is not finite.
     """
     settings, seed = spec["backbone"], spec["seed"]
     device = device_of(settings)
@@ -215,7 +214,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
             steps += 1
         mean = float(total) / max(steps, 1)
         if not steps or mean != mean or abs(mean) == float("inf"):
-            raise InputError(
+            raise Diverged(
                 f"epoch {epoch + 1}: the loss is {mean if steps else 'undefined: no training batch'}; "
                 f"lower backbones.*.learning_rate (now {settings['learning_rate']}) or check the training data"
             )

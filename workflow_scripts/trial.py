@@ -1,0 +1,38 @@
+"""One trial of a tuning study: train with one point of the space, keep the validation value, never the model."""
+
+import torch
+from ptebench.files import write_json
+from ptebench.job import run
+from ptebench.recommenders.cell import load
+from ptebench.recommenders.training import Diverged, rank, restore, train, validation_value
+from ptebench.recommenders.tuning import laid, point
+
+COUNTER_SELECTION = "NDCG@10"
+
+
+def main(job):
+    trial = job.spec["trial"]
+    settings = point(job.spec["space"], trial, job.spec["seed"])
+    spec = laid({k: v for k, v in job.spec.items() if k not in ("space", "trial")}, settings)
+    train_set, known, valid, fingerprint = load(job, spec)
+    checkpoint = job.outputs["trial"].with_name("checkpoint.safetensors")
+    value, epochs, failure = None, 0, None
+    try:
+        state, curve, _ = train(spec, train_set, valid, known, spec["remove_seen"], checkpoint, fingerprint)
+        epochs = len(curve)
+        if epochs:
+            value = max(c["value"] for c in curve if c["value"] is not None)
+        else:
+            counter, _, _ = restore(spec, known, train_set, state)
+            ranks, _ = rank(counter, None, valid, spec["remove_seen"])
+            value = validation_value(ranks, valid.targets, COUNTER_SELECTION)
+    except (Diverged, MemoryError, torch.OutOfMemoryError) as error:
+        failure = str(error) or type(error).__name__
+    checkpoint.unlink(missing_ok=True)
+    record = {"trial": trial, "value": value, "epochs": epochs, "failure": failure, "settings": settings}
+    write_json(record, job.outputs["trial"])
+    return {"spec": spec}
+
+
+if __name__ == "__main__":
+    run(main)
