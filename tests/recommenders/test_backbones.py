@@ -7,7 +7,7 @@ from ptebench.config import resolve
 from ptebench.recommenders.backbones.lightgcn import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
 from ptebench.recommenders.representation import Catalogue
-from ptebench.recommenders.sampling import Negatives, Ragged
+from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.training import build, rank, train, validation_value
 from ptebench.recommenders.whitening import fit
@@ -180,6 +180,17 @@ def test_negatives_are_never_training_pairs():
     pairs = set(zip(users.tolist(), items.tolist(), strict=True))
     assert not pairs & set(zip(users.tolist(), drawn.tolist(), strict=True))
     assert drawn.min() >= 1
+
+
+def test_batches_hold_every_history_once_and_as_many_positions_as_one_another():
+    lengths = torch.randint(0, 50, (5000,), generator=torch.Generator().manual_seed(0)) ** 2 // 50
+    batches = length_batches(lengths, 64, torch.Generator().manual_seed(0))
+    rows = torch.cat(batches)
+    assert torch.equal(rows.sort().values, (lengths > 1).nonzero()[:, 0])
+    positions = torch.tensor([float((lengths[b] - 1).sum()) for b in batches])
+    expected = 64 * (lengths[lengths > 1] - 1).double().mean()
+    assert (positions.sort().values[1:] - expected).abs().max() <= 50, "one batch takes what is left"
+    assert max(int(lengths[b].max() - lengths[b].min()) for b in batches) <= 3, "little padding"
 
 
 @pytest.mark.parametrize("backbone", ["popularity", "markov", "itemknn"])

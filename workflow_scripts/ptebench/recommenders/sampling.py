@@ -40,10 +40,17 @@ class Ragged:
 
 
 def length_batches(lengths: torch.Tensor, size: int, generator) -> list[torch.Tensor]:
-    """Return the rows with length > 1 in batches of like length (little padding is computed), in random order."""
+    """Return the rows with length > 1 in batches of like length (little padding is computed), in random order.
+
+    A batch has about as many positions with a next item as `size` rows have on average: were it `size` rows, a mean over
+    a batch of long histories would give each of their positions a fraction of the weight of others.
+    """
     order = torch.randperm(len(lengths), generator=generator)
     order = order[lengths[order] > 1]
-    batches = order[lengths[order].sort(stable=True).indices].split(size)
+    order = order[lengths[order].sort(stable=True).indices]
+    positions = lengths[order].double() - 1
+    batch = ((positions.cumsum(0) - positions) / (size * positions.mean())).long()
+    batches = order.split(batch.unique_consecutive(return_counts=True)[1].tolist())
     return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
 
 
