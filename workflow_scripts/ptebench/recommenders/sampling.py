@@ -42,8 +42,8 @@ class Ragged:
 def length_batches(lengths: torch.Tensor, size: int, generator) -> list[torch.Tensor]:
     """Return the rows with length > 1 in batches of like length (little padding is computed), in random order.
 
-    A batch has about as many positions with a next item as `size` rows have on average: were it `size` rows, a mean over
-    a batch of long histories would give each of their positions a fraction of the weight of others.
+    A batch has about as many positions with a next item as `size` rows have on average: were it `size` rows, a mean
+    over a batch of long histories would give each of their positions a fraction of the weight of others.
     """
     order = torch.randperm(len(lengths), generator=generator)
     order = order[lengths[order] > 1]
