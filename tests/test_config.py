@@ -38,6 +38,7 @@ GRID = {
         ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
         ({"representations": {"pte": {"text": "card", "encoder": "minilm"}}}, "'minilm' is not defined under 'encoders'"),
         ({"seeds": []}, "seeds: "),
+        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
         ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropot": [0.1]}}}}, "tuning.backbones.sasrec.dropot: unknown key; did you mean 'dropout'?"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": [0.1, 2]}}}}, "tuning.backbones.sasrec.dropout: Input should be less than or equal to 1"),

@@ -485,6 +485,7 @@ class Benchmark(Settings):
 
 COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__subclasses__() if m.counter}
 WRITERS = ("kd", "sft", "grpo")
+FIXED = {"kind", "loss", "device", "selection", "text", "encoder", "card"}  # of these no tuning study may choose
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
 
 
@@ -632,6 +633,11 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
         for name, axes in getattr(model.tuning, section).items():
             known(section, name, f"tuning.{section}")
             for key, axis in axes.items():
+                if key in FIXED:
+                    raise InputError(
+                        f"{where}: tuning.{section}.{name}.{key}: no axis, it changes what a cell reads, runs or is "
+                        "judged by; define a second entry with the other value"
+                    )
                 for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
                     _check_changed(getattr(model, section)[name], {key: value}, f"{where}: tuning.{section}.{name}")
 
