@@ -57,7 +57,8 @@ def settings_of_text(representation):
     return resolve(raw, "test")["representations"][representation]
 
 
-COUNTERS = {"popularity", "markov", "itemknn"}
+COUNTERS = {"popularity", "markov", "itemknn", "ease"}
+TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
 
@@ -99,7 +100,7 @@ def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
     assert max(c["value"] for c in curve) > 0.95
 
 
-@pytest.mark.parametrize("representation", ["whitenrec", "pte"])
+@pytest.mark.parametrize("representation", TEXTUAL)
 @pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
 def test_text_representations_learn_and_leave_the_text_alone(data, backbone, representation):
     train_set, events, catalogue = data
@@ -258,3 +259,76 @@ def test_validation_value_with_several_targets():
     assert validation_value(ranks, targets, "Recall@10") == pytest.approx((2 / 3 + 1) / 2)
     assert validation_value(ranks, targets, "NDCG@10") == pytest.approx(((1 + 0.5) / ideal + 1 / np.log2(3)) / 2)
     assert validation_value(ranks, targets, "MRR@10") == pytest.approx((1 + 0.5) / 2)
+
+
+def test_ease_equals_its_definition(data):
+    """Column j solves ridge regression of item j on all the others."""
+    train_set, events, catalogue = data
+    counter, _ = build(spec("ease", l2=3.0), catalogue)
+    counter.fit(train_set)
+    users, items = train_set.pairs
+    touched = np.zeros((USERS + 1, ITEMS + 1))
+    touched[users, items] = 1
+    for j in (1, 7, 40):
+        others = np.delete(touched, j, axis=1)
+        weights = np.linalg.solve(others.T @ others + 3.0 * np.eye(ITEMS), others.T @ touched[:, j])
+        column = counter.matrix[:, j].numpy()
+        assert column[j] == 0 and np.allclose(np.delete(column, j), weights, atol=1e-5)
+    scores = counter.scores(events.histories, events.users)
+    assert np.allclose(scores[0], touched[events.users[0]] @ counter.matrix.numpy(), atol=1e-5)
+
+
+def vectors_after_training(data, representation, **keys):
+    train_set, events, catalogue = data
+    cell = spec("sasrec", representation, representation_settings=keys, **{**SEQUENTIAL, "epochs": 3})
+    _, fresh = build(cell, catalogue)
+    state, _, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+    _, trained = build(cell, catalogue)
+    trained.load_state_dict({k[15:]: v for k, v in state.items() if k.startswith("representation.")})
+    return fresh.eval().item_vectors().detach(), trained.eval().item_vectors().detach()
+
+
+@pytest.mark.parametrize("start", ["zeros", "normal"])
+def test_alphafuse_learns_in_the_last_coordinates_only(data, start):
+    fresh, trained = vectors_after_training(data, "alphafuse", free=0.5, start=start)
+    assert torch.equal(fresh[:, :8], trained[:, :8]) and not torch.equal(fresh[:, 8:], trained[:, 8:])
+    known = data[2].known_items
+    white = fresh[known, :8] * 4
+    assert torch.allclose(white.T @ white / len(known), torch.eye(8), atol=0.05)
+
+
+@pytest.mark.parametrize("mode", ["pca_white", "pca", "random", "even", "variance"])
+def test_llminit_starts_from_the_text_and_learns_every_vector(data, mode):
+    _, _, catalogue = data
+    fresh, trained = vectors_after_training(data, "llminit", mode=mode)
+    known = catalogue.known_items
+    text = catalogue.text["item"][known]
+    found = torch.linalg.lstsq(torch.cat([text, torch.ones(len(known), 1)], 1), fresh[known]).solution
+    assert torch.allclose(torch.cat([text, torch.ones(len(known), 1)], 1) @ found, fresh[known], atol=1e-4)
+    assert not torch.isclose(fresh[known], trained[known]).all(1).any()
+
+
+def test_rlmrec_draws_vectors_towards_their_texts_alone(data):
+    """The auxiliary loss falls with the weight, and its gradient reaches the ids of the batch."""
+    train_set, _, catalogue = data
+    cell = spec("sasrec", "rlmrec_con", representation_settings={"others": 20, "weight": 1.0}, **SEQUENTIAL)
+    _, representation = build(cell, catalogue)
+    optimizer = torch.optim.Adam(representation.parameters(), lr=0.01)
+    batch = train_set.histories.padded(torch.arange(8), 9)
+    losses = []
+    for _ in range(60):
+        loss = representation.auxiliary_loss(batch, None)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.2 * losses[0]
+    assert representation.items.weight.grad[batch.unique()[1:]].abs().sum(1).min() > 0
+
+
+def test_unisrec_gates_are_noisy_in_training_only(data):
+    _, _, catalogue = data
+    _, representation = build(spec("sasrec", "unisrec", **SEQUENTIAL), catalogue)
+    assert not torch.equal(representation.item_vectors(), representation.item_vectors())
+    representation.eval()
+    assert torch.equal(representation.item_vectors(), representation.item_vectors())

@@ -309,6 +309,14 @@ class Itemknn(Backbone):
     window: Positive = 50
 
 
+class Ease(Backbone):
+    """A linear item-to-item model in closed form (Steck, WWW 2019)."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["ease"]
+    l2: float = Field(500.0, gt=0)
+
+
 class Sequential(Trained):
     """What every backbone that reads a history shares."""
 
@@ -390,6 +398,46 @@ class Whitenrec(Text):
     whitening: Literal["zca", "pca"] = "zca"
     shrinkage: float = 1e-3
     dropout: Share = 0.2
+
+
+class Morec(Text):
+    """One linear layer over the text (Yuan et al., SIGIR 2023)."""
+
+    kind: Literal["morec"]
+
+
+class Unisrec(Text):
+    """A mixture of experts over the text (Hou et al., KDD 2022)."""
+
+    kind: Literal["unisrec"]
+    experts: Positive = 8
+    dropout: Share = 0.2
+
+
+class Llminit(Text):
+    """Free vectors per id that start from the text (Harte et al., RecSys 2023; Zhang et al., 2025)."""
+
+    kind: Literal["llminit"]
+    mode: Literal["pca_white", "pca", "random", "even", "variance"] = "pca_white"
+    shrinkage: float = 1e-3
+
+
+class Alphafuse(Text):
+    """Free vectors in the directions where the text says little (Hu et al., SIGIR 2025)."""
+
+    kind: Literal["alphafuse"]
+    free: Share = 0.5  # of the dimensions, those of least variance
+    start: Literal["zeros", "normal"] = "zeros"
+    shrinkage: float = 1e-3
+
+
+class RlmrecCon(Text):
+    """Free vectors held close to the text's by contrast (Ren et al., WWW 2024)."""
+
+    kind: Literal["rlmrec_con"]
+    weight: float = Field(0.01, ge=0)
+    temperature: float = Field(0.2, gt=0)
+    others: Positive = 1000  # items beside the batch's that a text is told from
 
 
 class Pte(Text):

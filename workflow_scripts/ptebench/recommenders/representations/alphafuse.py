@@ -1,0 +1,38 @@
+"""AlphaFuse: ids learned only where the text says little, no adapter (Hu et al., SIGIR 2025)."""
+
+import torch
+from ptebench.files import InputError
+from ptebench.recommenders.representation import Base
+from ptebench.recommenders.whitening import Whitened
+from torch import nn
+
+
+class Representation(Base):
+    """Item vectors (n_items + 1, d) = whitened text, of d principal components; the last ones plus a free vector.
+
+    Components are those of the training items. All are of unit variance, then scaled to vectors of about unit length.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        text, d = catalogue.text["item"], catalogue.dimension
+        self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], False, d)
+        if self.text.width < d:
+            raise InputError(
+                f"backbones.*.dimension: {d} is more than the {self.text.width} components of the text; lower it"
+            )
+        free = round(d * settings["free"])
+        self.first, self.scale = d - free, d**-0.5
+        self.items = nn.Embedding(len(text), free, padding_idx=0)
+        with torch.no_grad():
+            if settings["start"] == "zeros":
+                self.items.weight.zero_()
+            else:
+                self.items.weight[1:].normal_()
+        self.rankable = text.any(1)
+        self.rankable[catalogue.known_items] = True
+
+    def item_vectors(self):
+        """Return (n_items + 1, d)."""
+        fixed = self.text()
+        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + self.items.weight], 1) * self.scale

@@ -1,0 +1,19 @@
+"""MoRec with frozen features: one linear layer and GELU over the text, no id (Yuan et al., SIGIR 2023)."""
+
+from ptebench.recommenders.representation import Base
+from torch import nn
+
+
+class Representation(Base):
+    """Item vectors (n_items + 1, d) = GELU(W x + b)."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        text = catalogue.text["item"]
+        self.register_buffer("text", text, persistent=False)
+        self.head = nn.Sequential(nn.Linear(text.shape[1], catalogue.dimension), nn.GELU())
+        self.rankable = text.any(1)
+
+    def item_vectors(self):
+        """Return (n_items + 1, d)."""
+        return self.head(self.text) * self.rankable.to(self.text.device)[:, None]

@@ -1,0 +1,38 @@
+"""UniSRec: a mixture of whitening experts over the text, no id (Hou et al., KDD 2022)."""
+
+import torch
+from ptebench.recommenders.representation import Base
+from torch import nn
+from torch.nn.functional import dropout, softplus
+
+
+class Representation(Base):
+    """Item vectors (n_items + 1, d) = sum_k g_k(x) W_k (drop(x) - b_k), g = softmax(x W_g + noise), noise in training.
+
+    The inductive form: the transductive one adds a free vector per id.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        text, d, experts = catalogue.text["item"], catalogue.dimension, settings["experts"]
+        width = text.shape[1]
+        self.dropout = settings["dropout"]
+        self.register_buffer("text", text, persistent=False)
+        self.shift = nn.Parameter(torch.zeros(experts, width))
+        self.expert = nn.Parameter(torch.randn(experts, width, d) * 0.02)
+        self.gate = nn.Parameter(torch.zeros(width, experts))
+        self.noise = nn.Parameter(torch.zeros(width, experts))
+        self.rankable = text.any(1)
+
+    def item_vectors(self):
+        """Return (n_items + 1, d)."""
+        x = self.text
+        logits = x @ self.gate
+        if self.training:
+            logits = logits + torch.randn_like(logits) * (softplus(x @ self.noise) + 0.01)
+        gates = logits.softmax(-1)
+        dropped = dropout(x, self.dropout, self.training)
+        vectors = torch.zeros(len(x), self.expert.shape[2], device=x.device)
+        for k, (shift, expert) in enumerate(zip(self.shift, self.expert, strict=True)):
+            vectors = vectors + gates[:, k : k + 1] * (dropped @ expert - shift @ expert)
+        return vectors * self.rankable.to(x.device)[:, None]
