@@ -62,7 +62,8 @@ TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmr
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
 
-CAUSAL = [("sasrec", {"norm": norm}) for norm in ("original", "pre", "post")] + [("gru4rec", {}), ("hstu", {})]
+CAUSAL = [("sasrec", {"norm": norm}) for norm in ("original", "pre", "post")]
+CAUSAL += [("gru4rec", {}), ("hstu", {}), ("dreamrec", {})]
 
 
 @pytest.mark.parametrize("name, keys", CAUSAL)
@@ -83,7 +84,7 @@ def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gru4rec", "hstu"])
+@pytest.mark.parametrize("name", ["gru4rec", "hstu", "dreamrec"])
 def test_a_sequence_backbone_learns_64_users_by_heart(data, name):
     train_set, events, catalogue = data
     cell = spec(name, epochs=80, patience=80, **SEQUENTIAL)
@@ -114,10 +115,10 @@ def test_text_representations_learn_and_leave_the_text_alone(data, backbone, rep
             assert torch.equal(state[f"representation.{name}"], buffer), "a fitted statistic changed in training"
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "biasmf", "lightgcn"])
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "biasmf", "lightgcn", "sgl", "simgcl"])
 def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     train_set, _, catalogue = data
-    pairwise = backbone in ("biasmf", "lightgcn")
+    pairwise = backbone in ("biasmf", "lightgcn", "sgl", "simgcl")
     model, representation = build(spec(backbone, **({} if pairwise else SEQUENTIAL)), catalogue)
     if hasattr(model, "observe"):
         model.observe(train_set)
@@ -332,3 +333,69 @@ def test_unisrec_gates_are_noisy_in_training_only(data):
     assert not torch.equal(representation.item_vectors(), representation.item_vectors())
     representation.eval()
     assert torch.equal(representation.item_vectors(), representation.item_vectors())
+
+
+def test_dreamrec_without_guidance_is_the_conditional_branch(data):
+    _, _, catalogue = data
+    plain, _ = build(spec("dreamrec", guidance=0.0, **SEQUENTIAL), catalogue)
+    guided, _ = build(spec("dreamrec", guidance=2.0, **SEQUENTIAL), catalogue)
+    noisy, condition, step = torch.randn(5, 16), torch.randn(5, 16), torch.randint(2000, (5,))
+    one, null = plain.denoise(noisy, condition, step), plain.denoise(noisy, plain.null.expand(5, 16), step)
+    assert torch.equal(plain.guided(noisy, condition, step), one)
+    assert torch.allclose(guided.guided(noisy, condition, step), 3 * one - 2 * null, atol=1e-5)
+
+
+def test_dreamrec_samples_an_event_alike_in_any_batch(data):
+    _, events, catalogue = data
+    model, representation = build(spec("dreamrec", **SEQUENTIAL), catalogue)
+    model.eval()
+    together = model.queries(events.histories, events.users, representation)
+    first = Ragged(events.histories.values[: events.histories.offsets[1]], events.histories.offsets[:2])
+    assert torch.allclose(model.queries(first, events.users[:1], representation), together[:1], atol=1e-5)
+
+
+def test_dreamrec_does_not_train_items_through_the_regression_target(data):
+    train_set, _, catalogue = data
+    model, representation = build(spec("dreamrec", contrast=0.0, **SEQUENTIAL), catalogue)
+    batch = torch.tensor([[1, 2, 3]])
+    model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
+    gradient = representation.items.weight.grad
+    assert gradient[3].abs().sum() == 0 and gradient[1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("name, neutral", [("sgl", {"keep": 1.0}), ("simgcl", {"noise": 0.0})])
+def test_an_unperturbed_view_is_the_graph_itself_and_the_contrast_weighs_nothing_at_zero(data, name, neutral):
+    train_set, _, catalogue = data
+    model, representation = build(spec(name, weight=0.0, **neutral), catalogue)
+    plain, same = build(spec("lightgcn"), catalogue)
+    for backbone in (model, plain):
+        backbone.observe(train_set)
+    batches = [next(iter(b.batches(train_set, torch.Generator().manual_seed(0)))) for b in (model, plain)]
+    view = model.view(representation, torch.Generator().manual_seed(0))
+    for perturbed, whole in zip(view, plain.propagated(same), strict=True):
+        assert torch.allclose(perturbed, whole, atol=1e-6)
+    users = torch.stack(batches[1])
+    losses = [
+        b.loss(tuple(users), r, torch.Generator().manual_seed(0)).item()
+        for b, r in ((model, representation), (plain, same))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_sgl_drops_an_edge_in_both_directions(data):
+    train_set, _, catalogue = data
+    model, _ = build(spec("sgl", keep=0.5), catalogue)
+    model.observe(train_set)
+    next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
+    one, two = (view.to_dense() for view in model.views)
+    assert torch.equal(one, one.T) and not torch.equal(one, two)
+    edges = len(torch.stack(train_set.pairs).unique(dim=1)[0])
+    assert 0.35 < (one > 0).sum() / 2 / edges < 0.65
+
+
+@pytest.mark.parametrize("name", ["sgl", "simgcl"])
+def test_graph_contrast_learns(data, name):
+    train_set, events, catalogue = data
+    cell = spec(name, batch_size=64, learning_rate=0.01)
+    _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=True)
+    assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]

@@ -353,6 +353,25 @@ class Hstu(Sequential):
     heads: Positive = 1
 
 
+class Dreamrec(Trained):
+    """Guided diffusion of the next item's vector (Yang et al., NeurIPS 2023)."""
+
+    kind: Literal["dreamrec"]
+    max_length: Positive = 50
+    dropout: Share = 0.1
+    blocks: Positive = 2
+    heads: Positive = 1
+    norm: Literal["original", "pre", "post"] = "post"
+    similarity: Literal["dot"] = "dot"
+    steps: Positive = 2000
+    stride: Positive = 100  # of the steps in sampling
+    first_noise: float = Field(1e-4, gt=0, lt=1)
+    last_noise: float = Field(2e-2, gt=0, lt=1)
+    guidance: float = Field(2.0, ge=0)  # w; 0: the conditional branch alone
+    unconditional: Share = 0.1  # of the training positions, for guidance
+    contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
+
+
 class Biasmf(Trained):
     """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
 
@@ -361,14 +380,40 @@ class Biasmf(Trained):
     batch_size: Positive = 2048
 
 
-class Lightgcn(Trained):
-    """Light graph convolution (He et al., SIGIR 2020)."""
+class Graph(Trained):
+    """What backbones on the graph of training interactions share."""
 
     needs_users: ClassVar[bool] = True
-    kind: Literal["lightgcn"]
     batch_size: Positive = 2048
     layers: Positive = 2
     propagate_items: bool = True  # False: RecLM's scoring, which can rank items that have no edge
+
+
+class Lightgcn(Graph):
+    """Light graph convolution (He et al., SIGIR 2020)."""
+
+    kind: Literal["lightgcn"]
+
+
+class GraphContrast(Graph):
+    """What LightGCN with a contrast of two views shares."""
+
+    weight: float = Field(0.01, ge=0)
+    temperature: float = Field(0.1, gt=0)
+
+
+class Sgl(GraphContrast):
+    """A contrast between two thinned graphs (Wu et al., SIGIR 2021)."""
+
+    kind: Literal["sgl"]
+    keep: Share = 0.5  # of the edges
+
+
+class Simgcl(GraphContrast):
+    """A contrast between two noisy propagations (Yu et al., SIGIR 2022)."""
+
+    kind: Literal["simgcl"]
+    noise: float = Field(0.1, ge=0)
 
 
 # --------------------------------------------------------- representations

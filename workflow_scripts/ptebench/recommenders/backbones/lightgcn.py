@@ -43,14 +43,20 @@ class Backbone(PairBackbone):
         n_items = len(self.connected) - self.n_users - 2
         self.graph = normalised_graph(users, items, self.n_users, n_items)
 
-    def propagated(self, representation):
-        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d)."""
+    def propagated(self, representation, graph=None, perturb=None):
+        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d).
+
+        Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
+        """
         items = representation.item_vectors()
         layer = torch.cat([self.user_vectors(None, representation), items])
-        graph, connected = self.graph.to(layer.device), self.connected.to(layer.device)
+        graph = (self.graph if graph is None else graph).to(layer.device)
+        connected = self.connected.to(layer.device)
         total, first = layer, layer
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
+            if perturb:
+                layer = perturb(layer)
             total = total + layer
         final = torch.where(connected, total / (self.settings["layers"] + 1), first)
         users, propagated = final.split([self.n_users + 1, len(items)])

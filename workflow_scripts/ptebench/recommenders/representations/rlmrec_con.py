@@ -1,15 +1,9 @@
 """RLMRec-Con: free vectors held close to the text's by contrast (Ren et al., WWW 2024)."""
 
 import torch
+from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.representations.id import Representation as Id
 from torch import nn
-from torch.nn.functional import cross_entropy, normalize
-
-
-def contrast(ours: torch.Tensor, theirs: torch.Tensor, temperature: float, batch: int) -> torch.Tensor:
-    """Return InfoNCE of the first `batch` rows of `ours` with their rows of `theirs` (n, d) among all n, by cosine."""
-    logits = normalize(ours[:batch], dim=1) @ normalize(theirs, dim=1).T / temperature
-    return cross_entropy(logits, torch.arange(batch, device=logits.device))
 
 
 def head(width_in: int, width_out: int) -> nn.Sequential:
@@ -33,10 +27,6 @@ class Representation(Id):
             self.register_buffer("user_text", users, persistent=False)
             self.user_head = head(users.shape[1], catalogue.dimension)
 
-    def pair(self, items):
-        """Return the vectors (n, d) of `items` and of their texts."""
-        return self.items(items), self.item_head(self.text[items])
-
     def auxiliary_loss(self, batch, hidden):
         """Return weight * InfoNCE of items, and of users where the backbone has them and they have text."""
         pairwise = isinstance(batch, tuple)
@@ -44,11 +34,12 @@ class Representation(Id):
         items = items[self.text[items].any(1)]
         others = self.pool[torch.randint(len(self.pool), (self.settings["others"],), device=self.pool.device)]
         others = others[~torch.isin(others, items)]
-        loss = contrast(*self.pair(torch.cat([items, others])), self.settings["temperature"], len(items))
+        texts = self.item_head(self.text[torch.cat([items, others])])
+        loss = contrast(self.items(items), texts, self.settings["temperature"])
         if pairwise and hasattr(self, "user_head"):
             users, inverse = batch[0].unique(return_inverse=True)
             row = torch.empty_like(users).scatter_(0, inverse, torch.arange(len(inverse), device=users.device))
             present = self.user_text[users].any(1)
             texts = self.user_head(self.user_text[users[present]])
-            loss = loss + contrast(hidden[row[present]], texts, self.settings["temperature"], len(texts))
+            loss = loss + contrast(hidden[row[present]], texts, self.settings["temperature"])
         return self.settings["weight"] * loss

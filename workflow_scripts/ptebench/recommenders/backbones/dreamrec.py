@@ -1,0 +1,93 @@
+"""DreamRec: the next item's vector by guided diffusion from the history (Yang et al., NeurIPS 2023)."""
+
+import torch
+from ptebench.recommenders.backbones.sasrec import Backbone as Sasrec
+from ptebench.recommenders.losses.cross_entropy import loss as cross_entropy
+from torch import nn
+
+TIME = 256  # width of the sinusoids
+
+
+def sinusoids(steps: torch.Tensor) -> torch.Tensor:
+    """Return (n, TIME) of diffusion steps (n,)."""
+    rates = torch.exp(torch.arange(TIME // 2, device=steps.device) * (-9.21034 / (TIME // 2)))
+    angles = steps[:, None].float() * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+class Backbone(Sasrec):
+    """A SASRec encoder conditions a denoiser that predicts the target's vector x_0 from its noisy form x_t.
+
+    The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
+    at the denoiser's output trains their vectors. Vectors are seen at unit variance. Ranking samples by DDIM without
+    fresh noise, from a start that a user keeps, whoever else is in the batch.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__({**settings, "loss": "cross_entropy"}, catalogue)
+        d = settings["dimension"]
+        self.time = nn.Sequential(nn.Linear(TIME, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+        self.denoiser = nn.Sequential(nn.Linear(3 * d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+        self.null = nn.Parameter(torch.randn(d) * 0.02)
+        kept = 1 - torch.linspace(settings["first_noise"], settings["last_noise"], settings["steps"]).double()
+        self.register_buffer("signal", kept.cumprod(0).float(), persistent=False)
+        self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
+
+    def scaled(self, vectors):
+        """Return vectors (n + 1, d), of unit mean square over the items that training knows."""
+        return vectors / vectors[self.known].detach().square().mean().sqrt().clamp_min(1e-8)
+
+    def denoise(self, noisy, condition, step):
+        """Return the prediction of x_0 (n, d) from x_t (n, d), the condition (n, d) and t (n,)."""
+        return self.denoiser(torch.cat([noisy, condition, self.time(sinusoids(step))], 1))
+
+    def guided(self, noisy, condition, step):
+        """Return (1 + w) f(x_t, c, t) - w f(x_t, null, t)."""
+        with_condition = self.denoise(noisy, condition, step)
+        if not self.settings["guidance"]:
+            return with_condition
+        without = self.denoise(noisy, self.null.expand_as(condition), step)
+        return with_condition + self.settings["guidance"] * (with_condition - without)
+
+    def loss(self, batch, representation, generator):
+        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss."""
+        vectors = representation.item_vectors()
+        targets = batch[:, 1:]
+        real = targets > 0
+        hidden = self.encode(batch[:, :-1], vectors)[real]
+        items, row = self.scaled(vectors), targets[real]
+        clean, device = items[row].detach(), row.device
+        step = torch.randint(len(self.signal), row.shape, generator=generator, device=device)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        signal = self.signal[step][:, None]
+        unconditional = torch.rand(row.shape, generator=generator, device=device) < self.settings["unconditional"]
+        condition = torch.where(unconditional[:, None], self.null, hidden)
+        predicted = self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
+        objective = (clean - predicted).square().mean()
+        if self.settings["contrast"]:
+            choices = items[self.known] / items.shape[1] ** 0.5
+            contrast = cross_entropy(predicted, choices, self.row[row], None, {})
+            objective = objective + self.settings["contrast"] * contrast
+        return objective + representation.auxiliary_loss(batch, hidden)
+
+    def queries(self, histories, users, representation):
+        """Return sampled x_0 (B, d), no longer than 99 % of the items are."""
+        items = self.scaled(representation.item_vectors())
+        longest = items[self.known].norm(dim=1).quantile(0.99)
+        padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
+        last = (padded > 0).sum(1).sub(1).clamp_min(0)
+        condition = self.encode(padded, representation.item_vectors())[torch.arange(len(padded)), last]
+        noisy = self.start[users]
+        steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
+        for step, following in zip(steps, [*steps[1:], None], strict=True):
+            clean = self.guided(noisy, condition, torch.full((len(users),), step, device=users.device))
+            clean = clean * (longest / clean.norm(dim=1, keepdim=True).clamp_min(1e-8)).clamp_max(1)
+            if following is None:
+                return clean
+            now, then = self.signal[step], self.signal[following]
+            direction = (noisy - now.sqrt() * clean) / (1 - now).sqrt()
+            noisy = then.sqrt() * clean + (1 - then).sqrt() * direction
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        return queries @ self.scaled(representation.item_vectors()).T

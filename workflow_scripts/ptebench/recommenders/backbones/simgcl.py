@@ -1,0 +1,18 @@
+"""SimGCL: LightGCN and a contrast between two noisy propagations (Yu et al., SIGIR 2022)."""
+
+import torch
+from ptebench.recommenders.graph_contrast import GraphContrast
+from torch.nn.functional import normalize
+
+
+class Backbone(GraphContrast):
+    """A view adds noise of length `noise`, with the signs of the vector, to every layer's output."""
+
+    def view(self, representation, generator):
+        """Return vectors of users and items under fresh noise."""
+
+        def perturb(layer):
+            drawn = torch.rand(layer.shape, generator=generator, device=layer.device)
+            return layer + layer.sign() * normalize(drawn, dim=1) * self.settings["noise"]
+
+        return self.propagated(representation, perturb=perturb)

@@ -1,0 +1,10 @@
+"""InfoNCE by cosine, which pulls two views of the same thing together and apart from the others."""
+
+import torch
+from torch.nn.functional import cross_entropy, normalize
+
+
+def contrast(ours: torch.Tensor, theirs: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the mean InfoNCE of row k of `ours` (m, d) with row k of `theirs` (n, d), n >= m, among all its rows."""
+    logits = normalize(ours, dim=1) @ normalize(theirs, dim=1).T / temperature
+    return cross_entropy(logits, torch.arange(len(ours), device=ours.device))
