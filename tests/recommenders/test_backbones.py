@@ -115,10 +115,12 @@ def test_text_representations_learn_and_leave_the_text_alone(data, backbone, rep
             assert torch.equal(state[f"representation.{name}"], buffer), "a fitted statistic changed in training"
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "biasmf", "lightgcn", "sgl", "simgcl"])
+@pytest.mark.parametrize(
+    "backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "biasmf", "ncf", "lightgcn", "sgl", "simgcl"]
+)
 def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     train_set, _, catalogue = data
-    pairwise = backbone in ("biasmf", "lightgcn", "sgl", "simgcl")
+    pairwise = backbone in ("biasmf", "ncf", "lightgcn", "sgl", "simgcl")
     model, representation = build(spec(backbone, **({} if pairwise else SEQUENTIAL)), catalogue)
     if hasattr(model, "observe"):
         model.observe(train_set)
@@ -393,9 +395,26 @@ def test_sgl_drops_an_edge_in_both_directions(data):
     assert 0.35 < (one > 0).sum() / 2 / edges < 0.65
 
 
-@pytest.mark.parametrize("name", ["sgl", "simgcl"])
-def test_graph_contrast_learns(data, name):
+@pytest.mark.parametrize("name", ["ncf", "sgl", "simgcl"])
+def test_a_pair_backbone_learns(data, name):
     train_set, events, catalogue = data
     cell = spec(name, batch_size=64, learning_rate=0.01)
     _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=True)
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
+
+
+def test_ncf_scores_in_chunks_what_its_loss_scores(data, monkeypatch):
+    train_set, _, catalogue = data
+    model, representation = build(spec("ncf"), catalogue)
+    users = torch.tensor([3, 5])
+    query, vectors = model.queries(None, users, representation), representation.item_vectors()
+    whole = model.scores(query, representation)
+    monkeypatch.setattr("ptebench.recommenders.backbones.ncf.CHUNK", 7 * query.numel())
+    assert torch.allclose(model.scores(query, representation), whole, atol=1e-6)
+    for row, u in enumerate(query):
+        for item in (1, 40):
+            v = vectors[item]
+            deep = model.out(torch.relu(model.of_user(u) + model.of_item(v)))
+            assert whole[row, item].item() == pytest.approx(
+                (u * v * model.product).sum().item() + deep.item(), abs=1e-6
+            )

@@ -380,6 +380,14 @@ class Biasmf(Trained):
     batch_size: Positive = 2048
 
 
+class Ncf(Trained):
+    """Matrix factorisation beside a perceptron (He et al., WWW 2017)."""
+
+    needs_users: ClassVar[bool] = True
+    kind: Literal["ncf"]
+    batch_size: Positive = 2048
+
+
 class Graph(Trained):
     """What backbones on the graph of training interactions share."""
 

@@ -1,0 +1,45 @@
+"""NCF: a generalised matrix factorisation beside a perceptron over user and item (He et al., WWW 2017)."""
+
+import torch
+from ptebench.recommenders.pairs import PairBackbone
+from torch import nn
+from torch.nn.functional import softplus
+
+CHUNK = 2**24  # floats of the perceptron's hidden layer at a time
+
+
+class Backbone(PairBackbone):
+    """Score w.(u * v) + MLP([u; v]), of one vector each; the first layer is applied to u and v apart."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        d = settings["dimension"]
+        self.product = nn.Parameter(torch.ones(d))
+        self.of_user, self.of_item = nn.Linear(d, d), nn.Linear(d, d, bias=False)
+        self.out = nn.Linear(d, 1, bias=False)
+
+    def loss(self, batch, representation, generator):
+        """Return binary cross entropy over (user, positive) pairs, one uniform negative each."""
+        users, positives = batch
+        negatives = self.negatives.draw(users, generator)
+        hidden, vectors = self.user_vectors(users, representation), representation.item_vectors()
+
+        def score(items):
+            v = vectors[items]
+            deep = self.out(torch.relu(self.of_user(hidden) + self.of_item(v)))[:, 0]
+            return (hidden * v) @ self.product + deep
+
+        objective = softplus(-score(positives)).mean() + softplus(score(negatives)).mean()
+        return objective + representation.auxiliary_loss(batch, hidden)
+
+    def queries(self, histories, users, representation):
+        """Return (B, d)."""
+        return self.user_vectors(users, representation)
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        vectors = representation.item_vectors()
+        left, right = self.of_user(queries)[:, None], self.of_item(vectors)
+        size = max(CHUNK // queries.numel(), 1)
+        deep = [self.out(torch.relu(left + part))[..., 0] for part in right.split(size)]
+        return (queries * self.product) @ vectors.T + torch.cat(deep, 1)
