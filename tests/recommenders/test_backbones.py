@@ -6,6 +6,7 @@ import torch
 from ptebench.config import resolve
 from ptebench.recommenders.backbones.lightgcn import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
+from ptebench.recommenders.losses.gbce import loss as gbce
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
@@ -92,11 +93,12 @@ def test_a_sequence_backbone_learns_64_users_by_heart(data, name):
     assert max(c["value"] for c in curve) > 0.95
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "bce", "sampled_softmax"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce", "gbce", "sampled_softmax"])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
     train_set, events, catalogue = data
-    cell = spec("sasrec", loss=loss, similarity=similarity, epochs=60, patience=60, **SEQUENTIAL)
+    keys = {"negatives": 8, "epochs": 200, "patience": 200} if loss == "gbce" else {"epochs": 60, "patience": 60}
+    cell = spec("sasrec", loss=loss, similarity=similarity, **{**SEQUENTIAL, **keys})
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
     assert max(c["value"] for c in curve) > 0.95
 
@@ -418,3 +420,19 @@ def test_ncf_scores_in_chunks_what_its_loss_scores(data, monkeypatch):
             assert whole[row, item].item() == pytest.approx(
                 (u * v * model.product).sum().item() + deep.item(), abs=1e-6
             )
+
+
+def test_gbce_between_bce_and_calibrated_scores():
+    """Items all alike: beta positives to k negatives have their optimum at sigma(score) = beta / (beta + k)."""
+    n, k = 41, 10
+    hidden, targets = torch.ones(40000, 1), torch.arange(40000) % n
+    for calibration, expected in ((0.0, 1 / (1 + k)), (1.0, 1 / n)):
+        score = torch.tensor(0.0, requires_grad=True)
+        optimizer = torch.optim.Adam([score], lr=0.3)
+        for _ in range(80):
+            settings = {"negatives": k, "calibration": calibration}
+            loss = gbce(hidden, score.expand(n, 1), targets, torch.Generator().manual_seed(0), settings)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert torch.sigmoid(score.detach()).item() == pytest.approx(expected, rel=0.05), calibration

@@ -320,8 +320,9 @@ class Ease(Backbone):
 class Sequential(Trained):
     """What every backbone that reads a history shares."""
 
-    loss: Literal["cross_entropy", "bce", "sampled_softmax"] = "cross_entropy"
-    negatives: Positive = 1024  # of sampled_softmax, shared by the batch
+    loss: Literal["cross_entropy", "bce", "gbce", "sampled_softmax"] = "cross_entropy"
+    negatives: Positive = 1024  # of sampled_softmax, shared by the batch; of gbce, for every position
+    calibration: Share = 0.75  # of gbce
     max_length: Positive = 50
     dropout: Share = 0.3
     similarity: Literal["dot", "cosine"] = "dot"

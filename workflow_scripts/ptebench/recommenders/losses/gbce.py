@@ -1,0 +1,22 @@
+"""Generalised binary cross entropy, for overconfidence by sampled negatives (Petrov & Macdonald, RecSys 2023)."""
+
+import torch
+from torch.nn.functional import softplus
+
+
+def loss(hidden, vectors, targets, generator, settings):
+    """Return the mean of -log sigma(h.e+)^beta - sum log sigma(-h.e-), over 1 + k, k = settings["negatives"], at most n - 1.
+
+    beta = a (t (1 - 1/a) + 1/a), a = k / (n - 1), t = settings["calibration"]: 0 is binary cross entropy, 1 makes
+    the scores calibrated probabilities. `hidden` (N, d), `vectors` (n, d), `targets` (N,); a row's k negatives differ
+    from its target.
+    """
+    n = len(vectors)
+    k = min(settings["negatives"], n - 1)
+    share = k / (n - 1)
+    beta = share * (settings["calibration"] * (1 - 1 / share) + 1 / share)
+    shift = torch.randint(1, n, (len(targets), k), generator=generator, device=targets.device)
+    negatives = (targets[:, None] + shift) % n
+    positive = (hidden * vectors[targets]).sum(-1)
+    negative = torch.bmm(vectors[negatives], hidden[..., None])[..., 0]
+    return (beta * softplus(-positive) + softplus(negative).sum(1)).mean() / (1 + k)
