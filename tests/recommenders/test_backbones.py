@@ -85,10 +85,11 @@ def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gru4rec", "hstu", "dreamrec"])
+@pytest.mark.parametrize("name", ["gru4rec", "hstu", "dreamrec", "bert4rec"])
 def test_a_sequence_backbone_learns_64_users_by_heart(data, name):
     train_set, events, catalogue = data
-    cell = spec(name, epochs=80, patience=80, **SEQUENTIAL)
+    keys = {"epochs": 300, "mask": 0.5, "dropout": 0.0} if name == "bert4rec" else {"epochs": 80}
+    cell = spec(name, patience=300, **{**SEQUENTIAL, **keys})
     _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
     assert max(c["value"] for c in curve) > 0.95
 
@@ -118,7 +119,7 @@ def test_text_representations_learn_and_leave_the_text_alone(data, backbone, rep
 
 
 @pytest.mark.parametrize(
-    "backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "biasmf", "ncf", "lightgcn", "sgl", "simgcl"]
+    "backbone", ["sasrec", "gru4rec", "hstu", "bert4rec", "dreamrec", "biasmf", "ncf", "lightgcn", "sgl", "simgcl"]
 )
 def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     train_set, _, catalogue = data
@@ -436,3 +437,32 @@ def test_gbce_between_bce_and_calibrated_scores():
             loss.backward()
             optimizer.step()
         assert torch.sigmoid(score.detach()).item() == pytest.approx(expected, rel=0.05), calibration
+
+
+def test_bert4rec_sees_neither_a_masked_item_nor_padding(data):
+    _, _, catalogue = data
+    model, _ = build(spec("bert4rec", **SEQUENTIAL), catalogue)
+    model.eval()
+    vectors = torch.randn(ITEMS + 1, 16)
+    history = torch.randint(1, ITEMS + 1, (1, 7))
+    masked = torch.zeros(1, 7, dtype=torch.bool)
+    masked[0, [2, 6]] = True
+    hidden = model.encode(history, vectors, masked)
+    other = history.clone()
+    other[0, [2, 6]] = history[0, [2, 6]] % ITEMS + 1
+    assert torch.equal(model.encode(other, vectors, masked), hidden)
+    other[0, 4] = history[0, 4] % ITEMS + 1
+    assert not torch.allclose(model.encode(other, vectors, masked)[0, 2], hidden[0, 2]), "a later item is read"
+    padded, more = (torch.nn.functional.pad(x, (0, 2)) for x in (history, masked))
+    assert torch.allclose(model.encode(padded, vectors, more)[:, :7], hidden, atol=1e-6)
+
+
+def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):
+    train_set, _, catalogue = data
+    model, representation = build(spec("bert4rec", mask=0.0, **SEQUENTIAL), catalogue)
+    seen = []
+    monkeypatch.setattr(model, "objective", lambda h, v, targets, *rest: seen.append(targets) or h.sum())
+    batch = train_set.histories.padded(torch.arange(8), 9)
+    model.loss(batch, representation, torch.Generator().manual_seed(0))
+    last = batch.gather(1, (batch > 0).sum(1, keepdim=True) - 1)[:, 0]
+    assert torch.equal(model.known[seen[0]], last)

@@ -354,6 +354,15 @@ class Hstu(Sequential):
     heads: Positive = 1
 
 
+class Bert4rec(Sequential):
+    """Attention in both directions, trained to fill in masked items (Sun et al., CIKM 2019)."""
+
+    kind: Literal["bert4rec"]
+    blocks: Positive = 2
+    heads: Positive = 2
+    mask: Share = 0.2  # of the items of a history
+
+
 class Dreamrec(Trained):
     """Guided diffusion of the next item's vector (Yang et al., NeurIPS 2023)."""
 
