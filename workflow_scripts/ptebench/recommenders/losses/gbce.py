@@ -5,11 +5,11 @@ from torch.nn.functional import softplus
 
 
 def loss(hidden, vectors, targets, generator, settings):
-    """Return the mean of -log sigma(h.e+)^beta - sum log sigma(-h.e-), over 1 + k, k = settings["negatives"], at most n - 1.
+    """Return the mean of -log sigma(h.e+)^beta - sum log sigma(-h.e-), divided by 1 + k.
 
     beta = a (t (1 - 1/a) + 1/a), a = k / (n - 1), t = settings["calibration"]: 0 is binary cross entropy, 1 makes
-    the scores calibrated probabilities. `hidden` (N, d), `vectors` (n, d), `targets` (N,); a row's k negatives differ
-    from its target.
+    the scores calibrated probabilities. `hidden` (N, d), `vectors` (n, d), `targets` (N,); a row has
+    k = settings["negatives"] (at most n - 1) of its own, which differ from its target.
     """
     n = len(vectors)
     k = min(settings["negatives"], n - 1)
