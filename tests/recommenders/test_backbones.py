@@ -303,6 +303,15 @@ def test_alphafuse_learns_in_the_last_coordinates_only(data, start):
     assert torch.allclose(white.T @ white / len(known), torch.eye(8), atol=0.05)
 
 
+def test_idreamrec_generates_text_vectors_that_stay_as_they_are(data):
+    train_set, events, catalogue = data
+    cell = spec("dreamrec", "alphafuse", representation_settings={"free": 0.0}, **SEQUENTIAL)
+    _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+    assert curve[-1]["loss"] < 0.5 * curve[0]["loss"]
+    fresh, trained = vectors_after_training(data, "alphafuse", free=0.0)
+    assert torch.equal(fresh, trained)
+
+
 @pytest.mark.parametrize("mode", ["pca_white", "pca", "random", "even", "variance"])
 def test_llminit_starts_from_the_text_and_learns_every_vector(data, mode):
     _, _, catalogue = data
