@@ -174,10 +174,11 @@ def rank_code(wildcards):
 
 
 def text_files(wildcards):
-    """Return the text vectors that a cell's representation reads: of items, their cards, users."""
-    settings = CONFIG["representations"][wildcards.representation]
-    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
-    if "text" not in settings or counter:
+    """Return the text vectors that a cell's counter or representation reads: of items, their cards, users."""
+    cell = cell_settings(wildcards)
+    counter = cell["backbone"]["kind"] in configuration.COUNTERS
+    settings = cell["backbone" if counter else "representation"]
+    if "text" not in settings:
         return {}
     base = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}"
     text, encoder = settings["text"], settings["encoder"]

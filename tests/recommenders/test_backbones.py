@@ -45,8 +45,9 @@ def data():
 
 def spec(backbone, representation="id", seed=0, representation_settings=None, **keys):
     keys = {"dimension": 16, "epochs": 30, "device": "cpu", **keys} if backbone not in COUNTERS else keys
+    raw = {"encoders": {"minilm": {}}, "backbones": {backbone: keys}}
     return {
-        "backbone": settings("backbones", backbone, **keys),
+        "backbone": resolve(raw, "test")["backbones"][backbone],
         "representation": settings("representations", representation) if representation == "id"
         else {**settings_of_text(representation), **(representation_settings or {})},
         "seed": seed,
@@ -58,7 +59,7 @@ def settings_of_text(representation):
     return resolve(raw, "test")["representations"][representation]
 
 
-COUNTERS = {"popularity", "markov", "itemknn", "ease"}
+COUNTERS = {"popularity", "markov", "itemknn", "ease", "textknn"}
 TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
@@ -475,3 +476,20 @@ def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):
     model.loss(batch, representation, torch.Generator().manual_seed(0))
     last = batch.gather(1, (batch > 0).sum(1, keepdim=True) - 1)[:, 0]
     assert torch.equal(model.known[seen[0]], last)
+
+
+def test_textknn_equals_a_plain_loop_and_ranks_items_nobody_touched(data):
+    train_set, events, catalogue = data
+    text = catalogue.text["item"].clone()
+    text[9] = 0
+    without = Catalogue(USERS, ITEMS, 0, catalogue.item_counts * (torch.arange(ITEMS + 1) != 5), None, {"item": text})
+    counter, _ = build(spec("textknn", decay=0.5), without)
+    centred = text - text[[i for i in range(1, ITEMS + 1) if i not in (5, 9)]].mean(0)
+    history = events.histories.values[: events.histories.offsets[1]].tolist()
+    expected = torch.zeros(ITEMS + 1)
+    for item in range(1, ITEMS + 1):
+        for age, seen in enumerate(reversed(history), 1):
+            if 9 not in (item, seen):
+                cosine = torch.nn.functional.cosine_similarity(centred[seen], centred[item], dim=0)
+                expected[item] += 0.5**age * cosine
+    assert torch.allclose(counter.scores(events.histories, events.users)[0], expected, atol=1e-5)

@@ -309,6 +309,17 @@ class Itemknn(Backbone):
     window: Positive = 50
 
 
+class Textknn(Backbone):
+    """Cosine with the texts of a history, decayed along it."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["textknn"]
+    text: str = "card"  # as in a representation
+    encoder: Name = "minilm"
+    decay: float = 0.7
+    window: Positive = 50
+
+
 class Ease(Backbone):
     """A linear item-to-item model in closed form (Steck, WWW 2019)."""
 
@@ -719,17 +730,22 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
             for axis in ("backbones", "representations"):
                 for name in rows[axis]:
                     known(axis, name, f"tables.{table}.rows.{axis}")
-    for name, settings in config["representations"].items():
-        if "text" in settings:
-            known("encoders", settings["encoder"], f"representations.{name}.encoder")
-            parts = settings["text"].split(".")
-            if settings["text"] not in ("card", "template"):
-                known("language_models", parts[0], f"representations.{name}.text")
-                if len(parts) != 2 or parts[1] not in WRITERS:
-                    raise InputError(
-                        f"{where}: representations.{name}.text: {settings['text']!r}; expected card, template or "
-                        f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
-                    )
+    readers = [
+        (f"{section}.{name}", settings)
+        for section in ("backbones", "representations")
+        for name, settings in config[section].items()
+        if "text" in settings
+    ]
+    for place, settings in readers:
+        known("encoders", settings["encoder"], f"{place}.encoder")
+        parts = settings["text"].split(".")
+        if settings["text"] not in ("card", "template"):
+            known("language_models", parts[0], f"{place}.text")
+            if len(parts) != 2 or parts[1] not in WRITERS:
+                raise InputError(
+                    f"{where}: {place}.text: {settings['text']!r}; expected card, template or "
+                    f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
+                )
     for name, settings in config["language_models"].items():
         known("encoders", settings["encoder"], f"language_models.{name}.encoder")
     for dataset, backbones in config["overrides"].items():
