@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ptebench.config import resolve
-from ptebench.recommenders.backbones.lightgcn import normalised_graph
+from ptebench.recommenders.graph import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
 from ptebench.recommenders.losses.gbce import loss as gbce
 from ptebench.recommenders.representation import Catalogue
@@ -60,7 +60,7 @@ def settings_of_text(representation):
 
 
 COUNTERS = {"popularity", "markov", "itemknn", "ease", "textknn"}
-TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con"]
+TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
 
@@ -324,22 +324,39 @@ def test_llminit_starts_from_the_text_and_learns_every_vector(data, mode):
     assert not torch.isclose(fresh[known], trained[known]).all(1).any()
 
 
-def test_rlmrec_draws_vectors_towards_their_texts_alone(data):
-    """The auxiliary loss falls with the weight, and its gradient reaches the ids of the batch."""
-    train_set, _, catalogue = data
-    cell = spec("sasrec", "rlmrec_con", representation_settings={"others": 20, "weight": 1.0}, **SEQUENTIAL)
-    _, representation = build(cell, catalogue)
-    optimizer = torch.optim.Adam(representation.parameters(), lr=0.01)
-    batch = train_set.histories.padded(torch.arange(8), 9)
+@pytest.mark.parametrize("kind", ["rlmrec_con", "rlmrec_gen"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_rlmrec_ties_vectors_to_their_texts(data, kind, pairs):
+    """Its own loss falls to what noise of the text allows, by gradients of the batch's vectors alone."""
+    _, _, catalogue = data
+    torch.manual_seed(0)
+    with_users = Catalogue(
+        USERS, ITEMS, 16, catalogue.item_counts, catalogue.user_counts,
+        {**catalogue.text, "user": torch.randn(USERS + 1, 24) * (torch.arange(USERS + 1) > 0)[:, None]},
+    )  # fmt: skip
+    options = {"others": 20, "weight": 1.0} | ({"mask": 0.0} if kind == "rlmrec_gen" else {})
+    _, representation = build(spec("sasrec", kind, representation_settings=options, **SEQUENTIAL), with_users)
+    targets = torch.tensor([3, 8, 3, 21, 40, 12])
+    users = torch.tensor([1, 2, 2, 9, 30, 64]) if pairs else None
+    hidden = torch.nn.Parameter(torch.randn(USERS + 1, 16))
+    of_target = torch.arange(6)
+    optimizer = torch.optim.Adam([*representation.parameters(), hidden], lr=0.01)
     losses = []
-    for _ in range(60):
-        loss = representation.auxiliary_loss(batch, None)
+    for _ in range(100):
+        rows = hidden[users if pairs else of_target]
+        loss = representation.auxiliary_loss(rows, targets, users)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.2 * losses[0]
-    assert representation.items.weight.grad[batch.unique()[1:]].abs().sum(1).min() > 0
+    of_items, moved = representation.items.weight.grad, torch.tensor([3, 8, 12, 21, 40])
+    if pairs or kind == "rlmrec_con":
+        assert torch.equal(of_items.abs().sum(1).nonzero()[:, 0], moved)
+    else:
+        assert of_items is None, "on a history the state, not the item, tells the text"
+    touched = hidden.grad is not None and hidden.grad.abs().sum() > 0
+    assert touched == (pairs or kind == "rlmrec_gen")
 
 
 def test_unisrec_gates_are_noisy_in_training_only(data):

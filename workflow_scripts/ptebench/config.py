@@ -505,13 +505,25 @@ class Alphafuse(Text):
     shrinkage: float = 1e-3
 
 
-class RlmrecCon(Text):
-    """Free vectors held close to the text's by contrast (Ren et al., WWW 2024)."""
+class Rlmrec(Text):
+    """What both forms of RLMRec share."""
 
-    kind: Literal["rlmrec_con"]
     weight: float = Field(0.01, ge=0)
     temperature: float = Field(0.2, gt=0)
     others: Positive = 1000  # items beside the batch's that a text is told from
+
+
+class RlmrecCon(Rlmrec):
+    """Free vectors held close to the text's by contrast (Ren et al., WWW 2024)."""
+
+    kind: Literal["rlmrec_con"]
+
+
+class RlmrecGen(Rlmrec):
+    """Free vectors from which the text can be told again (Ren et al., WWW 2024)."""
+
+    kind: Literal["rlmrec_gen"]
+    mask: Share = 0.15  # of a vector's coordinates, on pairs
 
 
 class Pte(Text):

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 
-def contrast(ours: torch.Tensor, theirs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return the mean InfoNCE of row k of `ours` (m, d) with row k of `theirs` (n, d), n >= m, among all its rows."""
+def contrast(ours: torch.Tensor, theirs: torch.Tensor, temperature: float, at=None) -> torch.Tensor:
+    """Return the mean InfoNCE of row k of `ours` (m, d) with row at[k], by default k, of `theirs` (n, d)."""
     logits = normalize(ours, dim=1) @ normalize(theirs, dim=1).T / temperature
-    return cross_entropy(logits, torch.arange(len(ours), device=ours.device))
+    return cross_entropy(logits, torch.arange(len(ours), device=ours.device) if at is None else at)

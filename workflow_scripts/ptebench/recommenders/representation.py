@@ -35,6 +35,27 @@ class Base(torch.nn.Module):
         """Return (n_users + 1, d), or the rows of `users`; None where users have no vectors of their own."""
         return None
 
-    def auxiliary_loss(self, batch, hidden) -> torch.Tensor | float:
-        """Return the representation's own loss term."""
+    def auxiliary_loss(self, hidden, targets, users=None) -> torch.Tensor | float:
+        """Return the representation's own loss term.
+
+        `hidden` (N, d) was made to prefer the items `targets` (N,), of histories that end before them or, where `users`
+        (N,) is given, of these users.
+        """
         return 0.0
+
+
+class Free(Base):
+    """Item vectors (n_items + 1, d); an item without training events has none worth ranking by."""
+
+    def __init__(self, catalogue):
+        super().__init__()
+        self.items = torch.nn.Embedding(catalogue.items + 1, catalogue.dimension, padding_idx=0)
+        torch.nn.init.normal_(self.items.weight, std=0.02)
+        with torch.no_grad():
+            self.items.weight[0] = 0
+        self.rankable = torch.zeros(catalogue.items + 1, dtype=torch.bool)
+        self.rankable[catalogue.known_items] = True
+
+    def item_vectors(self):
+        """Return (n_items + 1, d)."""
+        return self.items.weight

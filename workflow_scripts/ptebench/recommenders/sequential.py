@@ -45,7 +45,7 @@ class Sequential(nn.Module):
         objective = self.objective(
             self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
         )
-        return objective + representation.auxiliary_loss(batch, hidden)
+        return objective + representation.auxiliary_loss(hidden, targets[real])
 
     def queries(self, histories, users, representation):
         """Return (B, d) for `histories`, a Ragged."""

@@ -62,7 +62,7 @@ class Backbone(Sequential):
         objective = self.objective(
             self._similar(hidden), self._similar(vectors[self.known]), self.row[batch[masked]], generator, self.settings
         )
-        return objective + representation.auxiliary_loss(batch, hidden)
+        return objective + representation.auxiliary_loss(hidden, batch[masked])
 
     def queries(self, histories, users, representation):
         """Return (B, d) for `histories`, a Ragged."""

@@ -27,7 +27,7 @@ class Backbone(PairBackbone):
         of_user = self.user_vectors(users, representation)
         vectors = representation.item_vectors()
         positive, negative = ((of_user * vectors[i]).sum(-1) + self.bias[i] for i in (positives, negatives))
-        return bpr(positive, negative) + representation.auxiliary_loss(batch, of_user)
+        return bpr(positive, negative) + representation.auxiliary_loss(of_user, positives, users)
 
     def queries(self, histories, users, representation):
         """Return (B, d)."""

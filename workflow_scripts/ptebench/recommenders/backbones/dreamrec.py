@@ -68,7 +68,7 @@ class Backbone(Sasrec):
             choices = items[self.known] / items.shape[1] ** 0.5
             contrast = cross_entropy(predicted, choices, self.row[row], None, {})
             objective = objective + self.settings["contrast"] * contrast
-        return objective + representation.auxiliary_loss(batch, hidden)
+        return objective + representation.auxiliary_loss(hidden, row)
 
     def queries(self, histories, users, representation):
         """Return sampled x_0 (B, d), no longer than 99 % of the items are."""

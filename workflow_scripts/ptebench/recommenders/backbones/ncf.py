@@ -30,7 +30,7 @@ class Backbone(PairBackbone):
             return (hidden * v) @ self.product + deep
 
         objective = softplus(-score(positives)).mean() + softplus(score(negatives)).mean()
-        return objective + representation.auxiliary_loss(batch, hidden)
+        return objective + representation.auxiliary_loss(hidden, positives, users)
 
     def queries(self, histories, users, representation):
         """Return (B, d)."""

@@ -1,8 +1,7 @@
 """SGL with edge dropout: LightGCN and a contrast between two thinned graphs (Wu et al., SIGIR 2021)."""
 
 import torch
-from ptebench.recommenders.backbones.lightgcn import normalised_graph
-from ptebench.recommenders.graph_contrast import GraphContrast
+from ptebench.recommenders.graph import GraphContrast, normalised_graph
 
 
 class Backbone(GraphContrast):

@@ -1,0 +1,101 @@
+"""What backbones on the graph of training interactions share (He et al., SIGIR 2020), and a contrast of its views."""
+
+import torch
+from ptebench.recommenders.contrast import contrast
+from ptebench.recommenders.losses.bpr import bpr
+from ptebench.recommenders.pairs import PairBackbone
+
+
+class _Propagate(torch.autograd.Function):
+    """A @ x for a symmetric sparse A, so that the gradient is A @ g."""
+
+    @staticmethod
+    def forward(ctx, graph, x):
+        ctx.graph = graph
+        return graph @ x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None, ctx.graph @ gradient
+
+
+def normalised_graph(users, items, n_users: int, n_items: int) -> torch.Tensor:
+    """Return D^-1/2 A D^-1/2, sparse CSR, of side n_users + n_items + 2, of distinct pairs, no self-loops."""
+    size = n_users + n_items + 2
+    pairs = torch.stack([users, items + n_users + 1]).unique(dim=1)
+    index = torch.cat([pairs, pairs.flip(0)], 1)
+    degree = torch.bincount(index[0], minlength=size).float().rsqrt()
+    values = degree[index[0]] * degree[index[1]]
+    return torch.sparse_coo_tensor(index, values, (size, size)).coalesce().to_sparse_csr()
+
+
+class Graph(PairBackbone):
+    """LightGCN: layer 0 are the vectors of users and of items; a node without edges keeps them."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        self.n_users = catalogue.users
+        self.connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
+        self.cache = None
+
+    def observe(self, train) -> None:
+        """Take the training graph, which ranking needs as well as training."""
+        users, items = train.pairs
+        n_items = len(self.connected) - self.n_users - 2
+        self.graph = normalised_graph(users, items, self.n_users, n_items)
+
+    def propagated(self, representation, graph=None, perturb=None):
+        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d).
+
+        Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
+        """
+        items = representation.item_vectors()
+        layer = torch.cat([self.user_vectors(None, representation), items])
+        graph = (self.graph if graph is None else graph).to(layer.device)
+        connected = self.connected.to(layer.device)
+        total, first = layer, layer
+        for _ in range(self.settings["layers"]):
+            layer = _Propagate.apply(graph, layer)
+            if perturb:
+                layer = perturb(layer)
+            total = total + layer
+        final = torch.where(connected, total / (self.settings["layers"] + 1), first)
+        users, propagated = final.split([self.n_users + 1, len(items)])
+        return users, propagated if self.settings["propagate_items"] else items
+
+    def loss(self, batch, representation, generator):
+        """Return BPR over (user, positive) pairs, one uniform negative each."""
+        users, positives = batch
+        negatives = self.negatives.draw(users, generator)
+        of_users, of_items = self.propagated(representation)
+        hidden = of_users[users]
+        positive, negative = ((hidden * of_items[i]).sum(-1) for i in (positives, negatives))
+        return bpr(positive, negative) + representation.auxiliary_loss(hidden, positives, users)
+
+    def prepare(self, representation) -> None:
+        """Propagate once for all the events that are about to be ranked."""
+        self.cache = self.propagated(representation)
+
+    def queries(self, histories, users, representation):
+        """Return (B, d)."""
+        return self.cache[0][users]
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        return queries @ self.cache[1].T
+
+
+class GraphContrast(Graph):
+    """LightGCN, and InfoNCE between two views of the users and of the items of a batch, told from the batch's others.
+
+    A backbone adds `view(representation, generator)`: vectors of all users and of all items under one perturbation.
+    """
+
+    def loss(self, batch, representation, generator):
+        """Return LightGCN's loss plus `weight` times the contrast of users and of items."""
+        objective = super().loss(batch, representation, generator)
+        views = [self.view(representation, generator) for _ in range(2)]
+        for side, ids in enumerate(batch):
+            one, two = (view[side][ids.unique()] for view in views)
+            objective = objective + self.settings["weight"] * contrast(one, two, self.settings["temperature"])
+        return objective
