@@ -1,6 +1,7 @@
 # Configuration, names of files, settings of each rule. No rules here.
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -93,6 +94,11 @@ def table_files():
 
 def more_memory(wildcards, attempt):
     return 4000 * attempt
+
+
+def gpus(wanted):
+    """Return 1, the token of a job that would use a GPU; 0 where it would find none: jobs run here, and here is none."""
+    return int(wanted and not (workflow.local_exec and shutil.which("nvidia-smi") is None))
 
 
 # ---------------------------------------------------------------- recommenders
@@ -195,7 +201,7 @@ def text_arguments(wildcards):
 
 
 def cell_gpu(wildcards):
-    return 0 if cell_settings(wildcards)["backbone"].get("device", "cpu") == "cpu" else 1
+    return gpus(cell_settings(wildcards)["backbone"].get("device", "cpu") != "cpu")
 
 
 def statistics_files():
@@ -241,7 +247,7 @@ def writing_spec(*keys):
 
 
 def writing_gpu(wildcards):
-    return int(CONFIG["language_models"][wildcards.language_model]["model"] != "embedded")
+    return gpus(CONFIG["language_models"][wildcards.language_model]["model"] != "embedded")
 
 
 def card_vectors(wildcards):
@@ -514,7 +520,7 @@ def embed_code(wildcards):
 
 
 def embed_gpu(wildcards):
-    return int(CONFIG["encoders"][wildcards.encoder]["kind"] != "lsa")
+    return gpus(CONFIG["encoders"][wildcards.encoder]["kind"] != "lsa")
 
 
 # -------------------------------------------------------------------- report

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import shlex
 import shutil
 
@@ -138,3 +139,25 @@ def test_the_command_that_a_configuration_names_plans_its_tables(path, shared_da
     done = snakemake(folder, *words, "--dry-run", stub=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "table" in done.stdout
+
+
+def test_a_gpu_token_is_asked_for_only_where_a_gpu_can_be(project, tmp_path, monkeypatch):
+    """On a machine without one, tokens would let a single job run at a time."""
+    backbones = {"sasrec": {}, "markov": {}, "biasmf": {"device": "cpu"}}
+
+    def tokens():
+        plan = project("-n", "cells", backbones=backbones)
+        assert plan.returncode == 0, plan.stderr[-2000:]
+        blocks = [b for b in (plan.stdout + plan.stderr).split("\n\n") if "rule train:" in b]
+        return {b.split("backbone=")[1].split(",")[0]: "gpu=1" in b for b in blocks}
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{path}")
+    assert tokens() == {"sasrec": True, "markov": False, "biasmf": False}
+    (tmp_path / "bin" / "nvidia-smi").unlink()
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU")
+    assert tokens() == {"sasrec": False, "markov": False, "biasmf": False}
