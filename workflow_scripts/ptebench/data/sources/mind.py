@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import polars as pl
+from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, lines
-from ptebench.files import INTERACTIONS
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
 NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]
@@ -52,13 +52,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         )
         start = frame["timestamp"].min()
         parts.insert(0, history.select(*clicks.columns[:3], timestamp=start - pl.col("place"), item_id="item_id"))
-    interactions = (
-        pl.concat(parts)
-        .sort("file", "line", maintain_order=True)
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), rating=pl.lit(None, pl.Float64), part=pl.lit(None, pl.String))
-        .select(*INTERACTIONS)
-    )
+    interactions = complete_interactions(pl.concat(parts).sort("file", "line", maintain_order=True))
     news = pl.concat([block for path in paths["news"] for block in _fields(path, NEWS, malformed)])
     items = news.with_columns(
         clean(pl.col("title")),
@@ -72,8 +66,7 @@ def _fields(path: Path, names: list[str], malformed: Malformed):
     """Yield blocks of a file without header as frames of line, text and the tab-separated fields."""
     for block in lines(path):
         fields = block["text"].str.split("\t")
-        whole = fields.list.len() == len(names)
-        if not whole.all():
-            malformed.add(path, block.filter(~whole), f"{len(names)} fields separated by tabs ({', '.join(names)})")
-        columns = fields.filter(whole).list.to_struct(fields=names).struct.unnest()
-        yield pl.concat([block.filter(whole), columns], how="horizontal")
+        expected = f"{len(names)} fields separated by tabs ({', '.join(names)})"
+        block = block.with_columns(fields.alias("@fields"))
+        block = malformed.keep(path, block, pl.col("@fields").list.len() == len(names), expected)
+        yield block.with_columns(pl.col("@fields").list.get(n).alias(name) for n, name in enumerate(names))

@@ -5,10 +5,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
+from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, json_lines
 from ptebench.data.unpickle import read_pickle
-from ptebench.files import INTERACTIONS, InputError
+from ptebench.files import InputError
 from scipy import sparse
 
 FIELDS = {
@@ -53,12 +54,6 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
                 }
             )
         )
-    interactions = (
-        pl.concat(frames)
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), timestamp=pl.lit(None, pl.Int64), rating=pl.lit(None, pl.Float64))
-        .select(*INTERACTIONS)
-    )
     categories = pl.concat_list("cate", "sub_cate").list.drop_nulls()
     items = texts.with_columns(
         clean(pl.col("title")),
@@ -66,7 +61,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         categories=categories,
         description=clean(pl.col("abstract")),
     )
-    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
+    return complete_interactions(pl.concat(frames)), complete(items, LABELS), {"malformed_lines": malformed.count}
 
 
 def _matrix(path: Path) -> sparse.coo_array:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from ptebench.data.interactions import complete
 from ptebench.data.items import none, read_items
 from ptebench.data.raw import Malformed, lines
-from ptebench.files import INTERACTIONS, InputError
+from ptebench.files import InputError
 
 HEADER = ["user_id", "item_ids"]
 
@@ -29,12 +30,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     if twice.height:
         path, line, user = twice.select("path", "line", "user_id").row(1)
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
-    interactions = (
-        frame.explode("item_id")
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), timestamp=pl.lit(None, pl.Int64), rating=pl.lit(None, pl.Float64))
-        .select(*INTERACTIONS)
-    )
+    interactions = complete(frame.explode("item_id"))
     items = read_items(paths["items"][0], {}, malformed) if "items" in paths else none()
     return interactions, items, {"malformed_lines": malformed.count}
 
@@ -53,9 +49,7 @@ def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed)
         else:
             user = pl.Series(_names(block["line"].to_numpy(), part))
         frame = block.with_columns(user_id=user, item_id=items)
-        if (bad := frame.filter(pl.col("item_id").list.len() == 0)).height:
-            malformed.add(path, bad, "a user and at least one item")
-            frame = frame.filter(pl.col("item_id").list.len() > 0)
+        frame = malformed.keep(path, frame, pl.col("item_id").list.len() > 0, "a user and at least one item")
         frames.append(frame.drop("text"))
     return pl.concat(frames).with_columns(path=pl.lit(str(path)), part=pl.lit(part, dtype=pl.String))
 
