@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
-from ptebench.data.raw import Malformed, table
+from ptebench.data.raw import Malformed, table_blocks
 from ptebench.files import INTERACTIONS, InputError
 
 MILLISECONDS = 10**11  # a time in seconds as large as this lies beyond the year 5000
@@ -32,25 +32,27 @@ def complete(frame: pl.DataFrame) -> pl.DataFrame:
 def read_interactions(
     path: Path, columns: dict[str, str], malformed: Malformed, may_lack: Collection[str] = ()
 ) -> pl.DataFrame:
-    """Read a table (see raw.table) into an INTERACTIONS frame; `columns` names the file's column for each of ours.
+    """Read a table (see raw.table_blocks) into an INTERACTIONS frame; `columns` names the file's column for ours.
 
     Times are seconds since 1970 or text such as 2024-05-31 or 2024-05-31T12:00:00 (UTC). Of `columns` those in
     `may_lack` are read where they are there.
     """
     required = [theirs for ours, theirs in columns.items() if ours not in may_lack]
-    frame = table(path, required, malformed, [columns[ours] for ours in may_lack])
-    columns = {ours: theirs for ours, theirs in columns.items() if theirs in frame.columns}
-    kinds = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float64}
-    values = [pl.col(columns[c]).cast(kind, strict=False).alias(c) for c, kind in kinds.items() if c in columns]
-    if "timestamp" in columns:
-        values.append(_seconds(frame[columns["timestamp"]], path).alias("timestamp"))
-    text = pl.concat_str(pl.col(*columns.values()).cast(pl.String).fill_null(""), separator=",")
-    frame = frame.select(*values, line="@line", text=text)
-    whole = pl.all_horizontal(pl.col(*columns).is_not_null())
-    if "rating" in columns:
-        whole &= pl.col("rating").is_finite()
-    expected = f"a value of the right type for each of {', '.join(columns.values())}"
-    return complete(malformed.keep(path, frame, whole, expected))
+    frames = []
+    for block in table_blocks(path, required, malformed, [columns[ours] for ours in may_lack]):
+        there = {ours: theirs for ours, theirs in columns.items() if theirs in block.columns}
+        kinds = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float64}
+        values = [pl.col(there[c]).cast(kind, strict=False).alias(c) for c, kind in kinds.items() if c in there]
+        if "timestamp" in there:
+            values.append(_seconds(block[there["timestamp"]], path).alias("timestamp"))
+        text = pl.concat_str(pl.col(*there.values()).cast(pl.String).fill_null(""), separator=",")
+        whole = pl.all_horizontal(pl.col(*there).is_not_null())
+        if "rating" in there:
+            whole &= pl.col("rating").is_finite()
+        expected = f"a value of the right type for each of {', '.join(there.values())}"
+        block = block.select(*values, line="@line", text=text)
+        frames.append(malformed.keep(path, block, whole, expected).drop("line", "text"))
+    return complete(pl.concat(frames))
 
 
 def _seconds(column: pl.Series, path: Path) -> pl.Series:

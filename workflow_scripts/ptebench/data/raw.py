@@ -153,25 +153,38 @@ def _with_fields(path, block, decoded, required, malformed, what) -> pl.DataFram
     )
 
 
-def table(path: Path, required: list[str], malformed: Malformed, optional: Iterable[str] = ()) -> pl.DataFrame:
-    """Read the `required` columns of a table and those of `optional` that it has, gzip or plain.
+def table_blocks(
+    path: Path, required: list[str], malformed: Malformed, optional: Iterable[str] = ()
+) -> Iterator[pl.DataFrame]:
+    """Yield blocks of a table with the `required` columns and those of `optional` that it has, gzip or plain.
 
     Column `@line` is the line (of Parquet: the row) a record came from, 1-based. The format follows the name:
-    .csv, .tsv, .txt (as TSV), .inter, .item (RecBole's), .parquet, .json, .jsonl, each also with .gz. Columns of
-    other formats than Parquet are text, in JSON lines also lists of texts. Raises InputError naming a required
+    .csv, .tsv, .txt (as TSV), .inter, .item (RecBole's), .parquet (one block), .json, .jsonl, each also with .gz.
+    Columns are text, in JSON lines also lists of texts, in Parquet of any type. Raises InputError naming a required
     column that is missing and those that are there.
     """
     path = Path(path)
     suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "")
     if suffix == ".parquet":
-        return _parquet(path, required, optional)
-    if suffix in (".json", ".jsonl"):
-        return _records(path, required, optional, malformed)
-    if suffix in (".csv", ".tsv", ".txt", ".inter", ".item"):
-        return _separated(path, suffix, required, optional, malformed)
-    raise InputError(
-        f"{path}: unknown format {suffix!r}; expected .csv, .tsv, .txt, .inter, .item, .parquet, .json or .jsonl"
-    )
+        yield _parquet(path, required, optional)
+    elif suffix in (".json", ".jsonl"):
+        yield from _records(path, required, optional, malformed)
+    elif suffix in (".csv", ".tsv", ".txt", ".inter", ".item"):
+        yield from _separated(path, suffix, required, optional, malformed)
+    else:
+        raise InputError(
+            f"{path}: unknown format {suffix!r}; expected .csv, .tsv, .txt, .inter, .item, .parquet, .json or .jsonl"
+        )
+
+
+def table(path: Path, required: list[str], malformed: Malformed, optional: Iterable[str] = ()) -> pl.DataFrame:
+    """Return a whole table (see `table_blocks`); where one block has lists in a column, all have."""
+    frames = list(table_blocks(path, required, malformed, optional))
+    for name in frames[0].columns:
+        if len({frame.schema[name] for frame in frames}) > 1:
+            of_one = pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name))
+            frames = [f.with_columns(of_one) if f.schema[name] == pl.String else f for f in frames]
+    return pl.concat(frames)
 
 
 def _wanted(path: Path, there: Collection[str], required: list[str], optional: Iterable[str]) -> list[str]:
@@ -194,10 +207,10 @@ def _parquet(path: Path, required: list[str], optional: Iterable[str]) -> pl.Dat
         raise InputError(f"{path}: not readable as parquet ({error}); fetch it again") from error
 
 
-def _records(path: Path, required: list[str], optional: Iterable[str], malformed: Malformed) -> pl.DataFrame:
-    """Read JSON lines; the columns are what any record names."""
+def _records(path: Path, required: list[str], optional: Iterable[str], malformed: Malformed) -> Iterator[pl.DataFrame]:
+    """Yield JSON lines with all columns asked for; one is there if any record of the file names it."""
     names = list(dict.fromkeys([*required, *optional]))
-    there, frames = {}, []
+    there = {}
     for block in lines(path):
         records = [_record(text, names) for text in block["text"]]
         good = pl.lit(pl.Series([record is not None for record in records], dtype=pl.Boolean))
@@ -205,12 +218,8 @@ def _records(path: Path, required: list[str], optional: Iterable[str], malformed
         records = [record for record in records if record is not None]
         there |= dict.fromkeys(name for record in records for name in record)
         values = {name: [record.get(name) for record in records] for name in names}
-        frames.append(block.select(pl.col("line").alias("@line"), *(_texts(name, v) for name, v in values.items())))
-    for name in names:
-        if len({frame.schema[name] for frame in frames}) > 1:
-            of_one = pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name))
-            frames = [f.with_columns(of_one) if f.schema[name] == pl.String else f for f in frames]
-    return pl.concat(frames).select("@line", *_wanted(path, there, required, optional))
+        yield block.select(pl.col("line").alias("@line"), *(_texts(name, v) for name, v in values.items()))
+    _wanted(path, there, required, optional)
 
 
 def _record(text: str, names: list[str]) -> dict | None:
@@ -230,8 +239,8 @@ def _texts(name: str, values: list) -> pl.Series:
     return pl.Series(name, values, dtype=pl.String)
 
 
-def _separated(path: Path, suffix: str, required, optional, malformed: Malformed) -> pl.DataFrame:
-    """Read CSV (with quotes) or tab-separated text (without) whose first line names the columns."""
+def _separated(path: Path, suffix: str, required, optional, malformed: Malformed) -> Iterator[pl.DataFrame]:
+    """Yield CSV (with quotes) or tab-separated text (without) whose first line names the columns."""
     separator, quoting = (",", csv.QUOTE_MINIMAL) if suffix == ".csv" else ("\t", csv.QUOTE_NONE)
     blocks = lines(path)
     first = next(blocks)
@@ -243,14 +252,12 @@ def _separated(path: Path, suffix: str, required, optional, malformed: Malformed
         raise InputError(f"{path}: line {line}: two columns are named {twice[0]!r}; rename one")
     wanted = _wanted(path, names, required, optional)
     blocks = chain([first[1:]], blocks)
-    frames = []
     for block, fields in _quoted(path, blocks, malformed) if suffix == ".csv" else _split(blocks, separator):
         block = block.with_columns(fields.alias("@fields"))
         whole = pl.col("@fields").list.len() == len(names)
         block = malformed.keep(path, block, whole, f"{len(names)} fields, {separator.join(names)}")
         columns = [pl.col("@fields").list.get(names.index(name)).replace("", None).alias(name) for name in wanted]
-        frames.append(block.select(pl.col("line").alias("@line"), *columns))
-    return pl.concat(frames)
+        yield block.select(pl.col("line").alias("@line"), *columns)
 
 
 def _untyped(name: str, place: str) -> str:
