@@ -348,6 +348,14 @@ def test_netflix(tmp_path):
     assert counts["texts_of_unknown_items"] == 1
 
 
+def test_netflix_ratings_below_a_broken_heading_belong_to_nobody(tmp_path):
+    text = "1:\n5,3,2005-09-06\n2;\n6,4,2005-09-06\n7,4,2005-09-06\n30:\n8,5,2005-09-06\n"
+    paths = {"ratings": put(tmp_path / "c.txt", text), "titles": put(tmp_path / "t.csv", "1,2000,A\n")}
+    interactions, _, counts = read("netflix", paths, max_bad_rows=3)
+    assert interactions.select("user_id", "item_id").rows() == [("5", "1"), ("8", "30")]
+    assert counts["malformed_lines"] == 3
+
+
 @pytest.mark.parametrize(
     "bad, line", [("5,3,2005-09-06\n", 1), ("1:\n5,6,2005-09-06\n", 2), ("1:\n5,3,2005-13-06\n", 2), ("1:\nx\n", 2)]
 )
@@ -386,7 +394,13 @@ def test_mind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line, what", [("1\tU1\t11/12/2019 2:14:46 PM\tN5", "5 fields"), ("1\tU1\tnow\tN5\tN1-1", "a time such as")]
+    "line, what",
+    [
+        ("1\tU1\t11/12/2019 2:14:46 PM\tN5", "5 fields"),
+        ("1\tU1\tnow\tN5\tN1-1", "a user and a time such as"),
+        ("1\t\t11/12/2019 2:14:46 PM\tN5\tN1-1", "a user"),
+        ("1\tU1\t11/12/2019 2:14:46 PM\tN5\tN1 N2", "shown news with labels"),
+    ],
 )
 def test_mind_bad_line(tmp_path, line, what):
     with pytest.raises(InputError, match=rf"behaviors\.tsv\.gz: line 4: expected {what}"):
@@ -435,6 +449,10 @@ def test_reclm(tmp_path, files):
 def test_reclm_faults(tmp_path):
     with pytest.raises(InputError, match=r"column 1 belongs to no item; expected it as train_col in .*items\.jsonl"):
         reclm(tmp_path, *reclm_npz(tmp_path), items=RECLM_ITEMS[:1] + RECLM_ITEMS[2:])
+    with pytest.raises(InputError, match=r"items\.jsonl\.gz: line 4: train_col 1 belongs to another item already"):
+        reclm(tmp_path, *reclm_npz(tmp_path), items=[*RECLM_ITEMS, {"item_id": 5, "train_col": 1}])
+    with pytest.raises(InputError, match=r"column 0 belongs to no item; expected it as train_col"):
+        reclm(tmp_path, *reclm_npz(tmp_path), items=RECLM_ITEMS[1:])
     with pytest.raises(InputError, match=r"test\.npz: 1 rows; expected the 2 users"):
         reclm(tmp_path, *reclm_npz(tmp_path, test=TEST[:1]))
     (tmp_path / "train.npz").write_bytes(b"PK\x03\x04broken")
@@ -511,6 +529,8 @@ def test_item_files_of_sequences(tmp_path, items):
 def test_sequences_faults(tmp_path):
     with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})
+    with pytest.raises(InputError, match=r"s\.txt: line 1: expected the header"):
+        read("sequences", {"sequences": put(tmp_path / "s.txt", "user_id item_ids\nu 1\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 2: expected a user and at least one item"):
         read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\nv\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 3: user 'u' has a line already"):

@@ -98,7 +98,9 @@ def _value(value, kind):
     if kind == pl.String and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return str(value).encode().decode()  # a lone surrogate is no text: UnicodeEncodeError, a ValueError
     if kind.is_numeric() and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
+        value = int(value) if kind.is_integer() else float(value)
+        if kind.is_float() or -(2**63) <= value < 2**63:
+            return value
     raise TypeError(f"{value!r} is not {kind}")
 
 
@@ -251,13 +253,16 @@ def _separated(path: Path, suffix: str, required, optional, malformed: Malformed
     if twice := [name for number, name in enumerate(names) if name in names[:number]]:
         raise InputError(f"{path}: line {line}: two columns are named {twice[0]!r}; rename one")
     wanted = _wanted(path, names, required, optional)
-    blocks = chain([first[1:]], blocks)
+    blocks, empty = chain([first[1:]], blocks), True
     for block, fields in _quoted(path, blocks, malformed) if suffix == ".csv" else _split(blocks, separator):
+        empty &= block.is_empty()
         block = block.with_columns(fields.alias("@fields"))
         whole = pl.col("@fields").list.len() == len(names)
         block = malformed.keep(path, block, whole, f"{len(names)} fields, {separator.join(names)}")
         columns = [pl.col("@fields").list.get(names.index(name)).replace("", None).alias(name) for name in wanted]
         yield block.select(pl.col("line").alias("@line"), *columns)
+    if empty:
+        raise InputError(f"{path}: line {line}: no line below the names of the columns; fetch the file again")
 
 
 def _untyped(name: str, place: str) -> str:
@@ -282,7 +287,7 @@ def _quoted(path, blocks: Iterable[pl.DataFrame], malformed: Malformed) -> Itera
         rest = None
         while block.height:
             starts, fields, open_at = _records_of_csv(path, block, malformed)
-            yield block[starts], fields
+            yield block[pl.Series(starts, dtype=pl.UInt32)], fields
             if open_at is None:
                 break
             if open_at > 0 and not last:

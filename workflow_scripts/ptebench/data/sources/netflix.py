@@ -24,19 +24,23 @@ def _ratings(path: Path, malformed: Malformed):
     movie = None
     for block in lines(path):
         text = pl.col("text")
-        frame = block.with_columns(item_id=text.str.extract(MOVIE)).with_columns(
-            text.str.extract_groups(RATING).struct.unnest(), heading=pl.col("item_id").is_not_null()
+        # what is not three fields stands where a heading may have been: nobody knows the movie of what follows
+        heading = text.str.count_matches(",", literal=True) != 2
+        frame = block.with_columns(
+            text.str.extract_groups(RATING).struct.unnest(),
+            item_id=pl.when(heading).then(text.str.extract(MOVIE).fill_null("")),
+            title=text.str.contains(MOVIE),
         )
         frame = frame.with_columns(
-            pl.col("item_id").forward_fill().fill_null(movie) if movie else pl.col("item_id").forward_fill(),
+            pl.col("item_id").forward_fill().fill_null(pl.lit(movie, pl.String)),
             pl.col("rating").cast(pl.Float64),
             timestamp=pl.col("date").str.to_datetime("%Y-%m-%d", strict=False).dt.epoch("s"),
         )
-        movie = frame["item_id"][-1] if frame.height else movie
-        frame = frame.filter(~pl.col("heading"))
-        whole = pl.all_horizontal(pl.col("item_id", "user_id", "timestamp").is_not_null())
+        movie = frame["item_id"][-1]
+        whole = (pl.col("item_id") != "") & pl.col("timestamp").is_not_null()
         expected = "'movie:' or, below one, 'customer,rating from 1 to 5,YYYY-MM-DD'"
-        yield malformed.keep(path, frame, whole, expected).select("user_id", "item_id", "timestamp", "rating")
+        frame = malformed.keep(path, frame.filter(~pl.col("title")), whole, expected)
+        yield frame.select("user_id", "item_id", "timestamp", "rating")
 
 
 def _titles(path: Path, malformed: Malformed) -> pl.DataFrame:

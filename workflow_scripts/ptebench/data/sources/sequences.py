@@ -39,7 +39,7 @@ def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed)
     """Return (path, line, user_id, item_id: list, part), one row a line of the file."""
     frames = []
     for number, block in enumerate(lines(path)):
-        if number == 0 and user_column and "\t" in block["text"][0]:
+        if number == 0 and user_column and ("\t" in block["text"][0] or block["text"][0].startswith(HEADER[0])):
             if block["text"][0].split("\t") != HEADER:
                 raise InputError(f"{path}: line {block['line'][0]}: expected the header {HEADER}, separated by a tab")
             block = block[1:]
