@@ -105,3 +105,17 @@ def test_every_configuration_of_the_project_is_valid(path):
 def test_the_committed_schema_is_the_one_of_the_models():
     assert json.loads((ROOT / "config.schema.json").read_text()) == json.loads(json.dumps(schema()))
     assert set(schema()["properties"]) == set(Benchmark.model_fields)
+
+
+def test_entries_of_the_page_on_datasets_are_valid():
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    entries = [yaml.safe_load(block) for block in page.split("\n\n") if block.startswith("    ")]
+    assert {e["source"] for entry in entries for e in entry.values()} >= {
+        "amazon",
+        "yelp",
+        "recbole",
+        "mind",
+        "netflix",
+    }
+    for entry in entries:
+        resolve({"datasets": entry}, "docs/datasets.md")
