@@ -1,6 +1,7 @@
 """Each reader on tiny files in its publisher's exact schema, and on bad ones."""
 
 import gzip
+import json
 import pickle
 import sys
 
@@ -319,6 +320,14 @@ def test_malformed_lines_are_counted_up_to_the_limit(tmp_path):
         read("amazon", {"reviews": path})
 
 
+def test_an_object_over_two_lines_is_two_malformed_lines(tmp_path):
+    first, second = (json.dumps(review(u, "B1", 1)) for u in ("U1", "U2"))
+    path = put(tmp_path / "b.json", f"{first}\n{second[:9]}\n{second[9:]}\n{first}{second}\n")
+    assert read("amazon", {"reviews": path}, max_bad_rows=3)[0]["user_id"].to_list() == ["U1"]
+    with pytest.raises(InputError, match=r"b\.json: line 2: expected a JSON object"):
+        read("amazon", {"reviews": path})
+
+
 def test_blocks_of_a_file_are_joined(tmp_path, monkeypatch):
     monkeypatch.setattr("ptebench.data.raw.BLOCK", 100)
     reviews = [review(f"U{n % 3}", f"B{n}", n) for n in range(20)]
@@ -531,6 +540,8 @@ def test_sequences_faults(tmp_path):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.txt", "user_id item_ids\nu 1\n")})
+    with pytest.raises(InputError, match=r"s\.tsv: line 3: expected a user, a tab, and item ids"):
+        read("sequences", {"sequences": put(tmp_path / "s.tsv", "user_id\titem_ids\na b\t1\nu 1\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 2: expected a user and at least one item"):
         read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\nv\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 3: user 'u' has a line already"):

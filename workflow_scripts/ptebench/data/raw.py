@@ -135,7 +135,9 @@ def json_lines(path: Path, fields: dict, required: list[str], malformed: Malform
         try:
             decoded = block["text"].str.json_decode(pl.Struct(fields))
         except pl.exceptions.PolarsError:
-            # one line that the vectorised decoder refuses fails its whole block
+            decoded = None
+        # one line that the vectorised decoder refuses fails its whole block; an object over two lines it counts as one
+        if decoded is None or len(decoded) != block.height:
             decoded = _one_by_one(block["text"], fields, _from_json)
         yield _with_fields(path, block, decoded, required, malformed, "a JSON object")
 

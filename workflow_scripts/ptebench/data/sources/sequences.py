@@ -10,6 +10,7 @@ from ptebench.data.raw import Malformed, lines
 from ptebench.files import InputError
 
 HEADER = ["user_id", "item_ids"]
+TABBED = r"^([^\t]+)\t(\S+(?: \S+)*)\s*$"
 
 
 def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
@@ -37,14 +38,18 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
 
 def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:
     """Return (path, line, user_id, item_id: list, part), one row a line of the file."""
-    frames = []
+    frames, tabbed = [], False
     for number, block in enumerate(lines(path)):
         if number == 0 and user_column and ("\t" in block["text"][0] or block["text"][0].startswith(HEADER[0])):
             if block["text"][0].split("\t") != HEADER:
                 raise InputError(f"{path}: line {block['line'][0]}: expected the header {HEADER}, separated by a tab")
-            block = block[1:]
+            block, tabbed = block[1:], True
+        if tabbed:
+            block = malformed.keep(path, block, pl.col("text").str.contains(TABBED), "a user, a tab, and item ids")
         items = block["text"].str.replace_all(r"\s+", " ").str.strip_chars().str.split(" ")
-        if user_column:
+        if tabbed:
+            user, items = block["text"].str.extract(TABBED, 1), block["text"].str.extract(TABBED, 2).str.split(" ")
+        elif user_column:
             user, items = items.list.first(), items.list.slice(1)
         else:
             user = pl.Series(_names(block["line"].to_numpy(), part))
