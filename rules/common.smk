@@ -373,11 +373,13 @@ def profile_files():
 
 # the settings of a source that name its files
 RAW_FILES = {
-    "amazon": ("reviews", "metadata"),
+    "amazon": ("reviews", "ratings", "metadata"),
+    "yelp": ("reviews", "businesses"),
     "netflix": ("ratings", "titles"),
     "mind": ("behaviors", "news"),
     "reclm": ("train", "test", "items"),
     "sequences": ("sequences", "train", "valid", "test", "items"),
+    "recbole": ("inter", "item"),
     "table": ("interactions", "items"),
 }
 # what a simulated dataset writes, named as its publisher names it

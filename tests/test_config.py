@@ -32,7 +32,11 @@ GRID = {
         ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
         ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
         ({"datasets": {"a": {"source": "amazon", "revews": "x"}}}, "datasets.a.revews: unknown key; did you mean 'reviews'"),
-        ({"datasets": {"a": {"source": "amazon"}}}, "datasets.a.reviews: Field required"),
+        ({"datasets": {"a": {"source": "amazon"}}}, "give either 'reviews' or 'ratings'"),
+        ({"datasets": {"a": {"source": "amazon", "reviews": "x", "ratings": "y"}}}, "give either 'reviews' or 'ratings'"),
+        ({"datasets": {"a": {"source": "amazon", "reviews": "x", "release": "2016"}}}, "datasets.a.release: "),
+        ({"datasets": {"a": {"source": "recbole", "inter": "x", "columns": {"user": "u"}}}}, "datasets.a.columns.user"),
+        ({"datasets": {"a": {"source": "yelp", "reviews": "x"}}}, "datasets.a.businesses: Field required"),
         ({"datasets": {"a": {"source": "sequences"}}}, "give either 'sequences' or all of"),
         ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),
         ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
@@ -101,3 +105,17 @@ def test_every_configuration_of_the_project_is_valid(path):
 def test_the_committed_schema_is_the_one_of_the_models():
     assert json.loads((ROOT / "config.schema.json").read_text()) == json.loads(json.dumps(schema()))
     assert set(schema()["properties"]) == set(Benchmark.model_fields)
+
+
+def test_entries_of_the_page_on_datasets_are_valid():
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    entries = [yaml.safe_load(block) for block in page.split("\n\n") if block.startswith("    ")]
+    assert {e["source"] for entry in entries for e in entry.values()} >= {
+        "amazon",
+        "yelp",
+        "recbole",
+        "mind",
+        "netflix",
+    }
+    for entry in entries:
+        resolve({"datasets": entry}, "docs/datasets.md")

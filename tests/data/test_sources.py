@@ -1,6 +1,7 @@
 """Each reader on tiny files in its publisher's exact schema, and on bad ones."""
 
 import gzip
+import json
 import pickle
 import sys
 
@@ -61,6 +62,246 @@ def test_amazon_without_metadata_has_empty_cards(tmp_path):
     assert counts["items_without_card"] == 2
 
 
+def test_amazon_2014(tmp_path):
+    reviews = put(
+        tmp_path / "reviews_X_5.json.gz",
+        [{"reviewerID": u, "asin": i, "reviewerName": "J. D", "helpful": [0, 1], "reviewText": "Fine", "overall": 4.0,
+          "summary": "Ok", "unixReviewTime": t, "reviewTime": "09 13, 2009"}
+         for u, i, t in [("A1", "B1", 1252800000), ("A1", "B2", 1252800000), ("A2", "B3", 5)]],
+    )  # fmt: skip
+    items = [
+        {"asin": "B1", "salesRank": {"Musical": 6}, "imUrl": "http://x/y.jpg", "price": 12.5, "brand": "O'Neill",
+         "categories": [["Clothing", "Men"], ["Clothing", "Men &amp; Boys"]], "title": 'Tie "A&amp;B"',
+         "description": "A <b>tie</b> that's \u2028 fine.\n", "related": {"also_bought": ["B2", "B3"]}},
+        {"asin": "B2", "categories": [["Clothing"]], "title": "Say __import__('os')"},
+        {"asin": "B9", "categories": [], "price": 999.0},
+    ]  # fmt: skip
+    # as Python writes a dict: quotes of both kinds, no JSON
+    metadata = put(tmp_path / "meta_X.json.gz", "".join(f"{item!r}\n" for item in items))
+    interactions, items, counts = read("amazon", {"reviews": reviews, "metadata": metadata}, release="2014")
+    check(interactions, INTERACTIONS, "interactions")
+    check(items, ITEMS, "items")
+    assert interactions.rows()[0] == ("A1", "B1", 1252800000, 4.0, 0, None)
+    assert items["card"].to_list() == [
+        "Title: Tie \"A&B\". Brand: O'Neill. Categories: Clothing, Men, Men & Boys. Description: A tie that's fine. "
+        "Price: $12.50.",
+        "Title: Say __import__('os'). Categories: Clothing.",
+        "",
+    ]
+    assert counts["texts_of_unknown_items"] == counts["items_without_card"] == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["{'asin': 'B1'", "{'asin': open('mark', 'w')}", '{"asin": null}', "{'asin': None}", "['B1']", "[" * 9999]
+)
+def test_amazon_2014_metadata_that_is_no_literal(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    paths = {"reviews": put(tmp_path / "r.json", [review("A1", "B1", 1)]), "metadata": tmp_path / "meta_X.json"}
+    put(paths["metadata"], f"{{'asin': 'B1', 'title': 'One'}}\n{line}\n")
+    with pytest.raises(InputError, match=r"meta_X\.json: line 2: expected a Python dict with asin, found"):
+        read("amazon", paths, release="2014")
+    _, items, counts = read("amazon", paths, release="2014", max_bad_rows=1)
+    assert items["card"].to_list() == ["Title: One."] and counts["malformed_lines"] == 1
+    assert not (tmp_path / "mark").exists()
+
+
+def review_2023(user, item, time):
+    return {
+        "rating": 5.0, "title": "Fine", "text": "It <br />is.", "images": [], "asin": f"{item}-BLUE",
+        "parent_asin": item, "user_id": user, "timestamp": time, "helpful_vote": 0, "verified_purchase": True,
+    }  # fmt: skip
+
+
+def item_2023(item, **more):
+    return {
+        "main_category": "All Beauty", "title": "Brush &amp; Comb", "average_rating": 4.8, "rating_number": 10,
+        "features": ["Soft", "<i>Light</i>"], "description": ["For hair."], "price": 7.5, "images": [], "videos": [],
+        "store": "Howard", "categories": ["All Beauty", "Tools"], "details": {"Brand": "Howard"},
+        "parent_asin": item, "bought_together": None, **more,
+    }  # fmt: skip
+
+
+def test_amazon_2023(tmp_path):
+    rows = [review_2023("AE2", "B1", 1588687728923), review_2023("AE2", "B2", 1588687728924)]
+    bare = item_2023(
+        "B2", title="", store=None, categories=[], features=[], description=[], price="from 3.99", main_category=None
+    )
+    paths = {
+        "reviews": put(tmp_path / "X.jsonl.gz", rows),
+        "metadata": put(tmp_path / "meta_X.jsonl", [item_2023("B1"), bare, item_2023("B1", title="Again")]),
+    }
+    interactions, items, counts = read("amazon", paths, release="2023")
+    check(interactions, INTERACTIONS, "interactions")
+    check(items, ITEMS, "items")
+    assert interactions["timestamp"].to_list() == [1588687728] * 2
+    assert items["card"].to_list() == [
+        "Title: Brush & Comb. Brand: Howard. Categories: All Beauty, Tools. Features: Soft Light. "
+        "Description: For hair. Price: $7.50.",
+        "",
+    ]
+    assert counts["unusable_titles"] == counts["duplicate_item_rows"] == 1
+    with pytest.raises(InputError, match=r"X\.jsonl\.gz: line 1: expected a JSON object with reviewerID, asin"):
+        read("amazon", paths, release="2018")
+
+
+RATINGS = {
+    "2014": "A39HTATAQ9V7YF,0205616461,5.0,1369699200\nA3JM6GV9MNOF9X,0558925278,3.0,1355443200\n",
+    "2018": "0205616461,A39HTATAQ9V7YF,5.0,1369699200\n0558925278,A3JM6GV9MNOF9X,3.0,1355443200\n",
+    "2023": "user_id,parent_asin,rating,timestamp\r\nA39HTATAQ9V7YF,0205616461,5.0,1369699200123\r\n"
+            "A3JM6GV9MNOF9X,0558925278,3.0,1355443200999\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("release", RATINGS)
+def test_amazon_ratings(tmp_path, release):
+    path = put(tmp_path / "ratings.csv.gz", RATINGS[release])
+    interactions, items, _ = read("amazon", {"ratings": path}, release=release)
+    check(interactions, INTERACTIONS, "interactions")
+    assert interactions.rows() == [
+        ("A39HTATAQ9V7YF", "0205616461", 1369699200, 5.0, 0, None),
+        ("A3JM6GV9MNOF9X", "0558925278", 1355443200, 3.0, 1, None),
+    ]
+    assert items["card"].to_list() == ["", ""]
+
+
+@pytest.mark.parametrize("release", RATINGS)
+@pytest.mark.parametrize("other", RATINGS)
+def test_amazon_ratings_of_another_release(tmp_path, release, other):
+    path = put(tmp_path / "ratings.csv", RATINGS[other])
+    if release == other:
+        assert read("amazon", {"ratings": path}, release=release)[0].height == 2
+    else:
+        with pytest.raises(InputError, match=r"ratings\.csv: line 1: expected .*release"):
+            read("amazon", {"ratings": path}, release=release)
+
+
+@pytest.mark.parametrize(
+    "line", ["A1,B000000001,NaN,1", "A1,B000000001,5,-1", "A1,B000000001,5", "A1,B000000001,5,1,1", ",B000000001,5,1",
+             "A1,B000000001,5,1369699200000", "A1,B000000001,,1"]
+)  # fmt: skip
+def test_amazon_ratings_bad_line(tmp_path, line):
+    path = put(tmp_path / "ratings.csv", f"{RATINGS['2014']}{line}\n")
+    with pytest.raises(InputError, match=r"ratings\.csv: line 3: expected user_id,item_id,rating,timestamp as in"):
+        read("amazon", {"ratings": path}, release="2014")
+    assert read("amazon", {"ratings": path}, release="2014", max_bad_rows=1)[2]["malformed_lines"] == 1
+
+
+def yelp(tmp_path, *more, businesses=None, **settings):
+    rows = [
+        {"review_id": "R1", "user_id": "U1", "business_id": "P1", "stars": 5.0, "useful": 1, "funny": 0, "cool": 1,
+         "text": "Nice\n\nplace", "date": "2012-01-03 15:28:18"},
+        {"review_id": "R2", "user_id": "U1", "business_id": "P1", "stars": 1.0, "useful": 0, "funny": 0, "cool": 0,
+         "text": "No more", "date": "2012-01-05 00:00:01"},
+        {"review_id": "R3", "user_id": "U1", "business_id": "P2", "stars": 3.0, "useful": 0, "funny": 0, "cool": 0,
+         "text": "So so", "date": "2012-01-04"},
+        *more,
+    ]  # fmt: skip
+    businesses = businesses or [
+        {"business_id": "P1", "name": "Barnes &amp; Noble", "address": "1 X St", "city": "Santa Barbara", "state": "CA",
+         "postal_code": "93101", "latitude": 34.4, "longitude": -119.7, "stars": 4.5, "review_count": 987, "is_open": 0,
+         "attributes": {"ByAppointmentOnly": "True"}, "categories": "Books, Mags, Music & Video, Shopping",
+         "hours": None},
+        {"business_id": "P2", "name": "Deli", "city": "", "state": None, "stars": 2.0, "review_count": 654,
+         "categories": ["Food", "Delis"]},
+        {"business_id": "P3", "name": "Unseen", "categories": None, "stars": 1.0, "review_count": 3},
+    ]  # fmt: skip
+    paths = {
+        "reviews": put(tmp_path / "yelp_academic_dataset_review.json.gz", rows),
+        "businesses": put(tmp_path / "yelp_academic_dataset_business.json", businesses),
+    }
+    return read("yelp", paths, **settings)
+
+
+def test_yelp(tmp_path):
+    interactions, items, counts = yelp(tmp_path)
+    check(interactions, INTERACTIONS, "interactions")
+    check(items, ITEMS, "items")
+    assert interactions.rows() == [
+        ("U1", "P1", 1325604498, 5.0, 0, None),
+        ("U1", "P2", 1325635200, 3.0, 2, None),
+        ("U1", "P1", 1325721601, 1.0, 1, None),
+    ]
+    # neither stars nor the count of reviews, nor whether it is open
+    assert items["card"].to_list() == [
+        "Name: Barnes & Noble. Categories: Books, Mags, Music & Video, Shopping. City: Santa Barbara, CA.",
+        "Name: Deli. Categories: Food, Delis.",
+    ]
+    assert counts["texts_of_unknown_items"] == 1
+    assert yelp(tmp_path, duplicates="last")[0]["row"].to_list() == [2, 1]
+    assert yelp(tmp_path, start="2012-01-04", end="2012-01-04")[0]["row"].to_list() == [2]
+
+
+@pytest.mark.parametrize(
+    "more", [{"date": "03/01/2012"}, {"date": "2012-01-03 15:28:18junk"}, {"date": "1939-01-03"}, {"stars": "five"},
+             {"user_id": ""}, {"business_id": None}]
+)  # fmt: skip
+def test_yelp_bad_line(tmp_path, more):
+    line = {"user_id": "U2", "business_id": "P1", "stars": 4, "date": "2012-01-03 15:28:18", **more}
+    with pytest.raises(InputError, match=r"yelp_academic_dataset_review\.json\.gz: line 4: expected"):
+        yelp(tmp_path, line)
+    interactions, _, counts = yelp(tmp_path, line, max_bad_rows=1)
+    assert (interactions.height, counts["malformed_lines"]) == (3, 1)
+    with pytest.raises(InputError, match=r"business\.json: line 1: expected a JSON object with business_id"):
+        yelp(tmp_path, businesses=[{"name": "X"}])
+
+
+INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t20\t4\t978300760\n1\t30\t5.0\t978300750.0\n"
+ITEM = (
+    "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\treview_count:float\n"
+    '20\tThe "Usual" Suspects\t1995\tCrime Thriller\t900\n40\tUnseen\t\t\t\n30\tHeat &amp; Dust\t1983\t\t2\n'
+)
+NAMED = {"title": "movie_title", "categories": "class"}
+
+
+def recbole(tmp_path, inter=INTER, item=ITEM, **settings):
+    paths = {"inter": put(tmp_path / "ml.inter", inter), "item": put(tmp_path / "ml.item", item)}
+    return read("recbole", paths, **{"columns": {}, "item_columns": NAMED, "seq_separator": " ", **settings})
+
+
+def test_recbole(tmp_path):
+    interactions, items, counts = recbole(tmp_path)
+    check(interactions, INTERACTIONS, "interactions")
+    check(items, ITEMS, "items")
+    assert interactions.rows() == [("1", "30", 978300750, 5.0, 1, None), ("1", "20", 978300760, 4.0, 0, None)]
+    assert items["card"].to_list() == [
+        'Title: The "Usual" Suspects. Categories: Crime, Thriller.',
+        "Title: Heat & Dust.",
+    ]
+    assert counts["texts_of_unknown_items"] == 1
+
+
+def test_recbole_other_names_and_few_columns(tmp_path):
+    inter = "uid:token\tartist_id:token\ttags:token_seq\tembedding:float_seq\nu\t5\ta b\t0.1 0.2\n"
+    item = "artist_id:token\tname:token\tcategories:token_seq\n5\tNico\tfolk rock, new wave\n"
+    names = {"columns": {"user_id": "uid", "item_id": "artist_id"}, "seq_separator": ", "}
+    interactions, items, _ = recbole(
+        tmp_path, inter, item, item_columns={"item_id": "artist_id", "title": "name"}, **names
+    )
+    assert interactions.rows() == [("u", "5", None, None, 0, None)]
+    assert items["categories"].to_list() == [["folk rock", "new wave"]]
+
+
+def test_recbole_faults(tmp_path):
+    with pytest.raises(
+        InputError, match=r"ml\.inter: line 1: expected NAME:TYPE with a type of token, token_seq, float"
+    ):
+        recbole(tmp_path, "user_id\titem_id\n1\t2\n")
+    with pytest.raises(InputError, match=r"ml\.inter: line 1: expected NAME:TYPE"):
+        recbole(tmp_path, INTER.replace("rating:float", "rating:int"))
+    with pytest.raises(InputError, match=r"ml\.inter: column 'user_id' is missing; it has uid, item_id"):
+        recbole(tmp_path, "uid:token\titem_id:token\n1\t2\n")
+    with pytest.raises(InputError, match=r"ml\.inter: column 'time' is missing"):
+        recbole(tmp_path, columns={"timestamp": "time"})
+    with pytest.raises(InputError, match=r"ml\.inter: line 1: two columns are named 'item_id'"):
+        recbole(tmp_path, "user_id:token\titem_id:token\titem_id:float\n1\t2\t3\n")
+    with pytest.raises(InputError, match=r"ml\.inter: line 4: expected 4 fields"):
+        recbole(tmp_path, INTER + "1\t2\n")
+    with pytest.raises(InputError, match=r"ml\.inter: line 4: expected a value of the right type"):
+        recbole(tmp_path, INTER + "1\t2\tNaN\t3\n")
+    with pytest.raises(InputError, match=r"ml\.item: line 5: expected an id in item_id"):
+        recbole(tmp_path, item=ITEM + "\tNameless\t\t\t\n")
+
+
 def test_plain_file_under_a_gz_name_is_read(tmp_path):
     path = tmp_path / "X_5.json.gz"
     path.write_bytes(gzip.decompress(put(path, [review("U1", "B1", 1)]).read_bytes()))
@@ -76,6 +317,14 @@ def test_malformed_lines_are_counted_up_to_the_limit(tmp_path):
     with pytest.raises(InputError, match=r"b\.json: line 5: expected a JSON object with reviewerID.*max_bad_rows"):
         read("amazon", {"reviews": path}, max_bad_rows=1)
     with pytest.raises(InputError, match=r"b\.json: line 2: .*'\{broken'"):
+        read("amazon", {"reviews": path})
+
+
+def test_an_object_over_two_lines_is_two_malformed_lines(tmp_path):
+    first, second = (json.dumps(review(u, "B1", 1)) for u in ("U1", "U2"))
+    path = put(tmp_path / "b.json", f"{first}\n{second[:9]}\n{second[9:]}\n{first}{second}\n")
+    assert read("amazon", {"reviews": path}, max_bad_rows=3)[0]["user_id"].to_list() == ["U1"]
+    with pytest.raises(InputError, match=r"b\.json: line 2: expected a JSON object"):
         read("amazon", {"reviews": path})
 
 
@@ -106,6 +355,14 @@ def test_netflix(tmp_path):
     ]
     assert items["card"].to_list() == ["Title: Dinosaur Planet. Year: 2003.", "Title: Am\xe9lie, or: Yes, 1."]
     assert counts["texts_of_unknown_items"] == 1
+
+
+def test_netflix_ratings_below_a_broken_heading_belong_to_nobody(tmp_path):
+    text = "1:\n5,3,2005-09-06\n2;\n6,4,2005-09-06\n7,4,2005-09-06\n30:\n8,5,2005-09-06\n"
+    paths = {"ratings": put(tmp_path / "c.txt", text), "titles": put(tmp_path / "t.csv", "1,2000,A\n")}
+    interactions, _, counts = read("netflix", paths, max_bad_rows=3)
+    assert interactions.select("user_id", "item_id").rows() == [("5", "1"), ("8", "30")]
+    assert counts["malformed_lines"] == 3
 
 
 @pytest.mark.parametrize(
@@ -146,7 +403,13 @@ def test_mind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line, what", [("1\tU1\t11/12/2019 2:14:46 PM\tN5", "5 fields"), ("1\tU1\tnow\tN5\tN1-1", "a time such as")]
+    "line, what",
+    [
+        ("1\tU1\t11/12/2019 2:14:46 PM\tN5", "5 fields"),
+        ("1\tU1\tnow\tN5\tN1-1", "a user and a time such as"),
+        ("1\t\t11/12/2019 2:14:46 PM\tN5\tN1-1", "a user"),
+        ("1\tU1\t11/12/2019 2:14:46 PM\tN5\tN1 N2", "shown news with labels"),
+    ],
 )
 def test_mind_bad_line(tmp_path, line, what):
     with pytest.raises(InputError, match=rf"behaviors\.tsv\.gz: line 4: expected {what}"):
@@ -195,6 +458,10 @@ def test_reclm(tmp_path, files):
 def test_reclm_faults(tmp_path):
     with pytest.raises(InputError, match=r"column 1 belongs to no item; expected it as train_col in .*items\.jsonl"):
         reclm(tmp_path, *reclm_npz(tmp_path), items=RECLM_ITEMS[:1] + RECLM_ITEMS[2:])
+    with pytest.raises(InputError, match=r"items\.jsonl\.gz: line 4: train_col 1 belongs to another item already"):
+        reclm(tmp_path, *reclm_npz(tmp_path), items=[*RECLM_ITEMS, {"item_id": 5, "train_col": 1}])
+    with pytest.raises(InputError, match=r"column 0 belongs to no item; expected it as train_col"):
+        reclm(tmp_path, *reclm_npz(tmp_path), items=RECLM_ITEMS[1:])
     with pytest.raises(InputError, match=r"test\.npz: 1 rows; expected the 2 users"):
         reclm(tmp_path, *reclm_npz(tmp_path, test=TEST[:1]))
     (tmp_path / "train.npz").write_bytes(b"PK\x03\x04broken")
@@ -271,6 +538,10 @@ def test_item_files_of_sequences(tmp_path, items):
 def test_sequences_faults(tmp_path):
     with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})
+    with pytest.raises(InputError, match=r"s\.txt: line 1: expected the header"):
+        read("sequences", {"sequences": put(tmp_path / "s.txt", "user_id item_ids\nu 1\n")})
+    with pytest.raises(InputError, match=r"s\.tsv: line 3: expected a user, a tab, and item ids"):
+        read("sequences", {"sequences": put(tmp_path / "s.tsv", "user_id\titem_ids\na b\t1\nu 1\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 2: expected a user and at least one item"):
         read("sequences", {"sequences": put(tmp_path / "s.txt", "u 1\nv\n")})
     with pytest.raises(InputError, match=r"s\.txt: line 3: user 'u' has a line already"):

@@ -115,6 +115,33 @@ def test_raw_files_give_the_known_counts(shared_data):
     assert size("mind", news, duplicates="first")[0] == (117220, 3731, 16290)
     assert size("mind", news, **core)[0] == (96654, 3256, 5099)
     assert size("mind", news, history=False)[0][0] == 6051
+    businesses = raw / "yelp/yelp_academic_dataset_business.json.gz"
+    for folder, counted, cards in (("yelp", (999, 993, 822), 63), ("yelp/reviews_only_b", (2888, 2816, 1881), 0)):
+        reviews = raw / folder / "yelp_academic_dataset_review.json.gz"
+        found, counts = size("yelp", {"reviews": reviews, "businesses": businesses})
+        assert (found, found[2] - counts["items_without_card"]) == (counted, cards)
+
+
+@pytest.mark.parametrize(
+    "source, folder, files, settings",
+    [
+        ("amazon", "amazon2014", {"reviews": "reviews_*.json.gz", "metadata": "meta_*.json.gz"}, {"release": "2014"}),
+        ("amazon", "amazon2014", {"ratings": "ratings_*.csv*"}, {"release": "2014"}),
+        ("amazon", "amazon2018", {"ratings": "*.csv*"}, {"release": "2018"}),
+        ("amazon", "amazon2023", {"reviews": "[!m]*.jsonl*", "metadata": "meta_*.jsonl*"}, {"release": "2023"}),
+        ("amazon", "amazon2023", {"ratings": "*.csv*"}, {"release": "2023"}),
+        ("recbole", "recbole", {"inter": "*.inter*"}, {"columns": {}}),
+    ],
+)
+def test_a_publishers_file_has_no_malformed_line(shared_data, source, folder, files, settings):
+    paths = {name: next((shared_data / "raw" / folder).glob(pattern), None) for name, pattern in files.items()}
+    for name, path in paths.items():
+        if path is None:
+            pytest.skip(f"no real {name} of {source} {settings.get('release', '')}: {folder}/{files[name]}")
+    interactions, items, counts = read(source, paths, **settings)
+    assert interactions.height and not counts["malformed_lines"]
+    if "metadata" in paths:
+        assert counts["items_without_card"] < items.height / 2
 
 
 def job(script, spec, inputs, outputs, folder):

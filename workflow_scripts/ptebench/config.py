@@ -44,12 +44,27 @@ class Dataset(Settings):
 
 
 class Amazon(Dataset):
-    """Amazon reviews, 2018 release: JSON lines, plain or gzip."""
+    """Amazon reviews: reviews_X.json.gz and the like, or the file of ratings alone; and item metadata."""
 
     source: Literal["amazon"]
-    release: Literal["2018"] = "2018"
-    reviews: str
+    release: Literal["2014", "2018", "2023"] = "2018"
+    reviews: str | None = None  # JSON lines
+    ratings: str | None = None  # CSV
     metadata: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self):
+        if bool(self.reviews) == bool(self.ratings):
+            raise ValueError("give either 'reviews' or 'ratings'")
+        return self
+
+
+class Yelp(Dataset):
+    """Yelp open dataset: yelp_academic_dataset_review.json and yelp_academic_dataset_business.json."""
+
+    source: Literal["yelp"]
+    reviews: str
+    businesses: str
 
 
 class Netflix(Dataset):
@@ -106,6 +121,17 @@ class Table(Dataset):
     columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str]
     items: str | None = None
     item_columns: dict[Literal["item_id", "title", "categories", "brand", "description"], str] = {}
+
+
+class Recbole(Dataset):
+    """RecBole's atomic files; columns that are named otherwise than by us are named here."""
+
+    source: Literal["recbole"]
+    inter: str
+    columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str] = {}
+    item: str | None = None
+    item_columns: dict[Literal["item_id", "title", "categories", "brand", "description"], str] = {}
+    seq_separator: Annotated[str, Field(min_length=1)] = " "  # between categories; RecBole's setting of that name
 
 
 class Simulated(Dataset):

@@ -57,21 +57,25 @@ def none() -> pl.DataFrame:
     return pl.DataFrame(schema=ITEMS)
 
 
-def read_items(path: Path, columns: dict[str, str], malformed: Malformed) -> pl.DataFrame:
+def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separator: str = "|") -> pl.DataFrame:
     """Read an items file (see raw.table) into an ITEMS frame; `columns` names the file's column for each of ours.
 
     Text columns that `columns` does not name are taken by their own name where the file has them.
-    Categories are a list, or text separated by `|`.
+    Categories are a list, or text with `separator` between them.
     """
-    names = {"item_id": "item_id", **columns}
-    frame = table(path, list(names.values()), malformed)
-    names |= {name: name for name in LABELS if name not in names and name in frame.columns}
+    required = {"item_id": "item_id", **columns}
+    frame = table(path, list(required.values()), malformed, [name for name in LABELS if name not in required])
+    names = {name: name for name in LABELS if name in frame.columns} | required
+    item = pl.col(names["item_id"]).cast(pl.String).alias("text")
+    frame = malformed.keep(
+        path, frame.with_columns(item, line="@line"), pl.col("text") != "", f"an id in {names['item_id']}"
+    )
     frame = frame.select(pl.col(theirs).alias(ours) for ours, theirs in names.items())
     expressions = [pl.col("item_id").cast(pl.String)]
     for name in names:
         kind = frame.schema[name]
         if name == "categories":
-            value = pl.col(name) if isinstance(kind, pl.List) else pl.col(name).cast(pl.String).str.split("|")
+            value = pl.col(name) if isinstance(kind, pl.List) else pl.col(name).cast(pl.String).str.split(separator)
             expressions.append(value.cast(pl.List(pl.String)).list.eval(clean(pl.element()).drop_nulls()))
         elif name != "item_id":
             value = pl.col(name).list.join(" ") if isinstance(kind, pl.List) else pl.col(name).cast(pl.String)

@@ -1,14 +1,16 @@
 """MIND: behaviors.tsv (clicks, and the click history of each user) and news.tsv."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, lines
-from ptebench.files import INTERACTIONS
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
 NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]
+SHOWN = r"^\S+-[01]( \S+-[01])*$"
 LABELS = {"title": "Title", "categories": "Categories", "description": "Abstract"}
 
 
@@ -21,19 +23,10 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     """
     malformed = Malformed(settings["max_bad_rows"])
     frame = pl.concat(
-        [
-            block.with_columns(file=pl.lit(number))
-            for number, path in enumerate(paths["behaviors"])
-            for block in _fields(path, BEHAVIOR, malformed)
-        ]
+        block.with_columns(file=pl.lit(number))
+        for number, path in enumerate(paths["behaviors"])
+        for block in _behaviors(path, malformed)
     )
-    frame = frame.with_columns(
-        timestamp=pl.col("time").str.to_datetime("%m/%d/%Y %I:%M:%S %p", strict=False).dt.epoch("s")
-    )
-    if (bad := frame.filter(pl.col("timestamp").is_null())).height:
-        path = paths["behaviors"][bad["file"][0]]
-        malformed.add(path, bad.filter(pl.col("file") == bad["file"][0]), "a time such as 11/12/2019 2:14:46 PM")
-        frame = frame.filter(pl.col("timestamp").is_not_null())
     clicks = (
         frame.select("file", "line", "user_id", "timestamp", item_id=pl.col("shown").str.split(" "))
         .explode("item_id")
@@ -52,14 +45,12 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         )
         start = frame["timestamp"].min()
         parts.insert(0, history.select(*clicks.columns[:3], timestamp=start - pl.col("place"), item_id="item_id"))
-    interactions = (
-        pl.concat(parts)
-        .sort("file", "line", maintain_order=True)
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), rating=pl.lit(None, pl.Float64), part=pl.lit(None, pl.String))
-        .select(*INTERACTIONS)
+    interactions = complete_interactions(pl.concat(parts).sort("file", "line", maintain_order=True))
+    news = pl.concat(
+        malformed.keep(path, block, pl.col("item_id") != "", "an id of the news")
+        for path in paths["news"]
+        for block in _fields(path, NEWS, malformed)
     )
-    news = pl.concat([block for path in paths["news"] for block in _fields(path, NEWS, malformed)])
     items = news.with_columns(
         clean(pl.col("title")),
         categories=pl.concat_list("category", "subcategory").list.eval(clean(pl.element()).drop_nulls()),
@@ -68,12 +59,22 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
 
 
+def _behaviors(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:
+    for block in _fields(path, BEHAVIOR, malformed):
+        time = pl.col("time").str.to_datetime("%m/%d/%Y %I:%M:%S %p", strict=False)
+        block = block.with_columns(timestamp=time.dt.epoch("s"))
+        whole = pl.col("timestamp").is_not_null() & (pl.col("user_id") != "")
+        block = malformed.keep(path, block, whole, "a user and a time such as 11/12/2019 2:14:46 PM")
+        # the publisher's test files show news without labels; nothing can be learnt or judged from them
+        whole = pl.col("shown").str.contains(SHOWN)
+        yield malformed.keep(path, block, whole, "shown news with labels, such as N1-0 N3-1").drop("text")
+
+
 def _fields(path: Path, names: list[str], malformed: Malformed):
     """Yield blocks of a file without header as frames of line, text and the tab-separated fields."""
     for block in lines(path):
         fields = block["text"].str.split("\t")
-        whole = fields.list.len() == len(names)
-        if not whole.all():
-            malformed.add(path, block.filter(~whole), f"{len(names)} fields separated by tabs ({', '.join(names)})")
-        columns = fields.filter(whole).list.to_struct(fields=names).struct.unnest()
-        yield pl.concat([block.filter(whole), columns], how="horizontal")
+        expected = f"{len(names)} fields separated by tabs ({', '.join(names)})"
+        block = block.with_columns(fields.alias("@fields"))
+        block = malformed.keep(path, block, pl.col("@fields").list.len() == len(names), expected)
+        yield block.with_columns(pl.col("@fields").list.get(n).alias(name) for n, name in enumerate(names))

@@ -5,10 +5,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
+from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, json_lines
 from ptebench.data.unpickle import read_pickle
-from ptebench.files import INTERACTIONS, InputError
+from ptebench.files import InputError
 from scipy import sparse
 
 FIELDS = {
@@ -34,31 +35,22 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     frames = []
     for part, matrix in matrices.items():
         path = paths[part][0]
-        column = texts.filter(pl.col(f"{part}_col").is_not_null())
+        column = texts.drop_nulls(f"{part}_col").unique(["item_id", f"{part}_col"], maintain_order=True)
+        twice = column.filter(pl.col(f"{part}_col").is_duplicated())
+        if twice.height:
+            line, place = twice.select("line", f"{part}_col").row(1)
+            raise InputError(f"{paths['items'][0]}: line {line}: {part}_col {place} belongs to another item already")
         names = np.full(matrix.shape[1], None, dtype=object)
         if len(column) and not column[f"{part}_col"].is_between(0, matrix.shape[1] - 1).all():
             raise InputError(f"{paths['items'][0]}: {part}_col beyond the {matrix.shape[1]} columns of {path}")
         names[column[f"{part}_col"].to_numpy()] = column["item_id"].to_list()
-        if (bare := pl.Series(names[matrix.col], dtype=pl.String).is_null()).any():
+        item_ids = pl.Series(names[matrix.col].tolist(), dtype=pl.String)
+        if (bare := item_ids.is_null()).any():
             raise InputError(
                 f"{path}: column {matrix.col[bare.arg_true()[0]]} belongs to no item; expected it as {part}_col in "
                 f"{paths['items'][0]}"
             )
-        frames.append(
-            pl.DataFrame(
-                {
-                    "user_id": matrix.row.astype(str),
-                    "item_id": pl.Series(names[matrix.col], dtype=pl.String),
-                    "part": part,
-                }
-            )
-        )
-    interactions = (
-        pl.concat(frames)
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), timestamp=pl.lit(None, pl.Int64), rating=pl.lit(None, pl.Float64))
-        .select(*INTERACTIONS)
-    )
+        frames.append(pl.DataFrame({"user_id": matrix.row.astype(str), "item_id": item_ids, "part": part}))
     categories = pl.concat_list("cate", "sub_cate").list.drop_nulls()
     items = texts.with_columns(
         clean(pl.col("title")),
@@ -66,7 +58,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         categories=categories,
         description=clean(pl.col("abstract")),
     )
-    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
+    return complete_interactions(pl.concat(frames)), complete(items, LABELS), {"malformed_lines": malformed.count}
 
 
 def _matrix(path: Path) -> sparse.coo_array:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from ptebench.data.interactions import complete
 from ptebench.data.items import none, read_items
 from ptebench.data.raw import Malformed, lines
-from ptebench.files import INTERACTIONS, InputError
+from ptebench.files import InputError
 
 HEADER = ["user_id", "item_ids"]
+TABBED = r"^([^\t]+)\t(\S+(?: \S+)*)\s*$"
 
 
 def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
@@ -29,33 +31,30 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     if twice.height:
         path, line, user = twice.select("path", "line", "user_id").row(1)
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
-    interactions = (
-        frame.explode("item_id")
-        .with_row_index("row")
-        .with_columns(pl.col("row").cast(pl.Int64), timestamp=pl.lit(None, pl.Int64), rating=pl.lit(None, pl.Float64))
-        .select(*INTERACTIONS)
-    )
+    interactions = complete(frame.explode("item_id"))
     items = read_items(paths["items"][0], {}, malformed) if "items" in paths else none()
     return interactions, items, {"malformed_lines": malformed.count}
 
 
 def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:
     """Return (path, line, user_id, item_id: list, part), one row a line of the file."""
-    frames = []
+    frames, tabbed = [], False
     for number, block in enumerate(lines(path)):
-        if number == 0 and user_column and "\t" in block["text"][0]:
+        if number == 0 and user_column and ("\t" in block["text"][0] or block["text"][0].startswith(HEADER[0])):
             if block["text"][0].split("\t") != HEADER:
                 raise InputError(f"{path}: line {block['line'][0]}: expected the header {HEADER}, separated by a tab")
-            block = block[1:]
+            block, tabbed = block[1:], True
+        if tabbed:
+            block = malformed.keep(path, block, pl.col("text").str.contains(TABBED), "a user, a tab, and item ids")
         items = block["text"].str.replace_all(r"\s+", " ").str.strip_chars().str.split(" ")
-        if user_column:
+        if tabbed:
+            user, items = block["text"].str.extract(TABBED, 1), block["text"].str.extract(TABBED, 2).str.split(" ")
+        elif user_column:
             user, items = items.list.first(), items.list.slice(1)
         else:
             user = pl.Series(_names(block["line"].to_numpy(), part))
         frame = block.with_columns(user_id=user, item_id=items)
-        if (bad := frame.filter(pl.col("item_id").list.len() == 0)).height:
-            malformed.add(path, bad, "a user and at least one item")
-            frame = frame.filter(pl.col("item_id").list.len() > 0)
+        frame = malformed.keep(path, frame, pl.col("item_id").list.len() > 0, "a user and at least one item")
         frames.append(frame.drop("text"))
     return pl.concat(frames).with_columns(path=pl.lit(str(path)), part=pl.lit(part, dtype=pl.String))
 
