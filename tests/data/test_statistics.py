@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import cold_start_user, leave_one_out, snapshot
+from ptebench.data.splits import complete
 from ptebench.data.statistics import compare, describe, read_published
 from ptebench.files import EVENTS, TRAIN, InputError, read_json, read_table
 
@@ -16,7 +17,7 @@ from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 
 PUBLISHED = REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
-COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True}
+COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0}
 
 
@@ -54,7 +55,7 @@ def test_mind_equals_the_published_statistics(shared_data):
     assert [values[k] for k in ("test_items", "test_interactions")] == [2461, 87974]
     assert [values[k] for k in ("train_sparsity_percent", "test_sparsity_percent")] == [99.934, 99.937]
     assert set(verdicts(interactions, items, "reclm-mind").values()) == {"equal"}
-    parts = snapshot.split(interactions, SNAPSHOT)
+    parts = complete(snapshot.split(interactions, SNAPSHOT))
     sizes = dict(parts["test"].group_by("ranking").len().rows())
     assert sizes == {"full": 56972, "zero_shot": 20394}
     targets = parts["test"].group_by("ranking").agg(pl.col("targets").list.len().sum())
@@ -82,7 +83,7 @@ def test_preferdiff(shared_data, name, users, near):
     folder = shared_data / f"processed/preferdiff-{name}"
     paths = {part: folder / f"{part}.txt.gz" for part in ("train", "valid", "test")}
     interactions, items, _ = read("sequences", paths, user_column=False)
-    parts = cold_start_user.split(interactions, COLD)
+    parts = complete(cold_start_user.split(interactions, COLD))
     assert tuple(parts[p].height for p in ("train", "valid", "test")) == users
     assert set(verdicts(interactions, items, f"preferdiff-{name}").values()) == {"equal"}
     found = {c["check"]: c for c in checks(interactions, parts, COLD)}
