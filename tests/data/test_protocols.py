@@ -416,12 +416,12 @@ def test_tied_test_transitions():
 @laws
 @given(*[st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=5), min_size=1, max_size=6)] * 2)
 def test_overlap(left, right):
-    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), block=2)
+    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), limit=5)
     plain = [max(len({*a} & {*b}) / len({*a} | {*b}) for b in right) for a in left]
     np.testing.assert_allclose(best, plain)
     # with owners, no list meets one of its own user
     owners = [pl.Series([n % 2 for n in range(len(s))]) for s in (left, right)]
-    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), owners, block=2)
+    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), owners, limit=5)
     others = [
         [len({*a} & {*b}) / len({*a} | {*b}) for b, v in zip(right, owners[1]) if v != u]
         for a, u in zip(left, owners[0])

@@ -151,22 +151,25 @@ def sets(lists: pl.Series, size: int) -> sparse.csr_array:
 
 
 def highest_overlap(
-    left: pl.Series, right: pl.Series, owners: tuple[pl.Series, pl.Series] | None = None, block: int = 4096
+    left: pl.Series, right: pl.Series, owners: tuple[pl.Series, pl.Series] | None = None, limit: int = 2**24
 ) -> np.ndarray:
     """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`.
 
-    With the `owners` of both, a list is not compared with those of its own user.
+    With the `owners` of both, a list is not compared with those of its own user. At most about `limit` shared items
+    of two lists are held at once.
     """
     size = int(max(s.explode(empty_as_null=False).max() or 0 for s in (left, right)))
-    a, b = sets(left, size), sets(right, size).T.tocsc()
-    sizes_a, sizes_b = np.diff(a.indptr), np.diff(b.indptr)
+    a, b = sets(left, size), sets(right, size)
+    sizes_a, sizes_b, turned = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
+    block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit
     best = np.zeros(len(left))
-    for start in range(0, len(left), block):
-        common = (a[start : start + block] @ b).tocoo()
-        overlap = common.data / (sizes_a[start + common.row] + sizes_b[common.col] - common.data)
+    for rows in np.split(np.arange(len(left)), np.flatnonzero(np.diff(block)) + 1):
+        common = (a[rows] @ turned).tocoo()
+        row = rows[common.row]
+        overlap = common.data / (sizes_a[row] + sizes_b[common.col] - common.data)
         if owners:
-            overlap[owners[0].to_numpy()[start + common.row] == owners[1].to_numpy()[common.col]] = 0
-        np.maximum.at(best, start + common.row, overlap)
+            overlap[owners[0].to_numpy()[row] == owners[1].to_numpy()[common.col]] = 0
+        np.maximum.at(best, row, overlap)
     return best
 
 
