@@ -2,7 +2,7 @@
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test check schema clean
+.PHONY: demo test check schema drawings clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all
@@ -18,6 +18,9 @@ check: $(READY)
 
 schema: $(READY)
 	PYTHONPATH=workflow_scripts .venv/bin/python -m ptebench.schema > config.schema.json
+
+drawings: $(READY)
+	PYTHONPATH=workflow_scripts .venv/bin/python -m ptebench.data.timeline docs/protocols
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

@@ -41,6 +41,11 @@ GRID = {
         ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),
         ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
         ({"representations": {"pte": {"text": "card", "encoder": "minilm"}}}, "'minilm' is not defined under 'encoders'"),
+        ({"protocols": {"global_temporal": {}}}, "protocols.global_temporal.cuts: Field required"),
+        ({"protocols": {"global_temporal": {"cuts": ["2020-02-01", "2020-01-01"]}}}, "expected cuts, and end after them, in ascending order"),
+        ({"protocols": {"global_temporal": {"cuts": ["2020-02-01"], "end": "2020-02-01"}}}, "in ascending order"),
+        ({"protocols": {"cold_start_user": {"cold_k": [1, 3, 1]}}}, "expected each cold_k once"),
+        ({"protocols": {"long_tail": {"heads": "llmesr"}}}, "protocols.long_tail.heads: "),
         ({"seeds": []}, "seeds: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
         ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),
@@ -65,6 +70,16 @@ def test_a_cell_that_makes_no_sense_is_refused():
     grid = json.loads(json.dumps(GRID).replace('"leave_one_out"]', '"cold_start_user"]'))
     with pytest.raises(InputError, match="biasmf with id cannot rank for users unseen in training"):
         resolve(grid, "config.yaml")
+
+
+def test_profiles_written_once_serve_one_cold_k():
+    grid = json.loads(json.dumps(GRID).replace('"leave_one_out"]', '"cold_start_user"]'))
+    grid |= {"encoders": {"minilm": {}}, "representations": {"id": {}, "pte": {"text": "template"}}}
+    grid["tables"]["one"]["rows"] = [{"backbones": ["biasmf"], "representations": ["pte"]}]
+    for cold_k in ([], [3]):
+        resolve({**grid, "protocols": {**GRID["protocols"], "cold_start_user": {"cold_k": cold_k}}}, "config.yaml")
+    with pytest.raises(InputError, match="biasmf with pte reads user profiles, written once.*a protocol of its own"):
+        resolve({**grid, "protocols": {**GRID["protocols"], "cold_start_user": {"cold_k": [0, 3]}}}, "config.yaml")
 
 
 def test_overrides_are_checked_like_the_settings_they_change():

@@ -2,14 +2,14 @@
 
 from importlib import import_module
 
-import polars as pl
 from ptebench.data.leakage import checks
-from ptebench.data.splits import visible
+from ptebench.data.splits import complete
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
     GROUPS,
     INTERACTIONS,
+    OWN_CANDIDATES,
     TRAIN,
     VOCABULARY,
     InputError,
@@ -27,7 +27,8 @@ CONTRACTS = {
 
 def main(job):
     interactions = read_table(job.input("interactions"), INTERACTIONS)
-    parts = import_module(f"ptebench.data.protocols.{job.spec['kind']}").split(interactions, job.spec)
+    protocol = import_module(f"ptebench.data.protocols.{job.spec['kind']}")
+    parts = complete(protocol.split(interactions, job.spec))
     found = checks(interactions, parts, job.spec)
     for check in found:
         print(f"{check['verdict']:9} {check['check']}: {check['value']}")
@@ -36,12 +37,9 @@ def main(job):
             f"{job.input('interactions')}: {job.spec['kind']}: {leaks[0]['check']} is {leaks[0]['value']}, expected "
             f"{leaks[0]['expected']} ({leaks[0]['meaning']}); this split leaks and is not written"
         )
-    parts["histories"] = visible(parts)
-    for events in ("valid", "test"):  # apart: what the test period offers is no input of training
-        rankings = parts[events]["ranking"].unique()
-        parts[f"{events}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
     for name, contract in CONTRACTS.items():
-        write_table(parts[name], job.outputs[name], contract)
+        own = contract is CANDIDATES and "event" in parts[name].columns
+        write_table(parts[name], job.outputs[name], OWN_CANDIDATES if own else contract)
     write_json(found, job.outputs["leakage"])
     return {"rows": {name: parts[name].height for name in CONTRACTS}}
 

@@ -9,14 +9,27 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ptebench.data.filters import ordered
 from ptebench.data.leakage import checks
-from ptebench.data.splits import head, highest_overlap
-from ptebench.files import CANDIDATES, EVENTS, GROUPS, INTERACTIONS, TRAIN, VOCABULARY, InputError, check
+from ptebench.data.negatives import draw, keys
+from ptebench.data.splits import complete, counts, groups, head, highest_overlap
+from ptebench.files import (
+    CANDIDATES,
+    EVENTS,
+    GROUPS,
+    INTERACTIONS,
+    OWN_CANDIDATES,
+    TRAIN,
+    VOCABULARY,
+    InputError,
+    check,
+)  # fmt: skip
 
 LEAVE_ONE_OUT = {"kind": "leave_one_out"}
-COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False}
+COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": "1970-01-06", "end": None, "valid": 0.2, "seed": 1}
+LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads": "train"}
+GLOBAL = {"kind": "global_temporal", "cuts": ["1970-01-06", "1970-01-08"], "end": "1970-01-10", "valid": 0.2}
 CONTRACTS = {"vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
-             "groups": GROUPS}  # fmt: skip
+             "groups": GROUPS, "histories": TRAIN}  # fmt: skip
 DAY = 86400
 
 
@@ -30,7 +43,7 @@ def log(rows, tie_break="file"):
 
 
 def split(interactions, protocol):
-    parts = import_module(f"ptebench.data.protocols.{protocol['kind']}").split(interactions, protocol)
+    parts = complete(import_module(f"ptebench.data.protocols.{protocol['kind']}").split(interactions, protocol))
     for name, contract in CONTRACTS.items():
         check(parts[name], contract, name)
     return parts
@@ -53,7 +66,8 @@ def sane(parts):
     for name in ("valid", "test"):
         events = parts[name]
         assert events["event"].to_list() == list(range(events.height))
-        assert (events["history"].list.len() > 0).all() and (events["targets"].list.len() > 0).all()
+        asked = events.filter(pl.col("ranking") != "cold_0")
+        assert (asked["history"].list.len() > 0).all() and (events["targets"].list.len() > 0).all()
     sides = parts["groups"].with_columns(family=pl.col("group").replace_strict(FAMILY))
     sizes = sides.group_by("family").agg(pl.len(), events=pl.col("event").n_unique())
     # within a family the groups are a partition: no event is in two, and all are in one
@@ -149,6 +163,190 @@ def test_snapshot_by_time(rows):
     assert {c["verdict"] for c in checks(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
 
 
+@laws
+@given(rows)
+def test_long_tail(rows):
+    interactions = log(rows)
+    assume(any(len(s) >= 3 for s in sequences(interactions).values()))
+    try:
+        parts = split(interactions, LONG_TAIL)
+    except InputError as error:
+        assert "lower the protocol's negatives" in str(error)
+        return
+    sane(parts)
+    plain = split(interactions, LEAVE_ONE_OUT)
+    assert all(parts[name].equals(plain[name]) for name in ("train", "valid", "valid_candidates", "histories"))
+    columns = ["user", "history", "targets"]
+    for ranking in ("full", "uniform", "matched"):
+        assert parts["test"].filter(pl.col("ranking") == ranking)[columns].equals(plain["test"][columns])
+    # each event of a ranking has the groups that leave-one-out gives it
+    number = plain["test"].height
+    again = parts["groups"].with_columns(pl.col("event") % number).sort("event", "group")
+    assert again.equals(pl.concat([plain["groups"]] * 3).sort("event", "group"))
+    check(parts["test_candidates"], OWN_CANDIDATES, "candidates")
+    assert set(parts["test_candidates"]["event"]) == set(range(number, 3 * number))
+    names, owned = raw(parts, "item"), sequences(interactions)
+    users = raw(parts, "user")
+    for row in parts["test_candidates"].join(parts["test"], on="event").to_dicts():
+        drawn = {names[i] for i in row["items"]}
+        assert len(row["items"]) == len(drawn) == 5 and not drawn & set(owned[users[row["user"]]])
+    assert {c["verdict"] for c in checks(interactions, parts, LONG_TAIL)} <= {"ok", "reported"}
+
+
+def walks(users, items=60, length=8):
+    rng = np.random.default_rng(3)
+    popular = np.arange(1, items + 1) ** -0.7
+    return [
+        (u, int(i), n, None)
+        for u in range(users)
+        for n, i in enumerate(rng.choice(items, length, replace=False, p=popular / popular.sum()))
+    ]
+
+
+def negatives(parts, ranking):
+    """Return user -> raw items of the frozen negatives of a ranking, in their order."""
+    users, items = raw(parts, "user"), raw(parts, "item")
+    rows = parts["test_candidates"].join(parts["test"].filter(pl.col("ranking") == ranking), on="event")
+    return {users[r["user"]]: [items[i] for i in r["items"]] for r in rows.to_dicts()}
+
+
+def test_a_draw_depends_on_its_own_event_alone():
+    catalogue = [(100 + i, i, 0, None) for i in range(60)]  # users who train only, and keep all items known
+    rows = walks(40) + catalogue
+    whole, less = (split(log(r), LONG_TAIL) for r in (rows, [r for r in walks(40) if r[0] % 3] + catalogue))
+    assert raw(whole, "item") == raw(less, "item")
+    all_of_them = negatives(whole, "uniform")
+    assert negatives(less, "uniform") == {u: all_of_them[u] for u in negatives(less, "uniform")}
+    assert negatives(split(log(rows), LONG_TAIL | {"seed": 2}), "uniform") != all_of_them
+    # and on no other ranking
+    assert sum(all_of_them[u] == n for u, n in negatives(whole, "matched").items()) < 3
+
+
+def test_uniform_negatives_are_uniform_and_matched_ones_take_popularity_away():
+    parts = split(log(walks(1500, items=400, length=6)), LONG_TAIL)
+    trained = counts(parts["train"]["history"], 400)
+    test = parts["test"].join(parts["test_candidates"], on="event")
+    better = {}
+    for (ranking,), events in test.group_by("ranking"):
+        own = trained[np.array(events["items"].to_list())]
+        level = trained[events["targets"].list.first().to_numpy()][:, None]
+        # the most and the least popular items have their like on one side only
+        inner = (level > np.sort(trained[1:])[16]) & (level < np.sort(trained[1:])[-17])
+        better[ranking] = float(((own > level) + 0.5 * (own == level))[inner[:, 0]].mean())
+    assert better["uniform"] < 0.4, "popularity alone ranks the targets high among uniform negatives"
+    assert abs(better["matched"] - 0.5) < 0.02, "and at chance among those of like popularity"
+    # users own 6 items, mostly popular ones; the tail half of the catalogue is hardly owned and so drawn alike
+    drawn = np.bincount(np.concatenate(test.filter(pl.col("ranking") == "uniform")["items"].to_list()), minlength=401)
+    tail = drawn[201:]
+    assert abs(tail - tail.mean()).max() < 5 * tail.mean() ** 0.5
+
+
+@laws
+@given(st.integers(1, 30), st.integers(0, 20), st.integers(0, 2**40))
+def test_draw_takes_all_that_there_is(number, owned, seed):
+    """The hardest case: nothing may be drawn but the wanted number."""
+    items = number + owned
+    taken = np.random.default_rng(seed).permutation(np.arange(1, items + 1))[:owned]
+    taken = np.sort(taken) if owned else np.array([0])
+    got = draw(keys(["u"], seed), np.arange(1, items + 1), np.array([0]), np.array([items]), taken, number)
+    assert sorted([*got[0], *taken[taken > 0]]) == list(range(1, items + 1))
+
+
+def test_thresholds_of_llmesr_count_what_they_count():
+    """Users by visible items at test, target items by all their interactions, the tested ones included."""
+    # user 0: 10 items, so 9 are visible at test; item i9 ends three sequences, item i8 four
+    rows = [(0, n, n, None) for n in range(10)]
+    rows += [(u, 20 + n, n, None) for u in (1, 2, 3) for n in range(5)] + [(u, 9, 9, None) for u in (1, 2)]
+    rows += [(u, 40 + u * 5 + n, n, None) for u in (3, 4, 5) for n in range(9)] + [(u, 8, 19, None) for u in (3, 4, 5)]
+    parts = split(log(rows), LONG_TAIL | {"heads": "llmesr_beauty"})
+    users = raw(parts, "user")
+    labels = parts["groups"].filter(pl.col("event") < 6).join(parts["test"], on="event")
+    heads = {(users[u], g) for u, g in labels.select("user", "group").rows() if g in ("user_head", "item_head")}
+    assert heads == {
+        ("u0", "user_head"),
+        *((f"u{u}", "item_head") for u in (3, 4, 5)),
+        *((f"u{u}", "user_head") for u in (3, 4, 5)),
+    }
+    found = {c["check"]: c for c in checks(log(rows), parts, LONG_TAIL | {"heads": "llmesr_beauty"})}
+    assert found["groups_fitted_on_interactions"]["value"] == len(rows)
+    assert found["groups_not_from_train"]["verdict"] == "reported" and found["groups_not_from_train"]["value"] > 0
+
+
+def test_too_few_items_for_the_negatives():
+    with pytest.raises(InputError, match=r"user 'u0' has 8 of 60 items, which leaves fewer than 53; lower"):
+        split(
+            log(
+                [(0, i, n, None) for n, i in enumerate(range(8))]
+                + [(1, i, n, None) for n, i in enumerate(range(8, 60))]
+            ),
+            LONG_TAIL | {"negatives": 53},
+        )
+
+
+@laws
+@given(rows)
+def test_global_temporal(rows):
+    interactions = log(rows)
+    try:
+        parts = split(interactions, GLOBAL)
+    except InputError as error:
+        assert "too small" in str(error)
+        return
+    sane(parts)
+    users, items = raw(parts, "user"), raw(parts, "item")
+    days = {
+        u: list(zip(f["item_id"], f["timestamp"] // DAY))
+        for (u,), f in interactions.group_by("user_id", maintain_order=True)
+    }
+    trained = {users[u]: [items[i] for i in h] for u, h in parts["train"].rows()}
+    before = interactions.filter(pl.col("timestamp") < 5 * DAY)["timestamp"].sort()
+    start = before[-round(0.2 * len(before))] // DAY
+    assert trained == {u: [i for i, d in s if d < start] for u, s in days.items() if s[0][1] < start}
+    shown = {name: {items[i] for i in f["item"]} for (name,), f in parts["candidates"].group_by("ranking")}
+    asked = pl.concat([parts["valid"], parts["test"]])
+    for name, low, high in (("validation", start, 5), ("window_1", 5, 7), ("window_2", 7, 9)):
+        got = {users[r["user"]]: r for r in asked.filter(pl.col("ranking") == name).to_dicts()}
+        wanted = {u: [i for i, d in s if low <= d < high] for u, s in days.items() if s[0][1] < low}
+        assert {u: items[r["targets"][0]] for u, r in got.items()} == {u: w[0] for u, w in wanted.items() if w}
+        for user, row in got.items():
+            assert len(row["targets"]) == 1
+            assert [items[i] for i in row["history"]] == [i for i, d in days[user] if d < low]
+        assert shown[name] == {i for s in days.values() for i, d in s if d < high}
+    assert {c["verdict"] for c in checks(interactions, parts, GLOBAL)} <= {"ok", "reported"}
+
+
+def test_one_window_is_the_ranking_full_and_ties_with_the_next_item_are_told():
+    rows = [(u, n, n, None) for u in range(6) for n in range(5)] + [(u, 9, 5 + u % 2, None) for u in range(6)]
+    rows += [(u, 8, 5, None) for u in range(6)]
+    parts = split(log(rows), GLOBAL | {"cuts": ["1970-01-06"], "end": None})
+    assert parts["test"]["ranking"].unique().to_list() == ["full"]
+    assert dict(parts["groups"].group_by("group").len().rows())["tied"] == 3
+    with pytest.raises(InputError, match="interactions without a timestamp; use another protocol"):
+        split(log([(0, 1, None, None)]), GLOBAL)
+
+
+def test_cold_k_shows_the_last_items_alone():
+    interactions = log([(u, u + n, n, None) for u in range(20) for n in range(3 + u % 4)])
+    whole, cold = split(interactions, COLD), split(interactions, COLD | {"cold_k": [0, 2]})
+    sane(cold)
+    assert cold["train"].equals(whole["train"]) and cold["valid"].equals(whole["valid"])
+    assert cold["test"]["ranking"].unique(maintain_order=True).to_list() == ["cold_0", "cold_2"]
+    for k in (0, 2):
+        part = cold["test"].filter(pl.col("ranking") == f"cold_{k}")
+        assert part[["user", "targets"]].equals(whole["test"][["user", "targets"]])
+        assert part["history"].to_list() == [h[len(h) - k :] if k else [] for h in whole["test"]["history"].to_list()]
+    # what profiles are written from is no more than the poorest ranking shows
+    known = dict(cold["histories"].rows())
+    assert all(known[u] == [] for u in cold["test"]["user"]) and all(known[u] for u in cold["valid"]["user"])
+    one = split(interactions, COLD | {"cold_k": [2]})
+    assert {u: h for u, h in one["histories"].rows() if u in set(one["test"]["user"])} == dict(
+        one["test"].select("user", "history").rows()
+    )
+    sizes = [dict(p["groups"].group_by("group").len().rows()) for p in (whole, cold)]
+    assert sizes[1] == {group: 2 * size for group, size in sizes[0].items()}
+    assert {c["verdict"] for c in checks(interactions, cold, COLD | {"cold_k": [0, 2]})} <= {"ok", "reported"}
+
+
 def test_snapshot_given_by_the_publisher():
     rng = np.random.default_rng(0)
     pairs = {(int(u), int(i)) for u, i in rng.integers(0, 12, (70, 2))}
@@ -182,7 +380,7 @@ def test_publishers_split_is_missing_or_mixed():
         split(log(mixed), COLD | {"given": True})
 
 
-@pytest.mark.parametrize("protocol", [LEAVE_ONE_OUT, COLD, SNAPSHOT])
+@pytest.mark.parametrize("protocol", [LEAVE_ONE_OUT, COLD, SNAPSHOT, LONG_TAIL, GLOBAL], ids=lambda p: p["kind"])
 def test_a_dataset_too_small(protocol):
     with pytest.raises(InputError, match=r"too small for this protocol: .*; "):
         split(log([(0, 1, 1, None), (1, 2, 2, None)]), protocol)
@@ -218,29 +416,103 @@ def test_tied_test_transitions():
 @laws
 @given(*[st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=5), min_size=1, max_size=6)] * 2)
 def test_overlap(left, right):
-    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), block=2)
+    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), limit=5)
     plain = [max(len({*a} & {*b}) / len({*a} | {*b}) for b in right) for a in left]
     np.testing.assert_allclose(best, plain)
+    # with owners, no list meets one of its own user
+    owners = [pl.Series([n % 2 for n in range(len(s))]) for s in (left, right)]
+    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), owners, limit=5)
+    others = [
+        [len({*a} & {*b}) / len({*a} | {*b}) for b, v in zip(right, owners[1]) if v != u]
+        for a, u in zip(left, owners[0])
+    ]
+    np.testing.assert_allclose(best, [max(o, default=0) for o in others])
 
 
-def found_in(interactions, parts, protocol):
-    return {c["check"]: c["verdict"] for c in checks(interactions, parts, protocol)}
+BASE = log([(u, (u * 3 + n) % 20, n, None) for u in range(12) for n in range(8)])
+LATE = log(
+    [(u, (u * 3 + n) % 20, n, None) for u in range(12) for n in range(9)] + [(u, 25, 1, None) for u in range(12)]
+)
 
 
-def test_planted_leaks_are_found():
-    rows = [(u, (u * 3 + n) % 20, n, None) for u in range(12) for n in range(8)]
-    interactions = log(rows)
-    cold = split(interactions, COLD)
-    leaky = cold | {"train": pl.concat([cold["train"], cold["test"].select(*TRAIN)])}
-    assert found_in(interactions, leaky, COLD)["users_in_several_parts"] == "leak"
-    snapshot = split(interactions, SNAPSHOT)
-    late = snapshot["train"].with_columns(history=pl.lit([1, 2, 3], dtype=pl.List(pl.Int32)))
-    assert found_in(interactions, snapshot | {"train": late}, SNAPSHOT)["train_pairs_after_cut"] == "leak"
-    all_items = snapshot["candidates"].with_columns(ranking=pl.lit("zero_shot"))
-    assert (
-        found_in(interactions, snapshot | {"candidates": all_items}, SNAPSHOT)["zero_shot_candidates_in_train"]
-        == "leak"
+def changed(name, *columns, **more):
+    return lambda parts: parts | {name: parts[name].with_columns(*columns, **more)}
+
+
+def with_repeats(parts):
+    """The training pairs once more: after the cut they occur again, and a set of pairs would not tell."""
+    return parts | {"train": parts["train"].with_columns(pl.concat_list("history", "history"))}
+
+
+def grouped_by_all(parts):
+    """The groups as test interactions, too, would make them."""
+    whole = (
+        parts["test"]
+        .filter(pl.col("ranking") == "full")
+        .select("user", pl.concat_list("history", "targets").alias("history"))
     )
-    plain = split(interactions, LEAVE_ONE_OUT)
-    longer = plain["train"].with_columns(pl.concat_list("history", pl.lit(1, pl.Int32)))
-    assert found_in(interactions, plain | {"train": longer}, LEAVE_ONE_OUT)["interactions_used_twice"] == "leak"
+    return parts | {"groups": groups(parts | {"train": whole})}
+
+
+def own_items(parts):
+    """An item of the user among the negatives."""
+    first = (
+        parts["test_candidates"]
+        .join(parts["test"], on="event")
+        .with_columns(items=pl.concat_list(pl.col("items").list.head(4), pl.col("history").list.head(1)))
+    )
+    return parts | {"test_candidates": first.select(*OWN_CANDIDATES)}
+
+
+one_more = pl.concat_list("history", pl.lit(1, pl.Int32))
+backwards = changed("test", pl.col("history").list.reverse())
+LEAKS = [
+    ("users_in_several_parts", COLD, lambda p: p | {"train": pl.concat([p["train"], p["test"].select(*TRAIN)])}),
+    ("test_pairs_in_train", COLD, lambda p: p | {"train": p["test"].select("user", history="targets")}),
+    ("valid_pairs_in_train", COLD, lambda p: p | {"train": p["valid"].select("user", history="targets")}),
+    ("test_targets_in_history", SNAPSHOT, changed("test", pl.concat_list("history", "targets").alias("history"))),
+    ("valid_targets_in_history", SNAPSHOT, changed("valid", pl.concat_list("history", "targets").alias("history"))),
+    ("test_pairs_in_train", SNAPSHOT, lambda p: p | {"train": p["test"].select("user", history="targets")}),
+    ("zero_shot_candidates_in_train", SNAPSHOT, changed("candidates", ranking=pl.lit("zero_shot"))),
+    ("train_pairs_after_cut", SNAPSHOT, changed("train", history=pl.lit([1, 2, 3], dtype=pl.List(pl.Int32)))),
+    ("train_pairs_after_cut", SNAPSHOT, with_repeats),
+    ("train_pairs_after_cut", GLOBAL, changed("train", one_more)),
+    ("test_history_after_cut", SNAPSHOT, changed("test", pl.concat_list("history", "targets").alias("history"))),
+    ("test_history_after_cut", GLOBAL, changed("test", one_more)),
+    ("interactions_used_twice", LEAVE_ONE_OUT, changed("train", one_more)),
+    ("interactions_used_twice", LONG_TAIL, changed("train", one_more)),
+    ("events_out_of_order", LEAVE_ONE_OUT, backwards),
+    ("events_out_of_order", LONG_TAIL, backwards),
+    ("events_out_of_order", GLOBAL, backwards),
+    ("events_out_of_order", COLD, changed("valid", pl.concat_list("history", "targets").alias("history"))),
+    ("events_that_profiles_outrun", COLD, changed("histories", one_more)),
+    ("events_that_profiles_outrun", LEAVE_ONE_OUT, lambda p: p | {"histories": p["test"].select("user", history="targets")}),
+    ("events_that_profiles_outrun", COLD | {"cold_k": [0, 2]}, lambda p: p | {"histories": p["test"].tail(2).select(*TRAIN)}),
+    ("groups_not_from_train", LEAVE_ONE_OUT, grouped_by_all),
+    ("groups_not_from_train", LONG_TAIL, grouped_by_all),
+    ("negatives_of_the_user", LONG_TAIL, own_items),
+    ("events_with_other_numbers_of_negatives", LONG_TAIL, changed("test_candidates", pl.col("items").list.head(4))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check, protocol, plant", LEAKS, ids=[f"{c}-{p['kind']}" for c, p, _ in LEAKS])
+def test_planted_leaks_are_found(check, protocol, plant):
+    interactions = LATE if protocol is GLOBAL else BASE
+    parts = split(interactions, protocol)
+    clean, leaky = (
+        {c["check"]: c["verdict"] for c in checks(interactions, p, protocol)} for p in (parts, plant(parts))
+    )
+    assert clean[check] == "ok" and "leak" not in clean.values()
+    assert leaky[check] == "leak"
+
+
+def test_what_cannot_be_a_leak_by_itself_is_counted():
+    rows = [(u, i, n, None) for u in range(2) for n, i in enumerate((1, 2, 3, 4))] + [
+        (2, i, n, None) for n, i in enumerate((1, 2, 8, 9))
+    ]
+    parts = split(log(rows), LEAVE_ONE_OUT)
+    found = {c["check"]: c["value"] for c in checks(log(rows), parts, LEAVE_ONE_OUT)}
+    # users 0 and 1 are twins and 2 has half of its items with them; a user's own training items are no duplicate
+    assert found["near_duplicate_test_sequences"] == 3 and found["identical_test_sequences"] == 0
+    assert found["items_in_train_and_test"] == 0 and found["test_pairs_of_items_unseen_in_train"] == 3
+    assert found["users_in_several_parts"] == 3 and found["groups_fitted_on_interactions"] == 6

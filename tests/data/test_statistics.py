@@ -1,22 +1,25 @@
 """Statistics beside the published counts, the real datasets, and the jobs on the command line."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 from ptebench.data.leakage import checks
-from ptebench.data.protocols import cold_start_user, leave_one_out, snapshot
+from ptebench.data.protocols import cold_start_user, global_temporal, leave_one_out, long_tail, snapshot
+from ptebench.data.splits import complete, counts
 from ptebench.data.statistics import compare, describe, read_published
-from ptebench.files import EVENTS, TRAIN, InputError, read_json, read_table
+from ptebench.files import EVENTS, INTERACTIONS, TRAIN, InputError, read_json, read_table
 
 from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 
 PUBLISHED = REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
-COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True}
+COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0}
 
 
@@ -54,7 +57,7 @@ def test_mind_equals_the_published_statistics(shared_data):
     assert [values[k] for k in ("test_items", "test_interactions")] == [2461, 87974]
     assert [values[k] for k in ("train_sparsity_percent", "test_sparsity_percent")] == [99.934, 99.937]
     assert set(verdicts(interactions, items, "reclm-mind").values()) == {"equal"}
-    parts = snapshot.split(interactions, SNAPSHOT)
+    parts = complete(snapshot.split(interactions, SNAPSHOT))
     sizes = dict(parts["test"].group_by("ranking").len().rows())
     assert sizes == {"full": 56972, "zero_shot": 20394}
     targets = parts["test"].group_by("ranking").agg(pl.col("targets").list.len().sum())
@@ -62,6 +65,72 @@ def test_mind_equals_the_published_statistics(shared_data):
     candidates = dict(parts["candidates"].group_by("ranking").len().rows())
     assert candidates == {"full": 2461, "zero_shot": 1441, "validation": 2386}
     assert {c["verdict"] for c in checks(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
+
+
+def test_netflix_test_side_equals_the_published_counts(shared_data):
+    """The train matrix is not published: one interaction of every training item stands in for it."""
+    folder = shared_data / "processed/reclm-netflix"
+    test = pl.read_csv(folder / "user_item_test.tsv.gz", separator="\t")
+    items = pl.read_ndjson(gzip.decompress((folder / "items.jsonl.gz").read_bytes()), infer_schema_length=None)
+    trained = items.filter(pl.col("train_col").is_not_null())["item_id"]
+    users = test["user_id"].unique().sort()
+    only = trained.filter(~trained.is_in(test["item_id"].unique().implode()))
+    pairs = [
+        test.select("user_id", "item_id", part=pl.lit("test")),
+        pl.DataFrame({"user_id": users, "item_id": [only[k % len(only)] for k in range(len(users))], "part": "train"}),
+        pl.DataFrame({"user_id": [-1] * len(trained), "item_id": trained, "part": "train"}),
+    ]
+    frame = pl.concat(pairs).with_columns(pl.col("user_id", "item_id").cast(pl.String)).with_row_index("row")
+    blank = (pl.lit(None, INTERACTIONS[c]).alias(c) for c in ("timestamp", "rating"))
+    interactions = frame.with_columns(pl.col("row").cast(pl.Int64), *blank).select(*INTERACTIONS)
+    parts = snapshot.split(interactions, SNAPSHOT | {"valid": 0.01})
+    asked = parts["test"].group_by("ranking").agg(pl.len(), pl.col("targets").list.len().sum())
+    sizes = {ranking: (events, targets) for ranking, events, targets in asked.rows()}
+    assert sizes["full"] == (16835, 1307051)
+    # RecLM's own zero-shot items are fewer than those that training never sees; on its 1,979 the counts are equal
+    unseen = items.filter(pl.col("train_col").is_null() & pl.col("test_col").is_not_null())
+    assert unseen.height == 2181 and unseen["zero_shot_col"].count() == 1979
+    names = dict(parts["vocabulary"].filter(pl.col("side") == "item").select("id", "raw").iter_rows())
+    listed = set(unseen.drop_nulls("zero_shot_col")["item_id"].cast(pl.String))
+    targets = parts["test"].filter(pl.col("ranking") == "zero_shot")["targets"].explode()
+    assert sum(names[i] in listed for i in targets) == 157286
+
+
+def test_beauty_in_the_long_tail(shared_data):
+    """Popularity finds the head among uniform negatives, and nothing among those of like popularity."""
+    path = shared_data / "processed/amazon2014-beauty/sequences.tsv.gz"
+    interactions, _, _ = read("sequences", {"sequences": path})
+    settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads": "train"}
+    parts = complete(long_tail.split(interactions, settings))
+    found = {c["check"]: c for c in checks(interactions, parts, settings)}
+    assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
+    trained = counts(parts["train"]["history"], 12101)
+    hits, middle = {}, {}
+    for (ranking,), events in parts["test"].join(parts["test_candidates"], on="event").group_by("ranking"):
+        own = trained[np.array(events["items"].to_list())]
+        level = trained[events["targets"].list.first().to_numpy()][:, None]
+        rank = 1 + (own > level).sum(1) + (own == level).sum(1) / 2
+        hits[ranking], middle[ranking] = (rank <= 10).mean(), rank.mean()
+    assert events.height == 22363 and own.shape == (22363, 100)
+    # methods: .24 to .34 for popularity with 99 uniform negatives, on four sets
+    assert 0.24 < hits["uniform"] < 0.34 and hits["matched"] < 0.05
+    assert abs(middle["matched"] - 51) < 2 and middle["uniform"] < 45
+
+
+def test_grocery_on_one_timeline(shared_data):
+    path = shared_data / "processed/amazon2014-grocery-rechorus/train.tsv.gz"
+    columns = {"user_id": "user_id", "item_id": "item_id", "timestamp": "time"}
+    interactions, _, _ = read("table", {"interactions": path}, columns=columns, tie_break="shuffle")
+    assert interactions.height == 121892
+    settings = {"kind": "global_temporal", "cuts": ["2013-07-01", "2013-10-01"], "end": "2014-01-01", "valid": 0.1}
+    parts = complete(global_temporal.split(interactions, settings))
+    found = {c["check"]: c for c in checks(interactions, parts, settings)}
+    assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
+    # where leave-one-out trains on what is later than test targets
+    plain = complete(leave_one_out.split(interactions, {"kind": "leave_one_out"}))
+    later = {c["check"]: c["value"] for c in checks(interactions, plain, {"kind": "leave_one_out"})}
+    assert later["interactions_of_train_users_after_first_test_event"] > 0.9
+    assert set(parts["test"]["ranking"]) == {"window_1", "window_2"}
 
 
 @pytest.mark.parametrize("name, total", [("toys", 138444), ("sports", 256598), ("beauty", 162150)])
@@ -82,7 +151,7 @@ def test_preferdiff(shared_data, name, users, near):
     folder = shared_data / f"processed/preferdiff-{name}"
     paths = {part: folder / f"{part}.txt.gz" for part in ("train", "valid", "test")}
     interactions, items, _ = read("sequences", paths, user_column=False)
-    parts = cold_start_user.split(interactions, COLD)
+    parts = complete(cold_start_user.split(interactions, COLD))
     assert tuple(parts[p].height for p in ("train", "valid", "test")) == users
     assert set(verdicts(interactions, items, f"preferdiff-{name}").values()) == {"equal"}
     found = {c["check"]: c for c in checks(interactions, parts, COLD)}

@@ -48,17 +48,17 @@ def half(root, number, side):
 class Chain:
     """Paths of one run, and its jobs."""
 
-    def __init__(self, root: Path):
-        self.root, self.files = root, write_split(root)
+    def __init__(self, root: Path, files: dict | None = None):
+        self.root, self.files = root, files or write_split(root)
         self.texts = {n: self.files[n] for n in ("train", "vocabulary", "items")}
         self.known = self.texts | {"cards": self.files["cards"]}
         self.template = {s: root / f"template/{s}.parquet" for s in ("user", "item")}
         self.instructions = {s: root / f"instructions/{s}.jsonl" for s in ("user", "item")}
         self.base = {"base": root / "base/model.safetensors"}
 
-    def build(self):
+    def build(self, **changes):
         job("template_profiles", {}, self.texts | {"histories": self.files["histories"]}, self.template)
-        job("language_model", WRITING | {"embedded": EMBEDDED}, self.texts, {"model": self.base["base"]})
+        job("language_model", WRITING | {"embedded": EMBEDDED | changes}, self.texts, {"model": self.base["base"]})
 
     def instruct(self, outputs=None, **extra):
         inputs = self.known | {f"template_{s}": p for s, p in self.template.items()} | extra

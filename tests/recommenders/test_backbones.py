@@ -86,6 +86,22 @@ def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name", ["popularity", "markov", "itemknn", "ease", "sasrec", "gru4rec", "hstu", "dreamrec", "bert4rec"]
+)
+def test_without_a_history_the_history_cannot_matter(data, name):
+    """Events of which nothing is shown are ranked, alone in their batch and among others, and all alike."""
+    train_set, _, catalogue = data
+    backbone, representation = build(spec(name, **({} if name in COUNTERS else SEQUENTIAL)), catalogue)
+    if name in COUNTERS:
+        backbone.fit(train_set)
+    users, target = torch.tensor([5, 5, 5]), ragged([[7]] * 3)
+    for last in ([], [3, 9]):
+        events = Events("cold_0", torch.arange(3), users, ragged([[], [], last]), target, None)
+        ranks = rank(backbone, representation, events, remove_seen=False)[0].tolist()
+        assert ranks[0] == ranks[1] and 1 <= ranks[0] <= ITEMS
+
+
 @pytest.mark.parametrize("name", ["gru4rec", "hstu", "dreamrec", "bert4rec"])
 def test_a_sequence_backbone_learns_64_users_by_heart(data, name):
     train_set, events, catalogue = data

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 
+import polars as pl
 import pytest
 import yaml
 
@@ -72,6 +73,48 @@ def test_from_raw_file_to_table_twice_the_same_bytes(project):
         stream.write("new i1 i2 i3 i4 i5\n")
     again = project("--dry-run")
     assert "rule interactions:" in again.stdout + again.stderr and "rule train:" in again.stdout + again.stderr
+
+
+def test_every_ranking_and_group_of_a_protocol_reaches_its_table(project):
+    rows = ["user,item,day"]
+    for u in range(60):
+        rows += [f"u{u},i{(u * 7 + k) % 40:02},2020-01-{1 + 3 * k + u % 3:02}" for k in range(8)]
+    (project.folder / "raw" / "log.csv").write_text("\n".join(rows) + "\n")
+    columns = {"user_id": "user", "item_id": "item", "timestamp": "day"}
+    protocols = {
+        "long_tail": {"negatives": 10},
+        "cold_start_user": {"valid": 0.2, "test": 0.2, "cold_k": [0, 3]},
+        "global_temporal": {"cuts": ["2020-01-16", "2020-01-20"]},
+    }
+    rankings = {
+        "long_tail": ["full", "uniform", "matched"],
+        "cold_start_user": ["cold_0", "cold_3"],
+        "global_temporal": ["window_1", "window_2"],
+    }
+    tables = {
+        name: {
+            "title": name, "datasets": ["small"], "protocols": [name], "rows": [{"backbones": ["markov"]}],
+            "metrics": ["HR@5", "NDCG@10"], "rankings": shown, "groups": ["overall", "item_tail"],
+        }
+        for name, shown in rankings.items()
+    }  # fmt: skip
+    done = project(
+        datasets={"small": {"source": "table", "interactions": "log.csv", "columns": columns}},
+        protocols=protocols, backbones={"markov": {}}, tables=tables,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
+    results = project.folder / "results"
+    for name, shown in rankings.items():
+        table = pl.read_csv(results / f"tables/{name}.csv")
+        assert set(table["ranking"]) == set(shown) and set(table["group"]) >= {"overall", "item_tail"}
+    ranks = pl.read_parquet(results / "cells/small/long_tail/markov/id/seed=0/ranks.parquet")
+    among = dict(ranks.group_by("ranking").agg(pl.col("candidates").unique()).rows())
+    assert among["uniform"] == among["matched"] == [11] and min(among["full"]) > 11
+    # without a history the rank of an item is the same for all who are asked about it
+    cold = pl.read_parquet(results / "cells/small/cold_start_user/markov/id/seed=0/ranks.parquet")
+    ranks = {ranking: part for (ranking,), part in cold.group_by("ranking")}
+    assert ranks["cold_0"].group_by("target").agg(pl.col("rank").n_unique())["rank"].max() == 1
+    assert ranks["cold_3"]["rank"].mean() < ranks["cold_0"]["rank"].mean() / 2
 
 
 @pytest.mark.parametrize(

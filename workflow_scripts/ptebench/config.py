@@ -164,6 +164,17 @@ class LeaveOneOut(Protocol):
     remove_seen: bool = True
 
 
+class LongTail(Protocol):
+    """Leave one out; head and tail; all items ranked, and beside them one positive and frozen negatives."""
+
+    kind: Literal["long_tail"]
+    negatives: Positive = 100  # of each event, outside the user's whole sequence
+    seed: int = 0
+    # what makes the head: the top 20 % by training counts, or LLM-ESR's thresholds, which count test items too
+    heads: Literal["train", "llmesr_yelp", "llmesr_fashion", "llmesr_beauty"] = "train"
+    remove_seen: bool = True
+
+
 class ColdStartUser(Protocol):
     """User-disjoint train, validation and test; the last `last` items of a user, the final one is the target."""
 
@@ -173,7 +184,14 @@ class ColdStartUser(Protocol):
     test: Share = 0.1
     seed: int = 0
     given: bool = False  # the publisher's own split of users
+    cold_k: list[Count] = []  # items of a test history that are visible
     remove_seen: bool = False
+
+    @model_validator(mode="after")
+    def _each_once(self):
+        if len(set(self.cold_k)) < len(self.cold_k):
+            raise ValueError("expected each cold_k once")
+        return self
 
 
 class Snapshot(Protocol):
@@ -185,6 +203,23 @@ class Snapshot(Protocol):
     valid: Share = 0.1  # of the training interactions
     seed: int = 0
     remove_seen: bool = True
+
+
+class GlobalTemporal(Protocol):
+    """Train before the first cut, validation just before it, each user's next item in the windows from the cuts on."""
+
+    kind: Literal["global_temporal"]
+    cuts: list[date] = Field(min_length=1)  # first day of each test window, which ends where the next begins
+    end: date | None = None  # first day after the last window
+    valid: Share = 0.1  # of the interactions before the first cut
+    remove_seen: bool = True
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        days = [*self.cuts, *([self.end] if self.end else [])]
+        if any(a >= b for a, b in zip(days, days[1:], strict=False)):
+            raise ValueError("expected cuts, and end after them, in ascending order")
+        return self
 
 
 # ---------------------------------------------------------------- profiles
@@ -826,7 +861,8 @@ def _check_grid(model: Benchmark, where: str) -> None:
         for rows in settings.rows:
             for b in rows.backbones:
                 for p in settings.protocols:
-                    cold = isinstance(model.protocols[p], ColdStartUser)
+                    protocol = model.protocols[p]
+                    cold = isinstance(protocol, ColdStartUser)
                     for r in rows.representations:
                         representation = model.representations[r]
                         profiled = isinstance(representation, Text) and representation.text != "card"
@@ -834,6 +870,11 @@ def _check_grid(model: Benchmark, where: str) -> None:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "
                                 f"{p} has no others; use a backbone that reads histories, or user profiles"
+                            )
+                        if cold and model.backbones[b].needs_users and len(protocol.cold_k) > 1:
+                            raise InputError(
+                                f"{where}: tables.{table}: {b} with {r} reads user profiles, written once, from the "
+                                f"shortest history of {p}; give each of protocols.{p}.cold_k a protocol of its own"
                             )
 
 

@@ -30,6 +30,7 @@ VOCABULARY = {"side": pl.String, "id": pl.Int32, "raw": pl.String}
 TRAIN = {"user": pl.Int32, "history": ids}
 EVENTS = {"event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "history": ids, "targets": ids}
 CANDIDATES = {"ranking": pl.String, "item": pl.Int32}
+OWN_CANDIDATES = {"event": pl.Int32, "items": ids}  # of a protocol that draws negatives for each event
 GROUPS = {"event": pl.Int32, "group": pl.String}
 PROFILES = {
     "id": pl.Int32, "text": pl.String, "fields": pl.String, "prompt_sha256": pl.String, "generation": pl.String,
@@ -79,8 +80,11 @@ def check(frame: pl.DataFrame, contract: dict, where) -> pl.DataFrame:
     return frame
 
 
-def read_table(path, contract: dict) -> pl.DataFrame:
-    """Read a parquet or CSV file and check it against its contract."""
+def read_table(path, contract: dict, other: dict | None = None) -> pl.DataFrame:
+    """Read a parquet or CSV file and check it against its contract.
+
+    A file that may fit one of two contracts is of the `other` one where it has the first column of that.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -91,7 +95,7 @@ def read_table(path, contract: dict) -> pl.DataFrame:
             frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: not readable as {path.suffix[1:]} ({error}); delete it and run again") from error
-    return check(frame, contract, path)
+    return check(frame, other if other and next(iter(other)) in frame.columns else contract, path)
 
 
 def write_table(frame: pl.DataFrame, path, contract: dict) -> None:

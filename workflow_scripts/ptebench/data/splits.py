@@ -4,6 +4,7 @@ from math import floor
 
 import numpy as np
 import polars as pl
+from ptebench.data.filters import seconds
 from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
 from scipy import sparse
 
@@ -76,6 +77,19 @@ def require(frame: pl.DataFrame, what: str, mend: str) -> None:
         raise InputError(f"the dataset is too small for this protocol: {what}; {mend}")
 
 
+def latest(before: pl.DataFrame, number: int) -> pl.Series:
+    """Return which interactions are the latest `number` (at least 1) by time, and those that tie with them."""
+    return before["timestamp"] >= before["timestamp"].sort(descending=True)[number - 1]
+
+
+def windows(settings: dict) -> list[tuple[str, int, int]]:
+    """Return (ranking, first second, first second after it) of the test windows between the cuts of `settings`."""
+    starts = [seconds(day) for day in settings["cuts"]]
+    ends = [*starts[1:], seconds(settings["end"]) if settings["end"] else 2**62]
+    names = ["full"] if len(starts) == 1 else [f"window_{n}" for n in range(1, len(starts) + 1)]
+    return list(zip(names, starts, ends, strict=True))
+
+
 def counts(lists: pl.Series, size: int) -> np.ndarray:
     """Return how often each id from 0 to `size` occurs in a column of lists."""
     return np.bincount(lists.explode(empty_as_null=False).to_numpy(), minlength=size + 1)
@@ -90,13 +104,17 @@ def head(count: np.ndarray) -> np.ndarray:
 
 
 def groups(
-    parts: dict[str, pl.DataFrame], tied: pl.Series | None = None, twins: np.ndarray | None = None
+    parts: dict[str, pl.DataFrame],
+    tied: pl.Series | None = None,
+    twins: np.ndarray | None = None,
+    heads: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> pl.DataFrame:
     """Return the GROUPS of the test events, from training counts only.
 
     Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
     known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
-    `twins` (per event): near_duplicate, distinct.
+    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target) replaces the heads by
+    training counts.
     """
     test, training = parts["test"], parts["train"]
     items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
@@ -111,10 +129,10 @@ def groups(
     length = np.zeros(users + 1, dtype=np.int64)
     length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
     if length[user].any():
-        label(head(length)[user], "user_head", "user_tail")
+        label(heads[0] if heads else head(length)[user], "user_head", "user_tail")
     if (test["targets"].list.len() == 1).all():
         count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
-        label(head(count)[target], "item_head", "item_tail")
+        label(heads[1] if heads else head(count)[target], "item_head", "item_tail")
         label(count[target] > 0, "known_item", "new_item")
     if tied is not None and tied.null_count() < len(tied):
         label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
@@ -132,20 +150,43 @@ def sets(lists: pl.Series, size: int) -> sparse.csr_array:
     return matrix
 
 
-def highest_overlap(left: pl.Series, right: pl.Series, block: int = 4096) -> np.ndarray:
-    """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`."""
+def highest_overlap(
+    left: pl.Series, right: pl.Series, owners: tuple[pl.Series, pl.Series] | None = None, limit: int = 2**24
+) -> np.ndarray:
+    """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`.
+
+    With the `owners` of both, a list is not compared with those of its own user. At most about `limit` shared items
+    of two lists are held at once.
+    """
     size = int(max(s.explode(empty_as_null=False).max() or 0 for s in (left, right)))
-    a, b = sets(left, size), sets(right, size).T.tocsc()
-    sizes_a, sizes_b = np.diff(a.indptr), np.diff(b.indptr)
+    a, b = sets(left, size), sets(right, size)
+    sizes_a, sizes_b, turned = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
+    block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit
     best = np.zeros(len(left))
-    for start in range(0, len(left), block):
-        common = (a[start : start + block] @ b).tocoo()
-        overlap = common.data / (sizes_a[start + common.row] + sizes_b[common.col] - common.data)
-        np.maximum.at(best, start + common.row, overlap)
+    for rows in np.split(np.arange(len(left)), np.flatnonzero(np.diff(block)) + 1):
+        common = (a[rows] @ turned).tocoo()
+        row = rows[common.row]
+        overlap = common.data / (sizes_a[row] + sizes_b[common.col] - common.data)
+        if owners:
+            overlap[owners[0].to_numpy()[row] == owners[1].to_numpy()[common.col]] = 0
+        np.maximum.at(best, row, overlap)
     return best
 
 
 def visible(parts: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return what may be known of each user before any target: the training history, else that of the user's event."""
+    """Return what may be known of each user before any target: the training history, else the user's shortest one."""
     cold = pl.concat([parts["valid"], parts["test"]]).join(parts["train"], on="user", how="anti")
-    return train(pl.concat([parts["train"], cold.unique("user", keep="first", maintain_order=True).select(*TRAIN)]))
+    shortest = cold.sort(pl.col("history").list.len(), maintain_order=True).unique("user", keep="first")
+    return train(pl.concat([parts["train"], shortest.select(*TRAIN)]))
+
+
+def complete(parts: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Return the frames of a split with what follows from them: histories, valid_candidates and test_candidates.
+
+    The candidates of the two are apart, because what the test period offers is no input of training.
+    """
+    chosen = {}
+    for name in ("valid", "test"):
+        rankings = parts[name]["ranking"].unique()
+        chosen[f"{name}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
+    return {"histories": visible(parts), **chosen, **parts}

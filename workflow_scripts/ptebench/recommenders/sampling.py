@@ -36,6 +36,8 @@ class Ragged:
         width = max(int((end - start).max()), 1) if len(rows) else 1
         position = start[:, None] + torch.arange(width, device=rows.device)
         inside = position < end[:, None]
+        if not len(self.values):  # nobody has any: there is nothing to look up
+            return torch.zeros_like(position)
         return torch.where(inside, self.values[position.clamp_max(len(self.values) - 1)], 0)
 
 

@@ -8,6 +8,7 @@ import torch
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
+    OWN_CANDIDATES,
     TRAIN,
     VOCABULARY,
     InputError,
@@ -49,7 +50,8 @@ class Events:
     users: torch.Tensor  # (E,)
     histories: Ragged
     targets: Ragged
-    candidates: torch.Tensor | None  # bool (items + 1,); None: the whole catalogue
+    # bool (items + 1,) of all events, int64 (E, C) of each, 0 is padding; None: the whole catalogue
+    candidates: torch.Tensor | None
 
 
 def read_sizes(vocabulary) -> tuple[int, int]:
@@ -66,20 +68,37 @@ def read_train(path) -> Train:
 
 def read_events(path, candidates, items: int) -> list[Events]:
     """Read valid.parquet or test.parquet, one Events per ranking, in order of first appearance."""
-    frame, sets = read_table(path, EVENTS), read_table(candidates, CANDIDATES)
+    frame, sets = read_table(path, EVENTS), read_table(candidates, CANDIDATES, OWN_CANDIDATES)
     result = []
     for ranking in frame["ranking"].unique(maintain_order=True):
         part = frame.filter(pl.col("ranking") == ranking)
         if (empty := part.filter(pl.col("targets").list.len() == 0)).height:
             raise InputError(f"{path}: event {empty['event'][0]} has no target; write the split again")
-        ids = torch.from_numpy(sets.filter(pl.col("ranking") == ranking)["item"].to_numpy().astype("int64"))
-        allowed = None
-        if len(ids):
-            allowed = torch.zeros(items + 1, dtype=torch.bool)
-            allowed[ids] = True
+        allowed = _own(part, sets, candidates) if "event" in sets.columns else _shared(ranking, sets, items)
         event, users = (torch.from_numpy(part[c].to_numpy().astype("int64")) for c in ("event", "user"))
         result.append(Events(ranking, event, users, _ragged(part["history"]), _ragged(part["targets"]), allowed))
     return result
+
+
+def _shared(ranking: str, sets: pl.DataFrame, items: int) -> torch.Tensor | None:
+    """Return the candidates that all events of a ranking share."""
+    ids = torch.from_numpy(sets.filter(pl.col("ranking") == ranking)["item"].to_numpy().astype("int64"))
+    if not len(ids):
+        return None
+    allowed = torch.zeros(items + 1, dtype=torch.bool)
+    allowed[ids] = True
+    return allowed
+
+
+def _own(part: pl.DataFrame, sets: pl.DataFrame, path) -> torch.Tensor | None:
+    """Return the candidates of each event of a ranking, None where no event has any."""
+    lists = part.join(sets, on="event", how="left", maintain_order="left")["items"]
+    if lists.null_count() == len(lists):
+        return None
+    if lists.null_count():
+        event = part["event"][int(lists.is_null().arg_true()[0])]
+        raise InputError(f"{path}: event {event} has no candidates, others of its ranking do; write the split again")
+    return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().max()))
 
 
 def catalogue(train: Train, sizes: tuple[int, int], dimension: int, text: dict) -> Catalogue:

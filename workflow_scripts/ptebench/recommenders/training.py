@@ -83,12 +83,15 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
         frozen, representation.item_vectors = representation.item_vectors, lambda ids=None: vectors
     values, offsets = _rows(events.targets, order)
     seen, seen_offsets = _rows(events.histories, order)
+    candidates = events.candidates
+    if candidates is not None and candidates.dtype != torch.bool:
+        candidates = candidates[order]
     try:
-        ranks, candidates = rank_events(
+        ranks, sizes = rank_events(
             score,
             {
                 "targets": values, "target_offsets": offsets, "history": seen, "history_offsets": seen_offsets,
-                "candidates": events.candidates,
+                "candidates": candidates,
                 "remove_seen": remove_seen,
             },
             len(vectors) - 1 if representation is not None else backbone.items,
@@ -99,7 +102,7 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
             representation.item_vectors = frozen
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order))
-    return _rows(Ragged(ranks, offsets), back)[0], candidates[back]
+    return _rows(Ragged(ranks, offsets), back)[0], sizes[back]
 
 
 def _rows(lists: Ragged, rows: torch.Tensor):

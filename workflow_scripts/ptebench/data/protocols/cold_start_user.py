@@ -23,7 +23,9 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     """Return the frames of a split, by name.
 
     Sequences are cut to the last `last` items. Parts are the publisher's (`given`) or drawn at random in the shares
-    `valid` and `test`. Validation and test users with a single item cannot be asked about and are left out.
+    `valid` and `test`. Validation and test users with a single item cannot be asked about and are left out. With
+    `cold_k`, a ranking `cold_{k}` for each k shows only the last k items of a test history, and there is no ranking
+    `full`; validation shows whole histories.
     """
     words = vocabulary(interactions)
     users = histories(encode(interactions, words)).with_columns(
@@ -38,16 +40,20 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
         asked[part] = next_item(chosen, 1)
     training = users.filter(pl.col("part") == "train")
     require(training, "no training user", mend)
+    test = asked["test"]
+    shown = [
+        test.with_columns(pl.col("history").list.tail(k), ranking=pl.lit(f"cold_{k}")) for k in settings["cold_k"]
+    ] or [test]
     parts = {
         "vocabulary": words,
         "train": train(training),
         "valid": events(asked["valid"]),
-        "test": events(asked["test"]),
+        "test": events(*shown),
         "candidates": candidates(),
     }
-    whole = parts["test"].select(pl.concat_list("history", "targets")).to_series()
-    twins = highest_overlap(whole, parts["train"]["history"]) >= NEAR
-    return parts | {"groups": groups(parts, asked["test"]["tied"], twins)}
+    whole = test.select(pl.concat_list("history", "targets")).to_series()
+    twins = np.tile(highest_overlap(whole, parts["train"]["history"]) >= NEAR, len(shown))
+    return parts | {"groups": groups(parts, pl.concat([test["tied"]] * len(shown)), twins)}
 
 
 def _given(interactions: pl.DataFrame, words: pl.DataFrame) -> pl.Series:

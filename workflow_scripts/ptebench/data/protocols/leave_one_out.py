@@ -5,10 +5,16 @@ from ptebench.data.splits import candidates, encode, events, groups, histories, 
 
 
 def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
-    """Return the frames of a split, by name.
+    """Return the frames of a split, by name; the whole catalogue is ranked."""
+    parts, last = ungrouped(interactions)
+    return parts | {"groups": groups(parts, last["tied"])}
+
+
+def ungrouped(interactions: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Return the frames of a split without groups, and the rows of `next_item` that the test events were made from.
 
     Training histories are all but the last two items; a user with fewer than three interactions trains with all
-    of them and has no event. The test history includes the validation item. The whole catalogue is ranked.
+    of them and has no event. The test history includes the validation item.
     """
     words = vocabulary(interactions)
     users = histories(encode(interactions, words))
@@ -26,4 +32,4 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
         "test": events(last),
         "candidates": candidates(),
     }
-    return parts | {"groups": groups(parts, last["tied"])}
+    return parts, last

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 from ptebench.data.filters import seconds
-from ptebench.data.splits import candidates, encode, events, groups, histories, require, train, vocabulary
+from ptebench.data.splits import candidates, encode, events, groups, histories, latest, require, train, vocabulary
 from ptebench.files import InputError
 
 
@@ -60,8 +60,7 @@ def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
     if number == 0:
         return before, before.clear()
     if before["timestamp"].null_count() == 0:
-        first = before["timestamp"].sort(descending=True)[number - 1]
-        held = before["timestamp"] >= first
+        held = latest(before, number)
         return before.filter(~held), before.filter(held)
     # one interaction of a user: the user keeps a history, and no order is claimed that the source does not give
     rng = np.random.default_rng(settings["seed"])
