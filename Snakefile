@@ -29,6 +29,12 @@ rule statistics:
     localrule: True
 
 
+rule references:
+    input:
+        "results/tables/references.md",
+    localrule: True
+
+
 rule splits:
     input:
         [f"results/splits/{d}/{p}/leakage.json" for d, p in PAIRS],

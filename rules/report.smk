@@ -48,6 +48,7 @@ rule collect_metrics:
 localrules:
     table,
     statistics_table,
+    references_table,
 
 
 rule table:
@@ -93,3 +94,21 @@ rule statistics_table:
         " --input statistics {input.statistics:q}"
         " --output csv {output.csv:q} --output markdown {output.markdown:q} --output latex {output.latex:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule references_table:
+    input:
+        tables=expand("results/tables/{table}.csv", table=TABLES),
+    output:
+        markdown="results/tables/references.md",
+        provenance="results/tables/references.provenance.json",
+    log:
+        "logs/tables/references.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_digest("workflow_scripts.references"),
+    shell:
+        "python -m workflow_scripts.references --code {params.code} --threads {threads}"
+        " --input tables {input.tables:q}"
+        " --output markdown {output.markdown:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -199,3 +199,25 @@ def test_a_value_given_twice_is_refused(tmp_path):
         path.write_text("\n".join([*lines, extra]) + "\n")
         with pytest.raises(InputError, match="given twice"):
             tables.read_published(path)
+
+
+@pytest.mark.parametrize(
+    "mean, published, sd, expected",
+    [
+        (0.0432, 0.0432, 0.0002, "equal"), (0.0428, 0.0432, 0.0002, "equal"), (0.0427, 0.0432, 0.0002, "below"),
+        (0.0437, 0.0432, 0.0002, "above"), (0.0509, 0.05, None, "equal"), (0.0511, 0.05, None, "above"),
+    ],
+)  # fmt: skip
+def test_a_verdict_allows_two_published_standard_deviations(mean, published, sd, expected):
+    assert tables.verdict(mean, published, sd) == expected
+
+
+def test_references_hold_every_published_value_once(built):
+    text = tables.references(pl.concat([built, built]))
+    shown = built.filter(pl.col("published").is_not_null())
+    assert f"{shown.height} values with a published one beside" in text
+    assert len(re.findall(r"^\| toys ", text, re.M)) == shown.height
+    base = value_of(built, backbone="sasrec", representation="id", metric="NDCG", group="overall")
+    row = next(line for line in text.splitlines() if "| sasrec | id | NDCG@10 |" in line)
+    assert f"{base['published']:.4f}" in row and row.endswith("| above |")
+    assert all(f"## {source}" in text for source in shown["source"].unique())

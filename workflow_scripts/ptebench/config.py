@@ -793,8 +793,9 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{where}: {place}: {name!r} is not defined under {section!r}{hint}")
 
-    if "statistics" in config["tables"]:
-        raise InputError(f"{where}: tables.statistics: the name belongs to the table of all datasets; choose another")
+    for name in ("statistics", "references"):
+        if name in config["tables"]:
+            raise InputError(f"{where}: tables.{name}: the name belongs to a table over all others; choose another")
     for table, settings in config["tables"].items():
         for axis in ("datasets", "protocols"):
             for name in settings[axis]:

@@ -268,6 +268,45 @@ def web(table: pl.DataFrame, title: str) -> str:
     return page(title, "\n".join(lines) + "\n")
 
 
+# ------------------------------------------------------------------ references
+
+TOLERANCE = 0.001  # where no standard deviation was published
+
+
+def verdict(mean: float, published: float, sd: float | None) -> str:
+    """Return how a mean, to the four digits shown, stands to a published one: "equal" within two of its s.d."""
+    difference, width = round(mean - published, 4), round(TOLERANCE if sd is None else 2 * sd, 4)
+    return "equal" if abs(difference) <= width else "above" if difference > 0 else "below"
+
+
+def references(tables: pl.DataFrame) -> str:
+    """Return Markdown of every value of `tables` (TABLE frames) that has a published one, with its verdict."""
+    given = tables.filter(pl.col("published").is_not_null()).unique(
+        ["dataset", "protocol", "ranking", "backbone", "representation", "metric", "k"],
+        keep="first",
+        maintain_order=True,
+    )
+    values = given.to_dicts()
+    judged = [verdict(v["mean"], v["published"], v["published_sd"]) for v in values]
+    counts = ", ".join(f"{judged.count(word)} {word}" for word in ("above", "equal", "below"))
+    lines = ["# References", "", f"{len(values)} values with a published one beside: {counts}. Equal is within two of"]
+    lines[-1] += f" the published standard deviations, or {TOLERANCE} where none was published."
+    for source in given["source"].unique(maintain_order=True):
+        lines += ["", f"## {source}", ""]
+        lines += ["| dataset | protocol | backbone | representation | metric | ours | published | Δ | verdict |"]
+        lines += ["|---|---|---|---|---|---:|---:|---:|---|"]
+        for v, word in zip(values, judged, strict=True):
+            if v["source"] == source:
+                ranking = "" if v["ranking"] == "full" else f", {v['ranking']}"
+                sd = "" if v["published_sd"] is None else f" (s.d. {v['published_sd']:.4f})"
+                lines.append(
+                    f"| {v['dataset']} | {v['protocol']}{ranking} | {v['backbone']} | {v['representation']} "
+                    f"| {v['metric']}@{v['k']} | {_mean(v | {'mark': ''}, '', '')} | {v['published']:.4f}{sd} "
+                    f"| {_difference(v)} | {word} |"
+                )
+    return "\n".join([*lines, ""])
+
+
 # ---------------------------------------------------------- dataset statistics
 
 
