@@ -72,6 +72,26 @@ def test_a_cell_that_makes_no_sense_is_refused():
         resolve(grid, "config.yaml")
 
 
+@pytest.mark.parametrize(
+    "backbone, fits", [("sasrec", True), ("gru4rec", True), ("bert4rec", False), ("dreamrec", False)]
+)
+def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
+    grid = {
+        "datasets": {"d": {"source": "sequences", "sequences": "s.txt"}},
+        "protocols": {"leave_one_out": {}}, "encoders": {"minilm": {}},
+        "backbones": {backbone: {}}, "representations": {"llmesr": {}},
+        "tables": {"t": {
+            "title": "T", "datasets": ["d"], "protocols": ["leave_one_out"],
+            "rows": [{"backbones": [backbone], "representations": ["llmesr"]}],
+        }},
+    }  # fmt: skip
+    if fits:
+        resolve(grid, "config.yaml")
+    else:
+        with pytest.raises(InputError, match=f"llmesr teaches users .* which {backbone} does not compute"):
+            resolve(grid, "config.yaml")
+
+
 def test_profiles_written_once_serve_one_cold_k():
     grid = json.loads(json.dumps(GRID).replace('"leave_one_out"]', '"cold_start_user"]'))
     grid |= {"encoders": {"minilm": {}}, "representations": {"id": {}, "pte": {"text": "template"}}}

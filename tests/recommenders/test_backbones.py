@@ -8,6 +8,7 @@ from ptebench.recommenders.graph import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
 from ptebench.recommenders.losses.gbce import loss as gbce
 from ptebench.recommenders.representation import Catalogue
+from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.training import build, rank, train, validation_value
@@ -75,15 +76,15 @@ def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     backbone.eval()
     vectors = torch.randn(ITEMS + 1, 16)
     history = torch.randint(1, ITEMS + 1, (1, 7))
-    hidden = backbone.encode(history, vectors)
+    hidden = backbone.encode(history, vectors[history])
     for t in range(7):
         other = history.clone()
         other[0, t] = history[0, t] % ITEMS + 1
-        changed = backbone.encode(other, vectors)
+        changed = backbone.encode(other, vectors[other])
         assert torch.equal(changed[0, :t], hidden[0, :t])
         assert not torch.allclose(changed[0, t:], hidden[0, t:])
     padded = torch.cat([history, torch.zeros(1, 5, dtype=torch.long)], 1)[:, :8]
-    assert torch.allclose(backbone.encode(padded, vectors)[:, :7], hidden, atol=1e-6)
+    assert torch.allclose(backbone.encode(padded, vectors[padded])[:, :7], hidden, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
         model.observe(train_set)
     batch = next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
     model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
-    item = int(batch[1][0]) if pairwise else int(batch[0].max())
+    item = int(batch[1][0]) if pairwise else int(batch[1].max())
     assert representation.items.weight.grad[item].abs().sum() > 0
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -405,7 +406,7 @@ def test_dreamrec_samples_an_event_alike_in_any_batch(data):
 def test_dreamrec_does_not_train_items_through_the_regression_target(data):
     train_set, _, catalogue = data
     model, representation = build(spec("dreamrec", contrast=0.0, **SEQUENTIAL), catalogue)
-    batch = torch.tensor([[1, 2, 3]])
+    batch = torch.tensor([1]), torch.tensor([[1, 2, 3]])
     model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
     gradient = representation.items.weight.grad
     assert gradient[3].abs().sum() == 0 and gradient[1].abs().sum() > 0
@@ -490,14 +491,14 @@ def test_bert4rec_sees_neither_a_masked_item_nor_padding(data):
     history = torch.randint(1, ITEMS + 1, (1, 7))
     masked = torch.zeros(1, 7, dtype=torch.bool)
     masked[0, [2, 6]] = True
-    hidden = model.encode(history, vectors, masked)
+    hidden = model.encode(history, vectors[history], masked)
     other = history.clone()
     other[0, [2, 6]] = history[0, [2, 6]] % ITEMS + 1
-    assert torch.equal(model.encode(other, vectors, masked), hidden)
+    assert torch.equal(model.encode(other, vectors[other], masked), hidden)
     other[0, 4] = history[0, 4] % ITEMS + 1
-    assert not torch.allclose(model.encode(other, vectors, masked)[0, 2], hidden[0, 2]), "a later item is read"
+    assert not torch.allclose(model.encode(other, vectors[other], masked)[0, 2], hidden[0, 2]), "a later item is read"
     padded, more = (torch.nn.functional.pad(x, (0, 2)) for x in (history, masked))
-    assert torch.allclose(model.encode(padded, vectors, more)[:, :7], hidden, atol=1e-6)
+    assert torch.allclose(model.encode(padded, vectors[padded], more)[:, :7], hidden, atol=1e-6)
 
 
 def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):
@@ -506,7 +507,7 @@ def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):
     seen = []
     monkeypatch.setattr(model, "objective", lambda h, v, targets, *rest: seen.append(targets) or h.sum())
     batch = train_set.histories.padded(torch.arange(8), 9)
-    model.loss(batch, representation, torch.Generator().manual_seed(0))
+    model.loss((torch.arange(8), batch), representation, torch.Generator().manual_seed(0))
     last = batch.gather(1, (batch > 0).sum(1, keepdim=True) - 1)[:, 0]
     assert torch.equal(model.known[seen[0]], last)
 
@@ -526,3 +527,51 @@ def test_textknn_equals_a_plain_loop_and_ranks_items_nobody_touched(data):
                 cosine = torch.nn.functional.cosine_similarity(centred[seen], centred[item], dim=0)
                 expected[item] += 0.5**age * cosine
     assert torch.allclose(counter.scores(events.histories, events.users)[0], expected, atol=1e-5)
+
+
+def test_llmesr_is_causal_and_has_two_views(data):
+    _, _, catalogue = data
+    backbone, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), catalogue)
+    backbone.eval()
+    representation.eval()
+    vectors = representation.item_vectors()
+    assert vectors.shape == (ITEMS + 1, 32) and not vectors[0].any()
+    history = torch.randint(1, ITEMS + 1, (1, 7))
+    hidden = backbone.states(history, vectors, representation)
+    assert hidden.shape == (1, 7, 32)
+    for t in range(7):
+        other = history.clone()
+        other[0, t] = history[0, t] % ITEMS + 1
+        changed = backbone.states(other, vectors, representation)
+        assert torch.allclose(changed[0, :t], hidden[0, :t], atol=1e-6)
+        assert not torch.allclose(changed[0, t], hidden[0, t])
+
+
+def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
+    train_set, _, catalogue = data
+    text = catalogue.text["item"]
+    similar = similar_users(text, train_set, USERS, 3)
+    rows = train_set.histories.values.split(train_set.histories.lengths.tolist())
+    mean = torch.stack([text[r].sum(0) for r in rows])
+    cosine = torch.nn.functional.cosine_similarity(mean[:1], mean[1:])
+    assert 1 not in similar[1] and len(similar[1].unique()) == 3
+    assert torch.allclose(cosine[similar[1] - 2], cosine.topk(3).values, atol=1e-6)
+    _, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), catalogue)
+    representation.observe(train_set)
+    states = torch.randn(2, 32, requires_grad=True)
+    users = torch.tensor([1, 2])
+    assert representation.history_loss(users, states) == 0, "nobody is known yet"
+    assert torch.equal(representation.bank[users], states.detach())
+    representation.bank[representation.similar[1]] = 1.0
+    loss = representation.history_loss(users[:1], states[:1])
+    assert loss.item() == pytest.approx(0.1 * (states[0] - 1).square().mean().item(), rel=1e-5)
+    loss.backward()
+    assert states.grad[0].any() and not states.grad[1].any()
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu"])
+def test_llmesr_learns(data, backbone):
+    train_set, events, catalogue = data
+    cell = spec(backbone, "llmesr", epochs=40, patience=40, **SEQUENTIAL)
+    state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+    assert max(c["value"] for c in curve) > 0.8

@@ -587,6 +587,15 @@ class RlmrecGen(Rlmrec):
     mask: Share = 0.15  # of a vector's coordinates, on pairs
 
 
+class Llmesr(Text):
+    """Two views of a history, and users taught by users like them (Liu et al., NeurIPS 2024)."""
+
+    kind: Literal["llmesr"]
+    heads: Positive = 2  # of the cross-attention
+    similar: Positive = 10  # users that teach one
+    weight: float = Field(0.1, ge=0)
+
+
 class Pte(Text):
     """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
 
@@ -866,13 +875,20 @@ def _check_grid(model: Benchmark, where: str) -> None:
                     cold = isinstance(protocol, ColdStartUser)
                     for r in rows.representations:
                         representation = model.representations[r]
+                        backbone = model.backbones[b]
+                        causal = isinstance(backbone, Sequential) and not isinstance(backbone, Bert4rec)
+                        if isinstance(representation, Llmesr) and not (causal or backbone.counter):
+                            raise InputError(
+                                f"{where}: tables.{table}: {r} teaches users by their states at the end of a history, "
+                                f"which {b} does not compute; use a backbone such as sasrec, gru4rec or hstu"
+                            )
                         profiled = isinstance(representation, Text) and representation.text != "card"
-                        if cold and model.backbones[b].needs_users and not profiled:
+                        if cold and backbone.needs_users and not profiled:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "
                                 f"{p} has no others; use a backbone that reads histories, or user profiles"
                             )
-                        if cold and model.backbones[b].needs_users and len(protocol.cold_k) > 1:
+                        if cold and backbone.needs_users and len(protocol.cold_k) > 1:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} reads user profiles, written once, from the "
                                 f"shortest history of {p}; give each of protocols.{p}.cold_k a protocol of its own"

@@ -35,6 +35,14 @@ class Base(torch.nn.Module):
         """Return (n_users + 1, d), or the rows of `users`; None where users have no vectors of their own."""
         return None
 
+    def views(self, histories, vectors) -> tuple[torch.Tensor, ...]:
+        """Return what a backbone encodes of right-padded histories (B, L): one or more (B, L, d)."""
+        return (vectors[histories],)
+
+    def history_loss(self, users, states) -> torch.Tensor | float:
+        """Return the loss term of the training histories of `users` (B,), with states (B, d) at their ends."""
+        return 0.0
+
     def auxiliary_loss(self, hidden, targets, users=None) -> torch.Tensor | float:
         """Return the representation's own loss term.
 

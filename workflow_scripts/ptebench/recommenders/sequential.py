@@ -11,8 +11,8 @@ from torch.nn import functional as F
 class Sequential(nn.Module):
     """History (B, L) -> query (B, d); an item's score is its similarity to the query.
 
-    A backbone adds `encode(histories, vectors)`: hidden states (B, L, d) of right-padded histories, of which none may
-    depend on a later item.
+    A backbone adds `encode(histories, inputs)`: hidden states (B, L, d) of right-padded histories, whose items are seen
+    as inputs (B, L, d); none may depend on a later item.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -25,10 +25,11 @@ class Sequential(nn.Module):
         self.register_buffer("row", row, persistent=False)
 
     def batches(self, train, generator):
-        """Yield right-padded histories (B, <= L + 1) of like length; all positions are examples."""
+        """Yield users (B,) and right-padded histories (B, <= L + 1) of like length; all positions are examples."""
         lengths = train.histories.lengths.cpu().clamp_max(self.length + 1)
         for rows in length_batches(lengths, self.settings["batch_size"], generator):
-            yield train.histories.padded(rows.to(train.users.device), self.length + 1)
+            rows = rows.to(train.users.device)
+            yield train.users[rows], train.histories.padded(rows, self.length + 1)
 
     def _similar(self, x):
         """Return vectors as the scores use them, so that training and ranking agree."""
@@ -36,22 +37,31 @@ class Sequential(nn.Module):
             return x
         return F.normalize(x, dim=-1) / self.settings["temperature"] ** 0.5
 
+    def states(self, histories, vectors, representation):
+        """Return hidden states (B, L, d) of right-padded histories, those of several views side by side."""
+        views = representation.views(histories, vectors)
+        return torch.cat([self.encode(histories, view) for view in views], -1)
+
     def loss(self, batch, representation, generator):
         """Return the loss over every position that has a next item."""
-        vectors = representation.item_vectors()
-        targets = batch[:, 1:]
+        users, histories = batch
+        vectors, targets = representation.item_vectors(), histories[:, 1:]
         real = targets > 0
-        hidden = self.encode(batch[:, :-1], vectors)[real]
+        states = self.states(histories[:, :-1], vectors, representation)
+        hidden = states[real]
         objective = self.objective(
             self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
         )
-        return objective + representation.auxiliary_loss(hidden, targets[real])
+        last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
+        return (
+            objective + representation.auxiliary_loss(hidden, targets[real]) + representation.history_loss(users, last)
+        )
 
     def queries(self, histories, users, representation):
         """Return (B, d) for `histories`, a Ragged."""
         rows = torch.arange(len(histories), device=users.device)
         padded = histories.padded(rows, self.length)
-        hidden = self.encode(padded, representation.item_vectors())
+        hidden = self.states(padded, representation.item_vectors(), representation)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         return self._similar(hidden[rows, last])
 

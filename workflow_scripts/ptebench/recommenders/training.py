@@ -184,9 +184,10 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
         backbone.fit(train_set)
         return {f"backbone.{k}": v for k, v in backbone.state_dict().items()}, [], {"parameters": 0}
     models = torch.nn.ModuleDict({"backbone": backbone, "representation": representation}).to(device)
-    if hasattr(backbone, "observe"):
-        backbone.observe(train_set)
     train_set = train_set.to(device)
+    for part in (backbone, representation):
+        if hasattr(part, "observe"):
+            part.observe(train_set)
     parameters = [p for p in models.parameters() if p.requires_grad]
     # decay is for matrices: a shrunk item bias would unlearn popularity
     groups = [

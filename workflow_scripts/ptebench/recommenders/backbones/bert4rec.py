@@ -40,12 +40,12 @@ class Backbone(Sequential):
         self.blocks = nn.ModuleList(Block(d, settings["heads"], dropout) for _ in range(settings["blocks"]))
         self.norm, self.dropout = nn.LayerNorm(d), nn.Dropout(dropout)
 
-    def encode(self, histories, vectors, masked):
-        """Return hidden states (B, L, d) of right-padded histories, items unseen where `masked` (B, L)."""
+    def encode(self, histories, inputs, masked):
+        """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) unseen where `masked` (B, L)."""
         present = (histories > 0) | masked
         age = self.length + 1 - present.sum(1, keepdim=True) + torch.arange(histories.shape[1], device=histories.device)
-        items = torch.where(masked[..., None], self.mask, vectors[histories])
-        x = items * vectors.shape[1] ** 0.5 + self.positions(age.clamp_max(self.length))
+        items = torch.where(masked[..., None], self.mask, inputs)
+        x = items * inputs.shape[2] ** 0.5 + self.positions(age.clamp_max(self.length))
         x = self.dropout(self.norm(x))
         for block in self.blocks:
             x = block(x, present)
@@ -53,16 +53,21 @@ class Backbone(Sequential):
 
     def loss(self, batch, representation, generator):
         """Return the loss over masked items: each with probability `mask`, always the last one where none was drawn."""
+        _, histories = batch
         vectors = representation.item_vectors()
-        present = batch > 0
-        drawn = torch.rand(batch.shape, generator=generator, device=batch.device) < self.settings["mask"]
-        last = torch.arange(batch.shape[1], device=batch.device) == present.sum(1, keepdim=True) - 1
+        present = histories > 0
+        drawn = torch.rand(present.shape, generator=generator, device=present.device) < self.settings["mask"]
+        last = torch.arange(present.shape[1], device=present.device) == present.sum(1, keepdim=True) - 1
         masked = present & (drawn | (last & ~(drawn & present).any(1, keepdim=True)))
-        hidden = self.encode(batch, vectors, masked)[masked]
+        hidden = self.encode(histories, vectors[histories], masked)[masked]
         objective = self.objective(
-            self._similar(hidden), self._similar(vectors[self.known]), self.row[batch[masked]], generator, self.settings
+            self._similar(hidden),
+            self._similar(vectors[self.known]),
+            self.row[histories[masked]],
+            generator,
+            self.settings,
         )
-        return objective + representation.auxiliary_loss(hidden, batch[masked])
+        return objective + representation.auxiliary_loss(hidden, histories[masked])
 
     def queries(self, histories, users, representation):
         """Return (B, d) for `histories`, a Ragged."""
@@ -70,4 +75,4 @@ class Backbone(Sequential):
         padded = F.pad(histories.padded(rows, self.length), (0, 1))
         at = (padded > 0).sum(1)
         masked = torch.arange(padded.shape[1], device=users.device) == at[:, None]
-        return self._similar(self.encode(padded, representation.item_vectors(), masked)[rows, at])
+        return self._similar(self.encode(padded, representation.item_vectors()[padded], masked)[rows, at])

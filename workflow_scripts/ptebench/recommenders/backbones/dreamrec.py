@@ -52,9 +52,10 @@ class Backbone(Sasrec):
     def loss(self, batch, representation, generator):
         """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss."""
         vectors = representation.item_vectors()
-        targets = batch[:, 1:]
+        _, histories = batch
+        targets = histories[:, 1:]
         real = targets > 0
-        hidden = self.encode(batch[:, :-1], vectors)[real]
+        hidden = self.states(histories[:, :-1], vectors, representation)[real]
         items, row = self.scaled(vectors), targets[real]
         clean, device = items[row].detach(), row.device
         step = torch.randint(len(self.signal), row.shape, generator=generator, device=device)
@@ -72,11 +73,12 @@ class Backbone(Sasrec):
 
     def queries(self, histories, users, representation):
         """Return sampled x_0 (B, d), no longer than 99 % of the items are."""
-        items = self.scaled(representation.item_vectors())
+        vectors = representation.item_vectors()
+        items = self.scaled(vectors)
         longest = items[self.known].norm(dim=1).quantile(0.99)
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
-        condition = self.encode(padded, representation.item_vectors())[torch.arange(len(padded)), last]
+        condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
         noisy = self.start[users]
         steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
         for step, following in zip(steps, [*steps[1:], None], strict=True):

@@ -14,7 +14,7 @@ class Backbone(Sequential):
         self.gru = nn.GRU(d, hidden, settings["layers"], batch_first=True)
         self.out = nn.Linear(hidden, d)
 
-    def encode(self, histories, vectors):
-        """Return hidden states (B, L, d) of right-padded histories."""
-        states, _ = self.gru(self.dropout(vectors[histories] * vectors.shape[1] ** 0.5))
+    def encode(self, histories, inputs):
+        """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d)."""
+        states, _ = self.gru(self.dropout(inputs * inputs.shape[2] ** 0.5))
         return self.out(states)

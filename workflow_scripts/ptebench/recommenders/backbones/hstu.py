@@ -40,12 +40,12 @@ class Backbone(Sequential):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def encode(self, histories, vectors):
-        """Return hidden states (B, L, d) of right-padded histories."""
+    def encode(self, histories, inputs):
+        """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d)."""
         position = torch.arange(histories.shape[1], device=histories.device)
         distance = position[:, None] - position
         causal = (distance >= 0) / self.length
-        x = self.dropout(vectors[histories] * vectors.shape[1] ** 0.5)
+        x = self.dropout(inputs * inputs.shape[2] ** 0.5)
         for layer in self.layers:
             x = layer(x, distance.clamp_min(0), causal)
         return x

@@ -61,12 +61,15 @@ class Backbone(Sequential):
         self.norm = nn.LayerNorm(d, eps=1e-8)
         self.dropout = nn.Dropout(settings["dropout"])
 
-    def encode(self, histories, vectors):
-        """Return hidden states (B, L, d) of right-padded histories; position L - 1 is always the most recent."""
+    def encode(self, histories, inputs):
+        """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d).
+
+        Position L - 1 is always the most recent.
+        """
         lengths = (histories > 0).sum(1, keepdim=True)
         age = self.length - lengths + torch.arange(histories.shape[1], device=histories.device)
-        scale = vectors.shape[1] ** 0.5
-        x = self.dropout(vectors[histories] * scale + self.positions(age.clamp_max(self.length - 1)))
+        scale = inputs.shape[2] ** 0.5
+        x = self.dropout(inputs * scale + self.positions(age.clamp_max(self.length - 1)))
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
