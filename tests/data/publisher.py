@@ -42,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
         validators = {server.headers.get("ETag"), server.headers.get("Last-Modified")}
         same = answer.get("careless") or self.headers.get("If-Range") in validators
         if asked and same and status == 200 and "no_ranges" not in answer:
-            start, total = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]), len(server.content)
+            if "meanwhile" in answer:
+                answer["meanwhile"]()
+            start, total = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) - answer.get("early", 0), len(server.content)
             status = 206 if start < total else 416
             extra = {"Content-Range": f"bytes {start}-{total - 1}/{total}" if start < total else f"bytes */{total}"}
         body = server.content[start:] if status in (200, 206) else b""

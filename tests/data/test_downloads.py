@@ -105,17 +105,26 @@ CHANGED = {"content": SECOND, "headers": {"ETag": '"second"'}}
         ({}, [{**CHANGED, "careless": True}], [None, f"bytes={CUT}-", None]),  # seen in what is answered
         ({}, [{**CHANGED, "content": SECOND[:CUT], "careless": True}], [None, f"bytes={CUT}-", None]),
         ({}, [{**CHANGED, "content": SECOND[: CUT // 2], "careless": True}], [None, f"bytes={CUT}-", None]),
+        ({}, [{"early": 1}], [None, f"bytes={CUT}-", None]),  # not the bytes that were asked for
         ({"headers": {}}, [{"content": SECOND}], [None, None]),  # nothing tells versions apart
         ({"headers": {"ETag": 'W/"weak"'}}, [{"content": SECOND}], [None, None]),
         ({}, [{**CHANGED, "no_ranges": True}], [None, f"bytes={CUT}-"]),
     ],
-    ids=["told", "careless", "as long as what came", "shorter", "no version", "weak version", "no ranges"],
+    ids=["told", "careless", "as long as what came", "shorter", "early", "no version", "weak version", "no ranges"],
 )
 def test_two_versions_are_never_mixed(publisher, target, first, then, asked):
     publisher.answers = [{"cut": CUT, **first}, *then]
     fetch(target, known(publisher))
     assert target.read_bytes() == publisher.content and left(target) == WHOLE
     assert publisher.asked == asked
+
+
+def test_two_downloads_at_once_are_noticed(publisher, target):
+    part = target.with_name(".file.gz.part")
+    publisher.answers = [{"cut": CUT}, {"meanwhile": lambda: part.write_bytes(FIRST[:CUT] + b"theirs")}]
+    with pytest.raises(InputError, match="no other download is at work"):
+        fetch(target, known(publisher))
+    assert not target.exists() and not part.exists()
 
 
 def test_a_part_that_is_whole_is_not_sent_again(publisher, target):

@@ -134,7 +134,8 @@ def _continue(url: str, part: Path) -> None:
             part.unlink(missing_ok=True)
             write_json({"url": url, "version": _version(response)}, _mark(part))
             have, total = 0, response.headers.get("Content-Length", "")
-        tell = _teller(part.name, have, int(total) if total.isdigit() else None)
+        total = int(total) if total.isdigit() else None  # a chunked answer ends with a mark of its own
+        tell = _teller(part.name, have, total)
         with open(part, "ab") as stream:
             # read1 hands over what has come, where other ways of reading drop a block that breaks off
             while block := response.raw.read1(BLOCK, decode_content=False):
@@ -142,6 +143,9 @@ def _continue(url: str, part: Path) -> None:
                 tell(stream.tell())
             stream.flush()
             os.fsync(stream.fileno())
+    if _size(part) != (total or _size(part)):
+        part.unlink()
+        raise InputError(f"{part}: more came than {url} sends; see that no other download is at work, and run again")
 
 
 def _refuse(response) -> None:
