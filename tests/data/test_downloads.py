@@ -28,6 +28,7 @@ CUT = 100_000
 
 @pytest.fixture
 def publisher(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(downloads, "PATIENCE", 0.5)
     monkeypatch.setattr(downloads, "PAUSES", (0, 0, 0))
     with Publisher() as server:

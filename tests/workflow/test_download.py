@@ -26,7 +26,8 @@ CONFIG = {
 
 
 @pytest.fixture
-def publisher():
+def publisher(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Publisher() as server:
         yield server
 
