@@ -11,6 +11,7 @@ REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow_scripts"))
 
 from ptebench import config as configuration
+from ptebench.data.downloads import advice, find
 from ptebench.files import InputError
 from ptebench.provenance import canonical, code_digest
 
@@ -412,12 +413,12 @@ def simulate_outputs(wildcards, output):
     return " ".join(f"--output {name} {shlex.quote(path)}" for name, path in files.items())
 
 
-def raw_files(wildcards):
+def raw_files(dataset):
     """Return the raw files of a dataset, by the name that its reader knows them by."""
-    settings = DATASETS[wildcards.dataset]
+    settings = DATASETS[dataset]
     if settings["source"] == "simulated":
         files = SIMULATED[settings["layout"]]
-        return {name: f"results/data/{wildcards.dataset}/raw/{file}" for name, file in files.items()}
+        return {name: f"results/data/{dataset}/raw/{file}" for name, file in files.items()}
     root = Path(CONFIG["data_root"])
     files = {}
     for name in RAW_FILES[settings["source"]]:
@@ -427,15 +428,33 @@ def raw_files(wildcards):
     return files
 
 
+def missing_files(dataset):
+    """Return the raw files that a dataset lacks, each with what is known of getting it; None for nothing."""
+    settings = DATASETS[dataset]
+    if settings["source"] == "simulated":
+        return {}
+    paths = []
+    for files in raw_files(dataset).values():
+        paths += [files] if isinstance(files, str) else files
+    return {path: find(path, settings) for path in paths if not Path(path).exists()}
+
+
+def files_to_download(wildcards):
+    """Return what is known of every raw file that the requested tables need and lack."""
+    return canonical({path: known for dataset, _ in PAIRS for path, known in missing_files(dataset).items()})
+
+
 def raw_inputs(wildcards):
+    if missing := missing_files(wildcards.dataset):
+        raise WorkflowError("\n".join(advice(path, known) for path, known in missing.items()))
     # Snakemake keeps the name `items` to itself
-    return {f"raw_{name}": files for name, files in raw_files(wildcards).items()}
+    return {f"raw_{name}": files for name, files in raw_files(wildcards.dataset).items()}
 
 
 def raw_arguments(wildcards):
     """Return the command line's part that names the raw files."""
     words = []
-    for name, files in raw_files(wildcards).items():
+    for name, files in raw_files(wildcards.dataset).items():
         words += ["--input", name, *([files] if isinstance(files, str) else files)]
     return shlex.join(words)
 

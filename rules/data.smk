@@ -28,6 +28,19 @@ for layout, files in SIMULATED.items():
             " {params.outputs} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+# a target alone: no file of another rule is made here, so that nothing is fetched unless this rule is named
+rule download:
+    log:
+        "logs/data/download.log",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    params:
+        files=files_to_download,
+    shell:
+        "set -o pipefail; python -m workflow_scripts.download --files {params.files:q} 2>&1 | tee {log:q}"
+
+
 rule interactions:
     input:
         unpack(raw_inputs),
