@@ -1,6 +1,7 @@
 """The template teacher reads evidence; supplied profiles are read in the formats that people have."""
 
 import gzip
+import io
 import json
 
 import numpy as np
@@ -57,11 +58,15 @@ def test_fitted_on_training_items_only(split):
     assert all("airships fan" not in fields["Audience roles"] for fields in changed.items(np.array([cold])))
 
 
-@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.csv", "p.csv.gz", "p.tsv"])
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.csv", "p.csv.gz", "p.tsv", "p.parquet"])
 def test_supplied_formats(tmp_path, name):
     rows = [("user", "7", ANSWER), ("user", "8", "."), ("user", "9", ANSWER)]
     if "json" in name:
         data = "\n".join(json.dumps({"user_id": 7 if k == "7" else k, "output": t}) for _, k, t in rows).encode()
+    elif "parquet" in name:
+        stream = io.BytesIO()
+        pl.DataFrame({"user_id": [7, 8, 9], "text": [t for *_, t in rows]}).write_parquet(stream)
+        data = stream.getvalue()
     else:
         separator = "\t" if "tsv" in name else ","
         data = pl.DataFrame({"UID": [k for _, k, _ in rows], "Response": [t for *_, t in rows]})
@@ -78,6 +83,7 @@ def test_supplied_formats(tmp_path, name):
         ("p.jsonl", b'{"user_id": 1}\n', "record 1: expected a key"),
         ("p.jsonl", b"{\n", "line 1"),
         ("p.jsonl.gz", b"no gzip", "not readable"),
+        ("p.parquet", b"no parquet", "not readable as Parquet"),
         ("p.txt", b"x", "expected .jsonl, .csv or .tsv"),
         ("p.jsonl", b'{"user_id": 1, "text": "x"}\n', "none of 1 profiles can be used"),
     ],

@@ -184,7 +184,7 @@ def template_frame(ids, fields: list[dict], evidence: list[str], side: str) -> p
 def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict], dict]:
     """Read supplied profiles of one side: dense id -> fields, and the counts of rows used and left out.
 
-    JSON lines, CSV or TSV, plain or gzip. The key is in `user_id` / `item_id` / `id` / `UID`; the
+    JSON lines, CSV or TSV, plain or gzip, or Parquet. The key is in `user_id` / `item_id` / `id` / `UID`; the
     profile in `text` / `output` / `response` / `completion` / `profile`. Raises InputError where these are missing
     or where no profile can be used.
     """
@@ -235,4 +235,9 @@ def _rows(path: Path) -> list[dict]:
     if suffixes[-1:] in ([".csv"], [".tsv"]):
         separator = "\t" if suffixes[-1] == ".tsv" else ","
         return pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False).to_dicts()
-    raise InputError(f"{path}: expected .jsonl, .csv or .tsv, plain or .gz")
+    if path.suffix == ".parquet":
+        try:
+            return pl.read_parquet(io.BytesIO(data)).to_dicts()
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{path}: not readable as Parquet ({error}); check the path under 'teacher'") from error
+    raise InputError(f"{path}: expected .jsonl, .csv or .tsv, plain or .gz, or .parquet")
