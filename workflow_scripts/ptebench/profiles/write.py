@@ -5,10 +5,9 @@ from collections import Counter
 import numpy as np
 import polars as pl
 import torch
+from ptebench.profiles.compose import compose
 from ptebench.profiles.language_model import fitted, prompt_tokens
-from ptebench.profiles.parse import FEW, layout, phrase_marks, repaired
-from ptebench.profiles.prompts import digest
-from ptebench.profiles.teachers import profiles_frame
+from ptebench.profiles.parse import FEW, phrase_marks, repaired
 from transformers import LogitsProcessor, LogitsProcessorList
 
 
@@ -70,36 +69,27 @@ def write(model, tokenizer, ids: list[int], prompts: list[str], side: str, spec:
     """Write the profiles of `ids` of one side: (frame of the PROFILES contract, counts).
 
     Answers that repeat a phrase, so that too few are left, are written once more with distinct
-    beginnings; the embedded model, which does so nearly always, writes that way at once. A text that
-    still cannot be parsed is kept as it is and has no fields; texts that were repaired are laid out
-    anew. Nothing else takes the place of a failed text.
+    beginnings; the embedded model, which does so nearly always, writes that way at once. Nothing else
+    takes the place of a failed text.
     """
     limit, batch = spec["new_tokens"][side], spec["write_batch"]
     prompts = fitted(prompts, tokenizer, spec["context"] - limit)
 
     def answers(places: list[int], distinct: bool):
         tokens = generate(model, tokenizer, [prompts[p] for p in places], limit, batch, distinct, say)
-        texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        return [(len(t), text, *repaired(text.strip(), side)) for t, text in zip(tokens, texts)]
+        return list(zip(tokenizer.batch_decode(tokens, skip_special_tokens=True), map(len, tokens)))
 
     embedded = spec["model"] == "embedded"
     found = answers(range(len(prompts)), embedded)
-    again = [] if embedded else [p for p, (_, _, _, repair) in enumerate(found) if repair == FEW]
+    again = [] if embedded else [p for p, (text, _) in enumerate(found) if repaired(text.strip(), side)[1] == FEW]
     for place, answer in zip(again, answers(again, True)):
         found[place] = answer
-    again, counts = set(again), Counter({"rewritten": len(again)})
-    generation = []
-    for place, (length, _, fields, repair) in enumerate(found):
-        counts["strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"] += 1
+    again, generation = set(again), []
+    for place, (_, length) in enumerate(found):
         decoding = "greedy, distinct beginnings" if embedded or place in again else "greedy"
-        generation.append({**made, "decoding": decoding, "tokens": length, "repair": repair})
-    texts = [text if fields is None else layout(fields, side) for _, text, fields, _ in found]
-    fields = [f for _, _, f, _ in found]
-    frame = profiles_frame(ids, texts, fields, [digest(p) for p in prompts], generation)
-    record = {"profiles": len(ids), "parsed": sum(f is not None for f in fields)}
-    record |= {"tokens": sum(f[0] for f in found), **dict(sorted(counts.items()))}
-    say(f"{side} profiles: " + ", ".join(f"{k} {v:,}" for k, v in record.items()))
-    return frame.sort("id"), record
+        generation.append({**made, "decoding": decoding, "tokens": length})
+    counts = Counter(rewritten=len(again))
+    return compose(ids, prompts, [text for text, _ in found], side, generation, counts, say)
 
 
 def parse_rate(frame: pl.DataFrame) -> float:
