@@ -15,15 +15,6 @@ from ptebench.data.downloads import advice, find
 from ptebench.files import InputError
 from ptebench.provenance import canonical, code_digest
 
-# Jobs import this checkout and run this interpreter, in local and cluster runs alike. The prefix
-# passes through str.format (hence the doubled braces) and triggers no rerun.
-shell.prefix(
-    f"export PYTHONPATH='{REPOSITORY}:{REPOSITORY}/workflow_scripts':${{{{PYTHONPATH:-}}}};"
-    f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
-    # threads that wait must not spin: they would take the cores of other jobs
-    " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive; "
-)
-
 try:
     # the command line's files replace config.yaml as a whole: a benchmark is one self-contained grid
     CONFIG = configuration.read(
@@ -33,6 +24,21 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 DATASETS, PROTOCOLS, TABLES = CONFIG["datasets"], CONFIG["protocols"], CONFIG["tables"]
+LANGUAGE_MODELS = CONFIG["language_models"]
+ENDPOINTS = [name for name, settings in LANGUAGE_MODELS.items() if "endpoint" in settings]
+TAUGHT = [name for name, settings in LANGUAGE_MODELS.items() if settings.get("teacher") in ENDPOINTS]
+KEYS = " ".join(f"{n}={v}" for n in ENDPOINTS if (v := LANGUAGE_MODELS[n]["key_variable"]))
+
+# Jobs import this checkout and run this interpreter, in local and cluster runs alike. The prefix
+# passes through str.format (hence the doubled braces) and triggers no rerun.
+shell.prefix(
+    f"export PYTHONPATH='{REPOSITORY}:{REPOSITORY}/workflow_scripts':${{{{PYTHONPATH:-}}}};"
+    f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
+    # threads that wait must not spin: they would take the cores of other jobs
+    " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive"
+    # which variable holds the key of which endpoint: no setting, the answers are the same
+    f" PTEBENCH_KEYS='{KEYS}'; "
+)
 
 
 def one_of(names):
@@ -42,7 +48,7 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(DATASETS),
     protocol=one_of(PROTOCOLS),
-    language_model=one_of(CONFIG["language_models"]),
+    language_model=one_of([name for name in LANGUAGE_MODELS if name not in ENDPOINTS]),
     encoder=one_of(CONFIG["encoders"]),
     backbone=one_of(CONFIG["backbones"]),
     representation=one_of(CONFIG["representations"]),
@@ -233,12 +239,15 @@ def writing_spec(*keys):
     """Return a function of the wildcards to a language model's settings under `keys`, and where in the chain a job is."""
 
     def spec(wildcards):
-        settings = CONFIG["language_models"][wildcards.language_model]
+        settings = LANGUAGE_MODELS[wildcards.language_model]
         chosen = {key: settings[key] for key in keys if key in settings}
         if "examples" in keys:
             chosen["examples"] = settings["tuning"]["examples"]
         if "encoder" in keys:
             chosen["encoder"] = CONFIG["encoders"][settings["encoder"]]
+        if "endpoint" in keys:
+            name = wildcards.language_model if wildcards.language_model in ENDPOINTS else settings["teacher"]
+            chosen["endpoint"] = asking(name)
         place = {key: wildcards[key] for key in ("side", "writer") if key in wildcards.keys()}
         if "round" in wildcards.keys():
             place["round"] = int(wildcards["round"])
@@ -247,18 +256,24 @@ def writing_spec(*keys):
     return spec
 
 
+def asking(name):
+    """Return the settings with which an endpoint is asked."""
+    keys = ("endpoint", "model", "temperature", "seed", "request", "new_tokens", "concurrency")
+    return {"name": name, **{key: LANGUAGE_MODELS[name][key] for key in keys}}
+
+
 def writing_gpu(wildcards):
-    return gpus(CONFIG["language_models"][wildcards.language_model]["model"] != "embedded")
+    return gpus(LANGUAGE_MODELS[wildcards.language_model]["model"] != "embedded")
 
 
 def card_vectors(wildcards):
-    encoder = CONFIG["language_models"][wildcards.language_model]["encoder"]
+    encoder = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
     return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"
 
 
 def base_model(wildcards):
     """Return the embedded model's file; a hub id or local path is a setting, not an input."""
-    if CONFIG["language_models"][wildcards.language_model]["model"] != "embedded":
+    if LANGUAGE_MODELS[wildcards.language_model]["model"] != "embedded":
         return {}
     return {"base": f"{filled(WRITING, wildcards)}/base/model.safetensors"}
 
@@ -268,10 +283,12 @@ def base_model_argument(wildcards):
 
 
 def teacher_files(wildcards):
-    """Return the supplied teacher profiles, by side."""
-    teacher = CONFIG["language_models"][wildcards.language_model]["teacher"]
+    """Return the teacher's profiles by side, supplied or from an endpoint."""
+    teacher = LANGUAGE_MODELS[wildcards.language_model]["teacher"]
     if teacher == "template":
         return {}
+    if teacher in ENDPOINTS:
+        return {f"teacher_{side}": f"{filled(WRITING, wildcards)}/teacher/{side}.jsonl" for side in ("user", "item")}
     return {f"teacher_{side}": str(Path(CONFIG["data_root"]) / path) for side, path in teacher.items()}
 
 
@@ -328,7 +345,7 @@ def of_rounds(file):
     """Return a function of the wildcards to one file of every round, distillation first."""
 
     def files(wildcards):
-        last = CONFIG["language_models"][wildcards.language_model]["max_rounds"]
+        last = LANGUAGE_MODELS[wildcards.language_model]["max_rounds"]
         return [f"{filled(WRITING, wildcards)}/rounds/{number}/{file}" for number in range(last + 1)]
 
     return files
@@ -352,6 +369,15 @@ def of_writer(wildcards):
     elif wildcards.writer != "kd":
         files["evidence"] = best_evidence(wildcards)
     return files
+
+
+def of_endpoint(wildcards):
+    """Return what the prompts of items show: their readers, as the endpoint describes them."""
+    return {"evidence": f"{filled(WRITING, wildcards)}/user.parquet"} if wildcards.side == "item" else {}
+
+
+def of_endpoint_arguments(wildcards):
+    return named_arguments(of_endpoint(wildcards))
 
 
 def of_writer_arguments(wildcards):

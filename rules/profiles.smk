@@ -56,6 +56,66 @@ rule language_model:
         " --output template {output.template:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+rule teach:
+    input:
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        template_user="results/profiles/{dataset}/{protocol}/template/user.parquet",
+        template_item="results/profiles/{dataset}/{protocol}/template/item.parquet",
+    output:
+        user=f"{WRITING}/teacher/user.jsonl",
+        item=f"{WRITING}/teacher/item.jsonl",
+        provenance=f"{WRITING}/teacher/provenance.json",
+    wildcard_constraints:
+        language_model=one_of(TAUGHT),
+    log:
+        f"logs/{WRITING}/teach.log",
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        mem_mb=more_memory,
+        runtime=480,
+    params:
+        spec=writing_spec("seed", "probes", "history", "neighbours", "examples", "endpoint"),
+        code=code_digest("workflow_scripts.teach"),
+    shell:
+        "python -m workflow_scripts.teach --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input template_user {input.template_user:q}"
+        " --input template_item {input.template_item:q}"
+        " --output user {output.user:q} --output item {output.item:q} --provenance {output.provenance:q}"
+        " > {log:q} 2>&1"
+
+
+rule endpoint_profiles:
+    input:
+        unpack(of_endpoint),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        histories=f"{SPLIT}/histories.parquet",
+    output:
+        profiles=f"{WRITING}/{{side}}.parquet",
+        provenance=f"{WRITING}/{{side}}.provenance.json",
+    log:
+        f"logs/{WRITING}/{{side}}.log",
+    wildcard_constraints:
+        language_model=one_of(ENDPOINTS),
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        mem_mb=more_memory,
+        runtime=480,
+    params:
+        spec=writing_spec("seed", "history", "neighbours", "endpoint"),
+        code=code_digest("workflow_scripts.endpoint_profiles"),
+        evidence=of_endpoint_arguments,
+    shell:
+        "python -m workflow_scripts.endpoint_profiles --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input histories {input.histories:q} {params.evidence}"
+        " --output profiles {output.profiles:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
 rule instructions:
     input:
         unpack(teacher_files),

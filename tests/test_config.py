@@ -24,6 +24,9 @@ GRID = {
 }  # fmt: skip
 
 
+GPT = {"endpoint": "https://host/v1", "model": "m"}
+
+
 @pytest.mark.parametrize(
     "raw, said",
     [
@@ -39,6 +42,15 @@ GRID = {
         ({"datasets": {"a": {"source": "yelp", "reviews": "x"}}}, "datasets.a.businesses: Field required"),
         ({"datasets": {"a": {"source": "sequences"}}}, "give either 'sequences' or all of"),
         ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),
+        ({"language_models": {"gpt": {"endpoint": "https://h/v1"}}}, "language_models.gpt.model: Field required"),
+        ({"language_models": {"gpt": GPT | {"temprature": 1}}}, "gpt.temprature: unknown key; did you mean 'temperature'?"),
+        ({"language_models": {"gpt": GPT | {"grpo": {}}}}, "language_models.gpt: Value error, grpo: nothing is fine-tuned at an endpoint; give it to"),
+        ({"language_models": {"gpt": GPT}, "encoders": {"minilm": {}}, "representations": {"pte": {"text": "gpt.grpo"}}}, "gpt is at an endpoint, where nothing is fine-tuned; name 'gpt' alone"),
+        ({"language_models": {"gpt": GPT}, "encoders": {"minilm": {}}, "representations": {"pte": {"text": "gpt.sft"}}}, "or LANGUAGE_MODEL.WRITER of a language model with 'teacher: gpt'"),
+        ({"language_models": {"qwen": {}}, "encoders": {"minilm": {}}, "representations": {"pte": {"text": "qwen"}}}, "representations.pte.text: 'qwen'; expected card"),
+        ({"language_models": {"gpt": GPT, "qwen": {"teacher": "gtp"}}, "encoders": {"minilm": {}}}, "language_models.qwen.teacher: 'gtp' is not defined under 'language_models'; did you mean 'gpt'?"),
+        ({"language_models": {"a": {}, "qwen": {"teacher": "a"}}, "encoders": {"minilm": {}}}, "language_models.qwen.teacher: 'a' is at no endpoint"),
+        ({"language_models": {"card": {}}, "encoders": {"minilm": {}}}, "language_models.card: the name belongs to another text"),
         ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
         ({"representations": {"pte": {"text": "card", "encoder": "minilm"}}}, "'minilm' is not defined under 'encoders'"),
         ({"protocols": {"global_temporal": {}}}, "protocols.global_temporal.cuts: Field required"),
@@ -58,6 +70,30 @@ def test_faults_are_named(raw, said):
     with pytest.raises(InputError) as error:
         resolve(raw, "config.yaml")
     assert str(error.value).startswith("config.yaml: ") and said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "entry, said",
+    [
+        (GPT | {"key_variable": "sk-secret"}, "key_variable: expected the name of an environment variable"),
+        (GPT | {"key": "sk-secret"}, "key: unknown key; did you mean 'key_variable'?"),
+        (GPT | {"endpoint": "https://me:sk-secret@host/v1"}, "endpoint: expected https://HOST/PATH, without"),
+        (GPT | {"endpoint": "https://host/v1?key=sk-secret"}, "endpoint: expected https://HOST/PATH, without"),
+        (GPT | {"endpoint": "host/v1"}, "endpoint: expected https://HOST/PATH, without"),
+    ],
+)
+def test_a_key_in_the_configuration_is_refused_and_not_repeated(entry, said):
+    with pytest.raises(InputError) as error:
+        resolve({"language_models": {"gpt": entry}}, "config.yaml")
+    assert said in str(error.value) and "secret" not in str(error.value)
+
+
+def test_a_model_at_an_endpoint_teaches_and_writes_as_it_is():
+    models = {"gpt": GPT | {"key_variable": "OPENAI_API_KEY"}, "qwen": {"teacher": "gpt"}}
+    texts = {"pte": {"text": "gpt"}, "taught": {"kind": "pte", "text": "qwen.kd"}}
+    config = resolve({"language_models": models, "encoders": {"minilm": {}}, "representations": texts}, "config.yaml")
+    assert config["language_models"]["gpt"]["temperature"] == 0 and "lora" not in config["language_models"]["gpt"]
+    assert config["language_models"]["qwen"]["teacher"] == "gpt"
 
 
 def test_undefined_name_in_a_table():

@@ -5,13 +5,14 @@ file that implements it. Adding a kind is: write that file, add a class below.
 """
 
 import difflib
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union
 
 import yaml
 from ptebench.files import InputError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -266,27 +267,78 @@ class EmbeddedModel(Settings):
     learning_rate: float = 3e-3
 
 
-class LanguageModel(Settings):
-    """A causal language model and how it is taught to write profiles."""
+class WritingModel(Settings):
+    """What writes profiles: the evidence that its prompts show."""
+
+    model: str
+    history: Positive = 10  # most recent training items shown in a prompt
+    neighbours: Positive = 5  # users shown in an item's prompt
+    new_tokens: dict[Literal["user", "item"], int] = {"user": 96, "item": 128}
+    encoder: Name = "minilm"  # of the cards that resemble a cold item's; of drift and rewards
+    seed: int = 0
+
+
+class LanguageModel(WritingModel):
+    """A causal language model that runs here and how it is taught to write profiles."""
 
     model: str = "embedded"  # or any hub id or local path
     revision: str | None = None
-    teacher: Literal["template"] | dict[Literal["user", "item"], str] = "template"  # or supplied profiles
-    history: Positive = 10  # most recent training items shown in a prompt
-    neighbours: Positive = 5  # users shown in an item's prompt
+    # or supplied profiles, or the name of a language model at an endpoint
+    teacher: dict[Literal["user", "item"], str] | Name = "template"
     context: Positive = 768  # tokens of prompt and answer together
-    new_tokens: dict[Literal["user", "item"], int] = {"user": 96, "item": 128}
     write_batch: Positive = 32
     max_rounds: Positive = 2
     probes: Positive = 64  # users and items watched for convergence
     embedding_drift: float = 0.02  # converged below
     field_drift: float = 0.10  # converged below
-    encoder: Name = "minilm"  # of drift and rewards
-    seed: int = 0
     embedded: EmbeddedModel = EmbeddedModel()
     lora: Lora = Lora()
     tuning: FineTuning = FineTuning()
     grpo: Grpo = Grpo()
+
+
+class EndpointModel(WritingModel):
+    """A language model behind an OpenAI-compatible interface, which teaches others, and writes as it is."""
+
+    endpoint: str  # the address up to and without /chat/completions
+    key_variable: str | None = None  # the environment variable that holds the key; none: no key is sent
+    temperature: float = Field(0.0, ge=0)
+    request: dict[str, Any] = {}  # further fields of a request, over ours; null leaves one out
+    concurrency: Positive = 8  # requests under way at once
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_fine_tuning(cls, given):
+        if foreign := [k for k in given if k in set(LanguageModel.model_fields) - set(cls.model_fields)]:
+            raise ValueError(
+                f"{foreign[0]}: nothing is fine-tuned at an endpoint; give it to a language model that runs here, "
+                "whose 'teacher' may be this one"
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _no_secrets(self):
+        # here and not as patterns of the fields, whose errors would print what was given
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.endpoint):
+            raise ValueError("endpoint: expected https://HOST/PATH, without a user, a password or a query")
+        if self.key_variable is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_variable):
+            raise ValueError(
+                "key_variable: expected the name of an environment variable (capitals, digits, _), never the key itself"
+            )
+        return self
+
+
+def _where_it_runs(entry) -> str:
+    """Return the tag of a language model's class."""
+    named = "endpoint" in entry if isinstance(entry, dict) else isinstance(entry, EndpointModel)
+    return "EndpointModel" if named else "LanguageModel"
+
+
+MODELS = {"LanguageModel": LanguageModel, "EndpointModel": EndpointModel}
+AnyLanguageModel = Annotated[
+    Annotated[LanguageModel, Tag("LanguageModel")] | Annotated[EndpointModel, Tag("EndpointModel")],
+    Discriminator(_where_it_runs),
+]
 
 
 # ---------------------------------------------------------------- encoders
@@ -677,7 +729,7 @@ class Benchmark(Settings):
     ks: list[Positive] = Field([1, 5, 10, 20, 50], min_length=1)
     datasets: dict[Name, _kinds(Dataset, "source")] = {}
     protocols: dict[Name, _kinds(Protocol, "kind")] = {}
-    language_models: dict[Name, LanguageModel] = {}
+    language_models: dict[Name, AnyLanguageModel] = {}
     encoders: dict[Name, _kinds(Encoder, "kind")] = {}
     backbones: dict[Name, _kinds(Backbone, "kind")] = {}
     representations: dict[Name, _kinds(Representation, "kind")] = {}
@@ -760,7 +812,7 @@ def _explain(error: ValidationError, raw: dict) -> str:
             place.append(part)
             node = node[part]
     last = fault["loc"][-1] if fault["loc"] else ""
-    if last not in ("[key]",) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
+    if last not in ("[key]", *MODELS) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
         place.append(last)
     path = ".".join(map(str, place))
     if fault["type"] == "extra_forbidden":
@@ -785,6 +837,9 @@ def _known_keys(location: tuple) -> list[str]:
         arguments = getattr(node, "__args__", ())
         if getattr(node, "__metadata__", None):  # Annotated[Union[...]]: the part is the tag
             arguments = getattr(arguments[0], "__args__", (arguments[0],))
+        if part in MODELS:
+            node = MODELS[part]
+            continue
         tagged = [
             a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)
             and any(part in getattr(f.annotation, "__args__", ()) for f in a.model_fields.values())
@@ -824,13 +879,30 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
         parts = settings["text"].split(".")
         if settings["text"] not in ("card", "template"):
             known("language_models", parts[0], f"{place}.text")
-            if len(parts) != 2 or parts[1] not in WRITERS:
+            if "endpoint" in config["language_models"][parts[0]]:
+                if len(parts) > 1:
+                    raise InputError(
+                        f"{where}: {place}.text: {settings['text']!r}; {parts[0]} is at an endpoint, where nothing is "
+                        f"fine-tuned; name {parts[0]!r} alone for what it writes as it is, or LANGUAGE_MODEL.WRITER of "
+                        f"a language model with 'teacher: {parts[0]}'"
+                    )
+            elif len(parts) != 2 or parts[1] not in WRITERS:
                 raise InputError(
-                    f"{where}: {place}.text: {settings['text']!r}; expected card, template or "
-                    f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
+                    f"{where}: {place}.text: {settings['text']!r}; expected card, template, a language model at an "
+                    f"endpoint, or LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
                 )
     for name, settings in config["language_models"].items():
         known("encoders", settings["encoder"], f"language_models.{name}.encoder")
+        if name in ("card", "template"):
+            raise InputError(f"{where}: language_models.{name}: the name belongs to another text; choose another")
+        teacher = settings.get("teacher", "template")
+        if isinstance(teacher, str) and teacher != "template":
+            known("language_models", teacher, f"language_models.{name}.teacher")
+            if "endpoint" not in config["language_models"][teacher]:
+                raise InputError(
+                    f"{where}: language_models.{name}.teacher: {teacher!r} is at no endpoint; name template, a "
+                    "language model with an 'endpoint', or files of supplied profiles"
+                )
     for dataset, backbones in config["overrides"].items():
         known("datasets", dataset, "overrides")
         for cell, settings in backbones.items():

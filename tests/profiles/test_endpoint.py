@@ -1,0 +1,341 @@
+"""A language model at an endpoint: every answer is paid for once, faults pass or are named, the key stays secret."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table
+from ptebench.profiles import endpoint
+from ptebench.profiles.endpoint import ask, seconds, written
+
+from tests.profiles.fake_endpoint import KEY, FakeEndpoint, answer
+from tests.profiles.synthetic import write_split
+
+ROOT = Path(__file__).resolve().parents[2]
+MANY = [f"prompt {n}" for n in range(12)]
+OK = {"body": answer({"messages": [{"content": "Roles"}]})}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("PTEBENCH_KEYS", "gpt=FAKE_KEY")
+    monkeypatch.setenv("FAKE_KEY", KEY)
+    monkeypatch.setattr(endpoint, "PATIENCE", 0.5)
+    monkeypatch.setattr(endpoint, "PAUSES", (0, 0.01, 0.02))
+    with FakeEndpoint() as fake:
+        yield fake
+
+
+def settings(server, **changes):
+    return {
+        "name": "gpt", "endpoint": server.address, "model": "m", "temperature": 0.0, "seed": 3, "request": {},
+        "new_tokens": {"user": 96, "item": 128}, "concurrency": 3,
+    } | changes  # fmt: skip
+
+
+def test_what_a_request_says_and_where_it_goes(server, tmp_path):
+    file = tmp_path / "a/answers.jsonl"
+    found, counts = ask(["x"], 96, settings(server, request={"top_p": 0.9, "max_tokens": None}), file)
+    ((path, headers, body, _),) = server.asked
+    assert path == "/v1/chat/completions" and headers["Authorization"] == f"Bearer {KEY}"
+    assert body == {
+        "model": "m", "messages": [{"role": "user", "content": "x"}], "temperature": 0.0, "seed": 3, "top_p": 0.9,
+    }  # fmt: skip
+    assert found[0]["tokens"] == 7 and found[0]["model"] == "fake-1" and counts["asked"] == 1
+    ask(["y"], 96, settings(server), file)
+    assert server.asked[1][2]["max_tokens"] == 96
+
+
+def test_without_a_variable_no_key_is_sent_and_an_unset_one_is_named(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("PTEBENCH_KEYS", "")
+    ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+    assert "Authorization" not in server.asked[0][1]
+    monkeypatch.setenv("PTEBENCH_KEYS", "other=X gpt=FAKE_KEY")
+    for value in ("", f"{KEY}\nand more"):
+        monkeypatch.setenv("FAKE_KEY", value)
+        with pytest.raises(InputError, match=r"language_models.gpt.key_variable: .* FAKE_KEY .*; export it") as error:
+            ask(["y"], 96, settings(server), tmp_path / "a.jsonl")
+        assert KEY not in str(error.value)
+    ask(["x"], 96, settings(server), tmp_path / "a.jsonl")  # nothing to ask needs no key
+    assert len(server.asked) == 1
+
+
+def test_prompts_go_out_together_and_no_more_than_allowed(server, tmp_path):
+    server.delay = 0.05
+    found, _ = ask(MANY, 96, settings(server), tmp_path / "a.jsonl")
+    assert len(found) == 12 and server.most == 3
+
+
+def test_answers_belong_to_their_prompts(server, tmp_path):
+    server.first = [{"stall": 0.1, **OK}]
+    spec = settings(server)
+    ask(MANY, 96, spec, tmp_path / "a.jsonl")
+    lines = {row["key"]: row for row in read_jsonl(tmp_path / "a.jsonl")}
+    for prompt in MANY:
+        lines[endpoint.digest(endpoint.canonical([spec["endpoint"], endpoint.request(prompt, 96, spec)]))]["text"] = (
+            prompt
+        )
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in lines.values()))
+    found, counts = ask(MANY[::-1] + MANY[:1], 96, spec, tmp_path / "a.jsonl")
+    assert [a["text"] for a in found] == MANY[::-1] + MANY[:1] and counts["kept"] == 12 and counts["asked"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "n"}, {"temperature": 0.5}, {"seed": 4}, {"request": {"top_p": 0.9}}, {"concurrency": 1}, {"name": "x"}],
+)
+def test_only_what_changes_an_answer_is_asked_anew(server, tmp_path, change):
+    ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+    ask(["x"], 96, settings(server, **change), tmp_path / "a.jsonl")
+    assert len(server.asked) == (1 if set(change) & {"concurrency", "name"} else 2)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{"status": 429}, {"status": 500}, {"status": 503}, {"stall": 0.8}, {"drop": True}, {"status": 408}],
+    ids=["rate limit", "500", "503", "time-out", "dropped", "408"],
+)
+def test_faults_that_pass_are_tried_again(server, tmp_path, way):
+    server.first = [way, way]
+    found, _ = ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+    assert found[0]["text"].startswith("Roles") and len(server.asked) == 3
+
+
+def test_pauses_grow_and_are_no_shorter_than_the_server_asks(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "PAUSES", (0.05, 0.2))
+    server.first = [{"status": 500}, {"status": 500}]
+    ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+    first, second, third = (moment for *_, moment in server.asked)
+    assert 0.05 <= second - first < 0.2 <= third - second
+    server.first, server.asked = [{"status": 429, "headers": {"Retry-After": "0.5"}}], []
+    ask(["y"], 96, settings(server), tmp_path / "a.jsonl")
+    assert server.asked[1][3] - server.asked[0][3] >= 0.5
+
+
+def test_retry_after_counts_seconds_or_gives_a_date():
+    assert seconds("7") == 7 and 8 < seconds(formatdate(time.time() + 10, usegmt=True)) < 11
+    assert [seconds(h) for h in (None, "", "soon", "-3", "nan", "inf", formatdate(0, usegmt=True))] == [0.0] * 7
+
+
+def test_tries_end_and_what_came_is_kept(server, tmp_path):
+    server.first = [OK, OK, *[{"status": 503}] * 99]
+    with pytest.raises(InputError, match=rf"{server.address}/chat.*503.*kept.*language_models.gpt is up"):
+        ask(MANY, 96, settings(server, concurrency=1), tmp_path / "a.jsonl")
+    assert len(server.asked) == 2 + 4 and len(read_jsonl(tmp_path / "a.jsonl")) == 2
+    server.first = []
+    ask(MANY, 96, settings(server), tmp_path / "a.jsonl")
+    answered = server.prompts()[:2] + server.prompts()[6:]
+    assert sorted(answered) == sorted(MANY), "nothing is paid for twice"
+
+
+def test_a_busy_server_is_not_a_dead_one(server, tmp_path):
+    """Refusals count in a row: as long as any prompt is answered, the others wait their turn."""
+    server.first = [way for _ in range(6) for way in ({"status": 429}, {"status": 429}, OK)]
+    found, _ = ask(MANY, 96, settings(server, concurrency=2), tmp_path / "a.jsonl")
+    assert len(found) == 12
+
+
+def test_a_wait_beyond_reason_ends_at_once(server, tmp_path):
+    server.first = [{"status": 429, "headers": {"Retry-After": "86400"}}]
+    with pytest.raises(InputError, match="asks to wait 86,400 s"):
+        ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+
+
+ECHO = json.dumps({"error": {"message": f"no {KEY}", "code": "x"}})
+
+
+@pytest.mark.parametrize(
+    "way, said",
+    [
+        ({"status": 401, "body": ECHO}, r"401: no \*\*\*; the key is missing or refused; .*language_models.gpt.key_var"),
+        ({"status": 403}, "403; the key is missing or refused"),
+        ({"status": 404, "body": ECHO}, r"404: no \*\*\*; check language_models.gpt.model \('m'\) and .endpoint"),
+        ({"status": 400, "body": ECHO}, r"400: no \*\*\*; check the settings of language_models.gpt"),
+        ({"status": 308, "headers": {"Location": "http://127.0.0.1:1/"}}, "308; it points elsewhere"),
+        ({"status": 429, "body": json.dumps({"error": {"message": "pay", "code": "insufficient_quota"}})}, "429: pay; "),
+        ({"status": 400, "body": "[]"}, "400; check"),
+    ],
+)  # fmt: skip
+def test_refusals_that_stay_end_at_once_with_the_mend(server, tmp_path, way, said, capsys):
+    server.first = [way] * 3
+    with pytest.raises(InputError, match=said) as error:
+        ask(MANY, 96, settings(server), tmp_path / "a.jsonl")
+    assert str(error.value).startswith(f"{server.address}/chat/completions: ") and len(server.asked) <= 6
+    out = "".join(capsys.readouterr())
+    assert KEY not in str(error.value) + out + (tmp_path / "a.jsonl").read_text()
+
+
+def test_malformed_answers_are_counted_and_left_to_the_parser(server, tmp_path):
+    body = {"messages": [{"content": "Roles"}]}
+    server.first = [
+        {"body": "<html>"}, {"body": '{"choices": []}'}, {"body": '{"error": "busy"}'}, {"body": "[1]"},
+        {"body": answer(body, " \n")}, {"body": answer(body).replace('"content"', '"refusal"')},
+        {"body": json.dumps({"choices": [{"message": {"content": None}}], "usage": 3})},
+        {"body": answer(body, "I cannot.")},
+        {"body": answer(body, "Roles: A, B, C\nInterests: D, E, F \ud83d")},
+        {"status": 400, "body": json.dumps({"error": {"code": "content_filter", "message": "no"}})},
+    ]  # fmt: skip
+    spec, file = settings(server, concurrency=1), tmp_path / "a.jsonl"
+    frame, record = written(list(range(1, 13)), MANY, "user", spec, file)
+    assert {k: v for k, v in record.items() if k.startswith("malformed")} == {
+        "malformed: no JSON": 1, "malformed: no choices": 4, "malformed: empty text": 2, "malformed: content filter": 1,
+    }  # fmt: skip
+    assert record["parsed"] == 3 and record["strict"] == 2 and record["failed: missing heading"] == 9
+    assert frame["fields"].null_count() == 9 and "I cannot." in frame["text"].to_list()
+    # what a server did not deliver is asked for again, what it charged for is not
+    _, record = written(list(range(1, 13)), MANY, "user", spec, file)
+    assert record["asked"] == 5 and record["kept"] == 7 and record["parsed"] == 8
+
+
+def test_another_interface_is_named(server, tmp_path):
+    server.first = [{"body": "<html>welcome</html>"}] * 12
+    with pytest.raises(
+        InputError, match=r"12 answers and none in the form of OpenAI's .*\(no JSON\); check .*endpoint"
+    ):
+        ask(MANY, 96, settings(server), tmp_path / "a.jsonl")
+
+
+def test_a_line_that_was_cut_short_is_asked_anew_and_harms_no_other(server, tmp_path):
+    file = tmp_path / "a.jsonl"
+    ask(["x", "y"], 96, settings(server, concurrency=1), file)
+    file.write_bytes(file.read_bytes()[:-9])
+    for _ in range(2):
+        ask(["x", "y", "z"], 96, settings(server, concurrency=1), file)
+    assert server.prompts() == ["x", "y", "y", "z"]
+
+
+JOB = """
+import sys; from pathlib import Path
+from ptebench.profiles.endpoint import ask
+ask([f"prompt {n}" for n in range(12)], 96, eval(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def start(server, file):
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/workflow_scripts", "PTEBENCH_KEYS": ""}
+    return subprocess.Popen([sys.executable, "-c", JOB, repr(settings(server)), str(file)], env=env)
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
+def test_a_killed_run_pays_nothing_twice(server, tmp_path):
+    file, server.delay = tmp_path / "a.jsonl", 0.3
+    job = start(server, file)
+    wait_for(lambda: file.exists() and file.read_bytes().count(b"\n") >= 3)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    kept = file.read_bytes().count(b"\n")
+    assert 3 <= kept < 12
+    wait_for(lambda: server.open == 0)
+    begun, server.delay = len(server.asked), 0.0
+    ask(MANY, 96, settings(server), file)
+    assert len(server.asked) - begun == 12 - kept
+
+
+def test_two_jobs_that_ask_the_same_pay_once(server, tmp_path):
+    server.delay = 0.1
+    jobs = [start(server, tmp_path / "a.jsonl") for _ in range(2)]
+    assert [job.wait(60) for job in jobs] == [0, 0] and sorted(server.prompts()) == sorted(MANY)
+
+
+# ------------------------------------------------------------------ the two jobs
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("split")
+    found = write_split(folder)
+    arguments = [f for n in ("train", "vocabulary", "items", "histories") for f in ("--input", n, str(found[n]))]
+    outputs = [f for s in ("user", "item") for f in ("--output", s, str(folder / f"template/{s}.parquet"))]
+    run("template_profiles", [*arguments, *outputs])
+    return found | {f"template_{s}": folder / f"template/{s}.parquet" for s in ("user", "item")}
+
+
+def run(script, arguments, check=True):
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/workflow_scripts"}
+    command = [sys.executable, "-m", f"workflow_scripts.{script}", *arguments]
+    return subprocess.run(command, env=env, check=check, capture_output=True, text=True)
+
+
+def command(files, names, spec, outputs):
+    words = ["--spec", json.dumps(spec)]
+    for name in names:
+        words += ["--input", name, str(files[name])]
+    for name, path in outputs.items():
+        words += ["--output", name, str(path)]
+    return words
+
+
+TEACH = ("train", "vocabulary", "items", "cards", "template_user", "template_item")
+WRITE = ("train", "vocabulary", "items", "cards", "histories")
+
+
+def test_a_teacher_at_an_endpoint_is_read_like_supplied_profiles(server, files, tmp_path):
+    spec = {"seed": 0, "probes": 6, "history": 4, "neighbours": 2, "examples": 8}
+    outputs = {s: tmp_path / f"student/teacher/{s}.jsonl" for s in ("user", "item")}
+    words = command(files, TEACH, spec | {"endpoint": settings(server)}, outputs)
+    done = run("teach", words)
+    asked = len(server.asked)
+    assert asked == 16 and len(read_jsonl(tmp_path / "gpt/answers.jsonl")) == 16
+    again = run("teach", words)
+    assert len(server.asked) == asked, "a repeated run pays nothing"
+    record = read_json(tmp_path / "student/teacher/user.jsonl.provenance.json")
+    assert record["taught"]["user"]["kept"] == 8 and record["taught"]["item"]["parsed"] == 8
+    everything = done.stdout + done.stderr + again.stdout + again.stderr
+    everything += "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+    assert KEY not in everything and server.asked[0][1]["Authorization"].endswith(KEY)
+    # the prompts show the endpoint's own users as readers, and no probe's held-out item
+    assert any("tent fan; board fan; oven fan" in p for p in server.prompts())
+    taught = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
+    extra = {f"teacher_{s}": path for s, path in outputs.items()}
+    run("instructions", command(files | extra, (*TEACH, *extra), spec, taught))
+    rows = read_jsonl(taught["user"])
+    assert len(rows) == 8 and {r["completion"][0]["content"].split("\n")[0] for r in rows} == {
+        "Roles: tent fan; board fan; oven fan"
+    }
+    assert {r["prompt"][0]["content"] for r in rows} == {p for p in server.prompts() if "Audience roles" not in p}
+
+
+def test_a_teacher_that_writes_no_profiles_leaves_nothing(server, files, tmp_path):
+    server.first = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 8
+    spec = {"seed": 0, "probes": 6, "history": 4, "neighbours": 2, "examples": 8, "endpoint": settings(server)}
+    outputs = {s: tmp_path / f"student/teacher/{s}.jsonl" for s in ("user", "item")}
+    done = run("teach", command(files, TEACH, spec, outputs), check=False)
+    assert done.returncode == 1 and "none of 8 answers of 'm' is a profile" in done.stderr
+    assert not any(path.exists() for path in outputs.values())
+
+
+def test_an_endpoint_writes_everybody(server, files, tmp_path):
+    spec = {"seed": 0, "history": 4, "neighbours": 2, "endpoint": settings(server)}
+    user, item = (tmp_path / f"gpt/{s}.parquet" for s in ("user", "item"))
+    run("endpoint_profiles", command(files, WRITE, spec | {"side": "user"}, {"profiles": user}))
+    words = command(files | {"evidence": user}, (*WRITE, "evidence"), spec | {"side": "item"}, {"profiles": item})
+    run("endpoint_profiles", words)
+    frames = [read_table(path, PROFILES) for path in (user, item)]
+    assert [f["id"].to_list() for f in frames] == [list(range(1, 49)), list(range(1, 25))]
+    assert [f["fields"].null_count() for f in frames] == [0, 0]
+    assert json.loads(frames[1]["generation"][0]) == {"writer": "gpt", "model": "fake-1", "tokens": 7, "repair": None}
+    cold = [p for p in server.prompts() if "Nobody has chosen it yet" in p]
+    assert len(cold) == 3 and all("liked by a, b, f, g" in p for p in cold), "cold items come after the warm ones"
+
+
+def test_a_refused_key_ends_a_job_without_a_word_of_it(server, files, tmp_path):
+    server.first = [{"status": 401, "body": ECHO}] * 9
+    spec = {"seed": 0, "history": 4, "neighbours": 2, "side": "user", "endpoint": settings(server)}
+    words = command(files, WRITE, spec, {"profiles": tmp_path / "gpt/user.parquet"})
+    done = run("endpoint_profiles", words, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: http://127.0.0.1") and KEY not in done.stderr
+    assert [p.name for p in (tmp_path / "gpt").iterdir()] == ["answers.jsonl"]
