@@ -66,10 +66,10 @@ rule teach:
         user=f"{WRITING}/teacher/user.jsonl",
         item=f"{WRITING}/teacher/item.jsonl",
         provenance=f"{WRITING}/teacher/provenance.json",
-    wildcard_constraints:
-        language_model=one_of(TAUGHT),
     log:
         f"logs/{WRITING}/teach.log",
+    wildcard_constraints:
+        language_model=one_of(TAUGHT),
     conda:
         "../envs/profiles.yaml"
     resources:

@@ -94,7 +94,15 @@ def test_bad_supplied_files(tmp_path, name, data, message):
         supplied(tmp_path / name, {"7": 1}, "user")
 
 
-def test_reclm_item_profiles(shared_data):
-    path = shared_data / "processed/reclm-mind/gpt_item_profiles.jsonl.gz"
-    found, counts = supplied(path, {str(i): i + 1 for i in range(3827)}, "item")
-    assert counts["used"] == len(found) > 0.9 * counts["rows"] and counts["unknown"] == 0
+@pytest.mark.parametrize(
+    "file, side, share",
+    [
+        ("reclm-mind/gpt_item_profiles.jsonl.gz", "item", 0.97),
+        ("reclm-mind/sft_user_profiles.csv.gz", "user", 0.87),
+        ("reclm-netflix/gpt_item_profiles.jsonl.gz", "item", 0.99),
+        ("reclm-netflix/sft_user_profiles.csv.gz", "user", 0.99),
+    ],
+)
+def test_reclm_profiles(shared_data, file, side, share):
+    found, counts = supplied(shared_data / "processed" / file, {str(i): i + 1 for i in range(60_000)}, side)
+    assert counts["used"] == len(found) > share * counts["rows"] and counts["unknown"] == 0
