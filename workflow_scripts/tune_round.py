@@ -63,6 +63,7 @@ def main(job):
     wanted = sorted(wanted | set(drawn.probes[side]))
 
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
+    torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
     examples = rows[side]
     if spec["round"]:

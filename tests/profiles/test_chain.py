@@ -184,10 +184,12 @@ def test_supplied_teacher_takes_the_place_of_the_template(chain, tmp_path):
     assert outputs["item"].read_bytes() != chain.instructions["item"].read_bytes()  # the profiles of readers changed
 
 
-def test_half_round_is_the_same_bytes_again(chain, tmp_path):
-    outputs = {n: tmp_path / p.name for n, p in half(chain.root, 1, "item").items()}
-    chain.tune(1, "item", outputs)
-    for name, path in half(chain.root, 1, "item").items():
+@pytest.mark.parametrize("number, side", [(0, "user"), (1, "item")])
+def test_half_round_is_the_same_bytes_again(chain, tmp_path, number, side):
+    """The first draws a new adapter, the others continue one."""
+    outputs = {n: tmp_path / p.name for n, p in half(chain.root, number, side).items()}
+    chain.tune(number, side, outputs)
+    for name, path in half(chain.root, number, side).items():
         assert outputs[name].read_bytes() == path.read_bytes(), name
 
 
