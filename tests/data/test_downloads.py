@@ -275,7 +275,7 @@ def test_the_registry_is_sound():
             assert "sha256" not in facts or re.fullmatch("[0-9a-f]{64}", facts["sha256"])
 
 
-def test_nothing_but_downloads_speaks_to_the_network():
+def test_nothing_but_downloads_and_endpoints_speaks_to_the_network():
     network = {"requests", "urllib3", "urllib", "http", "socket"}
     speaking = {p for p in (ROOT / "workflow_scripts").rglob("*.py") if network & {m.split(".")[0] for m in imports(p)}}
-    assert speaking == {module_path("ptebench.data.downloads")}
+    assert speaking == {module_path("ptebench.data.downloads"), module_path("ptebench.profiles.endpoint")}
