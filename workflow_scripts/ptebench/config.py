@@ -496,7 +496,6 @@ class Dreamrec(Trained):
     blocks: Positive = 2
     heads: Positive = 1
     norm: Literal["original", "pre", "post"] = "post"
-    similarity: Literal["dot"] = "dot"
     steps: Positive = 2000
     stride: Positive = 100  # of the steps in sampling
     first_noise: float = Field(1e-4, gt=0, lt=1)
