@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ptebench.config import resolve
+from ptebench.files import InputError
 from ptebench.recommenders.graph import normalised_graph
 from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
 from ptebench.recommenders.losses.gbce import loss as gbce
@@ -12,7 +13,7 @@ from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.training import build, rank, train, validation_value
-from ptebench.recommenders.whitening import fit
+from ptebench.recommenders.whitening import Whitened, fit
 
 USERS, ITEMS = 64, 40
 
@@ -195,6 +196,19 @@ def test_whitening_gives_identity_covariance():
         assert torch.allclose(covariance, torch.eye(12), atol=1e-3)
     flat = torch.cat([x, torch.zeros(500, 3)], 1)  # directions without variance stay finite
     assert torch.isfinite(fit(flat, 1e-3, True)[1]).all()
+
+
+def test_whitening_is_fitted_on_training_items_that_have_text():
+    x = torch.randn(30, 6, generator=torch.Generator().manual_seed(0)) + 2
+    x[[0, 4, 9]] = 0
+    known = torch.arange(1, 20)
+    white = Whitened(x, known, 0.0, True)()
+    present = [i for i in range(1, 20) if i not in (4, 9)]
+    assert torch.allclose(white[present].T @ white[present] / len(present), torch.eye(6), atol=1e-3)
+    assert torch.allclose(white[present].mean(0), torch.zeros(6), atol=1e-5)
+    assert not white[[0, 4, 9]].any()
+    with pytest.raises(InputError, match="nothing that training knows has text"):
+        Whitened(x, torch.tensor([4, 9]), 0.0, True)
 
 
 def test_negatives_are_never_training_pairs():

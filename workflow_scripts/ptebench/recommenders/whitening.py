@@ -1,6 +1,7 @@
 """Whitening of text vectors, fitted on training items only."""
 
 import torch
+from ptebench.files import InputError
 
 
 def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | None = None):
@@ -29,6 +30,9 @@ class Whitened(torch.nn.Module):
     def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None):
         super().__init__()
         self.register_buffer("raw", vectors, persistent=False)
+        known = known[vectors[known].any(1)]  # a row of zeros is no text, and would pull the mean
+        if not len(known):
+            raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
         mean, transform = fit(vectors[known], shrinkage, zca, components)
         self.register_buffer("mean", mean)
         self.register_buffer("transform", transform)
