@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.functional import embedding
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Base(torch.nn.Module):
 
     def views(self, histories, vectors) -> tuple[torch.Tensor, ...]:
         """Return what a backbone encodes of right-padded histories (B, L): one or more (B, L, d)."""
-        return (vectors[histories],)
+        return (embedding(histories, vectors),)
 
     def history_loss(self, users, states) -> torch.Tensor | float:
         """Return the loss term of the training histories of `users` (B,), with states (B, d) at their ends."""

@@ -49,9 +49,9 @@ class Sequential(nn.Module):
         real = targets > 0
         states = self.states(histories[:, :-1], vectors, representation)
         hidden = states[real]
-        objective = self.objective(
-            self._similar(hidden), self._similar(vectors[self.known]), self.row[targets[real]], generator, self.settings
-        )
+        known = self._similar(F.embedding(self.known, vectors))
+        row = self.row[targets[real]]
+        objective = self.objective(self._similar(hidden), known, row, generator, self.settings)
         last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
         return (
             objective + representation.auxiliary_loss(hidden, targets[real]) + representation.history_loss(users, last)

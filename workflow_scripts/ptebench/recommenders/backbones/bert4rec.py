@@ -1,6 +1,7 @@
 """BERT4Rec: attention in both directions, trained to fill in masked items (Sun et al., CIKM 2019)."""
 
 import torch
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.sequential import Sequential
 from torch import nn
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ class Block(nn.Module):
         self.feedforward = nn.Sequential(
             nn.Linear(dimension, 4 * dimension), nn.GELU(), nn.Linear(4 * dimension, dimension)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x, present):
         """(B, L, d) -> (B, L, d); padding, where `present` (B, L) is False, is attended by nobody."""
@@ -38,7 +39,7 @@ class Backbone(Sequential):
         self.positions = nn.Embedding(self.length + 1, d)
         nn.init.normal_(self.positions.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(d, settings["heads"], dropout) for _ in range(settings["blocks"]))
-        self.norm, self.dropout = nn.LayerNorm(d), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(d), Dropout(dropout)
 
     def encode(self, histories, inputs, masked):
         """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) unseen where `masked` (B, L)."""
@@ -59,10 +60,10 @@ class Backbone(Sequential):
         drawn = torch.rand(present.shape, generator=generator, device=present.device) < self.settings["mask"]
         last = torch.arange(present.shape[1], device=present.device) == present.sum(1, keepdim=True) - 1
         masked = present & (drawn | (last & ~(drawn & present).any(1, keepdim=True)))
-        hidden = self.encode(histories, vectors[histories], masked)[masked]
+        hidden = self.encode(histories, F.embedding(histories, vectors), masked)[masked]
         objective = self.objective(
             self._similar(hidden),
-            self._similar(vectors[self.known]),
+            self._similar(F.embedding(self.known, vectors)),
             self.row[histories[masked]],
             generator,
             self.settings,

@@ -4,6 +4,7 @@ import torch
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
 from torch import nn
+from torch.nn.functional import embedding
 
 
 class Backbone(PairBackbone):
@@ -26,7 +27,7 @@ class Backbone(PairBackbone):
         negatives = self.negatives.draw(users, generator)
         of_user = self.user_vectors(users, representation)
         vectors = representation.item_vectors()
-        positive, negative = ((of_user * vectors[i]).sum(-1) + self.bias[i] for i in (positives, negatives))
+        positive, negative = ((of_user * embedding(i, vectors)).sum(-1) + self.bias[i] for i in (positives, negatives))
         return bpr(positive, negative) + representation.auxiliary_loss(of_user, positives, users)
 
     def queries(self, histories, users, representation):

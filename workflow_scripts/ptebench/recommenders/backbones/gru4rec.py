@@ -1,5 +1,6 @@
 """GRU4Rec: a recurrent network over the history (Hidasi et al., ICLR 2016)."""
 
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.sequential import Sequential
 from torch import nn
 
@@ -10,7 +11,7 @@ class Backbone(Sequential):
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         d, hidden = settings["dimension"], settings["hidden"]
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = Dropout(settings["dropout"])
         self.gru = nn.GRU(d, hidden, settings["layers"], batch_first=True)
         self.out = nn.Linear(hidden, d)
 

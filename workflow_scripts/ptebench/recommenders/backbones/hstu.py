@@ -1,6 +1,7 @@
 """HSTU: gated causal aggregation without softmax (Zhai et al., ICML 2024, section 3)."""
 
 import torch
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.sequential import Sequential
 from torch import nn
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads, length))
         self.norm_mixed = nn.LayerNorm(dimension)
         self.out = nn.Linear(dimension, dimension)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x, distance, causal):
         """(B, L, d) -> (B, L, d); `distance` and `causal` are (L, L)."""
@@ -38,7 +39,7 @@ class Backbone(Sequential):
         self.layers = nn.ModuleList(
             Layer(d, settings["heads"], self.length, dropout) for _ in range(settings["blocks"])
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def encode(self, histories, inputs):
         """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d)."""

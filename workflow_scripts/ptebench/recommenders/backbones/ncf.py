@@ -3,7 +3,7 @@
 import torch
 from ptebench.recommenders.pairs import PairBackbone
 from torch import nn
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 CHUNK = 2**24  # floats of the perceptron's hidden layer at a time
 
@@ -25,7 +25,7 @@ class Backbone(PairBackbone):
         hidden, vectors = self.user_vectors(users, representation), representation.item_vectors()
 
         def score(items):
-            v = vectors[items]
+            v = embedding(items, vectors)
             deep = self.out(torch.relu(self.of_user(hidden) + self.of_item(v)))[:, 0]
             return (hidden * v) @ self.product + deep
 

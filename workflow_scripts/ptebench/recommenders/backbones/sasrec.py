@@ -1,6 +1,7 @@
 """SASRec: causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
 
 import torch
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.sequential import Sequential
 from torch import nn
 from torch.nn import functional as F
@@ -17,9 +18,9 @@ class Block(nn.Module):
         self.norm_attention = nn.LayerNorm(dimension, eps=1e-8)
         self.norm_feedforward = nn.LayerNorm(dimension, eps=1e-8)
         self.feedforward = nn.Sequential(
-            nn.Linear(dimension, dimension), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dimension, dimension)
+            nn.Linear(dimension, dimension), nn.ReLU(), Dropout(dropout), nn.Linear(dimension, dimension)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def attend(self, q, kv):
         batch, length, dimension = q.shape
@@ -59,7 +60,7 @@ class Backbone(Sequential):
             Block(d, settings["heads"], settings["dropout"], settings["norm"]) for _ in range(settings["blocks"])
         )
         self.norm = nn.LayerNorm(d, eps=1e-8)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = Dropout(settings["dropout"])
 
     def encode(self, histories, inputs):
         """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d).

@@ -1,7 +1,7 @@
 """Binary cross entropy with one uniform negative per position (Kang & McAuley, ICDM 2018)."""
 
 import torch
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 
 def loss(hidden, vectors, targets, generator, settings):
@@ -13,5 +13,5 @@ def loss(hidden, vectors, targets, generator, settings):
     n = len(vectors)
     shift = torch.randint(1, n, targets.shape, generator=generator, device=targets.device)
     negatives = (targets + shift) % n
-    positive, negative = ((hidden * vectors[ids]).sum(-1) for ids in (targets, negatives))
+    positive, negative = ((hidden * embedding(ids, vectors)).sum(-1) for ids in (targets, negatives))
     return softplus(-positive).mean() + softplus(negative).mean()

@@ -1,7 +1,7 @@
 """Generalised binary cross entropy, for overconfidence by sampled negatives (Petrov & Macdonald, RecSys 2023)."""
 
 import torch
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 
 def loss(hidden, vectors, targets, generator, settings):
@@ -17,6 +17,6 @@ def loss(hidden, vectors, targets, generator, settings):
     beta = share * (settings["calibration"] * (1 - 1 / share) + 1 / share)
     shift = torch.randint(1, n, (len(targets), k), generator=generator, device=targets.device)
     negatives = (targets[:, None] + shift) % n
-    positive = (hidden * vectors[targets]).sum(-1)
-    negative = torch.bmm(vectors[negatives], hidden[..., None])[..., 0]
+    positive = (hidden * embedding(targets, vectors)).sum(-1)
+    negative = torch.bmm(embedding(negatives, vectors), hidden[..., None])[..., 0]
     return (beta * softplus(-positive) + softplus(negative).sum(1)).mean() / (1 + k)

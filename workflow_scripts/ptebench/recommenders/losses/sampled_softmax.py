@@ -1,7 +1,7 @@
 """Softmax cross entropy over the target and uniform negatives that the whole batch shares."""
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, embedding
 
 
 def loss(hidden, vectors, targets, generator, settings):
@@ -10,8 +10,8 @@ def loss(hidden, vectors, targets, generator, settings):
     A negative that is the row's own target is left out of that row.
     """
     negatives = torch.randint(len(vectors), (settings["negatives"],), generator=generator, device=targets.device)
-    positive = (hidden * vectors[targets]).sum(-1, keepdim=True)
+    positive = (hidden * embedding(targets, vectors)).sum(-1, keepdim=True)
     with torch.autocast(hidden.device.type, torch.bfloat16):
-        logits = hidden @ vectors[negatives].T
+        logits = hidden @ embedding(negatives, vectors).T
     logits = logits.float().masked_fill(targets[:, None] == negatives, float("-inf"))
     return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))
