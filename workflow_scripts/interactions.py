@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from ptebench.data.filters import catalogue, prepare
+from ptebench.data.parts import write_parts
 from ptebench.files import INTERACTIONS, ITEMS, write_table
 from ptebench.job import run
 
@@ -13,7 +14,7 @@ def main(job):
     read, texts, counts = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
     interactions, dropped = prepare(read, job.spec)
     items, found = catalogue(texts, interactions)
-    write_table(interactions, job.outputs["interactions"], INTERACTIONS)
+    write_parts(interactions, job.outputs["interactions"], INTERACTIONS)
     write_table(items, job.outputs["items"], ITEMS)
     notes = {**counts, **dropped, **found}
     for name, value in notes.items():

@@ -5,6 +5,7 @@ import json
 from importlib import import_module
 from pathlib import Path
 
+import polars as pl
 from ptebench.data.filters import catalogue, prepare
 
 DEFAULTS = {
@@ -29,4 +30,4 @@ def read(source: str, paths: dict, **settings):
     interactions, items, counts = import_module(f"ptebench.data.sources.{source}").read(files, settings)
     interactions, dropped = prepare(interactions, settings)
     items, found = catalogue(items, interactions)
-    return interactions, items, counts | dropped | found
+    return pl.concat(interactions).collect(), items, counts | dropped | found

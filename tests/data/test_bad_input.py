@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -253,7 +254,7 @@ def try_to_read(case, folder, data, limit):
         interactions, items, counts = reader.read(paths, DEFAULTS | asked | {"max_bad_rows": limit})
     except InputError as error:
         return error
-    return interactions, items, counts["malformed_lines"]
+    return pl.concat(interactions).collect(), items, counts["malformed_lines"]
 
 
 def whole(case) -> bytes:

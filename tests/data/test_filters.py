@@ -5,7 +5,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ptebench.data.filters import core, mix, ordered, prepare
+from ptebench.data import parts
+from ptebench.data.filters import cored, mix, ordered, prepare
+from ptebench.data.interactions import complete
+from ptebench.data.parts import write_parts
 from ptebench.files import INTERACTIONS, InputError
 
 from tests.data.readers import DEFAULTS
@@ -25,7 +28,10 @@ pairs = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=80)
 @given(pairs, st.integers(0, 4), st.integers(0, 4))
 def test_core_is_the_largest_set_that_keeps_its_promise(rows, user_core, item_core):
     frame = log([(f"u{u}", f"i{i}", 0, None) for u, i in rows])
-    kept = {tuple(r) for r in core(frame, user_core, item_core).select("user_id", "item_id", "row").rows()}
+    kept = {
+        tuple(r)
+        for r in pl.concat(cored([frame.lazy()], user_core, item_core)).select("user_id", "item_id", "row").rows()
+    }
     alive = set(frame.select("user_id", "item_id", "row").rows())
     while True:  # one at a time, the plain way
         drop = [
@@ -69,10 +75,11 @@ def test_filters_in_their_order():
         ("b", "x", 2 * day, 1.0),
     ])  # fmt: skip
     chosen = {"start": "1970-01-02", "end": "1970-01-03", "min_rating": 4.0, "duplicates": "last"}
-    kept, notes = prepare(frame, DEFAULTS | chosen)
-    assert kept["row"].to_list() == [2, 1]
+    kept, notes = prepare([frame.lazy()], DEFAULTS | chosen)
+    assert pl.concat(kept).collect()["row"].to_list() == [2, 1]
     assert [notes[f"dropped_by_{n}"] for n in ("start_end", "min_rating", "duplicates")] == [1, 1, 1]
-    assert prepare(frame, DEFAULTS | {"duplicates": "first"})[0]["row"].to_list() == [0, 1, 3, 4]
+    first = prepare([frame.lazy()], DEFAULTS | {"duplicates": "first"})[0][0].collect()
+    assert first["row"].to_list() == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +88,31 @@ def test_filters_in_their_order():
 )
 def test_nothing_left_names_the_filter(chosen, name):
     with pytest.raises(InputError, match=f"^{name}.*: no interaction is left"):
-        prepare(log([("a", "x", 1, 5.0), ("a", "y", 2, 5.0)]), DEFAULTS | chosen)
+        prepare([log([("a", "x", 1, 5.0), ("a", "y", 2, 5.0)]).lazy()], DEFAULTS | chosen)
 
 
 def test_date_window_needs_times():
     with pytest.raises(InputError, match="without a timestamp"):
-        prepare(log([("a", "x", None, None)]), DEFAULTS | {"start": "2020-01-01"})
+        prepare([log([("a", "x", None, None)]).lazy()], DEFAULTS | {"start": "2020-01-01"})
+
+
+def test_many_parts_end_as_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u}", f"i{i}", int(t), float(r)) for u, i, t, r in rng.integers(0, (40, 15, 50, 6), (900, 4))]
+    chosen = DEFAULTS | {
+        "start": "1970-01-01", "min_rating": 2.0, "duplicates": "last", "user_core": 7, "item_core": 20,
+        "tie_break": "shuffle",
+    }  # fmt: skip
+    frame = log(rows).drop("row", "part")
+    found = {}
+    for size in (10**6, 100):
+        monkeypatch.setattr(parts, "PART", size)
+        kept, notes = prepare(complete(frame.iter_slices(70)), chosen)
+        paths = [tmp_path / f"{size}-{n}.parquet" for n in range(2)]
+        for path in paths:
+            write_parts(kept, path, INTERACTIONS)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+        found[size] = (len(kept), notes, pl.read_parquet(paths[0]))
+    assert found[10**6][0] == 1 and found[100][0] > 2
+    assert found[10**6][1] == found[100][1] and found[100][1]["dropped_by_user_core_item_core"] > 0
+    assert found[10**6][2].equals(found[100][2])

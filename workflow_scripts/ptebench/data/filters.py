@@ -1,10 +1,13 @@
 """From what a source read to interactions and items: filters, k-core, the order of events."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from ptebench.files import INTERACTIONS, ITEMS, InputError
+from ptebench.data.parts import by_user, items_of, stored
+from ptebench.files import ITEMS, InputError
 
 
 def seconds(day: str | date) -> int:
@@ -33,18 +36,31 @@ def window(frame: pl.DataFrame, start, end) -> pl.DataFrame:
     return frame.filter(pl.col("timestamp").is_between(low, high, closed="left"))
 
 
-def core(frame: pl.DataFrame, user_core: int, item_core: int) -> pl.DataFrame:
-    """Drop users and items with fewer interactions than asked for until none is left to drop."""
-    if max(user_core, item_core) <= 1 or frame.is_empty():
-        return frame
-    users, items = (frame[c].rank("dense").to_numpy().astype(np.int64) - 1 for c in ("user_id", "item_id"))
-    alive = np.arange(frame.height)
+def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int) -> np.ndarray:
+    """Return the rows that stay where a user and an item need so many of those that stay; ids are small integers."""
+    rows = np.arange(len(users), dtype=np.uint32)
     while True:
-        u, i = users[alive], items[alive]
-        keep = (np.bincount(u)[u] >= user_core) & (np.bincount(i)[i] >= item_core) if len(alive) else alive
-        if len(alive) == 0 or keep.all():
-            return frame[alive]
-        alive = alive[keep]
+        keep = (np.bincount(users) >= user_core)[users] & (np.bincount(items) >= item_core)[items]
+        if keep.all():
+            return rows
+        rows, users, items = rows[keep], users[keep], items[keep]
+
+
+def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int) -> Iterator[pl.DataFrame]:
+    """Yield the parts without users and items of fewer interactions than asked for (`core`)."""
+
+    def codes(column):
+        kind = pl.Categorical(pl.Categories.random())  # codes from 0 that mean the same in all parts
+        each = [part.select(pl.col(column).cast(kind)).collect().to_series() for part in parts]
+        return np.concatenate([names.to_physical().to_numpy() for names in each])
+
+    rows = core(codes("user_id"), codes("item_id"), user_core, item_core)
+    start = 0
+    for part in parts:
+        frame = part.collect()
+        first, beyond = np.searchsorted(rows, [start, start + frame.height])
+        yield frame[rows[first:beyond] - np.uint32(start)]
+        start += frame.height
 
 
 def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
@@ -60,43 +76,53 @@ def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
     return frame.with_columns(keys[tie_break]).sort("user_id", "timestamp", "key", "row", nulls_last=False).drop("key")
 
 
-def prepare(interactions: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, dict]:
-    """Return the filtered interactions in order of events, and how many each filter dropped.
+def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
+    """Return the filtered interactions in order of events, in parts, and how many each filter dropped.
 
     In order: date window, rating, duplicates (by time), k-core. Raises InputError when nothing is left,
     naming the filter that took the last row.
     """
-    frame = ordered(interactions.select(*INTERACTIONS), settings["tie_break"], settings["tie_seed"])
-    notes = {"interactions_read": frame.height}
-    rating = settings["min_rating"]
-    duplicates = settings["duplicates"]
+    rating, duplicates, cores = settings["min_rating"], settings["duplicates"], ("user_core", "item_core")
     steps = {
         "start, end": lambda f: window(f, settings["start"], settings["end"]),
         "min_rating": lambda f: f if rating is None else f.filter(pl.col("rating") >= rating),
         "duplicates": lambda f: f if duplicates == "keep" else f.unique(
             ["user_id", "item_id"], keep=duplicates, maintain_order=True
         ),
-        "user_core, item_core": lambda f: core(f, settings["user_core"], settings["item_core"]),
     }  # fmt: skip
-    for name, step in steps.items():
-        before = frame.height
-        frame = step(frame)
-        notes[f"dropped_by_{name.replace(', ', '_')}"] = before - frame.height
-        if frame.is_empty():
+    left = dict.fromkeys(("read", *steps, ", ".join(cores)), 0)
+
+    def filtered():
+        for frame in by_user(interactions):  # no step so far looks beyond a user
+            frame = ordered(frame, settings["tie_break"], settings["tie_seed"])
+            left["read"] += frame.height
+            for name, step in steps.items():
+                frame = step(frame)
+                left[name] += frame.height
+            yield frame
+
+    parts = stored(filtered())
+    if left["duplicates"] and max(settings[name] for name in cores) > 1:
+        parts = stored(cored(parts, *(settings[name] for name in cores)))
+    left[", ".join(cores)] = sum(part.select(pl.len()).collect().item() for part in parts)
+    notes = {"interactions_read": left["read"]}
+    for (_, before), (name, after) in pairwise(left.items()):
+        notes[f"dropped_by_{name.replace(', ', '_')}"] = before - after
+        if not after:
             raise InputError(
-                f"{name}: no interaction is left (of {notes['interactions_read']} read, {before} reached this "
-                "filter); loosen the dataset's filters"
+                f"{name}: no interaction is left (of {left['read']} read, {before} reached this filter); loosen the "
+                "dataset's filters"
             )
-    return frame, notes
+    return parts, notes
 
 
-def catalogue(items: pl.DataFrame, interactions: pl.DataFrame) -> tuple[pl.DataFrame, dict]:
+def catalogue(items: pl.DataFrame, interactions: list[pl.LazyFrame]) -> tuple[pl.DataFrame, dict]:
     """Return exactly the items of the interactions, sorted by item_id, and what was set aside.
 
     An item without text gets an empty card; texts of items that nobody interacted with are ignored and counted,
     and so are further rows of one item (the first counts).
     """
-    wanted = interactions.select(pl.col("item_id").unique())
+    wanted = items_of(interactions).to_frame()
     first = items.unique("item_id", keep="first", maintain_order=True)
     known = first.join(wanted, on="item_id", how="semi")
     frame = wanted.join(known, on="item_id", how="left").with_columns(

@@ -1,9 +1,10 @@
 """Interactions as INTERACTIONS frames: what makes a row sound, and the columns that a source does not give."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
+from ptebench.data.parts import stored
 from ptebench.data.raw import Malformed, table_blocks
 from ptebench.files import INTERACTIONS, InputError
 
@@ -16,29 +17,38 @@ SOUND = (
 )
 
 
-def complete(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return an INTERACTIONS frame from one in the file's order with at least user_id and item_id.
+def complete(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
+    """Return the parts (see data.parts) of INTERACTIONS from frames in the file's order with user_id and item_id.
 
     `row` is the place in the file; other columns that lack are null.
     """
-    absent = [pl.lit(None, kind).alias(name) for name, kind in INTERACTIONS.items() if name not in frame.columns]
-    return (
-        frame.with_columns(absent)
-        .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
-        .select(*INTERACTIONS)
-    )
+
+    def numbered():
+        start = 0
+        for frame in frames:
+            absent = [
+                pl.lit(None, kind).alias(name) for name, kind in INTERACTIONS.items() if name not in frame.columns
+            ]
+            row = pl.int_range(start, start + pl.len(), dtype=pl.Int64).alias("row")
+            yield frame.with_columns(absent).with_columns(row).select(*INTERACTIONS)
+            start += frame.height
+
+    return stored(numbered())
 
 
 def read_interactions(
     path: Path, columns: dict[str, str], malformed: Malformed, may_lack: Collection[str] = ()
-) -> pl.DataFrame:
-    """Read a table (see raw.table_blocks) into an INTERACTIONS frame; `columns` names the file's column for ours.
+) -> list[pl.LazyFrame]:
+    """Read a table (see raw.table_blocks) into parts of INTERACTIONS; `columns` names the file's column for ours.
 
     Times are seconds since 1970 or text such as 2024-05-31 or 2024-05-31T12:00:00 (UTC). Of `columns` those in
     `may_lack` are read where they are there.
     """
+    return complete(_read(path, columns, malformed, may_lack))
+
+
+def _read(path, columns, malformed, may_lack) -> Iterator[pl.DataFrame]:
     required = [theirs for ours, theirs in columns.items() if ours not in may_lack]
-    frames = []
     for block in table_blocks(path, required, malformed, [columns[ours] for ours in may_lack]):
         there = {ours: theirs for ours, theirs in columns.items() if theirs in block.columns}
         kinds = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float64}
@@ -51,8 +61,7 @@ def read_interactions(
             whole &= pl.col("rating").is_finite()
         expected = f"a value of the right type for each of {', '.join(there.values())}"
         block = block.select(*values, line="@line", text=text)
-        frames.append(malformed.keep(path, block, whole, expected).drop("line", "text"))
-    return complete(pl.concat(frames))
+        yield malformed.keep(path, block, whole, expected).drop("line", "text")
 
 
 def _seconds(column: pl.Series, path: Path) -> pl.Series:

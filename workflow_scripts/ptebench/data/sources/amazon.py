@@ -50,17 +50,19 @@ BROKEN = r"^\s*<|getTime\(|</?[a-z]+[ >]"
 PRICE = r"^\$[\d,.]+( - \$[\d,.]+)?$"
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts; without a metadata file there are no item texts."""
     malformed = Malformed(settings["max_bad_rows"])
     release = settings.get("release", "2018")  # which simulated files follow
     blocks = _reviews if "reviews" in paths else _ratings
     path = paths["reviews" if "reviews" in paths else "ratings"][0]
-    interactions = complete_interactions(pl.concat(blocks(path, release, malformed)))
+    interactions = complete_interactions(blocks(path, release, malformed))
     if "metadata" not in paths:
         return interactions, none(), {"malformed_lines": malformed.count}
     # texts of items that nobody reviewed are counted by what follows, but not worth cleaning
-    reviewed = interactions["item_id"].unique().implode()
+    reviewed = (
+        pl.concat(interactions).select(pl.col("item_id").unique().implode()).collect(engine="streaming").to_series()
+    )
     read_lines = literal_lines if release == "2014" else json_lines
     item = REVIEW[release]["item_id"]
     frames = []

@@ -14,7 +14,7 @@ SHOWN = r"^\S+-[01]( \S+-[01])*$"
 LABELS = {"title": "Title", "categories": "Categories", "description": "Abstract"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts.
 
     A click on a shown news item is an interaction at the time of its impression. With `history`, the history of
@@ -45,7 +45,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         )
         start = frame["timestamp"].min()
         parts.insert(0, history.select(*clicks.columns[:3], timestamp=start - pl.col("place"), item_id="item_id"))
-    interactions = complete_interactions(pl.concat(parts).sort("file", "line", maintain_order=True))
+    interactions = complete_interactions([pl.concat(parts).sort("file", "line", maintain_order=True)])
     news = pl.concat(
         malformed.keep(path, block, pl.col("item_id") != "", "an id of the news")
         for path in paths["news"]

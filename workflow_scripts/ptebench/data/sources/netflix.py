@@ -13,11 +13,11 @@ RATING = r"^(?<user_id>\d+),(?<rating>[1-5]),(?<date>\d{4}-\d\d-\d\d)\s*$"
 TITLE = r"^(?<item_id>\d+),(?<year>\d{4}|NULL),(?<title>.*)$"
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions (times have day resolution), items and counts."""
     malformed = Malformed(settings["max_bad_rows"])
-    ratings = pl.concat([frame for path in paths["ratings"] for frame in _ratings(path, malformed)])
-    return complete_interactions(ratings), _titles(paths["titles"][0], malformed), {"malformed_lines": malformed.count}
+    ratings = complete_interactions(frame for path in paths["ratings"] for frame in _ratings(path, malformed))
+    return ratings, _titles(paths["titles"][0], malformed), {"malformed_lines": malformed.count}
 
 
 def _ratings(path: Path, malformed: Malformed):

@@ -8,7 +8,7 @@ from ptebench.data.items import none, read_items
 from ptebench.data.raw import Malformed
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts; `columns` and `item_columns` name what is named otherwise than here.
 
     Of the columns of .item only those of ITEMS count: the others may tell of the interactions (review counts).

@@ -19,7 +19,7 @@ FIELDS = {
 LABELS = {"title": "Title", "year": "Year", "categories": "Categories", "description": "Abstract"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions (part train or test; no time is published), items and counts.
 
     A user is a row of both matrices; a column is the item whose `train_col` or `test_col` names it.
@@ -58,7 +58,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
         categories=categories,
         description=clean(pl.col("abstract")),
     )
-    return complete_interactions(pl.concat(frames)), complete(items, LABELS), {"malformed_lines": malformed.count}
+    return complete_interactions(frames), complete(items, LABELS), {"malformed_lines": malformed.count}
 
 
 def _matrix(path: Path) -> sparse.coo_array:

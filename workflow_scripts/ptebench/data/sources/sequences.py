@@ -13,7 +13,7 @@ HEADER = ["user_id", "item_ids"]
 TABBED = r"^([^\t]+)\t(\S+(?: \S+)*)\s*$"
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts.
 
     A tab in the first line says that the file is TSV with the header user_id, item_ids. Without a user
@@ -31,7 +31,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl
     if twice.height:
         path, line, user = twice.select("path", "line", "user_id").row(1)
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
-    interactions = complete(frame.explode("item_id"))
+    interactions = complete([frame.explode("item_id")])
     items = read_items(paths["items"][0], {}, malformed) if "items" in paths else none()
     return interactions, items, {"malformed_lines": malformed.count}
 

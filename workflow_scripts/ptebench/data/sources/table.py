@@ -9,7 +9,7 @@ from ptebench.data.raw import Malformed
 from ptebench.files import InputError
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts; columns for timestamp and rating may lack."""
     malformed = Malformed(settings["max_bad_rows"])
     path, columns = paths["interactions"][0], settings["columns"]

@@ -18,10 +18,10 @@ BUSINESS = {
 LABELS = {"title": "Name", "categories": "Categories", "place": "City"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
     """Return interactions, items and counts."""
     malformed = Malformed(settings["max_bad_rows"])
-    interactions = complete_interactions(pl.concat(_reviews(paths["reviews"][0], malformed)))
+    interactions = complete_interactions(_reviews(paths["reviews"][0], malformed))
     items = pl.concat(
         _items(block) for block in json_lines(paths["businesses"][0], BUSINESS, ["business_id"], malformed)
     )
