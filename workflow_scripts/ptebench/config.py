@@ -536,6 +536,14 @@ class Lightgcn(Graph):
     kind: Literal["lightgcn"]
 
 
+class LightgcnInfonce(Graph):
+    """LightGCN trained by InfoNCE of cosines; with the representation alpharec, AlphaRec (Sheng et al., ICLR 2025)."""
+
+    kind: Literal["lightgcn_infonce"]
+    negatives: Positive = 256  # shared by the batch
+    temperature: float = Field(0.15, gt=0)
+
+
 class GraphContrast(Graph):
     """What LightGCN with a contrast of two views shares."""
 
@@ -562,6 +570,8 @@ class Simgcl(GraphContrast):
 
 class Representation(Settings):
     """How item and user vectors enter a recommender."""
+
+    reads_users: ClassVar[bool] = False  # their profiles, and so knows those too who never trained
 
 
 class Id(Representation):
@@ -617,6 +627,12 @@ class Alphafuse(Text):
     shrinkage: float = 1e-3
 
 
+class Alpharec(Text):
+    """An MLP over the text of items, and over the mean text of a user's items (Sheng et al., ICLR 2025)."""
+
+    kind: Literal["alpharec"]
+
+
 class Rlmrec(Text):
     """What both forms of RLMRec share."""
 
@@ -650,6 +666,7 @@ class Llmesr(Text):
 class Pte(Text):
     """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
 
+    reads_users: ClassVar[bool] = True
     kind: Literal["pte"]
     text: str = "embedded.grpo"
     card: bool = True  # the encoding of the card beside the profile's
@@ -953,7 +970,7 @@ def _check_grid(model: Benchmark, where: str) -> None:
                                 f"{where}: tables.{table}: {r} teaches users by their states at the end of a history, "
                                 f"which {b} does not compute; use a backbone such as sasrec, gru4rec or hstu"
                             )
-                        profiled = isinstance(representation, Text) and representation.text != "card"
+                        profiled = representation.reads_users and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "
