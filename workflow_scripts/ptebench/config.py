@@ -572,6 +572,7 @@ class Representation(Settings):
     """How item and user vectors enter a recommender."""
 
     reads_users: ClassVar[bool] = False  # their profiles, and so knows those too who never trained
+    causal_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that reads a history in order
 
 
 class Id(Representation):
@@ -657,10 +658,26 @@ class RlmrecGen(Rlmrec):
 class Llmesr(Text):
     """Two views of a history, and users taught by users like them (Liu et al., NeurIPS 2024)."""
 
+    causal_alone: ClassVar[str | None] = (
+        "teaches users by their states at the end of a history, which {} does not compute"
+    )
     kind: Literal["llmesr"]
     heads: Positive = 2  # of the cross-attention
     similar: Positive = 10  # users that teach one
     weight: float = Field(0.1, ge=0)
+
+
+class Jepa(Representation):
+    """Free vectors that learn by predicting hidden parts of a history in latent space (ours, after I-JEPA)."""
+
+    causal_alone: ClassVar[str | None] = "learns beside the loss of a history's next item, which {} does not have"
+    kind: Literal["jepa"]
+    weight: float = Field(0.1, ge=0)
+    blocks: Positive = 4  # hidden ones of a history, at most; the last item is one
+    max_length: int = Field(50, ge=2)  # most recent training items of a history
+    layers: Positive = 2  # of the encoder, and of the predictor
+    heads: Positive = 2
+    momentum: Share = 0.996  # with which the target encoder follows
 
 
 class Pte(Text):
@@ -965,10 +982,10 @@ def _check_grid(model: Benchmark, where: str) -> None:
                         representation = model.representations[r]
                         backbone = model.backbones[b]
                         causal = isinstance(backbone, Sequential) and not isinstance(backbone, Bert4rec)
-                        if isinstance(representation, Llmesr) and not (causal or backbone.counter):
+                        if representation.causal_alone and not (causal or backbone.counter):
                             raise InputError(
-                                f"{where}: tables.{table}: {r} teaches users by their states at the end of a history, "
-                                f"which {b} does not compute; use a backbone such as sasrec, gru4rec or hstu"
+                                f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "
+                                "use a backbone such as sasrec, gru4rec or hstu"
                             )
                         profiled = representation.reads_users and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
