@@ -381,6 +381,7 @@ class Backbone(Settings):
 
     needs_users: ClassVar[bool] = False  # has vectors of its own only for users with training events
     counter: ClassVar[bool] = False  # counts, so that neither representation nor seed matters
+    only_with: ClassVar[str | None] = None  # the kind of representation without which it is nothing
 
 
 class Trained(Backbone):
@@ -511,6 +512,20 @@ class Biasmf(Trained):
     needs_users: ClassVar[bool] = True
     kind: Literal["biasmf"]
     batch_size: Positive = 2048
+
+
+class BiasmfReclm(Trained):
+    """What RecLM and PtE call BiasMF, with its defects, for comparison with their tables (Jiang et al., 2024)."""
+
+    needs_users: ClassVar[bool] = True
+    only_with: ClassVar[str | None] = "reclm"
+    kind: Literal["biasmf_reclm"]
+    dimension: Positive = 32
+    batch_size: Positive = 4096
+    epochs: Positive = 50
+    patience: Positive = 50  # all epochs, the best of which is taken
+    selection: str = Field("Recall@20", pattern=r"^(Recall|NDCG|MRR)@\d+$")
+    penalty: float = Field(1e-7, ge=0)  # of the squares of all parameters
 
 
 class Ncf(Trained):
@@ -678,6 +693,14 @@ class Jepa(Representation):
     layers: Positive = 2  # of the encoder, and of the predictor
     heads: Positive = 2
     momentum: Share = 0.996  # with which the target encoder follows
+
+
+class ReclmText(Text):
+    """RecLM's perceptrons over the card and, where `text` names profiles, over these as well (Jiang et al., 2024)."""
+
+    reads_users: ClassVar[bool] = True
+    kind: Literal["reclm"]
+    card: Literal[True] = True  # the encoding of the card beside the profile's
 
 
 class Pte(Text):
@@ -986,6 +1009,12 @@ def _check_grid(model: Benchmark, where: str) -> None:
                             raise InputError(
                                 f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "
                                 "use a backbone such as sasrec, gru4rec or hstu"
+                            )
+                        if backbone.only_with not in (None, representation.kind):
+                            raise InputError(
+                                f"{where}: tables.{table}: {b} has no vectors of users but those of a representation "
+                                f"of the kind {backbone.only_with!r}, and {r} is of the kind {representation.kind!r}; "
+                                "use biasmf, or a representation of that kind"
                             )
                         profiled = representation.reads_users and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
