@@ -735,13 +735,32 @@ class Range(Settings):
 Space = dict[Name, dict[str, Range | Annotated[list[Any], Field(min_length=1)]]]
 
 
+class Halving(Settings):
+    """Successive halving: of every bracket of factor ^ (rungs - 1) trials, one trains for all its epochs."""
+
+    factor: int = Field(3, ge=2)  # one of so many trials goes on to the next rung, to so many times the epochs
+    rungs: int = Field(3, ge=2)
+
+
 class Tuning(Settings):
     """One budget for all: every named backbone and representation is tuned per dataset, protocol and pair of both."""
 
     budget: Positive = 16  # trials; the first one has the configuration's own settings
     seed: Count = 0
+    halving: Halving | None = None  # none: every trial trains for all its epochs
     backbones: Space = {}
     representations: Space = {}
+
+    @model_validator(mode="after")
+    def _whole_brackets(self):
+        if self.halving is not None:
+            bracket = self.halving.factor ** (self.halving.rungs - 1)
+            if self.budget % bracket:
+                raise ValueError(
+                    f"budget: expected a multiple of {bracket}, the trials of a bracket of {self.halving.rungs} rungs "
+                    f"with factor {self.halving.factor}"
+                )
+        return self
 
 
 # ------------------------------------------------------------------ tables
