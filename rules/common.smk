@@ -14,6 +14,7 @@ from ptebench import config as configuration
 from ptebench.data.downloads import advice, find
 from ptebench.files import InputError
 from ptebench.provenance import canonical, code_digest
+from ptebench.recommenders.halving import places
 
 try:
     # the command line's files replace config.yaml as a whole: a benchmark is one self-contained grid
@@ -59,10 +60,14 @@ wildcard_constraints:
     seed=r"\d+",
     round=r"\d+",
     trial=r"\d+",
+    bracket=r"\d+",
+    rung=r"\d+",
+    place=r"\d+",
 
 
 SPLIT = "results/splits/{dataset}/{protocol}"
 STUDY = "results/tuning/{dataset}/{protocol}/{backbone}/{representation}"
+RUNG = f"{STUDY}/bracket={{bracket}}/rung={{rung}}/place={{place}}"
 CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}"
 
 
@@ -151,7 +156,34 @@ def trial_code(wildcards):
 
 
 def trials(wildcards):
-    return [f"{filled(STUDY, wildcards)}/trial={k}/trial.json" for k in range(CONFIG["tuning"]["budget"])]
+    """Return the records of a study: one of every trial, or with halving one of every rung that it trains in."""
+    budget, halving = CONFIG["tuning"]["budget"], CONFIG["tuning"]["halving"]
+    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
+    if halving is None or counter:  # a counter has no epochs
+        return [f"{filled(STUDY, wildcards)}/trial={k}/trial.json" for k in range(budget)]
+    brackets, rungs = range(budget // places(halving, 0)), range(halving["rungs"])
+    return [file for bracket in brackets for rung in rungs for file in rung_files(wildcards, bracket, rung)]
+
+
+def rung_files(wildcards, bracket, rung):
+    folder = f"{filled(STUDY, wildcards)}/bracket={bracket}/rung={rung}"
+    return [f"{folder}/place={k}/trial.json" for k in range(places(CONFIG["tuning"]["halving"], rung))]
+
+
+def before_rung(wildcards):
+    """Return the records of a bracket's previous rung; the first one has none."""
+    rung = int(wildcards.rung)
+    return rung_files(wildcards, wildcards.bracket, rung - 1) if rung else []
+
+
+def rung_spec(wildcards):
+    place = {key: int(wildcards[key]) for key in ("bracket", "rung", "place")}
+    halving = {"space": tuning_space(wildcards), "halving": CONFIG["tuning"]["halving"]}
+    return canonical({**cell_settings(wildcards), **halving, **place})
+
+
+def rung_code(wildcards):
+    return code_digest("workflow_scripts.rung", *cell_modules(wildcards))
 
 
 def cell_files(wildcards):

@@ -28,6 +28,37 @@ rule trial:
         " --output trial {output.trial:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+rule rung:
+    input:
+        unpack(text_files),
+        before=before_rung,
+        train="results/splits/{dataset}/{protocol}/train.parquet",
+        valid="results/splits/{dataset}/{protocol}/valid.parquet",
+        candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
+        vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
+    output:
+        trial=f"{RUNG}/trial.json",
+        provenance=f"{RUNG}/provenance.json",
+    log:
+        f"logs/{RUNG}.log",
+    conda:
+        "../envs/recommenders.yaml"
+    threads: 1
+    resources:
+        gpu=cell_gpu,
+        mem_mb=more_memory,
+        runtime=240,
+    params:
+        spec=rung_spec,
+        code=rung_code,
+        text=text_arguments,
+    shell:
+        "python -m workflow_scripts.rung --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input valid {input.valid:q} --input candidates {input.candidates:q}"
+        " --input vocabulary {input.vocabulary:q} --input before {input.before:q} {params.text}"
+        " --output trial {output.trial:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
 rule choose_trial:
     input:
         trials=trials,

@@ -43,6 +43,7 @@ ROWS = [
     ("one dataset's hyperparameter", [(CONFIG, "tables:\n", "overrides: {news: {biasmf: {epochs: 50}}}\n\ntables:\n")], BIASMF),
     ("a hyperparameter of one representation", [(CONFIG, "tables:\n", "overrides: {news: {biasmf.pte: {epochs: 50}}}\n\ntables:\n")], cells(2, 1)),
     ("tuning of one backbone", [(CONFIG, "tables:\n", "tuning: {budget: 3, backbones: {biasmf: {learning_rate: [0.001, 0.01]}}}\n\ntables:\n")], {"trial": 9, "choose_trial": 3, **BIASMF}),
+    ("halving of one backbone", [(CONFIG, "tables:\n", "tuning: {budget: 4, halving: {factor: 2}, backbones: {biasmf: {learning_rate: [0.001, 0.01]}}}\n\ntables:\n")], {"rung": 21, "choose_trial": 3, **BIASMF}),
     ("a new seed", [(CONFIG, "seeds: [0, 1]", "seeds: [0, 1, 2]")], cells(9, 3, 2)),
     ("a seed less", [(CONFIG, "seeds: [0, 1]", "seeds: [0]")], {"collect_metrics": 3, "table": 2}),
     ("a new K", [(CONFIG, "ks: [1, 5, 10, 20]", "ks: [1, 5, 10, 20, 50]")], EVALUATION),

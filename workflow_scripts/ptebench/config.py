@@ -381,6 +381,7 @@ class Backbone(Settings):
 
     needs_users: ClassVar[bool] = False  # has vectors of its own only for users with training events
     counter: ClassVar[bool] = False  # counts, so that neither representation nor seed matters
+    only_with: ClassVar[str | None] = None  # the kind of representation without which it is nothing
 
 
 class Trained(Backbone):
@@ -513,6 +514,20 @@ class Biasmf(Trained):
     batch_size: Positive = 2048
 
 
+class BiasmfReclm(Trained):
+    """What RecLM and PtE call BiasMF, with its defects, for comparison with their tables (Jiang et al., 2024)."""
+
+    needs_users: ClassVar[bool] = True
+    only_with: ClassVar[str | None] = "reclm"
+    kind: Literal["biasmf_reclm"]
+    dimension: Positive = 32
+    batch_size: Positive = 4096
+    epochs: Positive = 50
+    patience: Positive = 50  # all epochs, the best of which is taken
+    selection: str = Field("Recall@20", pattern=r"^(Recall|NDCG|MRR)@\d+$")
+    penalty: float = Field(1e-7, ge=0)  # of the squares of all parameters
+
+
 class Ncf(Trained):
     """Matrix factorisation beside a perceptron (He et al., WWW 2017)."""
 
@@ -534,6 +549,14 @@ class Lightgcn(Graph):
     """Light graph convolution (He et al., SIGIR 2020)."""
 
     kind: Literal["lightgcn"]
+
+
+class LightgcnInfonce(Graph):
+    """LightGCN trained by InfoNCE of cosines; with the representation alpharec, AlphaRec (Sheng et al., ICLR 2025)."""
+
+    kind: Literal["lightgcn_infonce"]
+    negatives: Positive = 256  # shared by the batch
+    temperature: float = Field(0.15, gt=0)
 
 
 class GraphContrast(Graph):
@@ -562,6 +585,9 @@ class Simgcl(GraphContrast):
 
 class Representation(Settings):
     """How item and user vectors enter a recommender."""
+
+    reads_users: ClassVar[bool] = False  # their profiles, and so knows those too who never trained
+    causal_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that reads a history in order
 
 
 class Id(Representation):
@@ -617,6 +643,12 @@ class Alphafuse(Text):
     shrinkage: float = 1e-3
 
 
+class Alpharec(Text):
+    """An MLP over the text of items, and over the mean text of a user's items (Sheng et al., ICLR 2025)."""
+
+    kind: Literal["alpharec"]
+
+
 class Rlmrec(Text):
     """What both forms of RLMRec share."""
 
@@ -641,15 +673,40 @@ class RlmrecGen(Rlmrec):
 class Llmesr(Text):
     """Two views of a history, and users taught by users like them (Liu et al., NeurIPS 2024)."""
 
+    causal_alone: ClassVar[str | None] = (
+        "teaches users by their states at the end of a history, which {} does not compute"
+    )
     kind: Literal["llmesr"]
     heads: Positive = 2  # of the cross-attention
     similar: Positive = 10  # users that teach one
     weight: float = Field(0.1, ge=0)
 
 
+class Jepa(Representation):
+    """Free vectors that learn by predicting hidden parts of a history in latent space (ours, after I-JEPA)."""
+
+    causal_alone: ClassVar[str | None] = "learns beside the loss of a history's next item, which {} does not have"
+    kind: Literal["jepa"]
+    weight: float = Field(0.1, ge=0)
+    blocks: Positive = 4  # hidden ones of a history, at most; the last item is one
+    max_length: int = Field(50, ge=2)  # most recent training items of a history
+    layers: Positive = 2  # of the encoder, and of the predictor
+    heads: Positive = 2
+    momentum: Share = 0.996  # with which the target encoder follows
+
+
+class ReclmText(Text):
+    """RecLM's perceptrons over the card and, where `text` names profiles, over these as well (Jiang et al., 2024)."""
+
+    reads_users: ClassVar[bool] = True
+    kind: Literal["reclm"]
+    card: Literal[True] = True  # the encoding of the card beside the profile's
+
+
 class Pte(Text):
     """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
 
+    reads_users: ClassVar[bool] = True
     kind: Literal["pte"]
     text: str = "embedded.grpo"
     card: bool = True  # the encoding of the card beside the profile's
@@ -678,13 +735,32 @@ class Range(Settings):
 Space = dict[Name, dict[str, Range | Annotated[list[Any], Field(min_length=1)]]]
 
 
+class Halving(Settings):
+    """Successive halving: of every bracket of factor ^ (rungs - 1) trials, one trains for all its epochs."""
+
+    factor: int = Field(3, ge=2)  # one of so many trials goes on to the next rung, to so many times the epochs
+    rungs: int = Field(3, ge=2)
+
+
 class Tuning(Settings):
     """One budget for all: every named backbone and representation is tuned per dataset, protocol and pair of both."""
 
     budget: Positive = 16  # trials; the first one has the configuration's own settings
     seed: Count = 0
+    halving: Halving | None = None  # none: every trial trains for all its epochs
     backbones: Space = {}
     representations: Space = {}
+
+    @model_validator(mode="after")
+    def _whole_brackets(self):
+        if self.halving is not None:
+            bracket = self.halving.factor ** (self.halving.rungs - 1)
+            if self.budget % bracket:
+                raise ValueError(
+                    f"budget: expected a multiple of {bracket}, the trials of a bracket of {self.halving.rungs} rungs "
+                    f"with factor {self.halving.factor}"
+                )
+        return self
 
 
 # ------------------------------------------------------------------ tables
@@ -948,12 +1024,18 @@ def _check_grid(model: Benchmark, where: str) -> None:
                         representation = model.representations[r]
                         backbone = model.backbones[b]
                         causal = isinstance(backbone, Sequential) and not isinstance(backbone, Bert4rec)
-                        if isinstance(representation, Llmesr) and not (causal or backbone.counter):
+                        if representation.causal_alone and not (causal or backbone.counter):
                             raise InputError(
-                                f"{where}: tables.{table}: {r} teaches users by their states at the end of a history, "
-                                f"which {b} does not compute; use a backbone such as sasrec, gru4rec or hstu"
+                                f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "
+                                "use a backbone such as sasrec, gru4rec or hstu"
                             )
-                        profiled = isinstance(representation, Text) and representation.text != "card"
+                        if backbone.only_with not in (None, representation.kind):
+                            raise InputError(
+                                f"{where}: tables.{table}: {b} has no vectors of users but those of a representation "
+                                f"of the kind {backbone.only_with!r}, and {r} is of the kind {representation.kind!r}; "
+                                "use biasmf, or a representation of that kind"
+                            )
+                        profiled = representation.reads_users and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "
