@@ -244,7 +244,9 @@ def cell_gpu(wildcards):
 
 
 def statistics_files():
-    return [f"results/tables/statistics.{kind}" for kind in ("csv", "md", "tex")]
+    """Return the table of statistics and a drawing of every dataset."""
+    table = [f"results/tables/statistics.{kind}" for kind in ("csv", "md", "tex")]
+    return table + [f"results/tables/distributions/{d}.svg" for d in dict.fromkeys(d for d, _ in PAIRS)]
 
 
 # -------------------------------------------------------------------- profiles

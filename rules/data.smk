@@ -129,3 +129,27 @@ rule describe:
         " --input interactions {input.interactions:q} --input items {input.item_texts:q}"
         " --input published {input.published:q}"
         " --output statistics {output.statistics:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule distributions:
+    input:
+        interactions="results/data/{dataset}/interactions.parquet",
+    output:
+        drawing="results/tables/distributions/{dataset}.svg",
+        provenance="results/tables/distributions/{dataset}.provenance.json",
+    log:
+        "logs/data/{dataset}/distributions.log",
+    benchmark:
+        "logs/data/{dataset}/distributions.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=more_memory,
+        runtime=30,
+    params:
+        spec=lambda wildcards: canonical({"dataset": wildcards.dataset}),
+        code=code_digest("workflow_scripts.distributions"),
+    shell:
+        "python -m workflow_scripts.distributions --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input interactions {input.interactions:q}"
+        " --output drawing {output.drawing:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -18,6 +18,13 @@ def _sparsity(pairs: int, users: int, items: int) -> float:
     return round(100 * (1 - pairs / (users * items)), 3)
 
 
+def _gini(counts: pl.Series) -> float:
+    """Return the Gini coefficient: 0 where all counts are equal, near 1 where one has everything."""
+    ordered = counts.sort().cast(pl.Float64)
+    share = ordered.cum_sum() / ordered.sum()
+    return round(float((len(counts) + 1 - 2 * share.sum()) / len(counts)), 4)
+
+
 def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float]:
     """Return statistic -> value of a dataset.
 
@@ -36,6 +43,8 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
         "interactions_per_user_mean": round(float(length.mean()), 4),
         "interactions_per_user_median": float(length.median()),
         "interactions_per_item_mean": round(interactions.height / items.height, 4),
+        "item_gini": _gini(interactions.group_by("item_id").len()["len"]),
+        "repeats_percent": round(100 * (1 - pairs.height / interactions.height), 3),
         f"interactions_last_{LAST}": int(length.clip(upper_bound=LAST).sum()),
         "items_with_card": items.filter(pl.col("card") != "").height,
         "card_characters_mean": round(float(items["card"].str.len_chars().mean()), 1),
