@@ -133,7 +133,7 @@ def commands(task: str, inputs: dict, folder: Path) -> dict[str, list]:
         return {"ours": [sys.executable, "-c", CORE, *flat], "pandas": pandas}
     spec = {
         "source": task, "max_bad_rows": 0, "tie_break": "file", "tie_seed": 0, "start": None, "end": None,
-        "min_rating": None, "duplicates": "keep", "user_core": 0, "item_core": 0,
+        "min_rating": None, "duplicates": "keep", "user_core": 0, "item_core": 0, "core": "iterative",
     }  # fmt: skip
     job = [sys.executable, "-m", "workflow_scripts.interactions", "--spec", json.dumps(spec), "--threads", 2]
     for name, paths in inputs.items():

@@ -9,7 +9,7 @@ import polars as pl
 from ptebench.data.filters import catalogue, prepare
 
 DEFAULTS = {
-    "user_core": 0, "item_core": 0, "duplicates": "keep", "min_rating": None, "start": None, "end": None,
+    "user_core": 0, "item_core": 0, "core": "iterative", "duplicates": "keep", "min_rating": None, "start": None, "end": None,
     "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0, "user_column": True, "history": True, "item_columns": {},
 }  # fmt: skip
 

@@ -13,6 +13,8 @@ from ptebench.files import INTERACTIONS, InputError
 
 from tests.data.readers import DEFAULTS
 
+CORES = ("iterative", "one_pass_compat")
+
 
 def log(rows) -> pl.DataFrame:
     """Return interactions from (user, item, time, rating)."""
@@ -94,6 +96,14 @@ def test_nothing_left_names_the_filter(chosen, name):
 def test_date_window_needs_times():
     with pytest.raises(InputError, match="without a timestamp"):
         prepare([log([("a", "x", None, None)]).lazy()], DEFAULTS | {"start": "2020-01-01"})
+
+
+def test_one_pass_counts_once():
+    # i2 goes, which leaves a with one: iteration would take it too
+    frame = log([("a", "i1", 0, None), ("a", "i2", 0, None), ("b", "i1", 0, None), ("b", "i1", 0, None)])
+    chosen = DEFAULTS | {"user_core": 2, "item_core": 2}
+    kept = {core: prepare([frame.lazy()], chosen | {"core": core})[0][0].collect()["row"].to_list() for core in CORES}
+    assert kept == {"iterative": [2, 3], "one_pass_compat": [0, 2, 3]}
 
 
 def test_many_parts_end_as_one(tmp_path, monkeypatch):

@@ -227,7 +227,7 @@ def job(script, spec, inputs, outputs, folder):
     return done.returncode, done.stdout + done.stderr
 
 
-FILTERS = {"user_core": 0, "item_core": 0, "duplicates": "keep", "min_rating": None, "start": None, "end": None,
+FILTERS = {"user_core": 0, "item_core": 0, "core": "iterative", "duplicates": "keep", "min_rating": None, "start": None, "end": None,
            "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0}  # fmt: skip
 TABLES = ("vocabulary", "train", "histories", "valid", "valid_candidates", "test", "test_candidates", "groups")
 SPLIT = {name: f"{name}.parquet" for name in TABLES} | {"leakage": "leakage.json"}

@@ -19,7 +19,7 @@ from tests.profiles.test_chain import ENCODER, Chain, half, job
 # as long in letters and in MiniLM's tokens: the padding of a batch moves the last digits of its other rows
 TITLES = ["Quixotrope zephyrwick", "Zanthipole thundrifex"]
 DATA = {
-    "source": "table", "user_core": 0, "item_core": 0, "duplicates": "keep", "min_rating": None, "start": None,
+    "source": "table", "user_core": 0, "item_core": 0, "core": "iterative", "duplicates": "keep", "min_rating": None, "start": None,
     "end": None, "tie_break": "shuffle", "tie_seed": 0, "max_bad_rows": 0,
     "columns": {"user_id": "user", "item_id": "item", "timestamp": "time"},
     "item_columns": {"item_id": "item", "title": "title", "categories": "categories", "description": "description"},

@@ -32,8 +32,9 @@ class Settings(BaseModel):
 class Dataset(Settings):
     """What every source shares: filters, order of tied events, the published counts to compare with."""
 
-    user_core: Count = 0  # iterative: keep users with at least so many interactions ...
+    user_core: Count = 0  # keep users with at least so many interactions ...
     item_core: Count = 0  # ... and items with at least so many
+    core: Literal["iterative", "one_pass_compat"] = "iterative"  # compat: counted once, as published for some sets
     duplicates: Literal["keep", "first", "last"] = "keep"  # repeated user-item pairs
     min_rating: float | None = None
     start: date | None = None  # first day kept
