@@ -505,6 +505,28 @@ class Dreamrec(Trained):
     contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
 
 
+class Tiger(Trained):
+    """The next item's semantic id, code by code (Rajput et al., NeurIPS 2023)."""
+
+    kind: Literal["tiger"]
+    dimension: Positive = 128
+    max_length: Positive = 20
+    dropout: Share = 0.1
+    blocks: Positive = 2  # of the encoder, and of the decoder
+    heads: Positive = 4
+    quantizer: Literal["kmeans", "rqvae"] = "kmeans"  # residual k-means of the text, or of an autoencoder's latents
+    levels: Positive = 3  # codes of an id, before the one that tells items apart
+    codes: int = Field(256, ge=2)  # to choose from on each level
+    quantizer_steps: Positive = 5000  # of rqvae's training
+    beam: Count = 0  # nodes of a level that ranking follows, the rest tied behind; 0: all, the exact likelihood
+
+    @model_validator(mode="after")
+    def _whole_heads(self):
+        if self.dimension % self.heads:
+            raise ValueError("expected a dimension that is a multiple of heads")
+        return self
+
+
 class Biasmf(Trained):
     """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
 
@@ -575,6 +597,13 @@ class Text(Representation):
 
     text: str = "card"  # card, template, or LANGUAGE_MODEL.WRITER with writer kd, sft or grpo
     encoder: Name = "minilm"
+
+
+class Frozen(Text):
+    """The text vectors as they are, for tiger, which makes semantic ids of them."""
+
+    kind: Literal["frozen"]
+    card: bool = False  # of profiles: the encoding of the card beside
 
 
 class Whitenrec(Text):
@@ -952,6 +981,21 @@ def _check_grid(model: Benchmark, where: str) -> None:
                             raise InputError(
                                 f"{where}: tables.{table}: {r} teaches users by their states at the end of a history, "
                                 f"which {b} does not compute; use a backbone such as sasrec, gru4rec or hstu"
+                            )
+                        frozen = isinstance(representation, Frozen)
+                        if isinstance(backbone, Tiger) and not frozen:
+                            raise InputError(
+                                f"{where}: tables.{table}: {b} makes semantic ids of text vectors as they are, and {r} "
+                                + (
+                                    "would learn for nothing; use a representation of kind frozen with its text"
+                                    if isinstance(representation, Text)
+                                    else "has no text; use a representation of kind frozen"
+                                )
+                            )
+                        if frozen and not (isinstance(backbone, Tiger) or backbone.counter):
+                            raise InputError(
+                                f"{where}: tables.{table}: {r} has the encoder's width and learns nothing, which {b} "
+                                "cannot compare with its states; use a representation such as morec, or tiger"
                             )
                         profiled = isinstance(representation, Text) and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
