@@ -376,3 +376,6 @@ def test_pairs_that_make_no_sense_are_refused(backbone, representation, said):
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="a multiple of heads"):
         resolve({"backbones": {"tiger": {"dimension": 30, "heads": 4}}}, "config.yaml")
+    with pytest.raises(InputError, match="tuning.backbones.tiger: .*a multiple of heads"):
+        axes = {"backbones": {"tiger": {"heads": [2, 3]}}}
+        resolve({"backbones": {"tiger": {}}, "tuning": axes}, "config.yaml")

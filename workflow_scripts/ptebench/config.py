@@ -958,11 +958,11 @@ def _check_changed(entry: Settings, changes: dict, place: str) -> None:
         type(entry).model_validate({**entry.model_dump(), **changes})
     except ValidationError as error:
         fault = error.errors()[0]
-        key = fault["loc"][0]
-        near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
+        key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
+        near = difflib.get_close_matches(key, list(type(entry).model_fields), n=1, cutoff=0.0)
         unknown = fault["type"] == "extra_forbidden"
         told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
-        raise InputError(f"{place}.{key}: {told}") from None
+        raise InputError(f"{place}{key}: {told}") from None
 
 
 def _check_grid(model: Benchmark, where: str) -> None:
