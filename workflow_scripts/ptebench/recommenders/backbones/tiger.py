@@ -70,7 +70,7 @@ class Decoder(nn.Module):
         """Return x (B, N, S, d), N ids of S codes for each of B histories, and the keys and values to go on from.
 
         `past` are those of the codes before these S, or None; `memory` those of the history, seen where `mask`
-        (N * S or 1, T) or (B, 1, 1, T) is True.
+        (N * S, T) or (B, 1, 1, T) is True.
         """
         normed = self.norm_own(x)
         keys, values = self.own.keys(normed)
