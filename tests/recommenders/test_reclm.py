@@ -135,7 +135,7 @@ def test_the_published_settings_are_the_defaults():
 @pytest.mark.parametrize("representation, protocol, said", [
     ({"reclm": {}}, "leave_one_out", None),
     ({"reclm": {"text": "template"}}, "cold_start_user", None),
-    ({"id": {}}, "leave_one_out", "biasmf_reclm has no vectors of users .* id is of the kind 'id'; use biasmf"),
+    ({"id": {}}, "leave_one_out", "biasmf_reclm has no vectors of users .* id is of the kind 'id'; use a"),
     ({"pte": {"text": "card"}}, "leave_one_out", "pte is of the kind 'pte'"),
     ({"reclm": {}}, "cold_start_user", "biasmf_reclm with reclm cannot rank for users unseen in training"),
     ({"reclm": {"card": False}}, "leave_one_out", "representations.reclm.card: Input should be True"),

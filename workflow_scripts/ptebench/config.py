@@ -382,7 +382,7 @@ class Backbone(Settings):
 
     needs_users: ClassVar[bool] = False  # has vectors of its own only for users with training events
     counter: ClassVar[bool] = False  # counts, so that neither representation nor seed matters
-    only_with: ClassVar[str | None] = None  # the kind of representation without which it is nothing
+    only_with: ClassVar[tuple[str, str] | None] = None  # a kind of representation, and why no other
 
 
 class Trained(Backbone):
@@ -507,6 +507,29 @@ class Dreamrec(Trained):
     contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
 
 
+class Tiger(Trained):
+    """The next item's semantic id, code by code (Rajput et al., NeurIPS 2023)."""
+
+    only_with: ClassVar[tuple[str, str] | None] = ("frozen", "makes semantic ids of text vectors as they are")
+    kind: Literal["tiger"]
+    dimension: Positive = 128
+    max_length: Positive = 20
+    dropout: Share = 0.1
+    blocks: Positive = 2  # of the encoder, and of the decoder
+    heads: Positive = 4
+    quantizer: Literal["kmeans", "rqvae"] = "kmeans"  # residual k-means of the text, or of an autoencoder's latents
+    levels: Positive = 3  # codes of an id, before the one that tells items apart
+    codes: int = Field(256, ge=2)  # to choose from on each level
+    quantizer_steps: Positive = 5000  # of rqvae's training
+    beam: Count = 0  # nodes of a level that ranking follows, the rest tied behind; 0: all, the exact likelihood
+
+    @model_validator(mode="after")
+    def _whole_heads(self):
+        if self.dimension % self.heads:
+            raise ValueError("expected a dimension that is a multiple of heads")
+        return self
+
+
 class Biasmf(Trained):
     """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
 
@@ -519,7 +542,9 @@ class BiasmfReclm(Trained):
     """What RecLM and PtE call BiasMF, with its defects, for comparison with their tables (Jiang et al., 2024)."""
 
     needs_users: ClassVar[bool] = True
-    only_with: ClassVar[str | None] = "reclm"
+    only_with: ClassVar[tuple[str, str] | None] = (
+        "reclm", "has no vectors of users but those of its representation",
+    )  # fmt: skip
     kind: Literal["biasmf_reclm"]
     dimension: Positive = 32
     batch_size: Positive = 4096
@@ -589,6 +614,7 @@ class Representation(Settings):
 
     reads_users: ClassVar[bool] = False  # their profiles, and so knows those too who never trained
     causal_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that reads a history in order
+    only_with: ClassVar[tuple[str, str] | None] = None  # a kind of backbone, and why no other
 
 
 class Id(Representation):
@@ -602,6 +628,16 @@ class Text(Representation):
 
     text: str = "card"  # card, template, or LANGUAGE_MODEL.WRITER with writer kd, sft or grpo
     encoder: Name = "minilm"
+
+
+class Frozen(Text):
+    """The text vectors as they are, for tiger, which makes semantic ids of them."""
+
+    only_with: ClassVar[tuple[str, str] | None] = (
+        "tiger", "has the encoder's width and learns nothing, which {} cannot compare with its states",
+    )  # fmt: skip
+    kind: Literal["frozen"]
+    card: bool = False  # of profiles: the encoding of the card beside
 
 
 class Whitenrec(Text):
@@ -1006,11 +1042,11 @@ def _check_changed(entry: Settings, changes: dict, place: str) -> None:
         type(entry).model_validate({**entry.model_dump(), **changes})
     except ValidationError as error:
         fault = error.errors()[0]
-        key = fault["loc"][0]
-        near = difflib.get_close_matches(str(key), list(type(entry).model_fields), n=1, cutoff=0.0)
+        key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
+        near = difflib.get_close_matches(key, list(type(entry).model_fields), n=1, cutoff=0.0)
         unknown = fault["type"] == "extra_forbidden"
         told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
-        raise InputError(f"{place}.{key}: {told}") from None
+        raise InputError(f"{place}{key}: {told}") from None
 
 
 def _check_grid(model: Benchmark, where: str) -> None:
@@ -1030,11 +1066,17 @@ def _check_grid(model: Benchmark, where: str) -> None:
                                 f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "
                                 "use a backbone such as sasrec, gru4rec or hstu"
                             )
-                        if backbone.only_with not in (None, representation.kind):
+                        kind, reason = backbone.only_with or (representation.kind, "")
+                        if representation.kind != kind:
                             raise InputError(
-                                f"{where}: tables.{table}: {b} has no vectors of users but those of a representation "
-                                f"of the kind {backbone.only_with!r}, and {r} is of the kind {representation.kind!r}; "
-                                "use biasmf, or a representation of that kind"
+                                f"{where}: tables.{table}: {b} {reason}, and {r} is of the kind "
+                                f"{representation.kind!r}; use a representation of the kind {kind!r}"
+                            )
+                        kind, reason = representation.only_with or (backbone.kind, "")
+                        if backbone.kind != kind and not backbone.counter:
+                            raise InputError(
+                                f"{where}: tables.{table}: {r} {reason.format(b)}; use a backbone of the kind "
+                                f"{kind!r}, or a representation such as morec"
                             )
                         profiled = representation.reads_users and representation.text != "card"
                         if cold and backbone.needs_users and not profiled:
