@@ -55,6 +55,7 @@ def write_parts(parts: list[pl.LazyFrame], path: Path, contract: dict) -> None:
     if len(parts) == 1:
         write_table(parts[0].collect(), path, contract)
         return
-    checked = [_on_disk(check(part.collect(), contract, path)) for part in parts]
+    for part in parts:
+        check(part.collect(), contract, path)
     with atomic(path) as temporary:
-        pl.concat(checked).sink_parquet(temporary, row_group_size=PART // 8)
+        pl.concat(parts).select(*contract).sink_parquet(temporary, row_group_size=PART // 8)
