@@ -331,7 +331,10 @@ def teacher_arguments(wildcards):
 
 
 def before_half_round(wildcards):
-    """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago."""
+    """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago.
+
+    Where the round before was refused, it goes back to what that one had continued.
+    """
     rounds, number = f"{filled(WRITING, wildcards)}/rounds", int(wildcards.round)
     item = wildcards.side == "item"
     if item or number:
@@ -351,6 +354,12 @@ def before_half_round(wildcards):
             "earlier_profiles": f"{earlier}/profiles.parquet",
             "probe": f"{rounds}/{number - 1}/probe.json",
         }
+    if number > 1:
+        retreat = f"{rounds}/{number - 2}/item"
+        files["retreat_profiles"] = f"{retreat}/profiles.parquet"
+        if not item:
+            files["retreat_adapter"] = f"{retreat}/adapter_model.safetensors"
+            files["retreat_adapter_config"] = f"{retreat}/adapter_config.json"
     return files
 
 
@@ -359,16 +368,15 @@ def before_half_round_arguments(wildcards):
 
 
 def before_probe(wildcards):
-    """Return the previous round's probe and profiles; the first round has none."""
-    number = int(wildcards.round)
-    if not number:
-        return {}
-    earlier = f"{filled(WRITING, wildcards)}/rounds/{number - 1}"
-    return {
-        "earlier_probe": f"{earlier}/probe.json",
-        "earlier_user_profiles": f"{earlier}/user/profiles.parquet",
-        "earlier_item_profiles": f"{earlier}/item/profiles.parquet",
-    }
+    """Return the previous round's probe, and the profiles of the two rounds that this one may have continued."""
+    rounds, number = f"{filled(WRITING, wildcards)}/rounds", int(wildcards.round)
+    files = {"earlier_probe": f"{rounds}/{number - 1}/probe.json"} if number else {}
+    for name, back in (("earlier", number - 1), ("retreat", number - 2)):
+        if back >= 0:
+            files |= {
+                f"{name}_{side}_profiles": f"{rounds}/{back}/{side}/profiles.parquet" for side in ("user", "item")
+            }
+    return files
 
 
 def before_probe_arguments(wildcards):

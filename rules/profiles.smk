@@ -183,6 +183,7 @@ rule tune_round:
             "revision",
             "lora",
             "tuning",
+            "loop",
         ),
         code=code_digest("workflow_scripts.tune_round"),
         before=before_half_round_arguments,
@@ -248,9 +249,10 @@ rule choose_round:
     conda:
         "../envs/profiles.yaml"
     params:
+        spec=writing_spec("seed", "loop"),
         code=code_digest("workflow_scripts.choose_round"),
     shell:
-        "python -m workflow_scripts.choose_round --code {params.code} --threads {threads}"
+        "python -m workflow_scripts.choose_round --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input probes {input.probes:q}"
         " --input user_adapter {input.user_adapter:q} --input user_adapter_config {input.user_adapter_config:q}"
         " --input item_adapter {input.item_adapter:q} --input item_adapter_config {input.item_adapter_config:q}"

@@ -2,23 +2,25 @@
 
 import shutil
 
-from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, write_table
+from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import (
     cold_examples,
     draw,
+    fields_by_id,
     item_prompts,
     read_profiles,
     read_split,
+    shuffled,
     user_prompts,
 )
 from ptebench.profiles.prompts import digest, messages
 
 
 def passed_on(job) -> bool:
-    """Copy the same side's previous round where its probe says converged; say whether that was so."""
+    """Copy the same side's previous round where its probe says that rounds end; say whether that was so."""
     probe = job.input("probe")
-    if probe is None or not read_json(probe)["converged"]:
+    if probe is None or read_json(probe)["next"] != "end":
         return False
     for name, path in job.outputs.items():
         with atomic(path) as temporary:
@@ -28,7 +30,7 @@ def passed_on(job) -> bool:
 
 def main(job):
     if passed_on(job):
-        print("converged: the previous round stands")
+        print("the rounds have ended: the previous one is passed on")
         return {"passed": True}
     import torch
     from ptebench.profiles.finetune import finetune
@@ -43,9 +45,20 @@ def main(job):
     split = split.without(drawn.held)
     rows = {s: read_jsonl(job.input(f"{s}_instructions")) for s in ("user", "item")}
     ids = {s: [row["id"] for row in rows[s]] for s in rows}
-    evidence = read_profiles(job.input("evidence")) if job.input("evidence") else {}
+    probe = read_json(job.input("probe")) if job.input("probe") else {"next": "continue", "retried": False}
+    # a refused round is continued by none: the next goes on from what that one had continued
+    back = "retreat" if probe["next"] == "retry" else "earlier"
+    adapter, shown = job.input("adapter"), job.input("evidence")
+    if side == "user" and back == "retreat":
+        adapter, shown = job.input("retreat_adapter"), job.input("retreat_profiles")
+    evidence = read_profiles(shown) if shown else {}
+    tuning = spec["tuning"]
+    if probe["retried"]:
+        tuning = tuning | {"learning_rate": tuning["learning_rate"] / 2}
 
     if side == "user":
+        if shown and spec["loop"] == "shuffled":
+            evidence = fields_by_id(shuffled(read_table(shown, PROFILES), spec["seed"]))
 
         def prompts(chosen, cold=()):
             return user_prompts(chosen, split.train, split.cards, evidence, spec)
@@ -53,7 +66,7 @@ def main(job):
         readers = split.readers(spec["neighbours"], spec["seed"])
         wanted = {u for i in ids["item"] + drawn.probes["item"] for u in readers.get(i, [])}
     else:
-        earlier = read_profiles(job.input("earlier_profiles")) if job.input("earlier_profiles") else {}
+        earlier = read_profiles(job.input(f"{back}_profiles")) if job.input("probe") else {}
 
         def prompts(chosen, cold=()):
             return item_prompts(chosen, split, evidence, earlier, set(cold), cards, spec)
@@ -64,21 +77,30 @@ def main(job):
 
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
-    model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
+    model, tokenizer = load(source, spec["revision"], spec["context"], adapter, spec["lora"], True)
     examples = rows[side]
-    if spec["round"]:
+    if spec["round"] and spec["loop"] != "static":
         texts = prompts(ids[side], cold_examples(ids[side], spec["seed"]) if side == "item" else ())
         examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
     limit = spec["context"] - spec["new_tokens"][side]
     texts = fitted([row["prompt"][0]["content"] for row in examples], tokenizer, limit)
     examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
-    losses = finetune(model, tokenizer, examples, spec["tuning"], spec["context"], spec["seed"])
-    print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
+    losses = []
+    # distillation teaches both sides, or one of them could write nothing
+    if not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == side:
+        losses = finetune(model, tokenizer, examples, tuning, spec["context"], spec["seed"])
+        print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     made = {"round": spec["round"]}
     frame, record = write(model, tokenizer, wanted, prompts(wanted), side, spec, made)
     write_table(frame, job.outputs["profiles"], PROFILES)
-    return {"passed": False, "losses": losses, "prompts_sha256": digest("\0".join(texts)), "written": record}
+    return {
+        "passed": False,
+        "learning_rate": tuning["learning_rate"],
+        "losses": losses,
+        "prompts_sha256": digest("\0".join(texts)),
+        "written": record,
+    }
 
 
 if __name__ == "__main__":

@@ -289,6 +289,9 @@ class LanguageModel(WritingModel):
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
     max_rounds: Positive = 2
+    # closed: prompts are rebuilt from new profiles. The others are its controls: prompts of distillation in every
+    # round; one side alone is fine-tuned; users' prompts show the profiles of other items
+    loop: Literal["closed", "static", "user", "item", "shuffled"] = "closed"
     probes: Positive = 64  # users and items watched for convergence
     embedding_drift: float = 0.02  # converged below
     field_drift: float = 0.10  # converged below

@@ -110,6 +110,14 @@ def read_profiles(path) -> dict[int, dict]:
     return fields_by_id(read_table(path, PROFILES))
 
 
+def shuffled(profiles: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the profiles with texts and fields moved among those that were parsed, none to its own place."""
+    parsed = profiles.drop_nulls("fields")
+    order = generator(seed, "shuffled").permutation(parsed.height)
+    moved = parsed[np.roll(order, 1)].with_columns(id=parsed["id"][order])
+    return pl.concat([moved, profiles.filter(pl.col("fields").is_null())]).sort("id")
+
+
 def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int) -> dict[int, list[int]]:
     """Return for each item the `count` others of `among` whose card vectors are most similar, best first."""
     others = np.array(sorted(among), dtype=np.int64)

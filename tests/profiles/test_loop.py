@@ -1,0 +1,102 @@
+"""The closed loop and its controls, with a language model of a few thousand weights."""
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+import torch
+from ptebench.files import PROFILES, read_json, read_table, write_json, write_table
+from ptebench.profiles.instructions import shuffled
+from safetensors.torch import load_file
+
+from tests.profiles.test_chain import WRITING, Chain, half, job
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A chain whose round 0 is done, and the user side of round 1."""
+    torch.set_num_threads(1)
+    chain = Chain(tmp_path_factory.mktemp("chain"))
+    chain.build()
+    chain.instruct()
+    chain.notes = {(0, side): chain.tune(0, side) for side in ("user", "item")}
+    write_json({"round": 0, "next": "continue", "retried": False}, chain.root / "rounds/0/probe.json")
+    # a model this small fails to write: its items get profiles, each its own
+    items = half(chain.root, 0, "item")["profiles"]
+    frame = read_table(items, PROFILES)
+    fields = [
+        json.dumps({"Audience roles": [f"{i}{c}" for c in "abcde"], "Audience interests": ["x"]}) for i in frame["id"]
+    ]
+    write_table(frame.with_columns(fields=pl.Series(fields)), items, PROFILES)
+    chain.notes[1, "user"] = chain.tune(1, "user")
+    return chain
+
+
+def elsewhere(chain, tmp_path, number, side):
+    return {n: tmp_path / p.name for n, p in half(chain.root, number, side).items()}
+
+
+def weights(path):
+    return torch.cat([w.flatten() for w in load_file(path).values()])
+
+
+def test_a_static_loop_repeats_the_prompts_of_distillation(chain, tmp_path):
+    notes = chain.tune(1, "user", elsewhere(chain, tmp_path, 1, "user"), loop="static")
+    assert notes["prompts_sha256"] == chain.notes[0, "user"]["prompts_sha256"]
+    assert chain.notes[1, "user"]["prompts_sha256"] != notes["prompts_sha256"]
+
+
+def test_one_side_alone_learns_and_the_other_still_writes(chain, tmp_path):
+    outputs = elsewhere(chain, tmp_path, 1, "item")
+    notes = chain.tune(1, "item", outputs, loop="user")
+    assert notes["losses"] == [] and notes["written"]["profiles"] > 0
+    assert torch.equal(weights(outputs["adapter"]), weights(half(chain.root, 1, "user")["adapter"]))
+    assert chain.tune(1, "item", outputs, loop="item")["losses"]
+    assert not torch.equal(weights(outputs["adapter"]), weights(half(chain.root, 1, "user")["adapter"]))
+
+
+def test_shuffled_profiles_are_other_items_profiles_in_every_prompt(chain, tmp_path):
+    notes = chain.tune(1, "user", elsewhere(chain, tmp_path, 1, "user"), loop="shuffled")
+    assert notes["prompts_sha256"] != chain.notes[1, "user"]["prompts_sha256"]
+    root = chain.root
+    files = {f"{s}_{n}": [half(root, 0, s)[n]] * 2 for s in ("user", "item") for n in ("adapter", "adapter_config")}
+    files |= {"readers": [half(root, 0, "user")["profiles"]] * 2, "audiences": [half(root, 0, "item")["profiles"]] * 2}
+    files["probes"] = [tmp_path / "0.json", tmp_path / "1.json"]
+    for number, (path, continues) in enumerate(zip(files["probes"], (None, 0))):
+        record = {"continues": continues, "utility": 0.5, "refused": None, "converged": False, "next": "continue"}
+        write_json({"round": number, **record}, path)
+    outputs = {n: tmp_path / n for n in files if n not in ("probes", "audiences")}
+    outputs |= {"audiences": tmp_path / "audiences.parquet", "convergence": tmp_path / "convergence.json"}
+    job("choose_round", WRITING | {"loop": "shuffled"}, files, outputs)
+    audiences = read_table(half(root, 0, "item")["profiles"], PROFILES)
+    assert read_table(outputs["audiences"], PROFILES).equals(shuffled(audiences, WRITING["seed"]))
+    assert read_json(outputs["convergence"])["best"] == 1
+
+
+def test_after_a_refusal_the_next_round_goes_on_from_what_the_refused_one_continued(chain, tmp_path):
+    """With half the learning rate, from the adapter and the item profiles of two rounds ago."""
+    root = tmp_path / "chain"
+    shutil.copytree(chain.root, root)
+    other = Chain(root, {n: root / p.name for n, p in chain.files.items()})
+    other.tune(1, "item")
+    write_json({"round": 1, "next": "retry", "retried": True}, root / "rounds/1/probe.json")
+    for path in half(root, 1, "item").values():
+        path.unlink()  # the refused adapter and its profiles are not read
+    again = other.tune(2, "user")
+    assert again["learning_rate"] == 0.005
+    assert again["prompts_sha256"] == chain.notes[1, "user"]["prompts_sha256"]
+    assert again["losses"][0] == pytest.approx(chain.notes[1, "user"]["losses"][0])
+
+
+def test_shuffling_moves_every_profile():
+    fields = ["a", None, "b", "c", "d"]
+    columns = {"id": [1, 2, 3, 4, 5], "text": ["1", "2", "3", "4", "5"], "fields": fields}
+    frame = pl.DataFrame(columns, schema_overrides={"id": pl.Int32})
+    frame = frame.with_columns(prompt_sha256=pl.lit("x"), generation=pl.lit("{}"))
+    moved = shuffled(frame, 0)
+    assert moved.equals(shuffled(frame, 0)) and not moved.equals(shuffled(frame, 1))
+    assert moved["id"].to_list() == [1, 2, 3, 4, 5] and moved["text"][1] == "2"
+    parsed = moved.drop_nulls("fields")
+    assert all(str(i) != t for i, t in zip(parsed["id"], parsed["text"]))
+    assert sorted(parsed["fields"]) == ["a", "b", "c", "d"]
