@@ -376,7 +376,18 @@ def before_probe(wildcards):
             files |= {
                 f"{name}_{side}_profiles": f"{rounds}/{back}/{side}/profiles.parquet" for side in ("user", "item")
             }
+    if LANGUAGE_MODELS[wildcards.language_model]["collaborative"]:
+        # whether the model knows what people would choose is asked of the model itself
+        adapter = f"{rounds}/{number}/user/adapter"
+        files |= {"user_adapter": f"{adapter}_model.safetensors", "user_adapter_config": f"{adapter}_config.json"}
+        files |= base_model(wildcards)
     return files
+
+
+def probe_gpu(wildcards):
+    """Return the GPU of a probe: only one that asks the language model needs one."""
+    settings = LANGUAGE_MODELS[wildcards.language_model]
+    return gpus(settings["model"] != "embedded" and settings["collaborative"] > 0)
 
 
 def before_probe_arguments(wildcards):

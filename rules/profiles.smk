@@ -135,7 +135,7 @@ rule instructions:
         mem_mb=more_memory,
         runtime=60,
     params:
-        spec=writing_spec("seed", "probes", "history", "neighbours", "examples"),
+        spec=writing_spec("seed", "probes", "history", "neighbours", "examples", "collaborative"),
         code=code_digest("workflow_scripts.instructions"),
         teacher=teacher_arguments,
     shell:
@@ -184,6 +184,7 @@ rule tune_round:
             "lora",
             "tuning",
             "loop",
+            "quantization",
         ),
         code=code_digest("workflow_scripts.tune_round"),
         before=before_half_round_arguments,
@@ -211,10 +212,23 @@ rule probe_round:
     conda:
         "../envs/profiles.yaml"
     resources:
+        gpu=probe_gpu,
         mem_mb=more_memory,
         runtime=60,
     params:
-        spec=writing_spec("seed", "probes", "embedding_drift", "field_drift", "encoder"),
+        spec=writing_spec(
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "model",
+            "revision",
+            "collaborative",
+            "embedding_drift",
+            "field_drift",
+            "encoder",
+        ),
         code=code_digest("workflow_scripts.probe_round"),
         before=before_probe_arguments,
     shell:

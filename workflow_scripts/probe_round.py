@@ -11,8 +11,10 @@ def main(job):
         return {"passed": True}
     import numpy as np
     import torch
+    from ptebench.profiles.dialogues import area_under_curve, conversation, dialogues, first_turn
     from ptebench.profiles.encode import Encoder
-    from ptebench.profiles.instructions import draw, generator, read_split
+    from ptebench.profiles.instructions import draw, generator, read_profiles, read_split
+    from ptebench.profiles.prompts import fit
     from ptebench.profiles.rounds import (
         CANDIDATES,
         change,
@@ -81,6 +83,28 @@ def main(job):
             "parse_rate_change": {s: change(parsed[s], could[s], random) for s in now},
             "effective_rank_before": effective_rank(old["user"]),
         }
+        audiences = read_profiles(job.input(f"{name}_item_profiles"))
+    if spec["collaborative"]:
+        from ptebench.profiles.language_model import conversation_tokens, load, preference
+
+        audiences = audiences if earlier else {}  # as the prompts of this round's users showed them
+        source = str(job.input("base").parent) if job.input("base") else spec["model"]
+        arguments = (source, spec["revision"], spec["context"], job.input("user_adapter"), {}, False)
+        model, tokenizer = load(*arguments)
+        asked, profiles = dialogues(users, split, spec), dict(zip(users, now["user"]["text"].to_list()))
+        turns = []
+        for dialogue in asked:
+
+            def whole(prompt, dialogue=dialogue):
+                return conversation(prompt, profiles[dialogue.user], dialogue, split.cards)
+
+            prompt = first_turn(dialogue, rest, audiences, spec)
+            turns.append(
+                whole(fit(prompt, lambda p: len(conversation_tokens(whole(p), tokenizer)[0]) - spec["context"]))
+            )
+        scores = preference(model, tokenizer, turns)
+        probe["asked"] = len(turns)
+        probe["area_under_curve"] = area_under_curve(scores, np.array([d.chosen for d in asked]))
     probe |= verdict(probe, earlier, spec)
     print(probe)
     write_json(probe, job.outputs["probe"])

@@ -1,6 +1,8 @@
 """Run one half-round: fine-tune the adapter on one side, then write the profiles that the next prompts show."""
 
+import hashlib
 import shutil
+from pathlib import Path
 
 from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table
 from ptebench.job import run
@@ -15,6 +17,7 @@ from ptebench.profiles.instructions import (
     user_prompts,
 )
 from ptebench.profiles.prompts import digest, messages
+from ptebench.provenance import canonical, file_digest
 
 
 def passed_on(job) -> bool:
@@ -28,13 +31,25 @@ def passed_on(job) -> bool:
     return True
 
 
+def scratch_folder(job) -> Path:
+    """Return the folder of this half-round's checkpoints; those of other settings, inputs or code are removed."""
+    inputs = {name: [file_digest(p) for p in paths] for name, paths in job.inputs.items()}
+    made_of = hashlib.sha256(canonical([job.spec, job.code, inputs]).encode()).hexdigest()[:16]
+    folder = job.outputs["adapter"].with_name("training")
+    for path in folder.glob("*"):
+        if path.name != made_of:
+            shutil.rmtree(path)
+    return folder / made_of
+
+
 def main(job):
     if passed_on(job):
         print("the rounds have ended: the previous one is passed on")
         return {"passed": True}
     import torch
+    from ptebench.profiles.dialogues import Dialogue, first_turn
     from ptebench.profiles.finetune import finetune
-    from ptebench.profiles.language_model import fitted, load, save_adapter
+    from ptebench.profiles.language_model import load, save_adapter, shortened
     from ptebench.profiles.write import write
 
     torch.set_num_threads(job.threads)
@@ -77,28 +92,34 @@ def main(job):
 
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
-    model, tokenizer = load(source, spec["revision"], spec["context"], adapter, spec["lora"], True)
+    model, tokenizer = load(
+        source, spec["revision"], spec["context"], adapter, spec["lora"], True, spec["quantization"]
+    )
     examples = rows[side]
     if spec["round"] and spec["loop"] != "static":
         texts = prompts(ids[side], cold_examples(ids[side], spec["seed"]) if side == "item" else ())
+        for place, row in enumerate(examples):
+            if "dialogue" in row:
+                texts[place] = first_turn(Dialogue(**row["dialogue"]), split, evidence, spec)
         examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
-    limit = spec["context"] - spec["new_tokens"][side]
-    texts = fitted([row["prompt"][0]["content"] for row in examples], tokenizer, limit)
-    examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
-    losses = []
+    examples, lengths = shortened(examples, tokenizer, spec["context"] - spec["new_tokens"][side])
+    print("tokens of prompts:", lengths)
+    losses, scratch = [], scratch_folder(job)
     # distillation teaches both sides, or one of them could write nothing
     if not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == side:
-        losses = finetune(model, tokenizer, examples, tuning, spec["context"], spec["seed"])
+        losses = finetune(model, tokenizer, examples, tuning, spec["context"], spec["seed"], scratch)
         print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     made = {"round": spec["round"]}
     frame, record = write(model, tokenizer, wanted, prompts(wanted), side, spec, made)
     write_table(frame, job.outputs["profiles"], PROFILES)
+    shutil.rmtree(scratch.parent, ignore_errors=True)
     return {
         "passed": False,
         "learning_rate": tuning["learning_rate"],
         "losses": losses,
-        "prompts_sha256": digest("\0".join(texts)),
+        "lengths": lengths,
+        "prompts_sha256": digest("\0".join(row["prompt"][0]["content"] for row in examples)),
         "written": record,
     }
 

@@ -18,6 +18,7 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.05}
 WRITING = {
     "seed": 0, "probes": 6, "history": 4, "neighbours": 2, "context": 320, "new_tokens": {"user": 24, "item": 40},
     "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded", "loop": "closed",
+    "quantization": None, "collaborative": 0.0,
 }  # fmt: skip
 TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01}
 GRPO = {
@@ -60,9 +61,14 @@ class Chain:
         job("template_profiles", {}, self.texts | {"histories": self.files["histories"]}, self.template)
         job("language_model", WRITING | {"embedded": EMBEDDED | changes}, self.texts, {"model": self.base["base"]})
 
-    def instruct(self, outputs=None, **extra):
+    def instruct(self, outputs=None, collaborative=0.0, **extra):
         inputs = self.known | {f"template_{s}": p for s, p in self.template.items()} | extra
-        return job("instructions", WRITING | {"examples": 8}, inputs, outputs or self.instructions)
+        return job(
+            "instructions",
+            WRITING | {"examples": 8, "collaborative": collaborative},
+            inputs,
+            outputs or self.instructions,
+        )
 
     def tune(self, number, side, outputs=None, **changes):
         inputs = self.known | {f"{s}_instructions": p for s, p in self.instructions.items()}

@@ -3,14 +3,17 @@
 import json
 import shutil
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from ptebench.files import PROFILES, read_json, read_table, write_json, write_table
+from ptebench.job import Job
+from ptebench.profiles.finetune import order_of
 from ptebench.profiles.instructions import shuffled
 from safetensors.torch import load_file
 
-from tests.profiles.test_chain import WRITING, Chain, half, job
+from tests.profiles.test_chain import TUNING, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def test_after_a_refusal_the_next_round_goes_on_from_what_the_refused_one_contin
     other.tune(1, "item")
     write_json({"round": 1, "next": "retry", "retried": True}, root / "rounds/1/probe.json")
     for path in half(root, 1, "item").values():
-        path.unlink()  # the refused adapter and its profiles are not read
+        path.write_bytes(b"refused")  # neither the adapter nor its profiles are read
     again = other.tune(2, "user")
     assert again["learning_rate"] == 0.005
     assert again["prompts_sha256"] == chain.notes[1, "user"]["prompts_sha256"]
@@ -100,3 +103,60 @@ def test_shuffling_moves_every_profile():
     parsed = moved.drop_nulls("fields")
     assert all(str(i) != t for i, t in zip(parsed["id"], parsed["text"]))
     assert sorted(parsed["fields"]) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("moment", ["training", "writing"])
+def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain, tmp_path, monkeypatch, moment):
+    from ptebench.profiles import finetune, write
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    changes = {"tuning": TUNING | {"epochs": 3}}
+    outputs = {n: whole / p.name for n, p in half(chain.root, 1, "user").items()}
+    losses = chain.tune(1, "user", outputs, **changes)["losses"]
+    assert len(losses) == 6 and {p.name for p in whole.iterdir()} == {p.name for p in outputs.values()}
+
+    monkeypatch.setattr(finetune, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        mark = finetune.Checkpoints.on_save
+
+        def killed(self, args, state, control, **_):
+            if state.global_step == 4:
+                raise KeyboardInterrupt  # the fourth checkpoint is not whole: the third counts
+            mark(self, args, state, control)
+
+        def also_killed(*_):
+            raise KeyboardInterrupt
+
+        if moment == "training":
+            patch.setattr(finetune.Checkpoints, "on_save", killed)
+        else:
+            patch.setattr(write, "write", also_killed)
+        outputs = {n: broken / p.name for n, p in outputs.items()}
+        with pytest.raises(KeyboardInterrupt):
+            chain.tune(1, "user", outputs, **changes)
+    taken = []
+    step = finetune.SFTTrainer.training_step
+    monkeypatch.setattr(finetune.SFTTrainer, "training_step", lambda *a, **k: taken.append(1) or step(*a, **k))
+    assert chain.tune(1, "user", outputs, **changes)["losses"] == losses
+    assert len(taken) == {"training": 3, "writing": 0}[moment]
+    for name, path in outputs.items():
+        assert path.read_bytes() == (whole / path.name).read_bytes(), name
+    assert {p.name for p in broken.iterdir()} == {p.name for p in outputs.values()}
+
+
+def test_checkpoints_of_other_settings_are_removed(tmp_path):
+    from workflow_scripts.tune_round import scratch_folder
+
+    outputs = {"adapter": tmp_path / "adapter_model.safetensors"}
+    old = scratch_folder(Job({"seed": 0}, {}, outputs, "", 1))
+    old.mkdir(parents=True)
+    assert scratch_folder(Job({"seed": 0}, {}, outputs, "", 1)) == old and old.exists()
+    assert scratch_folder(Job({"seed": 1}, {}, outputs, "", 1)) != old and not old.exists()
+
+
+def test_every_epoch_has_every_row_in_batches_alike():
+    lengths = np.random.default_rng(0).integers(20, 400, size=50)
+    order = order_of(lengths, 8, 3, 0)
+    assert np.bincount(order).tolist() == [3] * 50 and order == order_of(lengths, 8, 3, 0)
+    spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 48, 8)]
+    assert np.mean(spread) < 0.3 * np.ptp(lengths)

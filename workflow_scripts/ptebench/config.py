@@ -286,6 +286,7 @@ class LanguageModel(WritingModel):
     revision: str | None = None
     # or supplied profiles, or the name of a language model at an endpoint
     teacher: dict[Literal["user", "item"], str] | Name = "template"
+    collaborative: Share = 0.0  # of the users' instructions: in two turns, beside people who chose alike
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
     max_rounds: Positive = 2
@@ -297,6 +298,7 @@ class LanguageModel(WritingModel):
     field_drift: float = 0.10  # converged below
     embedded: EmbeddedModel = EmbeddedModel()
     lora: Lora = Lora()
+    quantization: Literal["4bit"] | None = None  # of the model while its adapter is fine-tuned (QLoRA)
     tuning: FineTuning = FineTuning()
     grpo: Grpo = Grpo()
 
