@@ -135,6 +135,17 @@ def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int)
     return found
 
 
+def typical(split: Split, cards: np.ndarray, among: dict) -> int | None:
+    """Return the training user of `among` whose mean of card vectors is nearest to that of all interactions."""
+    users = [u for u in split.train if u in among and split.train[u]]
+    if not users:
+        return None
+    means = np.stack([cards[split.train[u]].mean(0) for u in users])
+    centre = np.bincount(split.ragged()[0], minlength=len(cards)) @ cards
+    scores = means @ centre / np.maximum(np.linalg.norm(means, axis=1), 1e-12)
+    return users[int(np.argmax(scores))]
+
+
 def user_prompts(ids, histories: dict, cards: Cards, audiences: dict, spec: dict) -> list[str]:
     """Return the prompts of users; `audiences` are item profiles by id (none: the plain prompt)."""
     return [user_prompt(histories[u], cards, audiences, spec["history"], spec["neighbours"]) for u in ids]

@@ -11,6 +11,7 @@ WORDS = 20  # of an item's description that a prompt shows
 MARK = "- "
 
 USER_TASK = "Summarise what this person likes. Items they chose, newest last:"
+STRANGER_TASK = "Summarise what this person likes. Nothing is known of them; a typical person here is:"
 ITEM_TASK = "Summarise who likes this item."
 READERS = "Profiles of people who chose it:"
 NEIGHBOURS = "Nobody has chosen it yet. Similar items and their audiences:"
@@ -74,6 +75,11 @@ def audience(fields: dict) -> str:
     return "liked by " + ", ".join(roles + interests)
 
 
+def in_one_line(fields: dict) -> str:
+    """Return a user's profile as a line of evidence."""
+    return "; ".join(p for f in FIELDS["user"] for p in fields[f])
+
+
 def assemble(task: str, evidence: list[str], side: str) -> str:
     """Return the text of a prompt: task, evidence, contract."""
     return "\n".join([task, *(MARK + e for e in evidence), CONTRACT, skeleton(side)])
@@ -94,6 +100,11 @@ def user_prompt(history: list[int], cards: Cards, audiences: dict, shown: int, a
     return assemble(USER_TASK, history_lines(history, cards, audiences, shown, annotated), "user")
 
 
+def stranger_prompt(prior: dict) -> str:
+    """Return the prompt for a user of whom nothing is known: the profile of a typical one."""
+    return assemble(STRANGER_TASK, [in_one_line(prior)], "user")
+
+
 def collaborative_prompt(
     history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int, others: list[list[int]]
 ) -> str:
@@ -112,7 +123,7 @@ def question(item: int, cards: Cards) -> str:
 def item_prompt(item: int, cards: Cards, readers: list[dict]) -> str:
     """Return the prompt for an item that people chose: its card and the fields of its readers' profiles."""
     task = f"{ITEM_TASK}\n{cards.line(item)}\n{READERS if readers else ALONE}"
-    return assemble(task, ["; ".join(p for f in FIELDS["user"] for p in fields[f]) for fields in readers], "item")
+    return assemble(task, [in_one_line(fields) for fields in readers], "item")
 
 
 def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -> str:
