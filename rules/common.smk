@@ -300,6 +300,10 @@ def writing_gpu(wildcards):
     return gpus(LANGUAGE_MODELS[wildcards.language_model]["model"] != "embedded")
 
 
+def tuning_gpus(wildcards):
+    return writing_gpu(wildcards) * LANGUAGE_MODELS[wildcards.language_model]["processes"]
+
+
 def card_vectors(wildcards):
     encoder = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
     return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"

@@ -167,7 +167,7 @@ rule tune_round:
     conda:
         "../envs/profiles.yaml"
     resources:
-        gpu=writing_gpu,
+        gpu=tuning_gpus,
         mem_mb=more_memory,
         runtime=480,
     params:
@@ -185,6 +185,7 @@ rule tune_round:
             "tuning",
             "loop",
             "quantization",
+            "processes",
         ),
         code=code_digest("workflow_scripts.tune_round"),
         before=before_half_round_arguments,

@@ -48,8 +48,8 @@ def main(job):
         return {"passed": True}
     import torch
     from ptebench.profiles.dialogues import Dialogue, first_turn
-    from ptebench.profiles.finetune import finetune
-    from ptebench.profiles.language_model import load, save_adapter, shortened
+    from ptebench.profiles.finetune import finetune, finetune_by
+    from ptebench.profiles.language_model import load, load_tokenizer, save_adapter, shortened
     from ptebench.profiles.write import write
 
     torch.set_num_threads(job.threads)
@@ -91,10 +91,8 @@ def main(job):
     wanted = sorted(wanted | set(drawn.probes[side]))
 
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
-    model, tokenizer = load(
-        source, spec["revision"], spec["context"], adapter, spec["lora"], True, spec["quantization"]
-    )
+    model_settings = {"source": source} | {k: spec[k] for k in ("revision", "context", "lora", "quantization")}
+    tokenizer = load_tokenizer(source, spec["revision"])
     examples = rows[side]
     if spec["round"] and spec["loop"] != "static":
         texts = prompts(ids[side], cold_examples(ids[side], spec["seed"]) if side == "item" else ())
@@ -104,10 +102,18 @@ def main(job):
         examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
     examples, lengths = shortened(examples, tokenizer, spec["context"] - spec["new_tokens"][side])
     print("tokens of prompts:", lengths)
-    losses, scratch = [], scratch_folder(job)
+    losses, scratch, many = [], scratch_folder(job), spec["processes"] > 1
     # distillation teaches both sides, or one of them could write nothing
-    if not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == side:
-        losses = finetune(model, tokenizer, examples, tuning, spec["context"], spec["seed"], scratch)
+    learns = not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == side
+    arguments = {"settings": tuning, "context": spec["context"], "seed": spec["seed"]}
+    if learns and many:
+        continued = model_settings | {"adapter": adapter and str(adapter)}
+        adapter, losses = finetune_by(spec["processes"], continued, examples, arguments, scratch)
+    torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
+    model, tokenizer = load(adapter=adapter, trainable=True, **model_settings)
+    if learns and not many:
+        losses = finetune(model, tokenizer, examples, scratch=scratch, **arguments)
+    if losses:
         print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     made = {"round": spec["round"]}

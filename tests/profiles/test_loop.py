@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from ptebench.files import PROFILES, read_json, read_table, write_json, write_table
+from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
 from ptebench.job import Job
 from ptebench.profiles.finetune import order_of
 from ptebench.profiles.instructions import shuffled
 from safetensors.torch import load_file
 
-from tests.profiles.test_chain import TUNING, WRITING, Chain, half, job
+from tests.profiles.test_chain import LORA, TUNING, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +160,24 @@ def test_every_epoch_has_every_row_in_batches_alike():
     assert np.bincount(order).tolist() == [3] * 50 and order == order_of(lengths, 8, 3, 0)
     spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 48, 8)]
     assert np.mean(spread) < 0.3 * np.ptp(lengths)
+
+
+def test_two_processes_take_the_steps_of_one(chain, tmp_path):
+    """Where nothing is dropped at random: the same losses, and weights that moved the same way."""
+    lora, before = LORA | {"dropout": 0.0}, weights(half(chain.root, 0, "item")["adapter"])
+    found = {}
+    for count in (1, 2):
+        outputs = {n: tmp_path / str(count) / p.name for n, p in half(chain.root, 1, "user").items()}
+        # a continued adapter has its own settings: dropout is set where it is read
+        config = half(chain.root, 0, "item")["adapter_config"]
+        kept = config.read_text()
+        try:
+            config.write_text(json.dumps(json.loads(kept) | {"lora_dropout": 0.0}))
+            notes = chain.tune(1, "user", outputs, processes=count, lora=lora)
+        finally:
+            config.write_text(kept)
+        found[count] = notes["losses"], weights(outputs["adapter"]) - before
+    assert found[1][0] == pytest.approx(found[2][0], rel=1e-3)
+    assert torch.cosine_similarity(found[1][1], found[2][1], dim=0) > 0.99
+    with pytest.raises(InputError, match="must be a multiple of processes"):
+        chain.tune(1, "user", outputs, processes=3)

@@ -299,6 +299,7 @@ class LanguageModel(WritingModel):
     embedded: EmbeddedModel = EmbeddedModel()
     lora: Lora = Lora()
     quantization: Literal["4bit"] | None = None  # of the model while its adapter is fine-tuned (QLoRA)
+    processes: Positive = 1  # that share every batch of fine-tuning, a GPU each where there are GPUs
     tuning: FineTuning = FineTuning()
     grpo: Grpo = Grpo()
 

@@ -1,16 +1,21 @@
 """One half-round of supervised fine-tuning of the adapter, with the loss on the answers alone."""
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from accelerate import PartialState
 from datasets import Dataset
-from ptebench.files import InputError
+from ptebench.files import InputError, read_json, write_json
 from ptebench.profiles.instructions import generator
-from ptebench.profiles.language_model import conversation_tokens
+from ptebench.profiles.language_model import conversation_tokens, load, save_adapter
 from transformers import TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
@@ -38,10 +43,15 @@ class Checkpoints(TrainerCallback):
     def on_step_end(self, args, state, control, **_):
         """Ask for a checkpoint where the last is old."""
         since = self.begun if state.global_step >= state.max_steps else self.saved
-        control.should_save = time.monotonic() - since >= CHECKPOINT_SECONDS
+        due = torch.tensor(time.monotonic() - since >= CHECKPOINT_SECONDS, device=args.device)
+        if dist.is_initialized():  # the clocks of processes differ: that of the first counts
+            dist.broadcast(due, 0)
+        control.should_save = bool(due)
 
     def on_save(self, args, state, control, **_):
         """Mark the checkpoint as whole."""
+        if dist.is_initialized():  # every process has a part in it
+            dist.barrier()
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
         self.saved = time.monotonic()
 
@@ -110,14 +120,15 @@ def finetune(model, tokenizer, rows: list[dict], settings: dict, context: int, s
     Checkpoints are in `scratch`; where one is there, training goes on from it, to the same weights.
     """
     set_seed(seed)
+    processes = int(os.environ.get("WORLD_SIZE", 1))  # of which this is one: they share every batch
     encoded = [conversation_tokens(row["prompt"] + row["completion"], tokenizer) for row in rows]
     lengths = np.array([len(ids) for ids, _ in encoded])
     order = order_of(lengths, settings["batch_size"], settings["epochs"], seed)
     data = Dataset.from_list([{"input_ids": encoded[k][0], "labels": encoded[k][1]} for k in order])
     arguments = SFTConfig(
-        per_device_train_batch_size=settings["batch_size"], num_train_epochs=1, learning_rate=settings["learning_rate"],
-        lr_scheduler_type="cosine", warmup_steps=0.03, max_length=context, train_sampling_strategy="sequential",
-        save_total_limit=2, **trainer_settings(seed, str(scratch)),
+        per_device_train_batch_size=settings["batch_size"] // processes, num_train_epochs=1, max_length=context,
+        learning_rate=settings["learning_rate"], lr_scheduler_type="cosine", warmup_steps=0.03,
+        train_sampling_strategy="sequential", save_total_limit=2, **trainer_settings(seed, str(scratch)),
     )  # fmt: skip
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=data, processing_class=tokenizer, callbacks=[Checkpoints()],
@@ -131,3 +142,48 @@ def finetune(model, tokenizer, rows: list[dict], settings: dict, context: int, s
         print(f"going on from {checkpoint.name}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def finetune_by(
+    processes: int, source: dict, rows: list[dict], arguments: dict, scratch: Path
+) -> tuple[Path, list[float]]:
+    """Run `finetune` in several processes of this machine that share every batch; return (adapter's file, losses).
+
+    source: arguments of `load`, rows and arguments: of `finetune`. Gradients are averaged over all tokens of a batch
+    (DistributedDataParallel by way of accelerate), so that a step is that of one process but for dropout. Raises
+    InputError where the batch cannot be shared or a process fails.
+    """
+    if arguments["settings"]["batch_size"] % processes:
+        raise InputError(
+            f"language_models: tuning: batch_size ({arguments['settings']['batch_size']}) must be a multiple of "
+            f"processes ({processes})"
+        )
+    last_checkpoint(scratch)  # removes what a kill left half-written, before several look at it
+    write_json({"source": source, "rows": rows, "arguments": arguments}, scratch / "task.json")
+    command = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += ["-m", "ptebench.profiles.finetune", str(scratch)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-m", *command], env=environment)
+    if done.returncode:
+        raise InputError(f"language_models: processes: one of {processes} failed (above); try with processes: 1")
+    return scratch / "adapter" / "adapter_model.safetensors", read_json(scratch / "losses.json")
+
+
+def main(scratch: Path) -> None:
+    """Be one of several processes."""
+    PartialState(cpu=not torch.cuda.is_available())  # joins the others and takes its own GPU
+    task = read_json(scratch / "task.json")
+    source, settings = task["source"], task["arguments"]
+    torch.manual_seed(settings["seed"])  # a new adapter is drawn at random, the same by all
+    adapter = source.pop("adapter")
+    model, tokenizer = load(adapter=adapter and Path(adapter), trainable=True, **source)
+    losses = finetune(model, tokenizer, task["rows"], scratch=scratch, **settings)
+    if PartialState().is_main_process:
+        folder = scratch / "adapter"
+        save_adapter(model, folder / "adapter_model.safetensors", folder / "adapter_config.json")
+        write_json(losses, scratch / "losses.json")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

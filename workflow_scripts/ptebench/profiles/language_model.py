@@ -59,7 +59,9 @@ def four_bit(source: str) -> BitsAndBytesConfig:
 
 def load_base(source: str, revision: str | None, context: int, quantization: str | None = None):
     """Load a causal language model; raise InputError where there is none or its context is too short."""
-    extra = {"quantization_config": four_bit(source), "device_map": {"": 0}} if quantization == "4bit" else {}
+    extra = {}
+    if quantization == "4bit":
+        extra = {"quantization_config": four_bit(source), "device_map": {"": torch.cuda.current_device()}}
     # bfloat16 where the hardware computes in it; adapters stay float32
     kind = torch.bfloat16 if device().type == "cuda" else torch.float32
     try:
