@@ -300,6 +300,10 @@ def writing_gpu(wildcards):
     return gpus(LANGUAGE_MODELS[wildcards.language_model]["model"] != "embedded")
 
 
+def tuning_gpus(wildcards):
+    return writing_gpu(wildcards) * LANGUAGE_MODELS[wildcards.language_model]["processes"]
+
+
 def card_vectors(wildcards):
     encoder = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
     return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"
@@ -331,7 +335,10 @@ def teacher_arguments(wildcards):
 
 
 def before_half_round(wildcards):
-    """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago."""
+    """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago.
+
+    Where the round before was refused, it goes back to what that one had continued.
+    """
     rounds, number = f"{filled(WRITING, wildcards)}/rounds", int(wildcards.round)
     item = wildcards.side == "item"
     if item or number:
@@ -351,6 +358,12 @@ def before_half_round(wildcards):
             "earlier_profiles": f"{earlier}/profiles.parquet",
             "probe": f"{rounds}/{number - 1}/probe.json",
         }
+    if number > 1:
+        retreat = f"{rounds}/{number - 2}/item"
+        files["retreat_profiles"] = f"{retreat}/profiles.parquet"
+        if not item:
+            files["retreat_adapter"] = f"{retreat}/adapter_model.safetensors"
+            files["retreat_adapter_config"] = f"{retreat}/adapter_config.json"
     return files
 
 
@@ -359,16 +372,26 @@ def before_half_round_arguments(wildcards):
 
 
 def before_probe(wildcards):
-    """Return the previous round's probe and profiles; the first round has none."""
-    number = int(wildcards.round)
-    if not number:
-        return {}
-    earlier = f"{filled(WRITING, wildcards)}/rounds/{number - 1}"
-    return {
-        "earlier_probe": f"{earlier}/probe.json",
-        "earlier_user_profiles": f"{earlier}/user/profiles.parquet",
-        "earlier_item_profiles": f"{earlier}/item/profiles.parquet",
-    }
+    """Return the previous round's probe, and the profiles of the two rounds that this one may have continued."""
+    rounds, number = f"{filled(WRITING, wildcards)}/rounds", int(wildcards.round)
+    files = {"earlier_probe": f"{rounds}/{number - 1}/probe.json"} if number else {}
+    for name, back in (("earlier", number - 1), ("retreat", number - 2)):
+        if back >= 0:
+            files |= {
+                f"{name}_{side}_profiles": f"{rounds}/{back}/{side}/profiles.parquet" for side in ("user", "item")
+            }
+    if LANGUAGE_MODELS[wildcards.language_model]["collaborative"]:
+        # whether the model knows what people would choose is asked of the model itself
+        adapter = f"{rounds}/{number}/user/adapter"
+        files |= {"user_adapter": f"{adapter}_model.safetensors", "user_adapter_config": f"{adapter}_config.json"}
+        files |= base_model(wildcards)
+    return files
+
+
+def probe_gpu(wildcards):
+    """Return the GPU of a probe: only one that asks the language model needs one."""
+    settings = LANGUAGE_MODELS[wildcards.language_model]
+    return gpus(settings["model"] != "embedded" and settings["collaborative"] > 0)
 
 
 def before_probe_arguments(wildcards):

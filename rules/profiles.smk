@@ -135,7 +135,7 @@ rule instructions:
         mem_mb=more_memory,
         runtime=60,
     params:
-        spec=writing_spec("seed", "probes", "history", "neighbours", "examples"),
+        spec=writing_spec("seed", "probes", "history", "neighbours", "examples", "collaborative"),
         code=code_digest("workflow_scripts.instructions"),
         teacher=teacher_arguments,
     shell:
@@ -167,7 +167,7 @@ rule tune_round:
     conda:
         "../envs/profiles.yaml"
     resources:
-        gpu=writing_gpu,
+        gpu=tuning_gpus,
         mem_mb=more_memory,
         runtime=480,
     params:
@@ -183,6 +183,9 @@ rule tune_round:
             "revision",
             "lora",
             "tuning",
+            "loop",
+            "quantization",
+            "processes",
         ),
         code=code_digest("workflow_scripts.tune_round"),
         before=before_half_round_arguments,
@@ -210,10 +213,23 @@ rule probe_round:
     conda:
         "../envs/profiles.yaml"
     resources:
+        gpu=probe_gpu,
         mem_mb=more_memory,
         runtime=60,
     params:
-        spec=writing_spec("seed", "probes", "embedding_drift", "field_drift", "encoder"),
+        spec=writing_spec(
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "model",
+            "revision",
+            "collaborative",
+            "embedding_drift",
+            "field_drift",
+            "encoder",
+        ),
         code=code_digest("workflow_scripts.probe_round"),
         before=before_probe_arguments,
     shell:
@@ -248,9 +264,10 @@ rule choose_round:
     conda:
         "../envs/profiles.yaml"
     params:
+        spec=writing_spec("seed", "loop"),
         code=code_digest("workflow_scripts.choose_round"),
     shell:
-        "python -m workflow_scripts.choose_round --code {params.code} --threads {threads}"
+        "python -m workflow_scripts.choose_round --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input probes {input.probes:q}"
         " --input user_adapter {input.user_adapter:q} --input user_adapter_config {input.user_adapter_config:q}"
         " --input item_adapter {input.item_adapter:q} --input item_adapter_config {input.item_adapter_config:q}"

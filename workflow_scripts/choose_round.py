@@ -2,25 +2,35 @@
 
 import shutil
 
-from ptebench.files import atomic, read_json, write_json
+import polars as pl
+from ptebench.files import PROFILES, atomic, read_json, read_table, write_json, write_table
 from ptebench.job import run
+from ptebench.profiles.instructions import shuffled
 from ptebench.profiles.rounds import choose
 
 
 def main(job):
     record = choose([read_json(path) for path in job.inputs["probes"]])
     write_json(record, job.outputs["convergence"])
-    best = record["best"]
+    best, shown = record["best"], record["shown"]
     origin = {
         "user_adapter": best, "user_adapter_config": best, "item_adapter": best, "item_adapter_config": best,
-        "readers": best, "audiences": best - 1,
+        "readers": best,
     }  # fmt: skip
+    audiences = pl.DataFrame(schema=PROFILES)  # the prompts of distillation show none
+    if shown is not None:
+        audiences = read_table(job.inputs["audiences"][shown], PROFILES)
+    if job.spec["loop"] == "shuffled":  # what is written in the end shows what the rounds were taught with
+        audiences = shuffled(audiences, job.spec["seed"])
+    write_table(audiences, job.outputs["audiences"], PROFILES)
     for name, place in origin.items():
         with atomic(job.outputs[name]) as temporary:
             shutil.copyfile(job.inputs[name][place], temporary)
     utilities = ", ".join(f"{p['utility']:.4f}" for p in record["rounds"])
     print(f"utility by round: {utilities}; best round {best}; converged: {record['converged']}")
-    return {"best": best, "converged": record["converged"]}
+    if record["stopped"]:
+        print(f"ended by a second refusal: {record['stopped']}")
+    return {"best": best, "converged": record["converged"], "stopped": record["stopped"]}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Write the distillation instructions of both sides: prompts and the teacher's answers."""
 
+from dataclasses import asdict
+
 from ptebench.files import InputError, read_embeddings, write_jsonl
 from ptebench.job import run
+from ptebench.profiles.dialogues import conversation, dialogues, first_turn
 from ptebench.profiles.instructions import (
     cold_examples,
     draw,
@@ -11,6 +14,7 @@ from ptebench.profiles.instructions import (
     read_split,
     user_prompts,
 )
+from ptebench.profiles.prompts import digest
 from ptebench.profiles.teachers import supplied
 
 
@@ -40,8 +44,23 @@ def main(job):
         "user": user_prompts(ids["user"], shown.train, split.cards, {}, spec),
         "item": item_prompts(ids["item"], shown, teacher["user"], warm, cold, cards, spec),
     }
+    together = {}
+    if count := round(spec["collaborative"] * len(ids["user"])):
+        found = dialogues(ids["user"][:count], shown, spec)
+        # asked about what they chose and what they did not, in turn
+        pairs = enumerate(zip(found[::2], found[1::2]))
+        together = {d.user: d for d in (pair[place % 2] for place, pair in pairs)}
+        record["collaborative"] = len(together)
     for side, chosen in ids.items():
         rows = [instruction(i, p, taught[side][i], side) for i, p in zip(chosen, prompts[side])]
+        for place, row in enumerate(rows):
+            if side == "user" and (dialogue := together.get(row["id"])):
+                prompt, answer = first_turn(dialogue, shown, {}, spec), row["completion"][0]["content"]
+                turns = conversation(prompt, answer, dialogue, split.cards)
+                rows[place] = {
+                    "id": row["id"], "prompt": turns[:1], "completion": turns[1:], "prompt_sha256": digest(prompt),
+                    "dialogue": asdict(dialogue),
+                }  # fmt: skip
         write_jsonl(rows, job.outputs[side])
         record[side] = len(rows)
         print(f"{len(rows)} {side} instructions")

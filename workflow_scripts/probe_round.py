@@ -5,24 +5,28 @@ from ptebench.job import run
 
 
 def main(job):
-    if job.input("earlier_probe") and (earlier := read_json(job.input("earlier_probe")))["converged"]:
+    earlier = read_json(job.input("earlier_probe")) if job.input("earlier_probe") else None
+    if earlier and earlier["next"] == "end":
         write_json({**earlier, "round": job.spec["round"], "passed": True}, job.outputs["probe"])
         return {"passed": True}
     import numpy as np
     import torch
+    from ptebench.profiles.dialogues import area_under_curve, conversation, dialogues, first_turn
     from ptebench.profiles.encode import Encoder
-    from ptebench.profiles.instructions import draw, generator, read_split
+    from ptebench.profiles.instructions import draw, generator, read_profiles, read_split
+    from ptebench.profiles.prompts import fit
     from ptebench.profiles.rounds import (
         CANDIDATES,
+        change,
         effective_rank,
         embedding_drift,
         field_drift,
-        is_converged,
         mean_pairwise_cosine,
         ndcg,
         negatives,
         probe_profiles,
         ranks,
+        verdict,
     )
     from ptebench.profiles.write import parse_rate
 
@@ -38,29 +42,70 @@ def main(job):
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
     others = negatives(generator(spec["seed"], "probe"), counts, [set(split.train[u]) for u in users], CANDIDATES)
     candidates = np.concatenate([np.array([held[u] for u in users])[:, None], others], 1)
-    parsed = now["user"]["fields"].is_not_null().to_numpy()
+    parsed = {s: frame["fields"].is_not_null().to_numpy() for s, frame in now.items()}
     means = np.stack([cards[rest.train[u]].mean(0) for u in users])
+
+    def worth(vectors, parsed):
+        # a profile that could not be parsed ranks nothing
+        return np.where(parsed, ndcg(ranks(vectors, cards, candidates)), 0)
+
+    utility = worth(vectors["user"], parsed["user"])
     probe = {
         "round": spec["round"],
         "passed": False,
+        "continues": None,
         "embedding_drift": None,
         "field_drift": None,
+        "utility_change": None,
+        "parse_rate_change": None,
+        "effective_rank_before": None,
         "parse_rate": {s: parse_rate(frame) for s, frame in now.items()},
         "mean_pairwise_cosine": {s: mean_pairwise_cosine(v) for s, v in vectors.items()},
         "effective_rank": {s: effective_rank(v) for s, v in vectors.items()},
-        # a profile that could not be parsed ranks nothing
-        "utility": float(np.where(parsed, ndcg(ranks(vectors["user"], cards, candidates)), 0).mean()),
+        "utility": float(utility.mean()),
         "utility_of_history_mean": float(ndcg(ranks(means, cards, candidates)).mean()),
         "candidates": candidates.shape[1],
         "probes": {s: frame.height for s, frame in now.items()},
     }
-    if job.input("earlier_probe"):
-        before = {s: probe_profiles(job.input(f"earlier_{s}_profiles"), drawn.probes[s]) for s in now}
-        old = np.concatenate([encode(before[s]["text"].to_list()) for s in now])
-        probe["embedding_drift"] = embedding_drift(np.concatenate([vectors[s] for s in now]), old)
+    if earlier:
+        # after a refused round this one has continued the one before that
+        name, back = ("retreat", 2) if earlier["next"] == "retry" else ("earlier", 1)
+        before = {s: probe_profiles(job.input(f"{name}_{s}_profiles"), drawn.probes[s]) for s in now}
+        old = {s: encode(frame["text"].to_list()) for s, frame in before.items()}
+        could = {s: frame["fields"].is_not_null().to_numpy() for s, frame in before.items()}
         fields = [[f for s in now for f in frames[s]["fields"]] for frames in (now, before)]
-        probe["field_drift"] = field_drift(*fields)
-    probe["converged"] = is_converged(probe, spec)
+        random = generator(spec["seed"], "bootstrap")
+        probe |= {
+            "continues": spec["round"] - back,
+            "embedding_drift": embedding_drift(*(np.concatenate([v[s] for s in now]) for v in (vectors, old))),
+            "field_drift": field_drift(*fields, encode),
+            "utility_change": change(utility, worth(old["user"], could["user"]), random),
+            "parse_rate_change": {s: change(parsed[s], could[s], random) for s in now},
+            "effective_rank_before": effective_rank(old["user"]),
+        }
+        audiences = read_profiles(job.input(f"{name}_item_profiles"))
+    if spec["collaborative"]:
+        from ptebench.profiles.language_model import conversation_tokens, load, preference
+
+        audiences = audiences if earlier else {}  # as the prompts of this round's users showed them
+        source = str(job.input("base").parent) if job.input("base") else spec["model"]
+        arguments = (source, spec["revision"], spec["context"], job.input("user_adapter"), {}, False)
+        model, tokenizer = load(*arguments)
+        asked, profiles = dialogues(users, split, spec), dict(zip(users, now["user"]["text"].to_list()))
+        turns = []
+        for dialogue in asked:
+
+            def whole(prompt, dialogue=dialogue):
+                return conversation(prompt, profiles[dialogue.user], dialogue, split.cards)
+
+            prompt = first_turn(dialogue, rest, audiences, spec)
+            turns.append(
+                whole(fit(prompt, lambda p: len(conversation_tokens(whole(p), tokenizer)[0]) - spec["context"]))
+            )
+        scores = preference(model, tokenizer, turns)
+        probe["asked"] = len(turns)
+        probe["area_under_curve"] = area_under_curve(scores, np.array([d.chosen for d in asked]))
+    probe |= verdict(probe, earlier, spec)
     print(probe)
     write_json(probe, job.outputs["probe"])
     return {"passed": False}

@@ -1,24 +1,29 @@
 """Run one half-round: fine-tune the adapter on one side, then write the profiles that the next prompts show."""
 
+import hashlib
 import shutil
+from pathlib import Path
 
-from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, write_table
+from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import (
     cold_examples,
     draw,
+    fields_by_id,
     item_prompts,
     read_profiles,
     read_split,
+    shuffled,
     user_prompts,
 )
 from ptebench.profiles.prompts import digest, messages
+from ptebench.provenance import canonical, file_digest
 
 
 def passed_on(job) -> bool:
-    """Copy the same side's previous round where its probe says converged; say whether that was so."""
+    """Copy the same side's previous round where its probe says that rounds end; say whether that was so."""
     probe = job.input("probe")
-    if probe is None or not read_json(probe)["converged"]:
+    if probe is None or read_json(probe)["next"] != "end":
         return False
     for name, path in job.outputs.items():
         with atomic(path) as temporary:
@@ -26,13 +31,25 @@ def passed_on(job) -> bool:
     return True
 
 
+def scratch_folder(job) -> Path:
+    """Return the folder of this half-round's checkpoints; those of other settings, inputs or code are removed."""
+    inputs = {name: [file_digest(p) for p in paths] for name, paths in job.inputs.items()}
+    made_of = hashlib.sha256(canonical([job.spec, job.code, inputs]).encode()).hexdigest()[:16]
+    folder = job.outputs["adapter"].with_name("training")
+    for path in folder.glob("*"):
+        if path.name != made_of:
+            shutil.rmtree(path)
+    return folder / made_of
+
+
 def main(job):
     if passed_on(job):
-        print("converged: the previous round stands")
+        print("the rounds have ended: the previous one is passed on")
         return {"passed": True}
     import torch
-    from ptebench.profiles.finetune import finetune
-    from ptebench.profiles.language_model import fitted, load, save_adapter
+    from ptebench.profiles.dialogues import Dialogue, first_turn
+    from ptebench.profiles.finetune import finetune, finetune_by
+    from ptebench.profiles.language_model import load, load_tokenizer, save_adapter, shortened
     from ptebench.profiles.write import write
 
     torch.set_num_threads(job.threads)
@@ -43,9 +60,20 @@ def main(job):
     split = split.without(drawn.held)
     rows = {s: read_jsonl(job.input(f"{s}_instructions")) for s in ("user", "item")}
     ids = {s: [row["id"] for row in rows[s]] for s in rows}
-    evidence = read_profiles(job.input("evidence")) if job.input("evidence") else {}
+    probe = read_json(job.input("probe")) if job.input("probe") else {"next": "continue", "retried": False}
+    # a refused round is continued by none: the next goes on from what that one had continued
+    back = "retreat" if probe["next"] == "retry" else "earlier"
+    adapter, shown = job.input("adapter"), job.input("evidence")
+    if side == "user" and back == "retreat":
+        adapter, shown = job.input("retreat_adapter"), job.input("retreat_profiles")
+    evidence = read_profiles(shown) if shown else {}
+    tuning = spec["tuning"]
+    if probe["retried"]:
+        tuning = tuning | {"learning_rate": tuning["learning_rate"] / 2}
 
     if side == "user":
+        if shown and spec["loop"] == "shuffled":
+            evidence = fields_by_id(shuffled(read_table(shown, PROFILES), spec["seed"]))
 
         def prompts(chosen, cold=()):
             return user_prompts(chosen, split.train, split.cards, evidence, spec)
@@ -53,7 +81,7 @@ def main(job):
         readers = split.readers(spec["neighbours"], spec["seed"])
         wanted = {u for i in ids["item"] + drawn.probes["item"] for u in readers.get(i, [])}
     else:
-        earlier = read_profiles(job.input("earlier_profiles")) if job.input("earlier_profiles") else {}
+        earlier = read_profiles(job.input(f"{back}_profiles")) if job.input("probe") else {}
 
         def prompts(chosen, cold=()):
             return item_prompts(chosen, split, evidence, earlier, set(cold), cards, spec)
@@ -63,22 +91,43 @@ def main(job):
     wanted = sorted(wanted | set(drawn.probes[side]))
 
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
-    model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
+    model_settings = {"source": source} | {k: spec[k] for k in ("revision", "context", "lora", "quantization")}
+    tokenizer = load_tokenizer(source, spec["revision"])
     examples = rows[side]
-    if spec["round"]:
+    if spec["round"] and spec["loop"] != "static":
         texts = prompts(ids[side], cold_examples(ids[side], spec["seed"]) if side == "item" else ())
+        for place, row in enumerate(examples):
+            if "dialogue" in row:
+                texts[place] = first_turn(Dialogue(**row["dialogue"]), split, evidence, spec)
         examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
-    limit = spec["context"] - spec["new_tokens"][side]
-    texts = fitted([row["prompt"][0]["content"] for row in examples], tokenizer, limit)
-    examples = [{**row, "prompt": messages(text)} for row, text in zip(examples, texts)]
-    losses = finetune(model, tokenizer, examples, spec["tuning"], spec["context"], spec["seed"])
-    print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
+    examples, lengths = shortened(examples, tokenizer, spec["context"] - spec["new_tokens"][side])
+    print("tokens of prompts:", lengths)
+    losses, scratch, many = [], scratch_folder(job), spec["processes"] > 1
+    # distillation teaches both sides, or one of them could write nothing
+    learns = not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == side
+    arguments = {"settings": tuning, "context": spec["context"], "seed": spec["seed"]}
+    if learns and many:
+        continued = model_settings | {"adapter": adapter and str(adapter)}
+        adapter, losses = finetune_by(spec["processes"], continued, examples, arguments, scratch)
+    torch.manual_seed(spec["seed"])  # a new adapter is drawn at random
+    model, tokenizer = load(adapter=adapter, trainable=True, **model_settings)
+    if learns and not many:
+        losses = finetune(model, tokenizer, examples, scratch=scratch, **arguments)
+    if losses:
+        print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     made = {"round": spec["round"]}
     frame, record = write(model, tokenizer, wanted, prompts(wanted), side, spec, made)
     write_table(frame, job.outputs["profiles"], PROFILES)
-    return {"passed": False, "losses": losses, "prompts_sha256": digest("\0".join(texts)), "written": record}
+    shutil.rmtree(scratch.parent, ignore_errors=True)
+    return {
+        "passed": False,
+        "learning_rate": tuning["learning_rate"],
+        "losses": losses,
+        "lengths": lengths,
+        "prompts_sha256": digest("\0".join(row["prompt"][0]["content"] for row in examples)),
+        "written": record,
+    }
 
 
 if __name__ == "__main__":

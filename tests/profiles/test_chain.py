@@ -17,7 +17,8 @@ from tests.profiles.synthetic import write_split
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.05}
 WRITING = {
     "seed": 0, "probes": 6, "history": 4, "neighbours": 2, "context": 320, "new_tokens": {"user": 24, "item": 40},
-    "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded",
+    "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded", "loop": "closed",
+    "quantization": None, "processes": 1, "collaborative": 0.0,
 }  # fmt: skip
 TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01}
 GRPO = {
@@ -60,9 +61,14 @@ class Chain:
         job("template_profiles", {}, self.texts | {"histories": self.files["histories"]}, self.template)
         job("language_model", WRITING | {"embedded": EMBEDDED | changes}, self.texts, {"model": self.base["base"]})
 
-    def instruct(self, outputs=None, **extra):
+    def instruct(self, outputs=None, collaborative=0.0, **extra):
         inputs = self.known | {f"template_{s}": p for s, p in self.template.items()} | extra
-        return job("instructions", WRITING | {"examples": 8}, inputs, outputs or self.instructions)
+        return job(
+            "instructions",
+            WRITING | {"examples": 8, "collaborative": collaborative},
+            inputs,
+            outputs or self.instructions,
+        )
 
     def tune(self, number, side, outputs=None, **changes):
         inputs = self.known | {f"{s}_instructions": p for s, p in self.instructions.items()}
@@ -74,6 +80,8 @@ class Chain:
         if number:
             inputs |= {f"earlier_{n}": p for n, p in half(self.root, number - 1, side).items()}
             inputs["probe"] = self.root / f"rounds/{number - 1}/probe.json"
+        if number > 1:
+            inputs |= {f"retreat_{n}": p for n, p in half(self.root, number - 2, "item").items()}
         spec = WRITING | {"tuning": TUNING, "side": side, "round": number} | changes
         return job("tune_round", spec, inputs, outputs or half(self.root, number, side))
 
@@ -83,6 +91,9 @@ class Chain:
             earlier = {s: half(self.root, number - 1, s)["profiles"] for s in ("user", "item")}
             inputs |= {f"earlier_{s}_profiles": p for s, p in earlier.items()}
             inputs["earlier_probe"] = self.root / f"rounds/{number - 1}/probe.json"
+        if number > 1:
+            retreat = {s: half(self.root, number - 2, s)["profiles"] for s in ("user", "item")}
+            inputs |= {f"retreat_{s}_profiles": p for s, p in retreat.items()}
         spec = WRITING | {"round": number, "encoder": ENCODER, "embedding_drift": 0.0, "field_drift": 0.0} | limits
         path = self.root / f"rounds/{number}/probe.json"
         job("probe_round", spec, inputs, {"probe": path})
@@ -137,7 +148,7 @@ def chain(tmp_path_factory):
     outputs |= {n: root / f"best/{n}.parquet" for n in ("readers", "audiences")} | {
         "convergence": root / "convergence.json"
     }
-    job("choose_round", {}, {"probes": [root / f"rounds/{r}/probe.json" for r in (0, 1)]} | rounds, outputs)
+    job("choose_round", WRITING, {"probes": [root / f"rounds/{r}/probe.json" for r in (0, 1)]} | rounds, outputs)
     return chain
 
 
@@ -229,12 +240,15 @@ def test_probe_reports_what_it_measured(chain):
     )
     assert set(probe["parse_rate"]) == set(probe["effective_rank"]) == {"user", "item"}
     record = read_json(chain.root / "convergence.json")
-    assert record["best"] == 1 and record["converged"] is None and len(record["rounds"]) == 2
+    assert record["converged"] is None and len(record["rounds"]) == 2
+    assert record["best"] == (0 if probe["refused"] else 1) and record["shown"] == (None if probe["refused"] else 0)
+    change = probe["utility_change"]
+    assert change["low"] <= change["mean"] <= change["high"] and probe["continues"] == 0
 
 
 def test_a_converged_round_is_passed_on_without_loading_a_model(chain, tmp_path):
     probe = tmp_path / "probe.json"
-    write_json({"converged": True, "round": 0}, probe)
+    write_json({"next": "end", "round": 0}, probe)
     earlier = {f"earlier_{n}": p for n, p in half(chain.root, 0, "user").items()}
     outputs = {n: tmp_path / "out" / p.name for n, p in half(chain.root, 0, "user").items()}
     code = (

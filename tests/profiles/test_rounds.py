@@ -5,15 +5,18 @@ import pytest
 from ptebench.profiles.instructions import draw, generator, item_prompts, nearest, read_split, user_prompts
 from ptebench.profiles.rewards import gain, gate, ranking
 from ptebench.profiles.rounds import (
+    change,
     choose,
     effective_rank,
     embedding_drift,
     field_drift,
-    is_converged,
+    is_steady,
     mean_pairwise_cosine,
     ndcg,
     negatives,
     ranks,
+    refusal,
+    verdict,
 )
 
 from tests.profiles.synthetic import write_split
@@ -61,7 +64,16 @@ def test_drifts():
     vectors = np.eye(3)
     assert embedding_drift(vectors, 5 * vectors) == pytest.approx(0)
     assert embedding_drift(vectors, -vectors) == pytest.approx(2)
-    assert field_drift(['{"Roles": ["a", "b"]}', None], ['{"Roles": ["b", "c"]}', None]) == pytest.approx(1 / 3)
+    where = {"a": [1, 0, 0], "c": [0, 1, 0], "d": [0.95, 0, 0.3], "e": [1, 0, 0.1]}
+
+    def encode(phrases):
+        return np.array([where[p] for p in phrases], dtype=float)
+
+    assert field_drift(['{"Roles": ["a", "b"]}', None], ['{"Roles": ["b", "c"]}', None], encode) == pytest.approx(1 / 3)
+    # "d" says what "a" says; so does "e", but a phrase matches one other only
+    assert field_drift(['{"Roles": ["a", "b"]}'], ['{"Roles": ["b", "d"]}'], encode) == pytest.approx(0)
+    assert field_drift(['{"Roles": ["a", "c"]}'], ['{"Roles": ["d", "e"]}'], encode) == pytest.approx(1 - 1 / 3)
+    assert field_drift([None], ['{"Roles": ["a"]}'], encode) == 1
 
 
 def test_diversity():
@@ -86,14 +98,78 @@ def test_negatives_are_open_and_distinct():
         assert len(set(row)) == 4 and not set(row) & (closed | {0})
 
 
-def test_rounds_end_and_the_best_stays():
-    limits = {"embedding_drift": 0.02, "field_drift": 0.1}
-    assert is_converged({"embedding_drift": 0.01, "field_drift": 0.05}, limits)
-    assert not is_converged({"embedding_drift": 0.01, "field_drift": 0.2}, limits)
-    assert not is_converged({"embedding_drift": None, "field_drift": None}, limits)
-    probes = [{"utility": u, "converged": c} for u, c in ((0.9, False), (0.3, False), (0.5, True), (0.5, True))]
+LIMITS = {"embedding_drift": 0.02, "field_drift": 0.1}
+CALM = {
+    "continues": 0, "embedding_drift": 0.01, "field_drift": 0.05, "utility": 0.5,
+    "utility_change": {"mean": 0.0, "low": -0.1, "high": 0.1}, "effective_rank": {"user": 20.0},
+    "effective_rank_before": 20.0, "parse_rate": {"user": 1.0, "item": 0.7},
+    "parse_rate_change": {"user": {"mean": 0.0, "low": 0.0, "high": 0.0}, "item": {"mean": -0.05, "low": -0.1, "high": 0.0}},
+}  # fmt: skip
+FIRST = CALM | dict.fromkeys(
+    ("continues", "embedding_drift", "field_drift", "utility_change", "parse_rate_change", "effective_rank_before")
+)
+ALIKE = CALM | {"effective_rank": {"user": 17.9}}
+
+
+def test_the_interval_of_a_change_is_paired_and_repeats():
+    old = generator(0, "x").random(200)
+    sure, none = change(old + 0.01, old, generator(0, "b")), change(old[::-1], old, generator(0, "b"))
+    assert sure["low"] == pytest.approx(0.01) and sure["high"] == pytest.approx(0.01)
+    assert none["low"] < 0 < none["high"] and none == change(old[::-1], old, generator(0, "b"))
+    # the normal interval of the same differences
+    spread = 1.96 * (old[::-1] - old).std() / 200**0.5
+    assert none["high"] - none["low"] == pytest.approx(2 * spread, rel=0.1)
+
+
+def test_a_round_is_steady_by_drift_and_utility():
+    assert is_steady(CALM, LIMITS) and not is_steady(FIRST, LIMITS)
+    assert not is_steady(CALM | {"field_drift": 0.2}, LIMITS)
+    assert not is_steady(CALM | {"utility_change": {"mean": 0.05, "low": 0.01, "high": 0.1}}, LIMITS)
+    # a sure gain of less than half a percent is none, and a loss is no gain
+    assert is_steady(CALM | {"utility_change": {"mean": 0.001, "low": 0.0005, "high": 0.0015}}, LIMITS)
+    assert is_steady(CALM | {"utility_change": {"mean": -0.1, "low": -0.2, "high": -0.05}}, LIMITS)
+
+
+def test_a_round_is_refused_for_a_fall_and_not_for_a_level():
+    assert refusal(CALM) is None and refusal(FIRST) is None
+    assert "effective rank of users' profiles 17.9, 20.0 before" in refusal(ALIKE)
+    fall = {"mean": -0.1, "low": -0.2, "high": -0.01}
+    fell = CALM | {"parse_rate_change": CALM["parse_rate_change"] | {"item": fall}}
+    assert "parse rate of item profiles 0.700, 0.800 before" in refusal(fell)
+    assert refusal(fell | {"parse_rate": {"user": 1.0, "item": 0.99}}) is None
+
+
+def rounds(*figures):
+    """Return the probes of consecutive rounds, as the chain makes them."""
+    probes = []
+    for figure in figures:
+        probes.append(figure | verdict(figure, probes[-1] if probes else None, LIMITS))
+    return probes
+
+
+def test_rounds_end_after_two_steady_ones():
+    probes = rounds(FIRST, CALM, CALM)
+    assert [p["next"] for p in probes] == ["continue", "continue", "end"]
+    assert [p["converged"] for p in probes] == [False, False, True]
+    restless = CALM | {"embedding_drift": 0.5}
+    assert not any(p["converged"] for p in rounds(FIRST, CALM, restless, CALM))
+
+
+def test_a_refused_round_is_tried_once_more_and_then_rounds_end():
+    probes = rounds(FIRST, ALIKE, CALM, ALIKE)
+    assert [p["next"] for p in probes] == ["continue", "retry", "continue", "end"]
+    assert [p["retried"] for p in probes] == [False, True, True, True]
     record = choose(probes)
-    assert record["best"] == 2 and record["converged"] == 2
+    assert record["best"] == 2 and "effective rank" in record["stopped"] and record["converged"] is None
+    record = choose(rounds(FIRST, ALIKE, ALIKE))
+    assert record["best"] == 0 and record["shown"] is None
+
+
+def test_the_best_round_stays():
+    worths = (0.9, 0.3, 0.5, 0.5)
+    probes = [p | {"utility": u} for u, p in zip(worths, rounds(FIRST, CALM, CALM, CALM))]
+    record = choose(probes)
+    assert record["best"] == 2 and record["converged"] == 2 and record["stopped"] is None
 
 
 def test_the_gate_and_the_ranking_reward():

@@ -286,14 +286,20 @@ class LanguageModel(WritingModel):
     revision: str | None = None
     # or supplied profiles, or the name of a language model at an endpoint
     teacher: dict[Literal["user", "item"], str] | Name = "template"
+    collaborative: Share = 0.0  # of the users' instructions: in two turns, beside people who chose alike
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
     max_rounds: Positive = 2
+    # closed: prompts are rebuilt from new profiles. The others are its controls: prompts of distillation in every
+    # round; one side alone is fine-tuned; users' prompts show the profiles of other items
+    loop: Literal["closed", "static", "user", "item", "shuffled"] = "closed"
     probes: Positive = 64  # users and items watched for convergence
     embedding_drift: float = 0.02  # converged below
     field_drift: float = 0.10  # converged below
     embedded: EmbeddedModel = EmbeddedModel()
     lora: Lora = Lora()
+    quantization: Literal["4bit"] | None = None  # of the model while its adapter is fine-tuned (QLoRA)
+    processes: Positive = 1  # that share every batch of fine-tuning, a GPU each where there are GPUs
     tuning: FineTuning = FineTuning()
     grpo: Grpo = Grpo()
 

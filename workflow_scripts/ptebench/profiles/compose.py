@@ -3,9 +3,9 @@
 from collections import Counter
 
 import polars as pl
-from ptebench.profiles.instructions import Split, fields_by_id, item_prompts, user_prompts
+from ptebench.profiles.instructions import Split, fields_by_id, item_prompts, typical, user_prompts
 from ptebench.profiles.parse import layout, repaired
-from ptebench.profiles.prompts import digest
+from ptebench.profiles.prompts import digest, stranger_prompt
 from ptebench.profiles.teachers import profiles_frame, with_unknown
 
 
@@ -40,7 +40,19 @@ def everybody(side: str, split: Split, histories: pl.DataFrame, cards, evidence:
     if side == "user":
         shown = dict(zip(histories["user"].to_list(), histories["history"].to_list()))
         known = [u for u in ids if u in shown]
-        frame, record = write(known, user_prompts(known, shown, split.cards, evidence, spec))
+        # who has an empty history is described last: the prompt shows the profile of a typical person
+        strangers = [u for u in known if not shown[u]]
+        met = [u for u in known if shown[u]]
+        frame, record = write(met, user_prompts(met, shown, split.cards, evidence, spec))
+        if strangers:
+            fields = fields_by_id(frame)
+            prior = typical(split, cards, fields)
+            if prior is None:
+                prompts = user_prompts(strangers, shown, split.cards, evidence, spec)
+            else:
+                prompts = [stranger_prompt(fields[prior])] * len(strangers)
+            more, extra = write(strangers, prompts)
+            frame, record = pl.concat([frame, more]), {"known": record, "strangers": extra}
         return with_unknown(frame, ids), record
     # warm items first: cold ones show the audiences of the warm items that resemble them
     warm = split.warm().tolist()

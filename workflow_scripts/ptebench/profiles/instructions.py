@@ -110,6 +110,14 @@ def read_profiles(path) -> dict[int, dict]:
     return fields_by_id(read_table(path, PROFILES))
 
 
+def shuffled(profiles: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the profiles with texts and fields moved among those that were parsed, none to its own place."""
+    parsed = profiles.drop_nulls("fields")
+    order = generator(seed, "shuffled").permutation(parsed.height)
+    moved = parsed[np.roll(order, 1)].with_columns(id=parsed["id"][order])
+    return pl.concat([moved, profiles.filter(pl.col("fields").is_null())]).sort("id")
+
+
 def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int) -> dict[int, list[int]]:
     """Return for each item the `count` others of `among` whose card vectors are most similar, best first."""
     others = np.array(sorted(among), dtype=np.int64)
@@ -125,6 +133,17 @@ def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int)
         for i, row, values in zip(block.tolist(), order, np.take_along_axis(scores, order, 1)):
             found[i] = others[row[values > -np.inf]].tolist()
     return found
+
+
+def typical(split: Split, cards: np.ndarray, among: dict) -> int | None:
+    """Return the training user of `among` whose mean of card vectors is nearest to that of all interactions."""
+    users = [u for u in split.train if u in among and split.train[u]]
+    if not users:
+        return None
+    means = np.stack([cards[split.train[u]].mean(0) for u in users])
+    centre = np.bincount(split.ragged()[0], minlength=len(cards)) @ cards
+    scores = means @ centre / np.maximum(np.linalg.norm(means, axis=1), 1e-12)
+    return users[int(np.argmax(scores))]
 
 
 def user_prompts(ids, histories: dict, cards: Cards, audiences: dict, spec: dict) -> list[str]:

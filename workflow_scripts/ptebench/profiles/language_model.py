@@ -3,15 +3,17 @@
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from ptebench.files import InputError, atomic
 from ptebench.profiles.prompts import fit, messages
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 
 def device() -> torch.device:
@@ -38,12 +40,32 @@ def load_tokenizer(source: str, revision: str | None = None):
     return tokenizer
 
 
-def load_base(source: str, revision: str | None, context: int):
+def four_bit(source: str) -> BitsAndBytesConfig:
+    """Return how weights are quantized for QLoRA (Dettmers et al., NeurIPS 2023): NF4, twice, computed in bfloat16."""
+    for lacking, mend in (
+        (not torch.cuda.is_available(), "an NVIDIA GPU; run on one"),
+        (find_spec("bitsandbytes") is None, "the package bitsandbytes; install it"),
+    ):
+        if lacking:
+            raise InputError(
+                f"language model {source!r}: 'quantization: 4bit' needs {mend}, or take the key away to fine-tune "
+                "in full precision"
+            )
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )  # fmt: skip
+
+
+def load_base(source: str, revision: str | None, context: int, quantization: str | None = None):
     """Load a causal language model; raise InputError where there is none or its context is too short."""
+    extra = {}
+    if quantization == "4bit":
+        extra = {"quantization_config": four_bit(source), "device_map": {"": torch.cuda.current_device()}}
     # bfloat16 where the hardware computes in it; adapters stay float32
     kind = torch.bfloat16 if device().type == "cuda" else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind)
+        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind, **extra)
     except (OSError, ValueError) as error:
         raise InputError(
             f"language model {source!r}: no causal language model there ({str(error).splitlines()[0]})"
@@ -53,11 +75,13 @@ def load_base(source: str, revision: str | None, context: int):
         raise InputError(
             f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
         )
-    return model.to(device())
+    return model if extra else model.to(device())
 
 
 def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
     """Return the model with the adapter in `folder`, continued and never stacked; without a folder, a new one."""
+    if trainable and getattr(base, "is_loaded_in_4bit", False):
+        base = prepare_model_for_kbit_training(base)
     if folder is not None:
         return PeftModel.from_pretrained(base, str(folder), is_trainable=trainable)
     settings = LoraConfig(
@@ -90,13 +114,83 @@ def prompt_tokens(prompt: str, tokenizer) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
+def conversation_tokens(turns: list[dict], tokenizer) -> tuple[list[int], list[int]]:
+    """Return (token ids, labels) of a conversation; labels are the ids of answers and -100 elsewhere.
+
+    A prompt has the very tokens that `prompt_tokens` gives it when profiles are written. Raises InputError where the
+    chat template renders a turn differently once another follows it.
+    """
+
+    def rendered(count: int, ask: bool) -> str:
+        return tokenizer.apply_chat_template(turns[:count], tokenize=False, add_generation_prompt=ask)
+
+    ids, labels, done = [], [], ""
+    for place in range(1, len(turns), 2):
+        prompt, whole = rendered(place, True), rendered(place + 1, False)
+        if not (prompt.startswith(done) and whole.startswith(prompt)):
+            raise InputError(
+                "language model: its chat template does not keep prompt and answer apart; choose a model whose "
+                "template renders a conversation turn by turn"
+            )
+        asked, said = (
+            tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in (prompt[len(done) :], whole[len(prompt) :])
+        )
+        ids += asked + said
+        labels += [-100] * len(asked) + said
+        done = whole
+    return ids, labels
+
+
 def fitted(prompts: list[str], tokenizer, limit: int) -> list[str]:
     """Return prompts of at most `limit` tokens each, shortened in the middle of their evidence."""
     return [fit(p, lambda text: len(prompt_tokens(text, tokenizer)) - limit) for p in prompts]
 
 
-def load(source: str, revision: str | None, context: int, adapter: Path | None, lora: dict, trainable: bool):
+def preference(model, tokenizer, conversations: list[list[dict]]) -> np.ndarray:
+    """Return how much rather each conversation's last answer would begin with `yes` than with `no`, in logits."""
+    model.eval()
+    scores = []
+    for turns in conversations:
+        begun = {}
+        for word in ("yes", "no"):
+            ids, labels = conversation_tokens([*turns[:-1], {"role": "assistant", "content": word}], tokenizer)
+            start = max(p for p in range(1, len(ids)) if labels[p] != -100 and labels[p - 1] == -100)
+            begun[word] = ids[start]
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([ids[:start]], device=model.device)).logits[0, -1].float()
+        scores.append((logits[begun["yes"]] - logits[begun["no"]]).item())
+    return np.array(scores)
+
+
+def shortened(rows: list[dict], tokenizer, limit: int) -> tuple[list[dict], dict]:
+    """Return instructions whose prompt and later turns have at most `limit` tokens, and the lengths of prompts.
+
+    The lengths are in tokens through the chat template, before and after evidence was taken from the middle.
+    """
+    short, before, after = [], [], []
+    for row in rows:
+        prompt, answers = row["prompt"][0]["content"], row["completion"]
+        whole, first = (len(conversation_tokens(row["prompt"] + a, tokenizer)[0]) for a in (answers, answers[:1]))
+        before.append(len(prompt_tokens(prompt, tokenizer)))
+        (prompt,) = fitted([prompt], tokenizer, limit - (whole - first))
+        after.append(len(prompt_tokens(prompt, tokenizer)))
+        short.append({**row, "prompt": messages(prompt)})
+
+    def figures(tokens):
+        middle, late, longest = np.quantile(tokens, [0.5, 0.95, 1], method="higher").tolist()
+        return {"median": middle, "95 %": late, "longest": longest}
+
+    cut = float(np.mean(np.array(after) < np.array(before)))
+    lengths = {"prompts": len(rows), "truncated": cut, "before": figures(before), "after": figures(after)}
+    return short, lengths
+
+
+def load(
+    source: str, revision: str | None, context: int, adapter: Path | None, lora: dict, trainable: bool,
+    quantization: str | None = None,
+):  # fmt: skip
     """Return (model with adapter, tokenizer); `adapter` is the adapter's file, None for a new adapter."""
     folder = None if adapter is None else adapter.parent
     tokenizer = load_tokenizer(source, revision)
-    return with_adapter(load_base(source, revision, context), folder, lora, trainable), tokenizer
+    return with_adapter(load_base(source, revision, context, quantization), folder, lora, trainable), tokenizer

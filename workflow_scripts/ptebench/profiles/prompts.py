@@ -11,11 +11,14 @@ WORDS = 20  # of an item's description that a prompt shows
 MARK = "- "
 
 USER_TASK = "Summarise what this person likes. Items they chose, newest last:"
+STRANGER_TASK = "Summarise what this person likes. Nothing is known of them; a typical person here is:"
 ITEM_TASK = "Summarise who likes this item."
 READERS = "Profiles of people who chose it:"
 NEIGHBOURS = "Nobody has chosen it yet. Similar items and their audiences:"
 ALONE = "Nobody has chosen it yet."
 NOTHING = "nothing yet"
+SIMILAR = "People who chose alike, and what they chose:"
+QUESTION = "Would this person choose the following item? Answer yes or no."
 CONTRACT = "Answer in exactly this form, lower case, no numbers:"
 
 
@@ -72,25 +75,55 @@ def audience(fields: dict) -> str:
     return "liked by " + ", ".join(roles + interests)
 
 
+def in_one_line(fields: dict) -> str:
+    """Return a user's profile as a line of evidence."""
+    return "; ".join(p for f in FIELDS["user"] for p in fields[f])
+
+
 def assemble(task: str, evidence: list[str], side: str) -> str:
     """Return the text of a prompt: task, evidence, contract."""
     return "\n".join([task, *(MARK + e for e in evidence), CONTRACT, skeleton(side)])
 
 
-def user_prompt(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> str:
-    """Return the prompt for a user: the `shown` newest items; the `annotated` newest of them with their audience."""
+def history_lines(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> list[str]:
+    """Return the `shown` newest items, a line each; the `annotated` newest of them with their audience."""
     history = history[-shown:]
     lines = [cards.line(i) for i in history]
     for place in range(max(0, len(history) - annotated), len(history)):
         if fields := audiences.get(history[place]):
             lines[place] += " | " + audience(fields)
-    return assemble(USER_TASK, lines or [NOTHING], "user")
+    return lines or [NOTHING]
+
+
+def user_prompt(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> str:
+    """Return the prompt for a user from the newest items of the history."""
+    return assemble(USER_TASK, history_lines(history, cards, audiences, shown, annotated), "user")
+
+
+def stranger_prompt(prior: dict) -> str:
+    """Return the prompt for a user of whom nothing is known: the profile of a typical one."""
+    return assemble(STRANGER_TASK, [in_one_line(prior)], "user")
+
+
+def collaborative_prompt(
+    history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int, others: list[list[int]]
+) -> str:
+    """Return the prompt for a user beside the histories of similar users, whose newest titles share a line each."""
+    lines = history_lines(history, cards, audiences, shown, annotated)
+    theirs = [MARK + "; ".join(cards.title[i] for i in other[-shown:]) for other in others if other]
+    task = "\n".join([SIMILAR, *theirs, USER_TASK]) if theirs else USER_TASK
+    return assemble(task, lines, "user")
+
+
+def question(item: int, cards: Cards) -> str:
+    """Return the second turn of a dialogue."""
+    return f"{QUESTION}\n{cards.line(item)}"
 
 
 def item_prompt(item: int, cards: Cards, readers: list[dict]) -> str:
     """Return the prompt for an item that people chose: its card and the fields of its readers' profiles."""
     task = f"{ITEM_TASK}\n{cards.line(item)}\n{READERS if readers else ALONE}"
-    return assemble(task, ["; ".join(p for f in FIELDS["user"] for p in fields[f]) for fields in readers], "item")
+    return assemble(task, [in_one_line(fields) for fields in readers], "item")
 
 
 def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -> str:

@@ -5,8 +5,15 @@ import json
 import numpy as np
 import polars as pl
 from ptebench.files import PROFILES, read_table
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 CANDIDATES = 49  # that a held-out item is ranked against
+ALIKE = 0.9  # two phrases whose cosine is at least this say the same
+GAIN = 0.005  # relative gain of utility below which a round is none
+RANK_KEPT = 0.9  # share of the effective rank that a round must keep
+PARSED = 0.98  # parse rate above which its fall is no concern
+RESAMPLES = 10_000
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -24,13 +31,31 @@ def embedding_drift(new: np.ndarray, old: np.ndarray) -> float:
     return float(1 - (unit(new) * unit(old)).sum(1).mean())
 
 
-def field_drift(new: list[str | None], old: list[str | None]) -> float:
-    """Return 1 - mean Jaccard overlap of the phrases of two rounds; a profile that failed has none."""
+def field_drift(new: list[str | None], old: list[str | None], encode) -> float:
+    """Return 1 - mean Jaccard overlap of the phrases of two rounds; a profile that failed has none.
+
+    Equal phrases match, and of the others those with a cosine of at least ALIKE, as many as can one to one.
+    """
+    pairs = [[{p for f in json.loads(t or "{}").values() for p in f} for t in pair] for pair in zip(new, old)]
+    unequal = sorted({p for a, b in pairs for p in a ^ b})
+    vectors = dict(zip(unequal, unit(encode(unequal)))) if unequal else {}
     overlaps = []
-    for left, right in zip(new, old):
-        left, right = ({p for f in json.loads(t or "{}").values() for p in f} for t in (left, right))
-        overlaps.append(len(left & right) / len(left | right) if left | right else 1.0)
+    for a, b in pairs:
+        same, left, right = len(a & b), sorted(a - b), sorted(b - a)
+        if left and right:
+            cosine = np.stack([vectors[p] for p in left]) @ np.stack([vectors[p] for p in right]).T
+            same += int((maximum_bipartite_matching(csr_matrix(cosine >= ALIKE)) >= 0).sum())
+        union = len(a) + len(b) - same
+        overlaps.append(same / union if union else 1.0)
     return float(1 - np.mean(overlaps))
+
+
+def change(new: np.ndarray, old: np.ndarray, random) -> dict:
+    """Return the mean change of paired values and its 95 % interval by the bootstrap over pairs."""
+    changes = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
+    means = changes[random.integers(len(changes), size=(RESAMPLES, len(changes)))].mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"mean": float(changes.mean()), "low": float(low), "high": float(high)}
 
 
 def effective_rank(vectors: np.ndarray) -> float:
@@ -82,18 +107,62 @@ def ndcg(rank: np.ndarray, k: int = 10) -> np.ndarray:
     return np.where(rank <= k, 1 / np.log2(1 + rank), 0.0)
 
 
-def is_converged(probe: dict, limits: dict) -> bool:
-    """Say whether both drifts against the previous round are below their limits."""
-    drifts = (probe["embedding_drift"], probe["field_drift"])
-    return None not in drifts and drifts[0] < limits["embedding_drift"] and drifts[1] < limits["field_drift"]
+def is_steady(probe: dict, limits: dict) -> bool:
+    """Say whether a round changed little: both drifts below their limits, and no gain of utility worth the name."""
+    drifts, gain = (probe["embedding_drift"], probe["field_drift"]), probe["utility_change"]
+    if None in drifts or drifts[0] >= limits["embedding_drift"] or drifts[1] >= limits["field_drift"]:
+        return False
+    return gain["low"] <= 0 or gain["high"] < GAIN * (probe["utility"] - gain["mean"])
+
+
+def refusal(probe: dict) -> str | None:
+    """Return why a round may not stand, None where it may: profiles grew alike, or fewer can be parsed.
+
+    Judged is the fall of the parse rate, not its level: what a model could never do is no fault of the round.
+    Only a fall whose 95 % interval is below zero counts, so that few probes do not refuse by chance.
+    """
+    rank = probe["effective_rank"]["user"]
+    if probe["effective_rank_before"] and rank < RANK_KEPT * probe["effective_rank_before"]:
+        return f"effective rank of users' profiles {rank:.1f}, {probe['effective_rank_before']:.1f} before"
+    for side, fall in (probe["parse_rate_change"] or {}).items():
+        rate = probe["parse_rate"][side]
+        if rate < PARSED and fall["high"] < 0:
+            return f"parse rate of {side} profiles {rate:.3f}, {rate - fall['mean']:.3f} before"
+    return None
+
+
+def verdict(probe: dict, earlier: dict | None, limits: dict) -> dict:
+    """Return what a round's figures mean, in the light of the verdict of the round before.
+
+    steady: it changed little. converged: it and the round before did. refused: why it may not stand. retried:
+    whether rounds were told to learn half as fast, which happens once. next: `continue`, `retry` (from the
+    round that this one continued), or `end`.
+    """
+    refused, retried = refusal(probe), earlier is not None and earlier["retried"]
+    steady = refused is None and is_steady(probe, limits)
+    converged = steady and earlier is not None and earlier["steady"]
+    if refused and not retried:
+        following = "retry"
+    else:
+        following = "end" if converged or refused else "continue"
+    return {
+        "steady": steady, "converged": converged, "refused": refused, "retried": retried or refused is not None,
+        "next": following,
+    }  # fmt: skip
 
 
 def choose(probes: list[dict]) -> dict:
-    """Return the record of all rounds: the best of the rounds after distillation by utility, the earliest of equals."""
+    """Return the record of all rounds: the best of those after distillation by utility, the earliest of equals.
+
+    A refused round cannot be it; where all are refused, distillation is. `shown`: the round whose item profiles
+    its prompts showed. `stopped`: what was wrong where rounds ended by a second refusal.
+    """
     rounds = range(1, len(probes))
-    best = max(rounds, key=lambda r: (probes[r]["utility"], -r))
+    best = max([r for r in rounds if not probes[r]["refused"]] or [0], key=lambda r: (probes[r]["utility"], -r))
     return {
         "best": best,
+        "shown": probes[best]["continues"],
         "converged": next((r for r in rounds if probes[r]["converged"]), None),
+        "stopped": probes[-1]["refused"] if probes[-1]["next"] == "end" else None,
         "rounds": probes,
     }
