@@ -44,6 +44,7 @@ rule splits:
 rule profiles:
     input:
         profile_files(),
+        quality_files(),
     localrule: True
 
 

@@ -310,6 +310,39 @@ rule grpo:
         " --output rewards {output.rewards:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+rule write_shard:
+    input:
+        unpack(base_model),
+        unpack(of_writer),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        histories=f"{SPLIT}/histories.parquet",
+        shards=shards_before,
+    output:
+        answers=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.jsonl",
+        provenance=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.provenance.json",
+    log:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.log",
+    benchmark:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.tsv"
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=480,
+    params:
+        spec=shard_spec,
+        code=code_digest("workflow_scripts.write_shard"),
+        writer=of_writer_arguments,
+    shell:
+        "python -m workflow_scripts.write_shard --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input histories {input.histories:q} {params.writer}"
+        " --input shards {input.shards:q}"
+        " --output answers {output.answers:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
 rule write_profiles:
     input:
         unpack(base_model),
@@ -317,6 +350,7 @@ rule write_profiles:
         **SPLIT_TEXTS,
         cards=card_vectors,
         histories=f"{SPLIT}/histories.parquet",
+        shards=shards_of_side,
     output:
         profiles=f"{WRITING}/{{writer}}/{{side}}.parquet",
         provenance=f"{WRITING}/{{writer}}/{{side}}.provenance.json",
@@ -331,11 +365,45 @@ rule write_profiles:
         mem_mb=more_memory,
         runtime=480,
     params:
-        spec=writing_spec("seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"),
+        spec=written_spec,
         code=code_digest("workflow_scripts.write_profiles"),
         writer=of_writer_arguments,
     shell:
         "python -m workflow_scripts.write_profiles --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
         " --input cards {input.cards:q} --input histories {input.histories:q} {params.writer}"
+        " --input shards {input.shards:q}"
         " --output profiles {output.profiles:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule quality:
+    input:
+        unpack(quality_inputs),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+    output:
+        csv=f"{WRITING}/quality.csv",
+        markdown=f"{WRITING}/quality.md",
+        samples=f"{WRITING}/samples.md",
+        rounds=f"{WRITING}/rounds.svg",
+        provenance=f"{WRITING}/quality.provenance.json",
+    log:
+        f"logs/{WRITING}/quality.log",
+    benchmark:
+        f"logs/{WRITING}/quality.tsv"
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=120,
+    params:
+        spec=quality_spec,
+        code=code_digest("workflow_scripts.quality"),
+        files=quality_arguments,
+    shell:
+        "python -m workflow_scripts.quality --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} {params.files}"
+        " --output csv {output.csv:q} --output markdown {output.markdown:q} --output samples {output.samples:q}"
+        " --output rounds {output.rounds:q} --provenance {output.provenance:q} > {log:q} 2>&1"

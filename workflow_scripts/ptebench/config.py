@@ -288,6 +288,7 @@ class LanguageModel(WritingModel):
     teacher: dict[Literal["user", "item"], str] | Name = "template"
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
+    shards: Positive = 1  # jobs among which the writing of a side is divided
     max_rounds: Positive = 2
     probes: Positive = 64  # users and items watched for convergence
     embedding_drift: float = 0.02  # converged below
