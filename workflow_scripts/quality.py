@@ -30,9 +30,9 @@ SIDES = ("user", "item")
 
 
 def speed(record: dict) -> float | None:
-    """Return the tokens per second of a writer's record, which has two parts where there were cold items."""
-    parts = (record["written"].get("warm", record["written"]), record["written"].get("cold"))
-    parts = [(part["tokens_written"], part["tokens_per_second"]) for part in parts if part and part["tokens_written"]]
+    """Return the tokens per second of a writer's record, which has parts where there were cold items."""
+    parts = [p for p in (record["written"], *record["written"].values()) if isinstance(p, dict)]
+    parts = [(p["tokens_written"], p["tokens_per_second"]) for p in parts if p.get("tokens_written")]
     return sum(t for t, _ in parts) / sum(t / s for t, s in parts) if parts else None
 
 

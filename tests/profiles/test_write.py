@@ -10,8 +10,7 @@ from ptebench.profiles.embedded import new_model, tokenizer_of
 from ptebench.profiles.grammar import Grammar, Pieces
 from ptebench.profiles.parse import FIELDS, layout, repaired, strict
 from ptebench.profiles.prompts import assemble
-from ptebench.profiles.write import answered, batches, write
-from ptebench.profiles.write import generate as generate_each
+from ptebench.profiles.write import answered, batches, generate, write
 
 WORDS = "camping chess baking sailing tent lantern trail stove board clock opening endgame oven dough".split()
 SETTINGS = {"hidden": 32, "layers": 1, "heads": 2}
@@ -33,13 +32,6 @@ def model(tokenizer):
         for weights in model.model.layers.parameters():
             weights.mul_(8 if weights.dim() > 1 else 1)
     return model
-
-
-def generate(model, tokenizer, texts, limit, size, side=None, say=print):
-    """Return the answers in the order of their prompts."""
-    found = {}
-    generate_each(model, tokenizer, texts, limit, size, side, lambda row, tokens: found.update({row: tokens}), say)
-    return [found[k] for k in range(len(texts))]
 
 
 def prompts(side, count, longest=30):

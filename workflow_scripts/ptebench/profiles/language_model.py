@@ -110,7 +110,8 @@ def save_adapter(model, adapter: Path, config: Path) -> None:
             temporary.write_text(json.dumps(settings, indent=2) + "\n")
         with atomic(adapter) as temporary:
             weights = load_file(folder / "adapter_model.safetensors")
-            save_file(weights, temporary, {"format": "pt", "base": fingerprint(model)})
+            # of several entries safetensors draws the order
+            save_file(weights, temporary, {"base": fingerprint(model)})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

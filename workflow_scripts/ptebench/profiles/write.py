@@ -38,13 +38,22 @@ def too_large(error: BaseException) -> bool:
 
 
 def generate(
-    model, tokenizer, prompts: list[str], new_tokens: int, batch_size: int, side: str | None, take, say=print
-) -> None:
-    """Call take(row, token ids) with the greedy answer to each prompt, without the prompt and the end mark.
+    model,
+    tokenizer,
+    prompts: list[str],
+    new_tokens: int,
+    batch_size: int,
+    side: str | None = None,
+    say=print,
+    take=None,
+) -> list[list[int]]:
+    """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark.
 
-    With `side`: the greedy answer within the grammar of that side's profiles. Where memory does not suffice the
-    batch is halved once; raises InputError where that is not enough.
+    With `side`: the greedy answer within the grammar of that side's profiles. take(row, token ids) hears of each answer
+    when its batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not
+    enough.
     """
+    answers = [[] for _ in prompts]
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
     pad, ends = tokenizer.pad_token_id, {tokenizer.eos_token_id}
     configured = model.generation_config.eos_token_id
@@ -69,7 +78,9 @@ def generate(
             )[: len(rows), width:].tolist()  # fmt: skip
         for row, tokens in zip(rows, found):
             stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
-            take(int(row), tokens[:stop])
+            answers[row] = tokens[:stop]
+            if take is not None:
+                take(int(row), answers[row])
 
     queue, size, told, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, time.monotonic(), 0
     while queue:
@@ -94,6 +105,7 @@ def generate(
         if time.monotonic() - told > 5:
             told = time.monotonic()
             say(f"{done:,} of {len(ids):,} written")
+    return answers
 
 
 def answered(
@@ -125,7 +137,7 @@ def answered(
             if keep is not None:
                 keep(key, answer)
 
-        generate(model, tokenizer, list(left.values()), limit, batch, side if within else None, take, say)
+        generate(model, tokenizer, list(left.values()), limit, batch, side if within else None, say, take)
 
     wrong = {}
     ask(missing, embedded)
