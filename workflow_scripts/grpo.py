@@ -10,7 +10,7 @@ from ptebench.profiles.encode import Encoder
 from ptebench.profiles.grpo import columns, optimise
 from ptebench.profiles.instructions import draw, read_profiles, read_split
 from ptebench.profiles.language_model import load, save_adapter
-from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers_support, user_tasks
+from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers, strangers_support, user_tasks
 from ptebench.provenance import canonical, file_digest
 
 
@@ -26,11 +26,10 @@ def main(job):
     owners = last_items(chosen, split, spec["seed"]) if side == "user" else chosen
     make = {"user": user_tasks, "item": item_tasks}[side]
     tasks = make(owners, split, evidence, cards, encode, spec, settings["candidates"])
-    known = split.train if side == "user" else set(split.warm().tolist())
-    strangers = {i: fields for i, fields in read_profiles(job.input("template")).items() if i in known}
     threshold = None
     if settings["weights"]["faithfulness"]:
-        threshold = strangers_support(tasks, strangers, encode, side, spec["seed"])
+        others = strangers(read_profiles(job.input("template")), side, split, spec["seed"])
+        threshold = strangers_support(tasks, others, encode, side, spec["seed"])
 
     def fresh(texts):
         # a vector's last digits depend on its batch: a resumed run has not encoded what the run before it had

@@ -16,6 +16,7 @@ from ptebench.profiles.policy import (
     last_items,
     matched,
     padded,
+    strangers,
     strangers_support,
     user_tasks,
 )
@@ -70,7 +71,7 @@ def test_a_perfect_profile_beats_a_neighbours_and_a_copied_one_and_an_empty_one_
     assert found["identification"][:2] == pytest.approx([1, 1 / np.log2(3.5)])
     assert found["rank"][0] > found["rank"][1]
     assert all(np.isnan(found[c][3:]).all() for c in judge.components)
-    assert encode.calls == 1 and np.isnan(together["likeness"])
+    assert encode.calls == 2 and np.isnan(together["likeness"])
     assert together["effective_rank"] == pytest.approx(1), "three texts on one line"
 
 
@@ -160,6 +161,12 @@ def test_the_threshold_comes_from_others_and_not_from_the_owner(tasks):
     }
     plain = Tasks(**{**tasks.__dict__, "evidence": padded([[1], [2]])})
     assert strangers_support(plain, others, encode, "user", 0) == pytest.approx(0)
+
+
+def test_strangers_are_training_owners(split):
+    template = dict.fromkeys(range(1, 49), {})
+    assert set(strangers(template, "user", split, 0)) == set(split.train) < set(template)
+    assert set(strangers(template, "item", split, 0)) == set(split.warm().tolist())
 
 
 # ------------------------------------------------------------- the stop rules

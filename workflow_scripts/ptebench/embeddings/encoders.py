@@ -23,7 +23,7 @@ def encode(texts: list[str], settings: dict, fit: list[str] | None = None) -> np
     """
     distinct = [text for text in dict.fromkeys(texts) if text.strip()]
     if settings["kind"] == "lsa":
-        vectors = lsa(fit or [], settings["dimension"])(distinct)
+        vectors = lsa(distinct, fit or [], settings["dimension"])
     elif settings["kind"] == "minilm":
         vectors = minilm(distinct, settings["precision"], settings["max_tokens"])
     else:
@@ -83,8 +83,8 @@ def sentence_transformer(
     return vectors
 
 
-def lsa(fit: list[str], dimension: int):
-    """Return a function that encodes texts by a truncated SVD of TF-IDF weights of words (1-2) and characters (3-5).
+def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
+    """Encode by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).
 
     Vocabulary, weights and projection are fitted on `fit` alone; with few or short texts there that span less
     than `dimension`, the vectors have as many columns as they span. Raises InputError when `fit` says nothing.
@@ -107,8 +107,4 @@ def lsa(fit: list[str], dimension: int):
             f"encoder lsa: the {len(fit)} texts of training items hold no words ({error}); it needs item texts"
         ) from error
     projection = TruncatedSVD(min(dimension, *weights.shape), random_state=0).fit(weights)
-
-    def encoded(texts: list[str]) -> np.ndarray:
-        return projection.transform(features.transform(texts)) if texts else np.zeros((0, len(projection.components_)))
-
-    return encoded
+    return projection.transform(features.transform(texts)) if texts else np.zeros((0, len(projection.components_)))

@@ -26,7 +26,7 @@ COMPONENTS = {side: (task, "faithfulness", "identification", "length") for side,
               {"user": "rank", "item": "auc"}.items()}  # fmt: skip
 CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of them resemble the owner most
 READERS = 8  # of an item that are held out at most, and never more than half
-STRANGERS = 256  # profiles that meet the evidence of tasks not theirs, for the threshold of faithfulness
+STRANGERS = 128  # profiles whose phrases meet evidence that is not theirs, for the threshold of faithfulness
 
 
 @dataclass(frozen=True)
@@ -153,16 +153,20 @@ def item_tasks(
     )  # fmt: skip
 
 
+def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
+    """Return the fields of STRANGERS template profiles of training owners, drawn by seed, by id."""
+    known = split.train if side == "user" else set(split.warm().tolist())
+    ids = [i for i in sorted(template) if i in known]
+    drawn = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
+    return {i: template[i] for i in sorted(drawn.tolist())}
+
+
 def strangers_support(tasks: Tasks, others: dict, encode, side: str, seed: int) -> float:
     """Return the support that phrases of `others`, profiles by id, find by chance in the evidence of the tasks."""
-    random, ids = generator(seed, f"strangers {side}"), np.array(sorted(others))
-    rows = random.integers(len(tasks.owners), size=STRANGERS)
-    drawn = random.integers(len(ids) - 1, size=len(rows))
-    # the place of the owner is passed over
-    places = np.searchsorted(ids, tasks.owners[rows])
-    own = ids[np.minimum(places, len(ids) - 1)] == tasks.owners[rows]
-    drawn += own & (drawn >= places)
-    said = [phrases(others[i], side) for i in ids[drawn].tolist()]
+    random, ids = generator(seed, f"evidence of strangers {side}"), np.array(list(others))
+    rows = random.integers(len(tasks.owners), size=len(ids))
+    rows, ids = (part[tasks.owners[rows] != ids] for part in (rows, ids))  # nobody is a stranger to the own evidence
+    said = [phrases(others[i], side) for i in ids.tolist()]
     vectors = encode([p for own in said for p in own]).reshape(len(rows), len(said[0]), -1)
     return chance_support(vectors, tasks.sources[tasks.evidence[rows]])
 
@@ -202,9 +206,9 @@ class Judge:
             return found, together
         texts, rows, tokens = [texts[p] for p in open_], rows[open_], tokens[open_]
         profiles = [phrases(strict(t, self.side), self.side) for t in texts]
-        said = [p for own in profiles for p in own] if "faithfulness" in self.components else []
-        vectors = self.encode(texts + said)  # in one pass, each text and phrase once
-        vectors, said = vectors[: len(texts)], vectors[len(texts) :]
+        # apart from the texts: phrases are short, and a batch is as wide as its longest
+        said = self.encode([p for own in profiles for p in own]) if "faithfulness" in self.components else None
+        vectors = self.encode(texts)
         alike = likeness(vectors, self.tasks.owners[rows])
         if not np.isnan(alike).all():
             together["likeness"] = float(np.nanmean(alike))
