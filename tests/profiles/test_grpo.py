@@ -272,6 +272,12 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
     assert resumed == whole
 
 
+def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
+    monkeypatch.setattr(grpo, "fault", lambda task, total, rank, window: "hacked" if len(total) == 2 else None)
+    made, notes = policy(chain, tmp_path, batch_size=2)
+    assert notes["stopped"] == "hacked" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
+
+
 def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
     policy(chain, tmp_path, "item")
     adapters = {
