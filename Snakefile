@@ -48,6 +48,12 @@ rule profiles:
     localrule: True
 
 
+rule audits:
+    input:
+        audit_files(),
+    localrule: True
+
+
 rule cells:
     input:
         [f"{cell_folder(c)}/metrics.csv" for c in CELLS],

@@ -283,6 +283,9 @@ def writing_spec(*keys):
             chosen["examples"] = settings["tuning"]["examples"]
         if "encoder" in keys:
             chosen["encoder"] = CONFIG["encoders"][settings["encoder"]]
+        if "encoders" in keys:
+            names = (settings["encoder"], second_encoder(wildcards))
+            chosen["encoders"] = [(name, CONFIG["encoders"][name]) for name in names]
         if "endpoint" in keys:
             name = wildcards.language_model if wildcards.language_model in ENDPOINTS else settings["teacher"]
             chosen["endpoint"] = asking(name)
@@ -312,6 +315,20 @@ def writing_gpu(wildcards):
 def card_vectors(wildcards):
     encoder = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
     return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"
+
+
+def second_encoder(wildcards):
+    """Return the first encoder of the configuration that has no part in the reward, for the audit."""
+    trained = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
+    for name, settings in CONFIG["encoders"].items():
+        if settings != CONFIG["encoders"][trained]:
+            return name
+    raise WorkflowError(f"audits: 'encoders' defines {trained!r} alone; an audit needs a second one, such as 'lsa:'")
+
+
+def second_card_vectors(wildcards):
+    base = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}"
+    return f"{base}/card/{second_encoder(wildcards)}/item.safetensors"
 
 
 def base_model(wildcards):
@@ -498,6 +515,12 @@ def quality_files():
     taught = {folder.parent for folder in folders if folder.name in WRITERS}
     kinds = ("quality.csv", "quality.md", "samples.md", "rounds.svg")
     return [f"{folder}/{kind}" for folder in sorted(taught) for kind in kinds]
+
+
+def audit_files():
+    """Return the audits of GRPO behind the requested profiles."""
+    written = [Path(path) for path in profile_files()]
+    return [str(path.with_suffix("") / "audit.md") for path in written if path.parent.name == "grpo"]
 
 
 # ---------------------------------------------------------------------- data

@@ -270,6 +270,7 @@ rule grpo:
         adapter=f"{WRITING}/best/{{side}}/adapter_model.safetensors",
         adapter_config=f"{WRITING}/best/{{side}}/adapter_config.json",
         evidence=best_evidence,
+        template="results/profiles/{dataset}/{protocol}/template/{side}.parquet",
     output:
         adapter=f"{WRITING}/grpo/{{side}}/adapter_model.safetensors",
         adapter_config=f"{WRITING}/grpo/{{side}}/adapter_config.json",
@@ -305,9 +306,59 @@ rule grpo:
         "python -m workflow_scripts.grpo --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
         " --input cards {input.cards:q} --input adapter {input.adapter:q} --input evidence {input.evidence:q}"
-        " {params.base}"
+        " --input template {input.template:q} {params.base}"
         " --output adapter {output.adapter:q} --output adapter_config {output.adapter_config:q}"
         " --output rewards {output.rewards:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule audit_grpo:
+    input:
+        unpack(base_model),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        second=second_card_vectors,
+        before=f"{WRITING}/best/{{side}}/adapter_model.safetensors",
+        before_config=f"{WRITING}/best/{{side}}/adapter_config.json",
+        after=f"{WRITING}/grpo/{{side}}/adapter_model.safetensors",
+        after_config=f"{WRITING}/grpo/{{side}}/adapter_config.json",
+        evidence=best_evidence,
+        template="results/profiles/{dataset}/{protocol}/template/{side}.parquet",
+    output:
+        csv=f"{WRITING}/grpo/{{side}}/audit.csv",
+        markdown=f"{WRITING}/grpo/{{side}}/audit.md",
+        provenance=f"{WRITING}/grpo/{{side}}/audit.provenance.json",
+    log:
+        f"logs/{WRITING}/grpo/{{side}}/audit.log",
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=120,
+    params:
+        spec=writing_spec(
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "new_tokens",
+            "write_batch",
+            "model",
+            "revision",
+            "encoders",
+            "grpo",
+        ),
+        code=code_digest("workflow_scripts.audit_grpo"),
+        base=base_model_argument,
+    shell:
+        "python -m workflow_scripts.audit_grpo --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input second {input.second:q} --input before {input.before:q}"
+        " --input after {input.after:q} --input evidence {input.evidence:q} --input template {input.template:q}"
+        " {params.base}"
+        " --output csv {output.csv:q} --output markdown {output.markdown:q} --provenance {output.provenance:q}"
+        " > {log:q} 2>&1"
 
 
 rule write_shard:
