@@ -44,6 +44,13 @@ rule splits:
 rule profiles:
     input:
         profile_files(),
+        quality_files(),
+    localrule: True
+
+
+rule audits:
+    input:
+        audit_files(),
     localrule: True
 
 

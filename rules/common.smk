@@ -1,4 +1,5 @@
 # Configuration, names of files, settings of each rule. No rules here.
+import json
 import os
 import shlex
 import shutil
@@ -59,6 +60,8 @@ wildcard_constraints:
     text=r"[a-z0-9_-]+(\.(kd|sft|grpo))?",
     seed=r"\d+",
     round=r"\d+",
+    stage="warm|cold",
+    shard=r"\d+",
     trial=r"\d+",
     bracket=r"\d+",
     rung=r"\d+",
@@ -252,6 +255,7 @@ def statistics_files():
 # -------------------------------------------------------------------- profiles
 
 WRITING = "results/profiles/{dataset}/{protocol}/{language_model}"
+WRITERS = {"kd": "rounds/0", "sft": "best", "grpo": "grpo"}  # and where the adapter of each is
 SPLIT_TEXTS = {
     "train": f"{SPLIT}/train.parquet",
     "vocabulary": f"{SPLIT}/vocabulary.parquet",
@@ -279,6 +283,9 @@ def writing_spec(*keys):
             chosen["examples"] = settings["tuning"]["examples"]
         if "encoder" in keys:
             chosen["encoder"] = CONFIG["encoders"][settings["encoder"]]
+        if "encoders" in keys:
+            names = (settings["encoder"], second_encoder(wildcards))
+            chosen["encoders"] = [(name, CONFIG["encoders"][name]) for name in names]
         if "endpoint" in keys:
             name = wildcards.language_model if wildcards.language_model in ENDPOINTS else settings["teacher"]
             chosen["endpoint"] = asking(name)
@@ -288,6 +295,11 @@ def writing_spec(*keys):
         return canonical({**chosen, **place})
 
     return spec
+
+
+written_spec = writing_spec(
+    "seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"
+)
 
 
 def asking(name):
@@ -307,6 +319,20 @@ def tuning_gpus(wildcards):
 def card_vectors(wildcards):
     encoder = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
     return f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}/card/{encoder}/item.safetensors"
+
+
+def second_encoder(wildcards):
+    """Return the first encoder of the configuration that has no part in the reward, for the audit."""
+    trained = LANGUAGE_MODELS[wildcards.language_model]["encoder"]
+    for name, settings in CONFIG["encoders"].items():
+        if settings != CONFIG["encoders"][trained]:
+            return name
+    raise WorkflowError(f"audits: 'encoders' defines {trained!r} alone; an audit needs a second one, such as 'lsa:'")
+
+
+def second_card_vectors(wildcards):
+    base = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}"
+    return f"{base}/card/{second_encoder(wildcards)}/item.safetensors"
 
 
 def base_model(wildcards):
@@ -416,7 +442,7 @@ def best_evidence(wildcards):
 def of_writer(wildcards):
     """Return the adapter of a writer and the profiles that its prompts show."""
     base = filled(WRITING, wildcards)
-    folder = {"kd": "rounds/0", "sft": "best", "grpo": "grpo"}[wildcards.writer]
+    folder = WRITERS[wildcards.writer]
     files = {
         "adapter": f"{base}/{folder}/{wildcards.side}/adapter_model.safetensors",
         "adapter_config": f"{base}/{folder}/{wildcards.side}/adapter_config.json",
@@ -426,6 +452,28 @@ def of_writer(wildcards):
     elif wildcards.writer != "kd":
         files["evidence"] = best_evidence(wildcards)
     return files
+
+
+def shard_files(wildcards, stages):
+    """Return the files of the shards of a side; a side that is written by one job has none."""
+    count = LANGUAGE_MODELS[wildcards.language_model]["shards"]
+    folder = f"{filled(WRITING, wildcards)}/{wildcards.writer}/shards"
+    return [f"{folder}/{wildcards.side}.{s}.{k}.jsonl" for s in stages for k in range(count) if count > 1]
+
+
+def shards_before(wildcards):
+    """Return what a shard of cold items reads: what was written of the warm ones."""
+    return shard_files(wildcards, ("warm",) if wildcards.stage == "cold" else ())
+
+
+def shards_of_side(wildcards):
+    return shard_files(wildcards, ("warm", "cold") if wildcards.side == "item" else ("warm",))
+
+
+def shard_spec(wildcards):
+    count = LANGUAGE_MODELS[wildcards.language_model]["shards"]
+    place = {"stage": wildcards.stage, "shard": int(wildcards.shard), "shards": count}
+    return canonical({**json.loads(written_spec(wildcards)), **place})
 
 
 def of_endpoint(wildcards):
@@ -451,6 +499,51 @@ def profile_files():
             folder = f"results/profiles/{dataset}/{protocol}/{text.replace('.', '/')}"
             files += [f"{folder}/{side}.parquet" for side in ("user", "item")]
     return files
+
+
+def quality_inputs(wildcards):
+    """Return what the quality of a language model's profiles is measured on: each writer's, with adapter and record."""
+    base = filled(WRITING, wildcards)
+    files = {**base_model(wildcards), **teacher_files(wildcards), "convergence": f"{base}/convergence.json"}
+    for side in ("user", "item"):
+        files[f"template_{side}"] = f"results/profiles/{wildcards.dataset}/{wildcards.protocol}/template/{side}.parquet"
+        files[f"{side}_instructions"] = f"{base}/instructions/{side}.jsonl"
+        for writer, folder in WRITERS.items():
+            files[f"{writer}_{side}"] = f"{base}/{writer}/{side}.parquet"
+            files[f"{writer}_{side}_record"] = f"{base}/{writer}/{side}.provenance.json"
+            files[f"{writer}_{side}_adapter"] = f"{base}/{folder}/{side}/adapter_model.safetensors"
+    return files
+
+
+def quality_arguments(wildcards):
+    return named_arguments(quality_inputs(wildcards))
+
+
+def quality_spec(wildcards):
+    settings = LANGUAGE_MODELS[wildcards.language_model]
+    keys = ("seed", "probes", "context", "history", "neighbours", "model", "revision")
+    return canonical(
+        {
+            **{key: settings[key] for key in keys},
+            "encoder": CONFIG["encoders"][settings["encoder"]],
+            "writers": list(WRITERS),
+            **dict(wildcards.items()),
+        }
+    )
+
+
+def quality_files():
+    """Return the record of quality of every language model whose profiles the requested cells read."""
+    folders = {Path(file).parent for file in profile_files()}
+    taught = {folder.parent for folder in folders if folder.name in WRITERS}
+    kinds = ("quality.csv", "quality.md", "samples.md", "rounds.svg")
+    return [f"{folder}/{kind}" for folder in sorted(taught) for kind in kinds]
+
+
+def audit_files():
+    """Return the audits of GRPO behind the requested profiles."""
+    written = [Path(path) for path in profile_files()]
+    return [str(path.with_suffix("") / "audit.md") for path in written if path.parent.name == "grpo"]
 
 
 # ---------------------------------------------------------------------- data

@@ -287,6 +287,7 @@ rule grpo:
         adapter=f"{WRITING}/best/{{side}}/adapter_model.safetensors",
         adapter_config=f"{WRITING}/best/{{side}}/adapter_config.json",
         evidence=best_evidence,
+        template="results/profiles/{dataset}/{protocol}/template/{side}.parquet",
     output:
         adapter=f"{WRITING}/grpo/{{side}}/adapter_model.safetensors",
         adapter_config=f"{WRITING}/grpo/{{side}}/adapter_config.json",
@@ -322,9 +323,92 @@ rule grpo:
         "python -m workflow_scripts.grpo --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
         " --input cards {input.cards:q} --input adapter {input.adapter:q} --input evidence {input.evidence:q}"
-        " {params.base}"
+        " --input template {input.template:q} {params.base}"
         " --output adapter {output.adapter:q} --output adapter_config {output.adapter_config:q}"
         " --output rewards {output.rewards:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule audit_grpo:
+    input:
+        unpack(base_model),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        second=second_card_vectors,
+        before=f"{WRITING}/best/{{side}}/adapter_model.safetensors",
+        before_config=f"{WRITING}/best/{{side}}/adapter_config.json",
+        after=f"{WRITING}/grpo/{{side}}/adapter_model.safetensors",
+        after_config=f"{WRITING}/grpo/{{side}}/adapter_config.json",
+        evidence=best_evidence,
+        template="results/profiles/{dataset}/{protocol}/template/{side}.parquet",
+    output:
+        csv=f"{WRITING}/grpo/{{side}}/audit.csv",
+        markdown=f"{WRITING}/grpo/{{side}}/audit.md",
+        provenance=f"{WRITING}/grpo/{{side}}/audit.provenance.json",
+    log:
+        f"logs/{WRITING}/grpo/{{side}}/audit.log",
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=120,
+    params:
+        spec=writing_spec(
+            "seed",
+            "probes",
+            "context",
+            "history",
+            "neighbours",
+            "new_tokens",
+            "write_batch",
+            "model",
+            "revision",
+            "encoders",
+            "grpo",
+        ),
+        code=code_digest("workflow_scripts.audit_grpo"),
+        base=base_model_argument,
+    shell:
+        "python -m workflow_scripts.audit_grpo --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input second {input.second:q} --input before {input.before:q}"
+        " --input after {input.after:q} --input evidence {input.evidence:q} --input template {input.template:q}"
+        " {params.base}"
+        " --output csv {output.csv:q} --output markdown {output.markdown:q} --provenance {output.provenance:q}"
+        " > {log:q} 2>&1"
+
+
+rule write_shard:
+    input:
+        unpack(base_model),
+        unpack(of_writer),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+        histories=f"{SPLIT}/histories.parquet",
+        shards=shards_before,
+    output:
+        answers=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.jsonl",
+        provenance=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.provenance.json",
+    log:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.log",
+    benchmark:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.tsv"
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=480,
+    params:
+        spec=shard_spec,
+        code=code_digest("workflow_scripts.write_shard"),
+        writer=of_writer_arguments,
+    shell:
+        "python -m workflow_scripts.write_shard --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} --input histories {input.histories:q} {params.writer}"
+        " --input shards {input.shards:q}"
+        " --output answers {output.answers:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule write_profiles:
@@ -334,6 +418,7 @@ rule write_profiles:
         **SPLIT_TEXTS,
         cards=card_vectors,
         histories=f"{SPLIT}/histories.parquet",
+        shards=shards_of_side,
     output:
         profiles=f"{WRITING}/{{writer}}/{{side}}.parquet",
         provenance=f"{WRITING}/{{writer}}/{{side}}.provenance.json",
@@ -348,11 +433,45 @@ rule write_profiles:
         mem_mb=more_memory,
         runtime=480,
     params:
-        spec=writing_spec("seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"),
+        spec=written_spec,
         code=code_digest("workflow_scripts.write_profiles"),
         writer=of_writer_arguments,
     shell:
         "python -m workflow_scripts.write_profiles --spec {params.spec:q} --code {params.code} --threads {threads}"
         " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
         " --input cards {input.cards:q} --input histories {input.histories:q} {params.writer}"
+        " --input shards {input.shards:q}"
         " --output profiles {output.profiles:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule quality:
+    input:
+        unpack(quality_inputs),
+        **SPLIT_TEXTS,
+        cards=card_vectors,
+    output:
+        csv=f"{WRITING}/quality.csv",
+        markdown=f"{WRITING}/quality.md",
+        samples=f"{WRITING}/samples.md",
+        rounds=f"{WRITING}/rounds.svg",
+        provenance=f"{WRITING}/quality.provenance.json",
+    log:
+        f"logs/{WRITING}/quality.log",
+    benchmark:
+        f"logs/{WRITING}/quality.tsv"
+    conda:
+        "../envs/profiles.yaml"
+    resources:
+        gpu=writing_gpu,
+        mem_mb=more_memory,
+        runtime=120,
+    params:
+        spec=quality_spec,
+        code=code_digest("workflow_scripts.quality"),
+        files=quality_arguments,
+    shell:
+        "python -m workflow_scripts.quality --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " --input train {input.train:q} --input vocabulary {input.vocabulary:q} --input items {input.item_texts:q}"
+        " --input cards {input.cards:q} {params.files}"
+        " --output csv {output.csv:q} --output markdown {output.markdown:q} --output samples {output.samples:q}"
+        " --output rounds {output.rounds:q} --provenance {output.provenance:q} > {log:q} 2>&1"

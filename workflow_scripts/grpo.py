@@ -1,31 +1,54 @@
 """Optimise the best round's adapter of one side by GRPO."""
 
+import hashlib
+import shutil
+
 import torch
 from ptebench.files import read_embeddings, write_table
 from ptebench.job import run
 from ptebench.profiles.encode import Encoder
-from ptebench.profiles.grpo import REWARDS, item_tasks, optimise, user_tasks
+from ptebench.profiles.grpo import columns, optimise
 from ptebench.profiles.instructions import draw, read_profiles, read_split
 from ptebench.profiles.language_model import load, save_adapter
+from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers, strangers_support, user_tasks
+from ptebench.provenance import canonical, file_digest
 
 
 def main(job):
     torch.set_num_threads(job.threads)
-    spec, side = job.spec, job.spec["side"]
+    spec, side, settings = job.spec, job.spec["side"], job.spec["grpo"]
     split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
     drawn, evidence = draw(split, spec["seed"], spec["probes"]), read_profiles(job.input("evidence"))
-    chosen = drawn.pool[side][::-1][: spec["grpo"]["prompts"]]
+    chosen = drawn.pool[side][::-1][: settings["prompts"]]
+    split = split.without(drawn.held)
     encode = Encoder(spec["encoder"])
-    tasks = {"user": user_tasks, "item": item_tasks}[side](chosen, split.without(drawn.held), evidence, cards, spec)
+    owners = last_items(chosen, split, spec["seed"]) if side == "user" else chosen
+    make = {"user": user_tasks, "item": item_tasks}[side]
+    tasks = make(owners, split, evidence, cards, encode, spec, settings["candidates"])
+    threshold = None
+    if settings["weights"]["faithfulness"]:
+        others = strangers(read_profiles(job.input("template")), side, split, spec["seed"])
+        threshold = strangers_support(tasks, others, encode, side, spec["seed"])
+
+    def fresh(texts):
+        # a vector's last digits depend on its batch: a resumed run has not encoded what the run before it had
+        encode.known.clear()
+        return encode(texts)
+
+    judge = Judge(tasks, fresh, side, settings["weights"], threshold)
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
-    rewards = optimise(model, tokenizer, tasks, encode, side, spec)
+    given = {name: [file_digest(p) for p in paths] for name, paths in job.inputs.items()}
+    fingerprint = hashlib.sha256(canonical([spec, job.code, given]).encode()).hexdigest()
+    scratch = job.outputs["adapter"].with_name("checkpoints")
+    rewards, notes = optimise(model, tokenizer, judge, spec, scratch, fingerprint)
     for row in rewards.iter_rows(named=True):
         print(", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
-    write_table(rewards, job.outputs["rewards"], REWARDS)
-    return {"prompts": len(tasks.prompts), "steps": rewards.height}
+    write_table(rewards, job.outputs["rewards"], columns(judge))
+    shutil.rmtree(scratch, ignore_errors=True)
+    return {"threshold_of_faithfulness": threshold, **notes}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ WRITING = {
 TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01}
 GRPO = {
     "prompts": 4, "generations": 2, "batch_size": 4, "learning_rate": 0.01, "beta": 0.02, "temperature": 1.0,
-    "candidates": 9,
+    "candidates": 9, "window": 1, "vllm": False,
+    "weights": {"rank": 1.0, "auc": 1.0, "faithfulness": 0.3, "identification": 0.5, "length": 0.1},
 }  # fmt: skip
 EMBEDDED = {
     "hidden": 32, "layers": 1, "heads": 2, "vocabulary": 600, "steps": 60, "batch_size": 8, "learning_rate": 0.01,
@@ -104,6 +105,7 @@ class Chain:
         inputs = self.known | self.base | {
             "adapter": best / side / "adapter_model.safetensors",
             "evidence": best / {"user": "audiences.parquet", "item": "readers.parquet"}[side],
+            "template": self.template[side],
         }  # fmt: skip
         names = {
             "adapter": "adapter_model.safetensors",
@@ -269,10 +271,12 @@ def test_policy_is_the_same_bytes_again_and_every_reward_is_logged(chain):
     for name in first:
         assert first[name].read_bytes() == second[name].read_bytes(), name
     rewards = pl.read_csv(first["rewards"])
-    assert rewards.height == 2 and {"schema", "rank", "kl", "length"} <= set(rewards.columns)
+    logged = {"schema", "rank", "faithfulness_std", "identification", "length", "likeness", "effective_rank", "kl"}
+    assert rewards.height == 2 and logged <= set(rewards.columns) and "auc" not in rewards.columns
     assert first["adapter"].read_bytes() != (chain.root / "best/user/adapter_model.safetensors").read_bytes()
     outputs = chain.policy("grpo", "item")
     assert pl.read_csv(outputs["rewards"])["schema"].is_between(-1, 0).all()
+    assert not (chain.root / "grpo/user/checkpoints").exists()
 
 
 def test_everybody_gets_a_profile_and_failures_are_counted(chain):

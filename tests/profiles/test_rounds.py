@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from ptebench.profiles.instructions import draw, generator, item_prompts, nearest, read_split, user_prompts
-from ptebench.profiles.rewards import gain, gate, ranking
 from ptebench.profiles.rounds import (
     change,
     choose,
@@ -22,7 +21,6 @@ from ptebench.profiles.rounds import (
 from tests.profiles.synthetic import write_split
 
 SPEC = {"history": 5, "neighbours": 2, "seed": 0}
-USER = "Roles: a; b; c\nInterests: d; e; f"
 FIELDS = {"Roles": ["a", "b", "c"], "Interests": ["d", "e", "f"]}
 
 
@@ -170,17 +168,3 @@ def test_the_best_round_stays():
     probes = [p | {"utility": u} for u, p in zip(worths, rounds(FIRST, CALM, CALM, CALM))]
     record = choose(probes)
     assert record["best"] == 2 and record["converged"] == 2 and record["stopped"] is None
-
-
-def test_the_gate_and_the_ranking_reward():
-    """The perfect profile beats a neighbour's, and a text outside the schema earns the floor alone."""
-    perfect, neighbour, broken = USER, USER.replace("a;", "x;"), "like everything"
-    where = {perfect: [1.0, 0], neighbour: [0, 1.0]}
-    vectors = np.array([[0, 0], [1, 0], [0, 1], [0.6, 0.8]])
-    texts, candidates = [perfect, neighbour, broken], np.tile([1, 2, 3], (3, 1))
-    assert gate(texts, "user") == [0, 0, -1]
-    baseline = np.full(3, 2.0)
-    found = ranking(texts, "user", lambda t: np.array([where[x] for x in t]), vectors, candidates, baseline)
-    assert found[0] == pytest.approx(gain(np.array(1), np.array(2))) and found[0] > 0
-    assert found[1] == pytest.approx(gain(np.array(3), np.array(2))) and found[1] < 0
-    assert found[2] is None

@@ -54,6 +54,8 @@ ROWS = [
     ("a control of the loop", [(CONFIG, "max_rounds: 2", "max_rounds: 2\n    loop: static")], {**ROUNDS, **WRITTEN}),
     ("dialogues among the instructions", [(CONFIG, "max_rounds: 2", "max_rounds: 2\n    collaborative: 0.25")], {"instructions": 2, **ROUNDS, **WRITTEN}),
     ("a setting of GRPO", [(CONFIG, "temperature: 0.9", "temperature: 0.8")], WRITTEN),
+    ("how profiles are measured", [(f"{LIBRARY}/profiles/quality.py", "SAMPLE = 256", "SAMPLE = 128")], {}),
+    ("the writing of a side in shards", [(CONFIG, "    max_rounds: 2", "    max_rounds: 2\n    shards: 2")], {"write_shard": 12, "write_profiles": 4, "embed": 4, **cells(6, 3, 2)}),
     ("the ranking of test events", [("workflow_scripts/rank.py", "frames = []", "frames = list()")], {"rank": 22, **EVALUATION}),
     ("a raw file", [("results/data/shop/raw/Simulated_5.json.gz", "", "changed")], None),
     ("a new dataset", [(CONFIG, "datasets: [shop]", "datasets: [shop, shop2]"), (CONFIG, "protocols:\n  cold", "  shop2:\n    source: simulated\n    layout: amazon\n    seed: 9\n\nprotocols:\n  cold")], None),

@@ -244,6 +244,16 @@ class FineTuning(Settings):
     learning_rate: float = 2e-4
 
 
+class RewardWeights(Settings):
+    """What the components of GRPO's reward count beside the gate, which is always there; 0: not computed."""
+
+    rank: float = Field(1.0, ge=0)  # users: the held-out item's rank, against that by the history's mean
+    auc: float = Field(1.0, ge=0)  # items: held-out readers told from others, against what the card tells
+    faithfulness: float = Field(0.3, ge=0)
+    identification: float = Field(0.5, ge=0)  # of the owner in a crowd, less over-smoothing
+    length: float = Field(0.1, ge=0)
+
+
 class Grpo(Settings):
     """Group relative policy optimisation."""
 
@@ -253,7 +263,10 @@ class Grpo(Settings):
     learning_rate: float = 1e-5
     beta: float = 0.02
     temperature: float = 1.0
-    candidates: Positive = 49  # negatives that the held-out item is ranked against
+    candidates: Positive = 49  # that what was held out is ranked against
+    weights: RewardWeights = RewardWeights()
+    window: Positive = 5  # steps at the beginning and at the end that the stop rules compare
+    vllm: bool = False  # generate with vLLM, where it is installed
 
 
 class EmbeddedModel(Settings):
@@ -289,6 +302,7 @@ class LanguageModel(WritingModel):
     collaborative: Share = 0.0  # of the users' instructions: in two turns, beside people who chose alike
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
+    shards: Positive = 1  # jobs among which the writing of a side is divided
     max_rounds: Positive = 2
     # closed: prompts are rebuilt from new profiles. The others are its controls: prompts of distillation in every
     # round; one side alone is fine-tuned; users' prompts show the profiles of other items

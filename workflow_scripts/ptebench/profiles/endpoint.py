@@ -4,20 +4,18 @@ Answers stand in a file of JSON lines that grows as they come. The key is read f
 process in the request's header alone, and is struck out of what a server says.
 """
 
-import fcntl
-import json
 import math
 import os
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
 from ptebench.files import InputError
+from ptebench.profiles.answers import kept
 from ptebench.profiles.compose import compose
 from ptebench.profiles.prompts import digest, messages
 from ptebench.provenance import canonical
@@ -58,37 +56,6 @@ def request(prompt: str, limit: int, settings: dict) -> dict:
     fields = {"temperature": settings["temperature"], "seed": settings["seed"], "max_tokens": limit}
     fields = {k: v for k, v in (fields | settings["request"]).items() if v is not None}
     return {**fields, "model": settings["model"], "messages": messages(prompt)}
-
-
-@contextmanager
-def kept(file: Path):
-    """Yield the answers in a file by their key, and a function that adds one; other jobs wait for it meanwhile."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "a+b") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{file}: waiting for another job that asks the same model", flush=True)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.seek(0)
-        answers, line = {}, b"\n"
-        for line in stream:
-            try:
-                answer = json.loads(line)
-                answers[answer.pop("key")] = answer
-            except (ValueError, KeyError, AttributeError):  # a line that a kill or a full disk cut short
-                continue
-        if not line.endswith(b"\n"):
-            stream.write(b"\n")
-        one_at_a_time = threading.Lock()
-
-        def keep(key: str, answer: dict) -> None:
-            with one_at_a_time:
-                stream.write(json.dumps({"key": key, **answer}, ensure_ascii=False).encode() + b"\n")
-                stream.flush()
-                answers[key] = answer
-
-        yield answers, keep
 
 
 def seconds(header: str | None) -> float:

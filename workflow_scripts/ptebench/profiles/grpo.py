@@ -1,120 +1,172 @@
-"""GRPO: the adapter learns to write profiles that rank what was held out."""
+"""GRPO: the adapter learns to write profiles that rank, describe and tell apart; guarded, and resumed after a kill."""
 
-import tempfile
-from dataclasses import dataclass
+import importlib.util
+import shutil
+import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from datasets import Dataset
 from ptebench.files import InputError
 from ptebench.profiles.finetune import trainer_settings
-from ptebench.profiles.instructions import Split, generator, item_prompts, user_prompts
 from ptebench.profiles.language_model import fitted
+from ptebench.profiles.policy import COMPONENTS, Judge
 from ptebench.profiles.prompts import messages
-from ptebench.profiles.rewards import gate, ranking
-from ptebench.profiles.rounds import negatives, ranks
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
+CHECKPOINT_SECONDS = 60.0
+MARK = "whole"  # the file that a checkpoint receives last; it says whose it is
+FALL = 0.85  # of the effective rank at the beginning, below which texts are too much alike
+ERRORS = 2.0  # standard errors from which a change is no chance
 LOGGED = {
-    "reward": "reward", "reward_std": "reward_std", "schema": "rewards/schema/mean", "rank": "rewards/rank/mean",
-    "rank_std": "rewards/rank/std", "kl": "kl", "loss": "loss", "length": "completions/mean_length",
-    "clipped": "completions/clipped_ratio", "entropy": "entropy",
+    "reward": "reward", "reward_std": "reward_std", "likeness": "likeness", "effective_rank": "effective_rank",
+    "kl": "kl", "loss": "loss", "tokens": "completions/mean_length", "clipped": "completions/clipped_ratio",
+    "entropy": "entropy",
 }  # fmt: skip
-REWARDS = {"step": pl.Int32} | dict.fromkeys(LOGGED, pl.Float64)
 
 
-@dataclass(frozen=True)
-class Tasks:
-    """Prompts, and for each what is ranked: candidates (B, C), the held-out one first, and its rank without profile."""
-
-    prompts: list[str]
-    candidates: np.ndarray
-    baseline: np.ndarray
-    vectors: np.ndarray  # (n + 1, d) of what is ranked
+def columns(judge: Judge) -> dict:
+    """Return the contract of rewards.csv: what was logged, and mean and deviation of every component computed."""
+    names = [f"{c}{end}" for c in judge.weights for end in ("", "_std")]
+    return {"step": pl.Int32} | dict.fromkeys([*LOGGED, *names], pl.Float64)
 
 
-def user_tasks(users: list[int], split: Split, audiences: dict, cards: np.ndarray, spec: dict) -> Tasks:
-    """Hold out an item of each user's last three; rank it among items the user never chose; beat the history's mean."""
-    random = generator(spec["seed"], "policy user")
-    held = {u: split.train[u][-1 - int(k)] for u, k in zip(users, random.integers(3, size=len(users)))}
-    rest = split.without(set(held.items()))
-    counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
-    drawn = negatives(random, counts, [set(split.train[u]) for u in users], spec["grpo"]["candidates"])
-    candidates = np.concatenate([np.array([held[u] for u in users])[:, None], drawn], 1)
-    means = np.stack([cards[rest.train[u]].mean(0) if rest.train[u] else cards[0] for u in users])
-    prompts = user_prompts(users, rest.train, split.cards, audiences, spec)
-    return Tasks(prompts, candidates, ranks(means, cards, candidates), cards)
+def steps(log: list[dict], judge: Judge) -> pl.DataFrame:
+    """Return the trainer's log as one row a step; what no text of a step was measured by is not a number."""
+    keys = LOGGED | {f"{c}{e}": f"rewards/{c}/{w}" for c in judge.weights for e, w in (("", "mean"), ("_std", "std"))}
+    log = [entry for entry in log if "reward" in entry]
+    rows = [{"step": n} | {name: entry.get(key) for name, key in keys.items()} for n, entry in enumerate(log, 1)]
+    frame = pl.DataFrame(rows, schema=columns(judge))
+    return frame.with_columns(pl.col(pl.Float64).fill_null(float("nan")))
 
 
-def item_tasks(items: list[int], split: Split, profiles: dict, cards: np.ndarray, spec: dict) -> Tasks:
-    """Hold out one reader of each item; rank that user among users who never chose it; beat the item's own card.
+def fault(task, total, effective_rank, window: int) -> str | None:
+    """Say why training must stop, None where it need not; the first `window` steps are held against the last.
 
-    A user stands for the mean of the cards of the history; the held-out user's history is without the item.
+    Values are one a step: the reward of the task (ranking or AUC) falls while the total rises, each by more than two
+    standard errors: the policy pleases the other components; or the texts of a step span less than 0.85 of what they
+    spanned: they have become alike. Nothing is said before two windows are full.
     """
-    random = generator(spec["seed"], "policy item")
-    values, offsets = split.ragged()
-    owner = np.repeat(np.fromiter(split.train, dtype=np.int64), np.diff(offsets))
-    people = {i: np.unique(owner[values == i]) for i in items}
-    items = [i for i in items if len(people[i]) >= 2]
-    if not items:
-        raise InputError("train.parquet: no item has two users; GRPO on items needs one to hold out")
-    held = {i: int(random.choice(people[i])) for i in items}
-    rest = split.without({(u, i) for i, u in held.items()})
-    means = np.zeros((max(split.train) + 1, cards.shape[1]), dtype=np.float32)
-    for user, history in split.train.items():
-        means[user] = cards[history].mean(0)
-    # users who are not in training have no vector and are never drawn
-    absent = set(range(1, len(means))) - set(split.train)
-    drawn = negatives(
-        random, np.ones(len(means)), [set(people[i].tolist()) | absent for i in items], spec["grpo"]["candidates"]
-    )
-    # the held-out user's vector depends on the item: one more row for each task
-    targets = []
-    for item in items:
-        others = [j for j in split.train[held[item]] if j != item]
-        targets.append(cards[others].mean(0) if others else cards[0])
-    vectors = np.concatenate([means, np.stack(targets)])
-    candidates = np.concatenate([len(means) + np.arange(len(items))[:, None], drawn], 1)
-    prompts = item_prompts(items, rest, profiles, {}, set(), cards, spec)
-    return Tasks(prompts, candidates, ranks(cards[items], vectors, candidates), vectors)
+    if len(total) < 2 * window:
+        return None
+
+    def change(values):
+        parts = np.asarray(values, dtype=float)[:window], np.asarray(values, dtype=float)[-window:]
+        parts = [part[np.isfinite(part)] for part in parts]
+        if min(map(len, parts)) < 2:
+            return 0.0, np.inf
+        return parts[1].mean() - parts[0].mean(), np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts))
+
+    fallen, risen = change(task), change(total)
+    if fallen[0] < -ERRORS * fallen[1] and risen[0] > ERRORS * risen[1]:
+        return "the reward of the task falls while the total rises"
+    first, last = (np.asarray(effective_rank, dtype=float)[part] for part in (slice(window), slice(-window, None)))
+    if np.isfinite(first).any() and np.isfinite(last).any() and np.nanmean(last) < FALL * np.nanmean(first):
+        return f"the effective rank of the texts fell below {FALL} of what it was"
+    return None
 
 
-def optimise(model, tokenizer, tasks: Tasks, encode, side: str, spec: dict) -> pl.DataFrame:
-    """Train the adapter in place; return every component of the reward by step."""
-    settings, limit, seed = spec["grpo"], spec["new_tokens"][side], spec["seed"]
+class Guard(TrainerCallback):
+    """Stops training by the rules of `fault`."""
+
+    def __init__(self, judge: Judge, window: int):
+        self.judge, self.window, self.reason = judge, window, None
+
+    def on_log(self, args, state, control, **_):
+        frame, task = steps(state.log_history, self.judge), COMPONENTS[self.judge.side][0]
+        ranking = frame[task] if task in frame.columns else np.zeros(frame.height)
+        self.reason = fault(ranking, frame["reward"], frame["effective_rank"], self.window)
+        if self.reason:
+            control.should_training_stop = True
+            control.should_save = False  # resumed from here, it would take another step
+
+
+class Checkpoints(TrainerCallback):
+    """Saves at most once in CHECKPOINT_SECONDS, and marks what is whole and whose it is."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.folder, self.fingerprint, self.written = folder, fingerprint, time.monotonic()
+
+    def latest(self) -> str | None:
+        """Return the newest whole checkpoint of the same job; clear away those of another."""
+        marks = sorted(self.folder.glob(f"checkpoint-*/{MARK}"), key=lambda p: int(p.parent.name.split("-")[1]))
+        marks = [m for m in marks if m.read_text() == self.fingerprint]
+        if not marks:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return str(marks[-1].parent) if marks else None
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step < state.max_steps and time.monotonic() - self.written >= CHECKPOINT_SECONDS:
+            control.should_save = True
+
+    def on_save(self, args, state, control, **_):
+        (self.folder / f"checkpoint-{state.global_step}" / MARK).write_text(self.fingerprint)
+        self.written = time.monotonic()
+
+
+def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerprint: str) -> tuple[pl.DataFrame, dict]:
+    """Train the adapter in place; return the components of the reward by step, and notes for the provenance record.
+
+    scratch: the folder of checkpoints; a job with the same fingerprint resumes there and ends in the same bytes. It is
+    the caller's to remove when all is written.
+    """
+    settings, limit, seed = spec["grpo"], spec["new_tokens"][judge.side], spec["seed"]
     size, groups = settings["batch_size"], settings["generations"]
     if size % groups:
         raise InputError(f"language_models: grpo: batch_size ({size}) must be a multiple of generations ({groups})")
-    prompts = fitted(tasks.prompts, tokenizer, spec["context"] - limit)
-    data = Dataset.from_list([{"prompt": messages(p), "task": t} for t, p in enumerate(prompts)])
-
-    def texts(completions):
-        return [c[0]["content"] for c in completions]
-
-    def schema(completions, **_):
-        return gate(texts(completions), side)
-
-    def rank(completions, task, **_):
-        return ranking(texts(completions), side, encode, tasks.vectors, tasks.candidates[task], tasks.baseline[task])
-
-    set_seed(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = GRPOConfig(
-            per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
-            learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
-            num_train_epochs=1, lr_scheduler_type="constant", epsilon_high=0.28, **trainer_settings(seed, folder),
-        )  # fmt: skip
-        trainer = GRPOTrainer(
-            model=model, reward_funcs=[schema, rank], args=arguments, train_dataset=data, processing_class=tokenizer
-        )
-        trainer.train()
-    log = [entry for entry in trainer.state.log_history if "reward" in entry]
-    if not log:
+    if settings["vllm"] and importlib.util.find_spec("vllm") is None:
+        raise InputError("language_models: grpo: vllm is not installed; install it or leave 'vllm' out")
+    prompts = fitted(judge.tasks.prompts, tokenizer, spec["context"] - limit)
+    if len(prompts) < size // groups:
         raise InputError(
             f"language_models: grpo: {len(prompts)} prompts do not fill one batch of {size // groups} groups; "
             "raise 'prompts' or lower 'batch_size'"
         )
-    rows = [{"step": n} | {name: entry.get(key) for name, key in LOGGED.items()} for n, entry in enumerate(log, 1)]
-    # a step whose texts were all refused has no ranking to report: not a number
-    return pl.DataFrame(rows, schema=REWARDS).with_columns(pl.col(pl.Float64).fill_null(float("nan")))
+    data = Dataset.from_list([{"prompt": messages(p), "task": t} for t, p in enumerate(prompts)])
+    seconds, found = {"rewards": 0.0}, {}
+
+    def schema(completions, completion_ids, task, trainer_state, log_metric, **_):
+        clock = time.perf_counter()
+        usual = (entry["likeness"] for entry in trainer_state.log_history if entry.get("likeness") is not None)
+        texts = [c[0]["content"] for c in completions]
+        values, together = judge(texts, task, [len(ids) for ids in completion_ids], next(usual, None))
+        found.update(values)
+        for name, value in together.items():
+            log_metric(name, value)
+        seconds["rewards"] += time.perf_counter() - clock
+        return found["schema"].tolist()
+
+    def component(name):
+        def reward(**_):  # `schema` comes first and judges all at once
+            return found[name].tolist()
+
+        reward.__name__ = name
+        return reward
+
+    set_seed(seed)
+    guard, checkpoints = Guard(judge, settings["window"]), Checkpoints(scratch, fingerprint)
+    resumed = checkpoints.latest()
+    arguments = GRPOConfig(
+        per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
+        learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
+        num_train_epochs=1, lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
+        reward_weights=list(judge.weights.values()), save_total_limit=2, **trainer_settings(seed, str(scratch)),
+    )  # fmt: skip
+    trainer = GRPOTrainer(
+        model=model, reward_funcs=[schema, *map(component, judge.components)], args=arguments, train_dataset=data,
+        processing_class=tokenizer, callbacks=[guard, checkpoints],
+    )  # fmt: skip
+    clock = time.perf_counter()
+    trainer.train(resume_from_checkpoint=resumed)
+    seconds["training"] = time.perf_counter() - clock
+    frame = steps(trainer.state.log_history, judge)
+    return frame, {
+        "prompts": len(prompts),
+        "steps": frame.height,
+        "stopped": guard.reason,
+        "watched": frame.height >= 2 * settings["window"],
+        "resumed_from_step": int(resumed.rpartition("-")[2]) if resumed else None,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    }

@@ -1,5 +1,6 @@
 """Loading a language model, its tokenizer and its adapter; placing them on the device."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from ptebench.files import InputError, atomic
 from ptebench.profiles.prompts import fit, messages
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 
@@ -78,12 +81,39 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
     return model if extra else model.to(device())
 
 
+def fingerprint(model) -> str:
+    """Return a digest of the base model under an adapter: names, shapes and first values of its weights."""
+    parts = hashlib.sha256()
+    for name, weights in sorted(model.named_parameters(), key=lambda pair: pair[0]):
+        if "lora_" not in name:
+            name = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            # bfloat16 is what is left of them on any device
+            first = weights.detach().flatten()[:64].to(torch.bfloat16).float().tolist()
+            parts.update(f"{name}{tuple(weights.shape)}{first}".encode())
+    return parts.hexdigest()
+
+
+def continued(base, folder: Path, trainable: bool):
+    """Return the model with the adapter in `folder`; raise InputError where it was made for another base model."""
+    file = folder / "adapter_model.safetensors"
+    fault = InputError(
+        f"{file}: an adapter of another base model than {base.config.name_or_path}; delete it, run again"
+    )
+    with safe_open(file, "pt") as stream:
+        if (stream.metadata() or {}).get("base", here := fingerprint(base)) != here:
+            raise fault
+    try:
+        return PeftModel.from_pretrained(base, str(folder), is_trainable=trainable)
+    except (RuntimeError, ValueError) as error:  # other shapes, or no such modules
+        raise fault from error
+
+
 def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
     """Return the model with the adapter in `folder`, continued and never stacked; without a folder, a new one."""
     if trainable and getattr(base, "is_loaded_in_4bit", False):
         base = prepare_model_for_kbit_training(base)
     if folder is not None:
-        return PeftModel.from_pretrained(base, str(folder), is_trainable=trainable)
+        return continued(base, folder, trainable)
     settings = LoraConfig(
         task_type="CAUSAL_LM", r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
         target_modules="all-linear",
@@ -103,7 +133,9 @@ def save_adapter(model, adapter: Path, config: Path) -> None:
         with atomic(config) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n")
         with atomic(adapter) as temporary:
-            (folder / "adapter_model.safetensors").rename(temporary)
+            weights = load_file(folder / "adapter_model.safetensors")
+            # of several entries safetensors draws the order
+            save_file(weights, temporary, {"base": fingerprint(model)})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -84,10 +84,3 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
             repair = "surplus phrases"
         fields[field] = phrases[: PHRASES[side]]
     return fields, repair
-
-
-def phrase_marks(tokenizer) -> tuple[set[int], set[int]]:
-    """Return the tokens that end a heading, and the tokens after which a phrase begins (headings' ends and ";")."""
-    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    heads = {i for i, t in enumerate(tokens) if t and ":" in t}
-    return heads, heads | {i for i, t in enumerate(tokens) if t and ";" in t}

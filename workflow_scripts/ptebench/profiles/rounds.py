@@ -75,7 +75,7 @@ def mean_pairwise_cosine(vectors: np.ndarray) -> float:
 
 def ranks(queries: np.ndarray, vectors: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Return the mid-rank by cosine of column 0 of `candidates` (B, C) for each query (B, d)."""
-    scores = np.einsum("bd,bcd->bc", unit(queries), unit(vectors)[candidates])
+    scores = np.einsum("bd,bcd->bc", unit(queries), unit(vectors[candidates]))
     target, others = scores[:, :1], scores[:, 1:]
     return 1 + (others > target).sum(1) + 0.5 * (others == target).sum(1)
 

@@ -1,0 +1,319 @@
+"""The reward as a whole on constructed cases, the stop rules, resuming, and the audit."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from ptebench.files import InputError, read_table
+from ptebench.profiles import grpo
+from ptebench.profiles.audit import AUDIT, compare, markdown, paired
+from ptebench.profiles.grpo import Checkpoints, fault
+from ptebench.profiles.instructions import generator, read_split
+from ptebench.profiles.policy import (
+    Judge,
+    Tasks,
+    item_tasks,
+    last_items,
+    matched,
+    padded,
+    strangers,
+    strangers_support,
+    user_tasks,
+)
+
+from tests.profiles.synthetic import write_split
+from tests.profiles.test_chain import ENCODER, GRPO, LORA, WRITING, Chain, job
+
+WEIGHTS = GRPO["weights"]
+SPEC = {"seed": 0, "history": 5, "neighbours": 2}
+
+
+# ------------------------------------------------------------------ the judge
+
+
+def profile(*phrases):
+    return f"Roles: {'; '.join(phrases[:3])}\nInterests: {'; '.join(phrases[3:])}"
+
+
+TITLES = "the long way home again", "how to bake bread slowly", "a short history of tea"
+OWN = profile("tents", "trails", "stoves", "hiking", "camping", "lanterns")
+NEIGHBOUR = profile("ovens", "dough", "flour", "whisks", "baking", "bread")
+COPY = profile(*TITLES, *(f"{t} now" for t in TITLES))
+VECTORS = {OWN: [1.0, 0, 0], NEIGHBOUR: [0, 1.0, 0], COPY: [0.9, 0.1, 0]}
+
+
+def encode(texts):
+    """Phrases of a profile lie where the profile lies."""
+    encode.calls += 1
+    return np.array([next(v for t, v in VECTORS.items() if text in t) for text in texts])
+
+
+@pytest.fixture
+def tasks():
+    """Two owners: the first is a camper, the second a baker; ids 1 and 2 of what is ranked and known are theirs."""
+    encode.calls = 0
+    vectors = np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0.6, 0.6, 0.5], [0, 0, 1.0]])
+    prompt = "\n".join(f"- {t}" for t in TITLES)
+    return Tasks(
+        owners=np.array([1, 2]), prompts=[prompt, prompt], judged=vectors, wanted=np.array([[1], [2]]),
+        others=np.array([[2, 3, 4], [1, 3, 4]]), sources=vectors, evidence=np.array([[1, 0], [2, 3]]),
+        known=vectors, crowd=np.array([[1, 2, 4], [2, 1, 4]]),
+    )  # fmt: skip
+
+
+def test_a_perfect_profile_beats_a_neighbours_and_a_copied_one_and_an_empty_one_is_the_floor(tasks):
+    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    texts = [OWN, NEIGHBOUR, COPY, "", "Roles: a"]
+    found, together = judge(texts, [0] * 5, [40, 40, 40, 1, 128], usual=None)
+    perfect, neighbour, copy, empty, broken = judge.total(found)
+    assert perfect > copy > neighbour > empty == broken == -1
+    assert found["faithfulness"][:3] == pytest.approx([1, -1, 0.5])
+    assert found["identification"][:2] == pytest.approx([1, 1 / np.log2(3.5)])
+    assert found["rank"][0] > found["rank"][1]
+    assert all(np.isnan(found[c][3:]).all() for c in judge.components)
+    assert encode.calls == 2 and np.isnan(together["likeness"])
+    assert together["effective_rank"] == pytest.approx(1), "three texts on one line"
+
+
+def test_texts_alike_for_everybody_lose_more_than_was_usual(tasks):
+    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    same, together = judge([OWN, OWN], [0, 1], [40, 40], usual=0.2)
+    assert together["likeness"] == pytest.approx(1)
+    before, _ = judge([OWN, OWN], [0, 1], [40, 40], usual=None)
+    assert before["identification"] - same["identification"] == pytest.approx([0.4, 0.4])
+
+
+def test_a_component_of_weight_zero_is_not_computed(tasks):
+    judge = Judge(tasks, encode, "user", WEIGHTS | {"faithfulness": 0.0, "rank": 0.0}, None)
+    seen = []
+    judge.encode = lambda texts: seen.extend(texts) or encode(texts)
+    found, _ = judge([OWN, NEIGHBOUR], [0, 1], [40, 10])
+    assert list(found) == ["schema", "identification", "length"] == list(judge.weights) and seen == [OWN, NEIGHBOUR]
+    assert judge.total(found)[1] == pytest.approx(0.5 + 0.1 * (-2 / 3))
+
+
+# ------------------------------------------------------------------ the tasks
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    files = write_split(tmp_path_factory.mktemp("split"))
+    return read_split(files["train"], files["vocabulary"], files["items"])
+
+
+CARDS = np.vstack([np.zeros(4), np.eye(4)[np.arange(24) % 4] + 0.01]).astype(np.float32)
+
+
+def test_what_is_held_out_of_users_is_shown_nowhere(split):
+    users = [1, 2, 3, 7]
+    held = last_items(users, split, 0)
+    found = user_tasks(held, split, {}, CARDS, None, SPEC, 9)
+    warm = set(split.warm().tolist())
+    for row, user in enumerate(users):
+        history = set(split.train[user])
+        assert found.wanted[row].tolist() == [held[user]] and held[user] in split.train[user][-3:]
+        assert not history & set(found.others[row].tolist()) and set(found.others[row].tolist()) <= warm
+        rest = [i for i in split.train[user] if i != held[user]]
+        assert [i for i in found.evidence[row] if i] == rest[-5:]
+        assert found.known[user] == pytest.approx(CARDS[rest].mean(0))
+        assert found.crowd[row, 0] == user and len(set(found.crowd[row])) == found.crowd.shape[1] > 20
+        assert set(found.crowd[row].tolist()) <= set(split.train)
+
+
+def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
+    fields = {u: {"Roles": [f"r{u}", "b", "c"], "Interests": ["d", "e", "f"]} for u in split.train}
+    said = {}
+
+    def vector(texts):
+        said.update({t: n for n, t in enumerate(texts, len(CARDS))})
+        return np.ones((len(texts), 4), dtype=np.float32)
+
+    found = item_tasks([1, 2, 5], split, fields, CARDS, vector, SPEC, 9)
+    for row, item in enumerate([1, 2, 5]):
+        readers = {u for u, h in split.train.items() if item in h}
+        wanted = [w for w in found.wanted[row] if w]
+        assert len(wanted) == min(8, len(readers) // 2) and min(wanted) > max(split.train)
+        assert not readers & set(found.others[row].tolist())
+        shown = {u for u in split.train if f"r{u};" in found.prompts[row]}
+        assert shown and shown < readers
+        assert {i for i in found.evidence[row] if i} == {item} | {said[f"r{u}"] for u in shown} | {
+            said[p] for p in "bcdef"
+        }
+        assert len(set(found.crowd[row])) == found.crowd.shape[1] == 21 and found.crowd[row, 0] == item
+    judge = Judge(found, vector, "item", WEIGHTS | {"faithfulness": 0.0}, None)
+    # the card of an item tells those who like its topic from the others
+    assert (judge.reference > 0.6).all()
+
+
+def test_strangers_are_as_active_as_the_held_out_readers():
+    degree = np.array([0] + [2] * 50 + [40] * 10)
+    drawn = matched(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 8)
+    assert sorted(drawn) == list(range(53, 61))
+    more = matched(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 999)
+    assert sorted(more) == [*range(1, 51), *range(53, 61)]
+
+
+def test_the_threshold_comes_from_others_and_not_from_the_owner(tasks):
+    # each owner's own phrases lie in the evidence, those of the other one beside it
+    others = {
+        1: dict(zip(("Roles", "Interests"), (["tents"] * 3, ["trails"] * 3))),
+        2: dict(zip(("Roles", "Interests"), (["ovens"] * 3, ["dough"] * 3))),
+    }
+    plain = Tasks(**{**tasks.__dict__, "evidence": padded([[1], [2]])})
+    assert strangers_support(plain, others, encode, "user", 0) == pytest.approx(0)
+
+
+def test_strangers_are_training_owners(split):
+    template = dict.fromkeys(range(1, 49), {})
+    assert set(strangers(template, "user", split, 0)) == set(split.train) < set(template)
+    assert set(strangers(template, "item", split, 0)) == set(split.warm().tolist())
+
+
+# ------------------------------------------------------------- the stop rules
+
+
+def test_training_stops_when_the_reward_is_hacked_or_texts_become_alike():
+    random = np.random.default_rng(0)
+    noise, rising = 0.01 * random.normal(size=20), np.linspace(0, 1, 20)
+    flat = np.full(20, 5.0)
+    assert "falls while the total rises" in fault(noise - rising, noise + rising, flat, 5)
+    assert fault(noise + rising, noise + rising, flat, 5) is None
+    assert fault(noise - rising, noise - rising, flat, 5) is None, "all falls: no hacking"
+    assert fault(noise, noise + rising, flat, 5) is None, "what chance does is no fall"
+    assert "effective rank" in fault(noise, noise, np.linspace(5, 4, 20), 5)
+    assert fault(noise, noise, np.linspace(5, 4.6, 20), 5) is None
+    assert fault(noise - rising, noise + rising, np.linspace(5, 1, 20), 11) is None, "two windows are not full"
+    unknown = np.full(20, np.nan)
+    assert fault(unknown, noise + rising, unknown, 5) is None
+
+
+def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
+    for step, mark in ((2, "same"), (4, "same"), (6, "other"), (10, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if mark:
+            (tmp_path / f"checkpoint-{step}/whole").write_text(mark)
+    assert Checkpoints(tmp_path, "same").latest() == str(tmp_path / "checkpoint-4")
+    assert Checkpoints(tmp_path, "new").latest() is None and not tmp_path.exists()
+
+
+# ------------------------------------------------------- the job and its audit
+
+
+SETTINGS = GRPO | {"prompts": 12, "window": 3}
+LSA = {"kind": "lsa", "dimension": 8}
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A base model that writes something, a new adapter, and the template's profiles as the best round's."""
+    from ptebench.profiles.language_model import load, save_adapter
+
+    torch.set_num_threads(1)
+    chain = Chain(tmp_path_factory.mktemp("grpo"))
+    chain.build(steps=250)
+    torch.manual_seed(0)
+    model, _ = load(str(chain.base["base"].parent), None, WRITING["context"], None, LORA, True)
+    folder = chain.root / "best"
+    folder.mkdir()
+    save_adapter(model, folder / "adapter_model.safetensors", folder / "adapter_config.json")
+    chain.lsa = chain.root / "lsa.safetensors"
+    texts = {"texts": chain.files["items"], "fit": chain.files["items"]}
+    known = {n: chain.files[n] for n in ("train", "vocabulary")}
+    job("embed", {"text": "card", "side": "item", "encoder": LSA}, known | texts, {"vectors": chain.lsa})
+    return chain
+
+
+def given(chain, side):
+    other = {"user": "item", "item": "user"}[side]
+    return chain.known | chain.base | {"evidence": chain.template[other], "template": chain.template[side]}
+
+
+def policy(chain, folder, side="user", **changes):
+    names = {
+        "adapter": "adapter_model.safetensors",
+        "adapter_config": "adapter_config.json",
+        "rewards": "rewards.csv",
+    }
+    outputs = {n: folder / f for n, f in names.items()}
+    inputs = given(chain, side) | {"adapter": chain.root / "best/adapter_model.safetensors"}
+    notes = job("grpo", WRITING | {"grpo": SETTINGS | changes, "encoder": ENCODER, "side": side}, inputs, outputs)
+    return {n: p.read_bytes() for n, p in outputs.items()}, notes
+
+
+def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkeypatch):
+    whole, notes = policy(chain, tmp_path / "whole")
+    rewards = pl.read_csv(whole["rewards"])
+    assert rewards.height == 6 and notes["resumed_from_step"] is None and notes["watched"]
+    assert (rewards["reward_std"] > 0).sum() >= 3, "a policy without a signal would resume to the same bytes anyhow"
+    assert whole["adapter"] != (chain.root / "best/adapter_model.safetensors").read_bytes()
+
+    class Killed(Exception):
+        pass
+
+    judged = Judge.__call__
+    calls = []
+
+    def until(self, *arguments):
+        calls.append(None)
+        if len(calls) == 4:
+            raise Killed
+        return judged(self, *arguments)
+
+    monkeypatch.setattr(grpo, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Judge, "__call__", until)
+        with pytest.raises(Killed):
+            policy(chain, tmp_path / "killed")
+    assert (tmp_path / "killed/checkpoints/checkpoint-3/whole").is_file()
+    torch.manual_seed(99)
+    np.random.seed(99)
+    resumed, notes = policy(chain, tmp_path / "killed")
+    assert notes["resumed_from_step"] == 3 and not (tmp_path / "killed/checkpoints").exists()
+    assert resumed == whole
+
+
+def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
+    monkeypatch.setattr(grpo, "fault", lambda task, total, rank, window: "hacked" if len(total) == 2 else None)
+    made, notes = policy(chain, tmp_path, batch_size=2)
+    assert notes["stopped"] == "hacked" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
+
+
+def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
+    policy(chain, tmp_path, "item")
+    adapters = {
+        "before": chain.root / "best/adapter_model.safetensors",
+        "after": tmp_path / "adapter_model.safetensors",
+    }
+    outputs = {"csv": tmp_path / "audit.csv", "markdown": tmp_path / "audit.md"}
+    spec = WRITING | {"grpo": SETTINGS, "encoders": [("minilm", ENCODER), ("lsa", LSA)], "side": "item"}
+    job("audit_grpo", spec, given(chain, "item") | adapters | {"second": chain.lsa}, outputs)
+    frame = read_table(outputs["csv"], AUDIT)
+    assert frame["component"].unique(maintain_order=True).to_list() == [
+        "reward", "schema", "auc", "faithfulness", "identification", "length",
+    ]  # fmt: skip
+    assert frame["encoder"].to_list() == ["minilm"] * 6 + ["lsa"] * 6
+    assert frame.filter(component="schema")["before"].n_unique() == 1, "the gate knows no encoder"
+    assert frame.filter(component="reward")["pairs"].to_list() == [5, 5]
+    assert outputs["markdown"].read_text().count("\n| ") == 13
+
+
+def test_pairs_and_their_interval():
+    random = np.random.default_rng(0)
+    before = random.normal(size=200)
+    found = paired(np.append(before, np.nan), np.append(before + 0.5 + 0.1 * random.normal(size=200), 1), random)
+    assert found["pairs"] == 200 and found["low"] < 0.5 < found["high"] and found["high"] - found["low"] < 0.04
+    assert np.isnan(paired(np.array([np.nan]), np.array([1.0]), random)["difference"])
+
+
+def test_an_audit_of_no_change_finds_none(tasks):
+    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    texts, tokens = {w: [OWN, "nothing"] for w in ("before", "after")}, {w: [30, 30] for w in ("before", "after")}
+    rows = compare(judge, texts, tokens, "minilm", True, np.random.default_rng(0))
+    assert all(r["difference"] == 0 for r in rows) and [r["pairs"] for r in rows] == [2, 2, 1, 1, 1, 1]
+    table = markdown(pl.DataFrame(rows, schema=AUDIT), "user")
+    assert "| minilm (training) | schema | -0.5000 | -0.5000 | +0.0000 |" in table and "**" not in table
+
+
+def test_vllm_is_refused_where_it_is_not_installed(chain, tmp_path):
+    with pytest.raises(InputError, match="vllm is not installed"):
+        policy(chain, tmp_path, vllm=True)

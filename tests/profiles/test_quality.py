@@ -1,0 +1,181 @@
+"""The measures of written profiles, on constructed cases and through the job."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
+from ptebench.profiles.drawing import draw_rounds
+from ptebench.profiles.encode import Encoder
+from ptebench.profiles.parse import layout
+from ptebench.profiles.quality import QUALITY, crowd, form, markdown, perplexity, sample, worth
+from ptebench.profiles.teachers import profiles_frame
+
+from tests.profiles.test_chain import ENCODER, WRITING, Chain, job
+
+AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}
+
+
+def encode(texts):
+    """Return one axis a topic that a text names."""
+    vectors = np.zeros((len(texts), 4))
+    for row, text in zip(vectors, texts):
+        for word, axis in AXES.items():
+            row[axis] += text.count(word)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def profile(topic):
+    return {"Roles": [f"{topic} {k}" for k in "abc"], "Interests": [f"{topic} {k}" for k in "def"]}
+
+
+def measured(fields, owners=(1, 2, 3, 4)):
+    cards = np.concatenate([np.zeros((1, 4)), np.eye(4)])
+    among = np.array([[o, *(i for i in range(1, 5) if i != o)] for o in owners])
+    return worth(fields, list(owners), "user", cards[np.array(owners)[:, None]], cards, among, [""] * 4, 0.9, encode)
+
+
+def test_true_profiles_are_faithful_and_name_their_owner():
+    found = measured({o: profile(t) for o, t in zip((1, 2, 3, 4), AXES)})
+    assert found["faithfulness"] == found["identification"] == 1 and found["owners"] == 4
+    assert found["pairwise_cosine"] == pytest.approx(0) and found["distinct_phrases"] == 1
+
+
+def test_one_profile_for_all_is_neither_and_its_collapse_shows():
+    true, same = (measured({o: profile(t) for o, t in zip((1, 2, 3, 4), topics)}) for topics in (AXES, ["tents"] * 4))
+    assert same["faithfulness"] == pytest.approx(-0.5) and same["identification"] < 0.7
+    assert same["pairwise_cosine"] == pytest.approx(1) and same["effective_rank"] < true["effective_rank"]
+    assert same["distinct_phrases"] == 0.25
+
+
+def test_an_owner_without_a_profile_lowers_the_measures():
+    fields = {o: profile(t) for o, t in zip((1, 2, 3), AXES)}
+    found = measured(fields)
+    assert found["owners"] == 3 and found["faithfulness"] == 0.5 and found["identification"] == 0.75
+    assert measured({1: profile("tents")}) == {"owners": 1}
+
+
+def test_form_counts_what_was_written_and_nothing_else():
+    text = layout(profile("tents"), "user")
+    made = [{"decoding": "greedy", "repair": None}, {"decoding": "greedy, within the grammar", "repair": None},
+            {"decoding": "greedy", "repair": "layout"}, {"decoding": "greedy", "repair": "too few phrases"}, {}]  # fmt: skip
+    fields = [profile("tents")] * 3 + [None, None]
+    frame = profiles_frame([1, 2, 3, 4, 5], [text] * 4 + [""], fields, ["x"] * 5, made)
+    found = form(frame, "user")  # nothing is known of the last
+    assert found == {"profiles": 4, "parsed": 0.75, "strict": 0.5, "by_grammar": 0.25, "words": 14.0}
+
+
+def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():
+    assert sample([1, 2, 3, 4], {2}, 0, "user") == [1, 3, 4]
+    known = np.concatenate([np.zeros((1, 3)), np.random.default_rng(0).normal(size=(40, 3)), np.zeros((1, 3))])
+    among = crowd([5, 9], known, 0, "user")
+    assert among[:, 0].tolist() == [5, 9] and all(len(set(row)) == len(row) for row in among.tolist())
+    assert set(among.ravel()) <= set(range(1, 41))  # of the last nothing is known
+
+
+def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
+    from ptebench.profiles.embedded import new_model, tokenizer_of
+
+    tokenizer = tokenizer_of(["Roles: tents; boats"] * 9, 300, 64)
+    model = new_model(tokenizer, {"hidden": 16, "layers": 1, "heads": 1}, 64)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+    assert perplexity(model, tokenizer, [("boats", "tents")], 64) == pytest.approx(len(tokenizer), rel=1e-4)
+
+
+def test_the_drawing_is_the_same_bytes_again(tmp_path):
+    of = {"parse_rate": {"user": 1.0, "item": 0.5}, "effective_rank": {"user": 2.0, "item": 3.0}}
+    of |= {"mean_pairwise_cosine": {"user": 0.1, "item": 0.2}, "utility": 0.1, "utility_of_history_mean": 0.2}
+    probes = [{"round": r, "embedding_drift": r or None, "field_drift": r or None, **of} for r in range(3)]
+    for name in ("a.svg", "b.svg"):
+        draw_rounds(probes, "Profiles", tmp_path / name)
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert all(word in text for word in ("Effective rank", "mean of the history", "embedding"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A chain with three writers: who says what the template says, who says it of the next owner, and who fails."""
+    from ptebench.profiles.language_model import load, save_adapter
+
+    torch.set_num_threads(1)
+    chain = Chain(tmp_path_factory.mktemp("quality"))
+    items = read_table(chain.files["items"], ITEMS)
+    vectors = Encoder(ENCODER)(items["card"].to_list())
+    write_embeddings(torch.from_numpy(np.concatenate([0 * vectors[:1], vectors])), chain.files["cards"], {})
+    chain.build()
+    chain.instruct()
+    model, _ = load(str(chain.base["base"].parent), None, 320, None, WRITING["lora"], True)
+    adapter = chain.root / "adapter/adapter_model.safetensors"
+    save_adapter(model, adapter, adapter.with_name("adapter_config.json"))
+    record = chain.root / "record.json"
+    parts = {
+        "warm": {"tokens_written": 60, "tokens_per_second": 15},
+        "cold": {"tokens_written": 40, "tokens_per_second": 40},
+    }
+    write_json({"written": parts}, record)
+    of = {"embedding_drift": None, "field_drift": None, "utility": 0.1, "utility_of_history_mean": 0.2}
+    of |= {k: {"user": 1.0, "item": 1.0} for k in ("parse_rate", "effective_rank", "mean_pairwise_cosine")}
+    write_json({"rounds": [{"round": 0, **of}]}, chain.root / "convergence.json")
+    inputs = chain.known | chain.base | {"convergence": chain.root / "convergence.json"}
+    for side, path in chain.template.items():
+        frame = read_table(path, PROFILES).with_columns(generation=pl.lit(json.dumps({"writer": "x", "repair": None})))
+        inputs |= {f"template_{side}": path, f"{side}_instructions": chain.instructions[side]}
+        moved = pl.concat([frame[1:], frame[:1]])
+        none = frame.with_columns(
+            text=pl.lit("..."), fields=pl.lit(None, pl.String), generation=pl.lit('{"repair": "missing heading"}')
+        )
+        for writer, written in {
+            "kd": frame,
+            "sft": frame.with_columns(moved["text"], moved["fields"]),
+            "grpo": none,
+        }.items():
+            written.write_parquet(chain.root / f"{writer}_{side}.parquet")
+            inputs |= {f"{writer}_{side}": chain.root / f"{writer}_{side}.parquet"}
+            inputs |= {f"{writer}_{side}_adapter": adapter, f"{writer}_{side}_record": record}
+    spec = WRITING | {"encoder": ENCODER, "writers": ["kd", "sft", "grpo"]}
+    spec |= {"dataset": "small", "protocol": "split", "language_model": "embedded"}
+
+    def quality(folder, **extra):
+        names = {"csv": "quality.csv", "markdown": "quality.md", "samples": "samples.md", "rounds": "rounds.svg"}
+        outputs = {n: chain.root / folder / f for n, f in names.items()}
+        job("quality", spec, inputs | extra, outputs)
+        return read_table(outputs["csv"], QUALITY), outputs
+
+    quality.chain = chain
+    return quality
+
+
+def test_quality_of_writers(run):
+    frame, outputs = run("first")
+    rows = {}
+    for side, writer, measure, value in frame.iter_rows():
+        rows.setdefault((side, writer), {})[measure] = value
+    assert list(rows) == [(s, w) for s in ("user", "item") for w in ("base", "template", "kd", "sft", "grpo")]
+    for side in ("user", "item"):
+        true, moved, failed = (rows[side, w] for w in ("kd", "sft", "grpo"))
+        for measure in ("faithfulness", "identification"):
+            assert true[measure] == rows[side, "template"][measure] > moved[measure], measure
+        assert failed["parsed"] == failed["strict"] == 0 and failed["owners"] == 0 and "faithfulness" not in failed
+        assert true["parsed"] == true["strict"] == 1 and true["tokens_per_second"] == 20
+        # a new adapter changes nothing
+        assert true["perplexity"] == pytest.approx(rows[side, "base"]["perplexity"], rel=1e-4)
+    text = outputs["markdown"].read_text()
+    assert text == markdown(frame, "Profiles of small, split, embedded") and "100.0 %" in text
+    samples = outputs["samples"].read_text()
+    assert samples.count("## user") == samples.count("## item") == 5 and "(no profile)" in samples
+    again, others = run("again")
+    assert all(outputs[n].read_bytes() == others[n].read_bytes() for n in outputs)
+
+
+def test_a_supplied_teacher_is_measured_beside_the_others_on_the_owners_it_covers(run):
+    path = run.chain.root / "teacher.jsonl"
+    lines = [{"user_id": f"u{u:03d}", "output": "User identity: a, b, c; User interests: d, e, f."} for u in range(20)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    frame, _ = run("taught", teacher_user=path)
+    teacher, kd = (dict(frame.filter(side="user", writer=w)["measure", "value"].iter_rows()) for w in ("teacher", "kd"))
+    assert 2 <= teacher["owners"] == kd["owners"] <= 20 and teacher["distinct_phrases"] < 0.5
+    assert "profiles" not in teacher and not frame.filter(side="item", writer="teacher").height

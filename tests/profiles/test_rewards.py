@@ -1,0 +1,90 @@
+"""What each measure says of texts whose worth is known."""
+
+import numpy as np
+import pytest
+from ptebench.profiles.rewards import (
+    auc,
+    chance_support,
+    copied,
+    faithfulness,
+    gain,
+    gate,
+    identification,
+    length,
+    likeness,
+    over_smoothing,
+    phrases,
+    support,
+)
+from ptebench.profiles.rounds import ranks
+
+FIELDS = {"Roles": ["a", "b", "c"], "Interests": ["d", "e", "f"]}
+
+
+def test_the_gate_is_open_for_the_schema_alone():
+    good = "Roles: a; b; c\nInterests: d; e; f"
+    assert gate([good, good.replace("; c", ""), "", "like everything"], "user") == [0, -1, -1, -1]
+    assert phrases(FIELDS, "user") == list("abcdef")
+
+
+def test_a_gain_over_the_reference():
+    assert gain(np.array([1.0, 3, 2]), np.array([3.0, 1, 2])) == pytest.approx([0.5, -0.5, 0])
+
+
+@pytest.mark.parametrize(
+    "tokens, expected", [(0, -1), (5, -1), (12.5, -0.5), (20, 0), (80, 0), (104, -0.5), (128, -1), (999, -1)]
+)
+def test_length(tokens, expected):
+    assert length(np.array([tokens])) == pytest.approx([expected])
+
+
+def test_support_is_that_of_the_nearest_evidence_and_padding_is_none():
+    vectors = np.array([[[1.0, 0], [0, -1]], [[1, 0], [0, 1]]])
+    evidence = np.array([[[2.0, 0], [0, 1], [0, 0]], np.zeros((3, 2))])
+    assert support(vectors, evidence) == pytest.approx(np.array([[1, 0], [-1, -1]]))
+    # the second phrase has no support above nothing: a row of zeros must not pass for a cosine of 0
+    assert support(-vectors[:1], np.array([[[1.0, 0], [0, 0]]])) == pytest.approx(np.array([[-1, 0]]))
+
+
+def test_the_threshold_is_what_strangers_reach_by_chance():
+    phrases_ = np.array([[[1.0, 0]], [[0, 1]]] * 50)
+    evidence = np.array([[[1.0, 1e-9]], [[1.0, 0]]] * 50)
+    assert chance_support(phrases_, evidence) == pytest.approx(1)
+    assert chance_support(phrases_[1::2], evidence[1::2]) == pytest.approx(0)
+
+
+def test_copied_titles_are_found_and_categories_are_not():
+    prompt = "- the long way home to nowhere | books > crime\n- how to bake bread without an oven | food"
+    titles = ["the long way home to nowhere", "how to bake bread without", "crime"]
+    own = ["crime", "books", "food", "reads about the long way home at night"]
+    assert copied([titles, own, ["crime"]], [prompt] * 3) == pytest.approx([3 / 4, 0, 0])
+
+
+def test_a_copied_title_list_loses_what_faithfulness_gives():
+    supports = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1], [0.1, 0.1], [0.1, 0.1]])
+    found = faithfulness(supports, 0.5, np.array([0, 0.6, 0.5, 0, 1]))
+    assert found == pytest.approx([1, 0.5, 0, -1, -1])
+
+
+def test_the_owner_is_identified():
+    vectors = np.array([[0.0, 0], [1, 0], [0, 1], [-1, 0]])
+    crowd = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3]])
+    rank = ranks(np.array([[1.0, 0], [0, 1], [-1, 0]]), vectors, crowd)
+    assert identification(rank) == pytest.approx([1, 1 / np.log2(3.5), 0.5])
+
+
+def test_texts_that_all_say_the_same_are_over_smoothed():
+    owners = np.array([1, 1, 2, 2])
+    same, apart = np.ones((4, 2)), np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    assert likeness(same, owners) == pytest.approx(np.ones(4)) and likeness(apart, owners) == pytest.approx(np.zeros(4))
+    assert over_smoothing(likeness(same, owners), 0.4) == pytest.approx(0.3 * np.ones(4))
+    assert not over_smoothing(likeness(apart, owners), 0.4).any()
+    alone = likeness(same, np.ones(4))
+    assert np.isnan(alone).all() and not over_smoothing(alone, 0.4).any()
+
+
+def test_auc_counts_pairs_and_leaves_padding_out():
+    vectors = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [1, 1]])
+    queries = np.array([[1.0, 0], [0, 1], [1, 0]])
+    positives, negatives = np.array([[1, 2], [1, 0], [2, 0]]), np.array([[3, 4], [3, 2], [4, 0]])
+    assert auc(queries, vectors, positives, negatives) == pytest.approx([(2 + 1.5) / 4, 0, 0.5])

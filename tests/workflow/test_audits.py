@@ -1,0 +1,12 @@
+"""Audits are made on request, beside what the tables need."""
+
+from tests.workflow.conftest import planned, snakemake
+
+
+def test_an_audit_needs_a_finished_run_and_a_second_encoder(checkout):
+    assert planned(checkout, "audits") == {"embed": 2, "audit_grpo": 4, "audits": 1}
+    config = checkout / "config.yaml"
+    config.write_text(config.read_text().replace("  lsa:\n", ""))
+    assert planned(checkout) == {}
+    refused = snakemake(checkout, "--dry-run", "audits")
+    assert refused.returncode and "an audit needs a second one" in refused.stderr

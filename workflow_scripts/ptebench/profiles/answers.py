@@ -1,0 +1,50 @@
+"""Answers that were given are kept: files of JSON lines that grow as the answers come, one line a key."""
+
+import fcntl
+import json
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def kept(file: Path):
+    """Yield the answers in a file by their key, and a function that adds one; other jobs wait for it meanwhile."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{file}: waiting for another job that asks the same model", flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        answers, line = {}, b"\n"
+        for line in stream:
+            try:
+                answer = json.loads(line)
+                answers[answer.pop("key")] = answer
+            except (ValueError, KeyError, AttributeError):  # a line that a kill or a full disk cut short
+                continue
+        if not line.endswith(b"\n"):
+            stream.write(b"\n")
+        one_at_a_time = threading.Lock()
+
+        def keep(key: str, answer: dict) -> None:
+            with one_at_a_time:
+                stream.write(json.dumps({"key": key, **answer}, ensure_ascii=False).encode() + b"\n")
+                stream.flush()
+                answers[key] = answer
+
+        yield answers, keep
+
+
+def kept_of(profiles: Path, maker: str) -> Path:
+    """Return the file of the answers behind a profiles file, of one maker; those of former makers are deleted.
+
+    maker: digest of all that an answer depends on beside its prompt.
+    """
+    file = profiles.with_name(f"{profiles.stem}.{maker[:16]}.answers.jsonl")
+    for former in profiles.parent.glob(f"{profiles.stem}.*.answers.jsonl"):
+        if former != file:
+            former.unlink()
+    return file

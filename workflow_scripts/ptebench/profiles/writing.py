@@ -1,0 +1,41 @@
+"""What the jobs share that write the profiles of a whole side: one that writes all of them, or one for each shard."""
+
+from pathlib import Path
+
+from ptebench.files import TRAIN, read_embeddings, read_jsonl, read_table
+from ptebench.profiles.compose import everybody
+from ptebench.profiles.instructions import read_profiles, read_split
+from ptebench.profiles.language_model import load
+from ptebench.profiles.prompts import digest
+from ptebench.provenance import canonical, file_digest
+
+STAGES = ("warm", "cold")  # the prompts of cold items show what was written of warm ones
+
+
+def prepare(job):
+    """Return (model, tokenizer, everyone); everyone(write) -> what `everybody` returns of the job's split and side."""
+    spec = job.spec
+    split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
+    histories = read_table(job.input("histories"), TRAIN)
+    cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
+    evidence = read_profiles(job.input("evidence")) if job.input("evidence") else {}
+    source = str(job.input("base").parent) if job.input("base") else spec["model"]
+    model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), {}, False)
+
+    def everyone(write):
+        return everybody(spec["side"], split, histories, cards, evidence, spec, write)
+
+    return model, tokenizer, everyone
+
+
+def maker(job) -> str:
+    """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
+    keys = ("model", "revision", "context", "write_batch")
+    parts = {key: job.spec[key] for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
+    parts |= {name: file_digest(job.input(name)) for name in ("base", "adapter") if job.input(name)}
+    return digest(canonical({"code": job.code, **parts}))
+
+
+def given(paths: list[Path]) -> dict[str, dict]:
+    """Return the answers in the files of shards by the digest of their prompts."""
+    return {row.pop("key"): row for path in paths for row in read_jsonl(path)}
