@@ -1,11 +1,11 @@
-"""Worker of benchmarks/sasrec.py: this repository's SASRec, through the very `train` that a cell runs."""
+"""Worker of this repository: a backbone with free item vectors, through the very `train` that a cell runs."""
 
+import importlib
 from pathlib import Path
 
 import torch
 from ptebench.config import resolve
 from ptebench.recommenders import training
-from ptebench.recommenders.backbones import sasrec
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
 from turns import Turns
 
@@ -16,9 +16,11 @@ sizes = read_sizes(folder / "vocabulary.parquet")
 train_set = read_train(folder / "train.parquet")
 valid = read_events(folder / "valid.parquet", folder / "valid_candidates.parquet", sizes[1])[0]
 test = read_events(folder / "test.parquet", folder / "test_candidates.parquet", sizes[1])[0]
+kind = s["backbone"]["kind"]
+module = importlib.import_module(f"ptebench.recommenders.backbones.{kind}")
 
 
-class Paced(sasrec.Backbone):
+class Paced(module.Backbone):
     """An epoch begins when it is this worker's turn; it ends after the step of its last batch."""
 
     def batches(self, *arguments):
@@ -27,19 +29,21 @@ class Paced(sasrec.Backbone):
         turns.done(1.0)
 
 
-sasrec.Backbone = Paced
+module.Backbone = Paced
 backbone = {
-    "kind": "sasrec", "loss": {"softmax": "cross_entropy", "bce": "bce"}[s["loss"]], "dimension": s["width"],
-    "max_length": s["length"], "blocks": s["blocks"], "heads": s["heads"], "dropout": s["dropout"],
-    "batch_size": s["batch"], "epochs": s["epochs"], "validate_every": s["epochs"], "device": "cpu",
+    **s["backbone"], "dimension": s["width"], "batch_size": s["batch"], "epochs": s["epochs"],
+    "validate_every": s["epochs"], "device": "cpu",
 }  # fmt: skip
-settings = resolve({"backbones": {"sasrec": backbone}}, "ours.py")["backbones"]["sasrec"]
+settings = resolve({"backbones": {kind: backbone}}, "ours.py")["backbones"][kind]
 spec = {"backbone": settings, "representation": {"kind": "id"}, "seed": s["seed"]}
 known = catalogue(train_set, sizes, s["width"], {})
-turns.ready()
+on_pairs = not hasattr(module.Backbone, "encode")
+turns.ready(len(train_set.pairs[0]) if on_pairs else int((train_set.histories.lengths > 1).sum()))
 state, _, _ = training.train(spec, train_set, valid, known, True)
 model, representation, _ = training.restore(spec, known, train_set, state)
 model.eval()
 with torch.inference_mode():
+    if on_pairs:
+        model.prepare(representation)
     queries = model.queries(test.histories, test.users, representation)
-    turns.finish(queries, representation.item_vectors())
+    turns.finish(queries, model.cache[1] if on_pairs else representation.item_vectors())

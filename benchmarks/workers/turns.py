@@ -1,4 +1,4 @@
-"""The line by line exchange of a worker with benchmarks/sasrec.py: it trains only when it has the turn."""
+"""The line by line exchange of a worker with benchmarks/peers.py: it trains only when it has the turn."""
 
 import json
 import os
@@ -10,6 +10,15 @@ import numpy as np
 import torch
 
 
+def peak_mb() -> int:
+    """Return the most memory that this process has had, in MB, libraries and data with it.
+
+    Not `getrusage`, whose value begins at the parent's.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+
+
 class Turns:
     """One JSON line on stdin gives the settings, each further line a turn; each answer is one JSON line."""
 
@@ -19,9 +28,9 @@ class Turns:
         self.settings = json.loads(sys.stdin.readline())
         torch.set_num_threads(self.settings["threads"])
 
-    def ready(self) -> None:
-        """Say that all is loaded."""
-        self._answer({"ready": True})
+    def ready(self, rows: int) -> None:
+        """Say that all is loaded, and how many rows an epoch has: histories, their beginnings, or pairs."""
+        self._answer({"ready": rows})
 
     def wait(self) -> None:
         """Sleep until it is this worker's turn, then start the clocks."""
@@ -30,9 +39,9 @@ class Turns:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def done(self, share: float, loss: float | None = None) -> None:
-        """Report the time since `wait` and which share of an epoch was trained in it."""
+        """Report the time since `wait`, which share of an epoch was trained in it, and the most memory so far."""
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
-        self._answer({"seconds": wall, "cpu_seconds": cpu, "share": share, "loss": loss})
+        self._answer({"seconds": wall, "cpu_seconds": cpu, "peak_mb": peak_mb(), "share": share, "loss": loss})
 
     def finish(self, queries, items) -> None:
         """Write the vectors of all test histories (E, d) and of all items (n + 1, d)."""

@@ -215,7 +215,7 @@ def test_ranking_in_chunks_changes_nothing(data, monkeypatch):
     _, events, catalogue = data
     model, representation = ready(catalogue)
     whole = model.scores(model.queries(events.histories, events.users, representation), representation)
-    monkeypatch.setattr("ptebench.recommenders.backbones.tiger.CHUNK", 1)
+    monkeypatch.setattr("ptebench.recommenders.generative.CHUNK", 1)
     parts = model.scores(model.queries(events.histories, events.users, representation), representation)
     assert torch.allclose(whole, parts, atol=1e-5)
 

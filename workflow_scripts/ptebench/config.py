@@ -527,26 +527,46 @@ class Dreamrec(Trained):
     contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
 
 
-class Tiger(Trained):
-    """The next item's semantic id, code by code (Rajput et al., NeurIPS 2023)."""
+class Generative(Trained):
+    """What backbones share that spell the next item, code by code."""
 
-    only_with: ClassVar[tuple[str, str] | None] = ("frozen", "makes semantic ids of text vectors as they are")
-    kind: Literal["tiger"]
     dimension: Positive = 128
     max_length: Positive = 20
     dropout: Share = 0.1
     blocks: Positive = 2  # of the encoder, and of the decoder
     heads: Positive = 4
-    quantizer: Literal["kmeans", "rqvae"] = "kmeans"  # residual k-means of the text, or of an autoencoder's latents
-    levels: Positive = 3  # codes of an id, before the one that tells items apart
     codes: int = Field(256, ge=2)  # to choose from on each level
-    quantizer_steps: Positive = 5000  # of rqvae's training
     beam: Count = 0  # nodes of a level that ranking follows, the rest tied behind; 0: all, the exact likelihood
 
     @model_validator(mode="after")
     def _whole_heads(self):
         if self.dimension % self.heads:
             raise ValueError("expected a dimension that is a multiple of heads")
+        return self
+
+
+class Tiger(Generative):
+    """The next item's semantic id, code by code (Rajput et al., NeurIPS 2023)."""
+
+    only_with: ClassVar[tuple[str, str] | None] = ("frozen", "makes semantic ids of text vectors as they are")
+    kind: Literal["tiger"]
+    quantizer: Literal["kmeans", "rqvae"] = "kmeans"  # residual k-means of the text, or of an autoencoder's latents
+    levels: Positive = 3  # codes of an id, before the one that tells items apart
+    quantizer_steps: Positive = 5000  # of rqvae's training
+
+
+class P5(Generative):
+    """The next item's index, made of training histories, code by code (Geng et al., RecSys 2022)."""
+
+    only_with: ClassVar[tuple[str, str] | None] = ("id", "spells items by indices of its own and reads no vectors")
+    kind: Literal["p5"]
+    index: Literal["sequential", "collaborative", "random"] = "sequential"
+    clusters: int = Field(20, ge=2)  # of collaborative: into which items are parted, and each cluster again
+
+    @model_validator(mode="after")
+    def _codes_for_clusters(self):
+        if self.index == "collaborative" and self.codes <= 2 * self.clusters:
+            raise ValueError("expected more than twice as many codes as clusters, to name those too that are cut")
         return self
 
 

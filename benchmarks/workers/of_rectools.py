@@ -1,4 +1,4 @@
-"""Worker of benchmarks/sasrec.py: RecTools' SASRecModel with its own data preparation and Lightning trainer."""
+"""Worker of RecTools' SASRecModel with its own data preparation and Lightning trainer."""
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ model = SASRecModel(
     session_max_len=s["length"], loss={"softmax": "softmax", "bce": "BCE"}[s["loss"]], n_negatives=1,
     batch_size=s["batch"], get_trainer_func=trainer,
 )  # fmt: skip
-turns.ready()
+turns.ready(int((frame[Columns.User].value_counts() > 1).sum()))
 model.fit(Dataset.construct(frame))
 
 histories = np.load(s["histories"])  # (E, length), oldest first, zeros on the right
