@@ -436,7 +436,7 @@ def profile_files():
 RAW_FILES = {
     "amazon": ("reviews", "ratings", "metadata"),
     "yelp": ("reviews", "businesses"),
-    "netflix": ("ratings", "titles"),
+    "netflix": ("ratings", "titles", "probe", "qualifying"),
     "mind": ("behaviors", "news"),
     "reclm": ("train", "test", "items"),
     "sequences": ("sequences", "train", "valid", "test", "items"),

@@ -75,6 +75,8 @@ class Netflix(Dataset):
     source: Literal["netflix"]
     ratings: list[str]
     titles: str
+    probe: str | None = None  # its ratings are the publisher's test part, all others train
+    qualifying: str | None = None  # pairs with a date and no rating, as further interactions
 
 
 class Mind(Dataset):
