@@ -527,16 +527,31 @@ def interactions_spec(wildcards):
     return canonical({key: value for key, value in settings.items() if key not in aside})
 
 
-def interactions_code(wildcards):
-    settings = DATASETS[wildcards.dataset]
-    source = settings.get("layout", settings["source"])
-    return code_digest("workflow_scripts.interactions", f"ptebench.data.sources.{source}")
+def reading_code(script):
+    """Return a function of the wildcards to the code of a script and of the dataset's reader."""
+
+    def code(wildcards):
+        settings = DATASETS[wildcards.dataset]
+        source = settings.get("layout", settings["source"])
+        return code_digest(script, f"ptebench.data.sources.{source}")
+
+    return code
 
 
 def split_spec(wildcards):
     """Return the protocol without what ranking alone depends on."""
     settings = PROTOCOLS[wildcards.protocol]
     return canonical({key: value for key, value in settings.items() if key != "remove_seen"})
+
+
+def impressions_file(wildcards):
+    """Return what was shown, where the protocol ranks it."""
+    shown = PROTOCOLS[wildcards.protocol].get("impressions", False)
+    return {"impressions": f"results/data/{wildcards.dataset}/impressions.parquet"} if shown else {}
+
+
+def impressions_argument(wildcards):
+    return named_arguments(impressions_file(wildcards))
 
 
 def split_code(wildcards):

@@ -86,6 +86,13 @@ class Mind(Dataset):
     behaviors: list[str]
     news: list[str]
     history: bool = True  # also the history column, as events before the first impression
+    impressions: bool = False  # also what was shown, which the protocol snapshot can rank
+
+    @model_validator(mode="after")
+    def _all_that_was_shown(self):
+        if self.impressions and self.item_core > 1:
+            raise ValueError("impressions: they show items that item_core drops; leave one of the two out")
+        return self
 
 
 class Reclm(Dataset):
@@ -152,6 +159,15 @@ class Simulated(Dataset):
     sequential: Share = 0.5  # strength of the planted item-to-item transitions
     new_items: Share = 0.0  # share of items born after the middle of the period
     history: bool = True  # layout mind only
+    impressions: bool = False  # layout mind only
+
+    @model_validator(mode="after")
+    def _of_its_layout(self):
+        if self.impressions and self.layout != "mind":
+            raise ValueError(f"impressions: the layout {self.layout!r} has none; only 'mind' has")
+        if self.impressions and self.item_core > 1:
+            raise ValueError("impressions: they show items that item_core drops; leave one of the two out")
+        return self
 
 
 # --------------------------------------------------------------- protocols
@@ -206,7 +222,14 @@ class Snapshot(Protocol):
     end: date | None = None  # first day after it
     valid: Share = 0.1  # of the training interactions
     seed: int = 0
+    impressions: bool = False  # also rank what each impression of the test period showed
     remove_seen: bool = True
+
+    @model_validator(mode="after")
+    def _a_period_of_impressions(self):
+        if self.impressions and self.cut is None:
+            raise ValueError("impressions need 'cut', the first day of the test period")
+        return self
 
 
 class GlobalTemporal(Protocol):
@@ -1054,6 +1077,14 @@ def _check_changed(entry: Settings, changes: dict, place: str) -> None:
 def _check_grid(model: Benchmark, where: str) -> None:
     """Raise InputError for a cell that makes no sense."""
     for table, settings in model.tables.items():
+        for d in settings.datasets:
+            for p in settings.protocols:
+                asks = getattr(model.protocols[p], "impressions", False)
+                if asks and not getattr(model.datasets[d], "impressions", False):
+                    raise InputError(
+                        f"{where}: tables.{table}: {p} ranks impressions, and {d} has none; set 'impressions: true' "
+                        "for the dataset where its source has them (mind), or leave it out of the protocol"
+                    )
         for rows in settings.rows:
             for b in rows.backbones:
                 for p in settings.protocols:
