@@ -448,6 +448,7 @@ SIMULATED = {
     "amazon": {"reviews": "Simulated_5.json.gz", "metadata": "meta_Simulated.json.gz"},
     "netflix": {"ratings": "combined_data_1.txt", "titles": "movie_titles.csv"},
     "mind": {"behaviors": "behaviors.tsv", "news": "news.tsv"},
+    "reclm": {"train": "train.npz", "test": "test.npz", "items": "items.jsonl.gz"},
 }
 GENERATOR = (
     "seed",
@@ -458,6 +459,7 @@ GENERATOR = (
     "text_only",
     "sequential",
     "new_items",
+    "snapshots",
 )
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
 
