@@ -471,7 +471,7 @@ def simulate_spec(wildcards):
 
 def simulate_outputs(wildcards, output):
     """Return the command line's part that names what a simulation writes."""
-    files = {name: path for name, path in output.items() if name != "provenance"}
+    files = {name.removeprefix("raw_"): path for name, path in output.items() if name != "provenance"}
     return " ".join(f"--output {name} {shlex.quote(path)}" for name, path in files.items())
 
 

@@ -7,7 +7,8 @@ for layout, files in SIMULATED.items():
         name:
             f"simulate_{layout}"
         output:
-            **{name: f"results/data/{{dataset}}/raw/{file}" for name, file in files.items()},
+            # Snakemake keeps the name `items` to itself
+            **{f"raw_{name}": f"results/data/{{dataset}}/raw/{file}" for name, file in files.items()},
             truth=f"results/data/{{dataset}}/raw/{layout}.truth.npz",
             provenance=f"results/data/{{dataset}}/raw/{layout}.provenance.json",
         log:
