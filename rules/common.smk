@@ -552,7 +552,7 @@ def audit_files():
 RAW_FILES = {
     "amazon": ("reviews", "ratings", "metadata"),
     "yelp": ("reviews", "businesses"),
-    "netflix": ("ratings", "titles"),
+    "netflix": ("ratings", "titles", "probe", "qualifying"),
     "mind": ("behaviors", "news"),
     "reclm": ("train", "test", "items"),
     "sequences": ("sequences", "train", "valid", "test", "items"),
@@ -564,6 +564,7 @@ SIMULATED = {
     "amazon": {"reviews": "Simulated_5.json.gz", "metadata": "meta_Simulated.json.gz"},
     "netflix": {"ratings": "combined_data_1.txt", "titles": "movie_titles.csv"},
     "mind": {"behaviors": "behaviors.tsv", "news": "news.tsv"},
+    "reclm": {"train": "train.npz", "test": "test.npz", "items": "items.jsonl.gz"},
 }
 GENERATOR = (
     "seed",
@@ -574,6 +575,7 @@ GENERATOR = (
     "text_only",
     "sequential",
     "new_items",
+    "snapshots",
 )
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
 
@@ -585,7 +587,7 @@ def simulate_spec(wildcards):
 
 def simulate_outputs(wildcards, output):
     """Return the command line's part that names what a simulation writes."""
-    files = {name: path for name, path in output.items() if name != "provenance"}
+    files = {name.removeprefix("raw_"): path for name, path in output.items() if name != "provenance"}
     return " ".join(f"--output {name} {shlex.quote(path)}" for name, path in files.items())
 
 
@@ -643,16 +645,31 @@ def interactions_spec(wildcards):
     return canonical({key: value for key, value in settings.items() if key not in aside})
 
 
-def interactions_code(wildcards):
-    settings = DATASETS[wildcards.dataset]
-    source = settings.get("layout", settings["source"])
-    return code_digest("workflow_scripts.interactions", f"ptebench.data.sources.{source}")
+def reading_code(script):
+    """Return a function of the wildcards to the code of a script and of the dataset's reader."""
+
+    def code(wildcards):
+        settings = DATASETS[wildcards.dataset]
+        source = settings.get("layout", settings["source"])
+        return code_digest(script, f"ptebench.data.sources.{source}")
+
+    return code
 
 
 def split_spec(wildcards):
     """Return the protocol without what ranking alone depends on."""
     settings = PROTOCOLS[wildcards.protocol]
     return canonical({key: value for key, value in settings.items() if key != "remove_seen"})
+
+
+def impressions_file(wildcards):
+    """Return what was shown, where the protocol ranks it."""
+    shown = PROTOCOLS[wildcards.protocol].get("impressions", False)
+    return {"impressions": f"results/data/{wildcards.dataset}/impressions.parquet"} if shown else {}
+
+
+def impressions_argument(wildcards):
+    return named_arguments(impressions_file(wildcards))
 
 
 def split_code(wildcards):

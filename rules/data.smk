@@ -7,7 +7,8 @@ for layout, files in SIMULATED.items():
         name:
             f"simulate_{layout}"
         output:
-            **{name: f"results/data/{{dataset}}/raw/{file}" for name, file in files.items()},
+            # Snakemake keeps the name `items` to itself
+            **{f"raw_{name}": f"results/data/{{dataset}}/raw/{file}" for name, file in files.items()},
             truth=f"results/data/{{dataset}}/raw/{layout}.truth.npz",
             provenance=f"results/data/{{dataset}}/raw/{layout}.provenance.json",
         log:
@@ -59,7 +60,7 @@ rule interactions:
         runtime=120,
     params:
         spec=interactions_spec,
-        code=interactions_code,
+        code=reading_code("workflow_scripts.interactions"),
         raw=raw_arguments,
     shell:
         "python -m workflow_scripts.interactions --spec {params.spec:q} --code {params.code} --threads {threads}"
@@ -68,8 +69,35 @@ rule interactions:
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
+rule impressions:
+    input:
+        unpack(raw_inputs),
+        interactions="results/data/{dataset}/interactions.parquet",
+    output:
+        impressions="results/data/{dataset}/impressions.parquet",
+        provenance="results/data/{dataset}/impressions.provenance.json",
+    log:
+        "logs/data/{dataset}/impressions.log",
+    benchmark:
+        "logs/data/{dataset}/impressions.tsv"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=more_memory,
+        runtime=60,
+    params:
+        spec=interactions_spec,
+        code=reading_code("workflow_scripts.impressions"),
+        raw=raw_arguments,
+    shell:
+        "python -m workflow_scripts.impressions --spec {params.spec:q} --code {params.code} --threads {threads}"
+        " {params.raw} --input interactions {input.interactions:q}"
+        " --output impressions {output.impressions:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
 rule split:
     input:
+        unpack(impressions_file),
         interactions="results/data/{dataset}/interactions.parquet",
     output:
         vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
@@ -94,9 +122,10 @@ rule split:
     params:
         spec=split_spec,
         code=split_code,
+        impressions=impressions_argument,
     shell:
         "python -m workflow_scripts.split --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input interactions {input.interactions:q}"
+        " --input interactions {input.interactions:q} {params.impressions}"
         " --output vocabulary {output.vocabulary:q} --output train {output.train:q} --output valid {output.valid:q}"
         " --output histories {output.histories:q} --output valid_candidates {output.valid_candidates:q}"
         " --output test {output.test:q} --output test_candidates {output.test_candidates:q}"

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from ptebench.data.filters import catalogue, prepare
-from ptebench.data.parts import write_parts
+from ptebench.data.filters import catalogue, prepare, shown_to
+from ptebench.data.parts import distinct, write_parts
 from ptebench.files import INTERACTIONS, ITEMS, write_table
 from ptebench.job import run
 
@@ -11,9 +11,11 @@ from ptebench.job import run
 def main(job):
     # simulated files are in a publisher's schema and read by that publisher's reader
     source = job.spec.get("layout", job.spec["source"])
-    read, texts, counts = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
+    read, texts, counts, *shown = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
     interactions, dropped = prepare(read, job.spec)
-    items, found = catalogue(texts, interactions)
+    # what is shown may never be clicked, and is an item all the same
+    shown = [shown_to(distinct(interactions, "user_id"), impressions, job.spec) for impressions in shown]
+    items, found = catalogue(texts, interactions, *shown)
     write_parts(interactions, job.outputs["interactions"], INTERACTIONS)
     write_table(items, job.outputs["items"], ITEMS)
     notes = {**counts, **dropped, **found}

@@ -1,12 +1,16 @@
 """Write the raw files of a simulated dataset in a publisher's schema, and the truth behind them."""
 
-from ptebench.data.simulate import write
+from ptebench.data import simulate, simulate_snapshots
 from ptebench.job import run
 
 
 def main(job):
-    planted = write(job.spec, job.outputs)
-    return {"seed": job.spec["seed"], "events": len(planted.item)}
+    if job.spec["snapshots"]:
+        planted = simulate_snapshots.write(job.spec, job.outputs)
+        events = len(planted.train[0]) + len(planted.test[0])
+    else:
+        events = len(simulate.write(job.spec, job.outputs).item)
+    return {"seed": job.spec["seed"], "events": events}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from ptebench.files import (
     CANDIDATES,
     EVENTS,
     GROUPS,
+    IMPRESSIONS,
     INTERACTIONS,
     OWN_CANDIDATES,
     TRAIN,
@@ -28,7 +29,8 @@ CONTRACTS = {
 def main(job):
     interactions = read_table(job.input("interactions"), INTERACTIONS)
     protocol = import_module(f"ptebench.data.protocols.{job.spec['kind']}")
-    parts = complete(protocol.split(interactions, job.spec))
+    shown = [read_table(path, IMPRESSIONS) for path in job.inputs.get("impressions", [])]
+    parts = complete(protocol.split(interactions, job.spec, *shown))
     found = checks(interactions, parts, job.spec)
     for check in found:
         print(f"{check['verdict']:9} {check['check']}: {check['value']}")
@@ -38,7 +40,7 @@ def main(job):
             f"{leaks[0]['expected']} ({leaks[0]['meaning']}); this split leaks and is not written"
         )
     for name, contract in CONTRACTS.items():
-        own = contract is CANDIDATES and "event" in parts[name].columns
+        own = contract is CANDIDATES and "events" in parts[name].columns
         write_table(parts[name], job.outputs[name], OWN_CANDIDATES if own else contract)
     write_json(found, job.outputs["leakage"])
     return {"rows": {name: parts[name].height for name in CONTRACTS}}

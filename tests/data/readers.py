@@ -10,7 +10,7 @@ from ptebench.data.filters import catalogue, prepare
 
 DEFAULTS = {
     "user_core": 0, "item_core": 0, "core": "iterative", "duplicates": "keep", "min_rating": None, "start": None, "end": None,
-    "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0, "user_column": True, "history": True, "item_columns": {},
+    "tie_break": "file", "tie_seed": 0, "max_bad_rows": 0, "user_column": True, "history": True, "impressions": False, "item_columns": {},
 }  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def read(source: str, paths: dict, **settings):
     """Return interactions, items and counts as the job `interactions` makes them."""
     settings = DEFAULTS | settings
     files = {name: value if isinstance(value, list) else [value] for name, value in paths.items()}
-    interactions, items, counts = import_module(f"ptebench.data.sources.{source}").read(files, settings)
+    interactions, items, counts, *_ = import_module(f"ptebench.data.sources.{source}").read(files, settings)
     interactions, dropped = prepare(interactions, settings)
     items, found = catalogue(items, interactions)
     return pl.concat(interactions).collect(), items, counts | dropped | found

@@ -133,6 +133,27 @@ CASES = {
             "titles": ("t.csv", ["1,2003,Dinosaur Planet", "2,NULL,Am, Yes", "3,1999,Three"]),
         },
     ),
+    "netflix probe": (
+        {},
+        3,
+        {
+            "probe": ("probe.txt", [line for n in (1, 2, 3) for line in (f"{n}:", "1488844", "822109")]),
+            "ratings": (
+                "c.txt",
+                [line for n in (1, 2, 3) for line in (f"{n}:", "1488844,3,2005-09-06", "822109,5,2005-05-13", "9,1,2005-05-13")],
+            ),
+            "titles": ("t.csv", ["1,2003,Dinosaur Planet"]),
+        },
+    ),
+    "netflix qualifying": (
+        {},
+        3,
+        {
+            "qualifying": ("q.txt.gz", [line for n in (1, 2, 3) for line in (f"{n}:", "1488844,2005-09-06", "9,2005-05-13")]),
+            "ratings": ("c.txt", ["1:", "7,3,2005-09-06"]),
+            "titles": ("t.csv", ["1,2003,Dinosaur Planet"]),
+        },
+    ),
     "netflix items": (
         {},
         0,
@@ -265,7 +286,7 @@ def records(case, data: bytes) -> int:
     """Return how many lines of a file hold records, malformed or not."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("iso-8859-1" if case == "netflix items" else "utf-8")
     beside = CASES[case][1]
-    if case == "netflix":
+    if case in ("netflix", "netflix probe", "netflix qualifying"):
         beside = len(re.findall(r"(?m)^\s*\d+:\s*$", text))
     if case == "sequences":
         beside = text.strip().startswith("user_id")
@@ -290,6 +311,10 @@ def test_damage(case, damage):
         return
     interactions, items, malformed = lenient
     found = (items if case.endswith("items") else interactions).height
+    if case == "netflix probe":
+        found = interactions.filter(pl.col("part") == "test").height
+    if case == "netflix qualifying":
+        found = interactions.filter(pl.col("rating").is_null()).height
     # an impression may have no click, and a record with quotes go over several lines
     if case != "mind" and not (name.startswith(("t.csv", "i.csv")) and b'"' in data):
         assert found + malformed == records(case, data)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ptebench.data.filters import ordered
 from ptebench.data.leakage import checks
 from ptebench.data.negatives import draw, keys
-from ptebench.data.splits import complete, counts, groups, head, highest_overlap
+from ptebench.data.splits import complete, counts, groups, head, highest_overlap, of_events
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
@@ -184,10 +184,10 @@ def test_long_tail(rows):
     again = parts["groups"].with_columns(pl.col("event") % number).sort("event", "group")
     assert again.equals(pl.concat([plain["groups"]] * 3).sort("event", "group"))
     check(parts["test_candidates"], OWN_CANDIDATES, "candidates")
-    assert set(parts["test_candidates"]["event"]) == set(range(number, 3 * number))
+    assert set(of_events(parts["test_candidates"])["event"]) == set(range(number, 3 * number))
     names, owned = raw(parts, "item"), sequences(interactions)
     users = raw(parts, "user")
-    for row in parts["test_candidates"].join(parts["test"], on="event").to_dicts():
+    for row in of_events(parts["test_candidates"]).join(parts["test"], on="event").to_dicts():
         drawn = {names[i] for i in row["items"]}
         assert len(row["items"]) == len(drawn) == 5 and not drawn & set(owned[users[row["user"]]])
     assert {c["verdict"] for c in checks(interactions, parts, LONG_TAIL)} <= {"ok", "reported"}
@@ -206,7 +206,7 @@ def walks(users, items=60, length=8):
 def negatives(parts, ranking):
     """Return user -> raw items of the frozen negatives of a ranking, in their order."""
     users, items = raw(parts, "user"), raw(parts, "item")
-    rows = parts["test_candidates"].join(parts["test"].filter(pl.col("ranking") == ranking), on="event")
+    rows = of_events(parts["test_candidates"]).join(parts["test"].filter(pl.col("ranking") == ranking), on="event")
     return {users[r["user"]]: [items[i] for i in r["items"]] for r in rows.to_dicts()}
 
 
@@ -225,7 +225,7 @@ def test_a_draw_depends_on_its_own_event_alone():
 def test_uniform_negatives_are_uniform_and_matched_ones_take_popularity_away():
     parts = split(log(walks(1500, items=400, length=6)), LONG_TAIL)
     trained = counts(parts["train"]["history"], 400)
-    test = parts["test"].join(parts["test_candidates"], on="event")
+    test = parts["test"].join(of_events(parts["test_candidates"]), on="event")
     better = {}
     for (ranking,), events in test.group_by("ranking"):
         own = trained[np.array(events["items"].to_list())]
@@ -457,9 +457,12 @@ def grouped_by_all(parts):
 def own_items(parts):
     """An item of the user among the negatives."""
     first = (
-        parts["test_candidates"]
+        of_events(parts["test_candidates"])
         .join(parts["test"], on="event")
-        .with_columns(items=pl.concat_list(pl.col("items").list.head(4), pl.col("history").list.head(1)))
+        .with_columns(
+            events=pl.concat_list("event"),
+            items=pl.concat_list(pl.col("items").list.head(4), pl.col("history").list.head(1)),
+        )
     )
     return parts | {"test_candidates": first.select(*OWN_CANDIDATES)}
 

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from ptebench.data.protocols import snapshot
+from ptebench.data.splits import complete
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import INTERACTIONS, ITEMS, InputError, check
 from scipy import sparse
@@ -363,6 +365,69 @@ def test_netflix_ratings_below_a_broken_heading_belong_to_nobody(tmp_path):
     interactions, _, counts = read("netflix", paths, max_bad_rows=3)
     assert interactions.select("user_id", "item_id").rows() == [("5", "1"), ("8", "30")]
     assert counts["malformed_lines"] == 3
+
+
+def netflix_parts(tmp_path, probe, qualifying="1:\n7,2005-10-01\n", **settings):
+    rows = [(m, u, 1 + (m + u) % 5) for m in range(1, 4) for u in range(5, 25)]
+    paths = {
+        "ratings": [],
+        "titles": put(tmp_path / "t.csv", "1,2000,A\n"),
+        "probe": put(tmp_path / "probe.txt", probe),
+    }
+    for m in range(1, 4):
+        text = f"{m}:\n" + "".join(f"{u},{r},2005-09-0{m}\n" for n, u, r in rows if n == m)
+        paths["ratings"].append(put(tmp_path / f"c{m}.txt", text))
+    if qualifying:
+        paths["qualifying"] = put(tmp_path / "q.txt", qualifying)
+    return rows, *read("netflix", paths, **settings)
+
+
+@pytest.mark.parametrize("block", [1 << 22, 64])
+def test_netflix_probe_and_qualifying(tmp_path, monkeypatch, block):
+    monkeypatch.setattr("ptebench.data.raw.BLOCK", block)
+    # in the probe's own order of movies and customers; 7 rates movie 1 a second time in the qualifying set
+    rows, interactions, _, counts = netflix_parts(
+        tmp_path, "3:\n24\n5\n1:\n6\n", "2:\n7,2005-10-01\n1:\n99,2005-10-02\n"
+    )
+    check(interactions, INTERACTIONS, "interactions")
+    test = interactions.filter(pl.col("part") == "test").select("user_id", "item_id", "rating")
+    assert set(test.rows()) == {("24", "3", 3.0), ("5", "3", 4.0), ("6", "1", 3.0)}
+    rest = interactions.filter(pl.col("part") == "train")
+    bare = rest.filter(pl.col("rating").is_null()).sort("row")
+    assert bare.select("user_id", "item_id", "timestamp").rows() == [("7", "2", 1128124800), ("99", "1", 1128211200)]
+    assert bare["row"].to_list() == [60, 61] and rest.height == 60 - 3 + 2 and counts["malformed_lines"] == 0
+    _, alone, _, _ = netflix_parts(tmp_path, "1:\n6\n", None)
+    assert alone.height == 60
+
+
+def test_netflix_qualifying_without_a_probe_has_no_parts(tmp_path):
+    paths = {
+        "ratings": put(tmp_path / "c.txt", "1:\n5,3,2005-09-06\n"),
+        "titles": put(tmp_path / "t.csv", "1,2000,A\n"),
+    }
+    paths["qualifying"] = put(tmp_path / "q.txt", "1:\n6,2005-09-06\n")
+    assert read("netflix", paths)[0].select("user_id", "rating", "part").rows() == [("5", 3.0, None), ("6", None, None)]
+    assert read("netflix", paths, min_rating=1)[0]["user_id"].to_list() == ["5"]
+
+
+@pytest.mark.parametrize(
+    "probe, line", [("1:\n5\n400\n", 3), ("9:\n5\n", 2), ("1:\n5\n6\n5\n", 4), ("1:\n99999999999\n", 2)]
+)
+def test_netflix_probe_that_is_no_rating(tmp_path, probe, line):
+    with pytest.raises(InputError, match=rf"probe\.txt: line {line}: expected a movie and customer of the ratings"):
+        netflix_parts(tmp_path, probe)
+    _, interactions, _, counts = netflix_parts(tmp_path, probe, max_bad_rows=1)
+    assert counts["malformed_lines"] == 1
+    assert interactions.filter(pl.col("part") == "test").height == probe.count("\n") - 2
+
+
+def test_the_netflix_probe_is_the_test_period_of_a_snapshot(tmp_path):
+    _, interactions, _, _ = netflix_parts(tmp_path, "3:\n24\n5\n1:\n6\n")
+    parts = complete(
+        snapshot.split(interactions, {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0})
+    )
+    names = dict(parts["vocabulary"].filter(pl.col("side") == "user").select("id", "raw").rows())
+    assert {names[u] for u in parts["test"]["user"]} == {"24", "5", "6"}
 
 
 @pytest.mark.parametrize(

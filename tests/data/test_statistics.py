@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import cold_start_user, global_temporal, leave_one_out, long_tail, snapshot
-from ptebench.data.splits import complete, counts
+from ptebench.data.splits import complete, counts, of_events
 from ptebench.data.statistics import compare, describe, read_published
 from ptebench.files import EVENTS, INTERACTIONS, TRAIN, InputError, read_json, read_table
 
@@ -106,7 +106,7 @@ def test_beauty_in_the_long_tail(shared_data):
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
     trained = counts(parts["train"]["history"], 12101)
     hits, middle = {}, {}
-    for (ranking,), events in parts["test"].join(parts["test_candidates"], on="event").group_by("ranking"):
+    for (ranking,), events in parts["test"].join(of_events(parts["test_candidates"]), on="event").group_by("ranking"):
         own = trained[np.array(events["items"].to_list())]
         level = trained[events["targets"].list.first().to_numpy()][:, None]
         rank = 1 + (own > level).sum(1) + (own == level).sum(1) / 2

@@ -31,6 +31,7 @@ def files(folder, own):
         history = items[: 1 + number * 5 % 7].tolist()
         rows.append((number, "full" if number < 6 else "uniform", number % 6 + 1, history, [int(items[-1])]))
     write_table(pl.DataFrame(rows, schema=EVENTS, orient="row"), folder / "test.parquet", EVENTS)
+    own = [([event], items) for event, items in own]
     write_table(pl.DataFrame(own, schema=OWN_CANDIDATES, orient="row"), folder / "candidates.parquet", OWN_CANDIDATES)
     return rows, read_events(folder / "test.parquet", folder / "candidates.parquet", ITEMS)
 

@@ -75,6 +75,8 @@ class Netflix(Dataset):
     source: Literal["netflix"]
     ratings: list[str]
     titles: str
+    probe: str | None = None  # its ratings are the publisher's test part, all others train
+    qualifying: str | None = None  # pairs with a date and no rating, as further interactions
 
 
 class Mind(Dataset):
@@ -84,6 +86,13 @@ class Mind(Dataset):
     behaviors: list[str]
     news: list[str]
     history: bool = True  # also the history column, as events before the first impression
+    impressions: bool = False  # also what was shown, which the protocol snapshot can rank
+
+    @model_validator(mode="after")
+    def _all_that_was_shown(self):
+        if self.impressions and self.item_core > 1:
+            raise ValueError("impressions: they show items that item_core drops; leave one of the two out")
+        return self
 
 
 class Reclm(Dataset):
@@ -136,11 +145,21 @@ class Recbole(Dataset):
     seq_separator: Annotated[str, Field(min_length=1)] = " "  # between categories; RecBole's setting of that name
 
 
+class Snapshots(Settings):
+    """The counts of two simulated snapshots, met exactly."""
+
+    train_items: Positive
+    test_items: Positive
+    overlap_items: Positive  # of both
+    train_interactions: Positive
+    test_interactions: Positive
+
+
 class Simulated(Dataset):
     """Raw files in a publisher's schema from planted factors (simulate.py), so that the answer is known."""
 
     source: Literal["simulated"]
-    layout: Literal["amazon", "mind", "netflix"]
+    layout: Literal["amazon", "mind", "netflix", "reclm"]
     seed: int = 0
     users: Positive = 400
     items: Positive = 200
@@ -149,7 +168,32 @@ class Simulated(Dataset):
     text_only: Share = 0.2  # share of item text that no behaviour follows
     sequential: Share = 0.5  # strength of the planted item-to-item transitions
     new_items: Share = 0.0  # share of items born after the middle of the period
+    snapshots: Snapshots | None = None  # layout reclm, in place of items, mean_length, sequential and new_items
     history: bool = True  # layout mind only
+    impressions: bool = False  # layout mind only
+
+    @model_validator(mode="after")
+    def _of_its_layout(self):
+        if (self.layout == "reclm") != (self.snapshots is not None):
+            raise ValueError("the layout 'reclm' and 'snapshots' go together; give both or neither")
+        if counts := self.snapshots:
+            aside = {"items", "mean_length", "sequential", "new_items"} & self.model_fields_set
+            if aside and any(getattr(self, name) != type(self).model_fields[name].default for name in aside):
+                raise ValueError(f"{min(aside)}: snapshots say it; leave it out")
+            if counts.overlap_items > min(counts.train_items, counts.test_items):
+                raise ValueError("snapshots.overlap_items: more than a snapshot has")
+            if counts.train_interactions < counts.train_items + self.users:
+                raise ValueError("snapshots.train_interactions: fewer than one for each user and one for each item")
+            if counts.test_interactions < counts.test_items:
+                raise ValueError("snapshots.test_interactions: fewer than one for each item")
+            pairs = self.users * min(counts.train_items, counts.test_items)
+            if 2 * (counts.train_interactions + counts.test_interactions) > pairs:
+                raise ValueError("snapshots: more interactions than half of the pairs of users and items")
+        if self.impressions and self.layout != "mind":
+            raise ValueError(f"impressions: the layout {self.layout!r} has none; only 'mind' has")
+        if self.impressions and self.item_core > 1:
+            raise ValueError("impressions: they show items that item_core drops; leave one of the two out")
+        return self
 
 
 # --------------------------------------------------------------- protocols
@@ -204,7 +248,14 @@ class Snapshot(Protocol):
     end: date | None = None  # first day after it
     valid: Share = 0.1  # of the training interactions
     seed: int = 0
+    impressions: bool = False  # also rank what each impression of the test period showed
     remove_seen: bool = True
+
+    @model_validator(mode="after")
+    def _a_period_of_impressions(self):
+        if self.impressions and self.cut is None:
+            raise ValueError("impressions need 'cut', the first day of the test period")
+        return self
 
 
 class GlobalTemporal(Protocol):
@@ -1092,6 +1143,14 @@ def _check_changed(entry: Settings, changes: dict, place: str) -> None:
 def _check_grid(model: Benchmark, where: str) -> None:
     """Raise InputError for a cell that makes no sense."""
     for table, settings in model.tables.items():
+        for d in settings.datasets:
+            for p in settings.protocols:
+                asks = getattr(model.protocols[p], "impressions", False)
+                if asks and not getattr(model.datasets[d], "impressions", False):
+                    raise InputError(
+                        f"{where}: tables.{table}: {p} ranks impressions, and {d} has none; set 'impressions: true' "
+                        "for the dataset where its source has them (mind), or leave it out of the protocol"
+                    )
         for rows in settings.rows:
             for b in rows.backbones:
                 for p in settings.protocols:

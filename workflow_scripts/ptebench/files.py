@@ -22,6 +22,10 @@ INTERACTIONS = {
     "user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "rating": pl.Float64,
     "row": pl.Int64, "part": pl.String,
 }  # fmt: skip
+# what was shown to a user at once, and what of it was clicked
+IMPRESSIONS = {
+    "user_id": pl.String, "timestamp": pl.Int64, "shown": pl.List(pl.String), "clicked": pl.List(pl.String),
+}  # fmt: skip
 ITEMS = {
     "item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String), "brand": pl.String,
     "description": pl.String, "card": pl.String,
@@ -30,7 +34,7 @@ VOCABULARY = {"side": pl.String, "id": pl.Int32, "raw": pl.String}
 TRAIN = {"user": pl.Int32, "history": ids}
 EVENTS = {"event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "history": ids, "targets": ids}
 CANDIDATES = {"ranking": pl.String, "item": pl.Int32}
-OWN_CANDIDATES = {"event": pl.Int32, "items": ids}  # of a protocol that draws negatives for each event
+OWN_CANDIDATES = {"events": ids, "items": ids}  # of a protocol whose events have candidates of their own
 GROUPS = {"event": pl.Int32, "group": pl.String}
 PROFILES = {
     "id": pl.Int32, "text": pl.String, "fields": pl.String, "prompt_sha256": pl.String, "generation": pl.String,

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from ptebench.data.parts import by_user, items_of, stored
+from ptebench.data.parts import by_user, distinct, stored
 from ptebench.files import ITEMS, InputError
 
 
@@ -121,13 +121,24 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
     return parts, notes
 
 
-def catalogue(items: pl.DataFrame, interactions: list[pl.LazyFrame]) -> tuple[pl.DataFrame, dict]:
-    """Return exactly the items of the interactions, sorted by item_id, and what was set aside.
+def shown_to(users: pl.Series, impressions: pl.DataFrame, settings: dict) -> pl.DataFrame:
+    """Return the impressions of these users within the dataset's days, sorted by user and time."""
+    kept = window(impressions, settings["start"], settings["end"]).filter(pl.col("user_id").is_in(users.implode()))
+    return kept.sort("user_id", "timestamp", maintain_order=True)
+
+
+def catalogue(
+    items: pl.DataFrame, interactions: list[pl.LazyFrame], impressions: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, dict]:
+    """Return exactly the items of the interactions and impressions, sorted by item_id, and what was set aside.
 
     An item without text gets an empty card; texts of items that nobody interacted with are ignored and counted,
     and so are further rows of one item (the first counts).
     """
-    wanted = items_of(interactions).to_frame()
+    wanted = distinct(interactions, "item_id").to_frame()
+    if impressions is not None:
+        shown = impressions.select(item_id=pl.col("shown").explode().unique())
+        wanted = pl.concat([wanted, shown]).unique()
     first = items.unique("item_id", keep="first", maintain_order=True)
     known = first.join(wanted, on="item_id", how="semi")
     frame = wanted.join(known, on="item_id", how="left").with_columns(

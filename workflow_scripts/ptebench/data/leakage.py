@@ -2,7 +2,7 @@
 
 import polars as pl
 from ptebench.data.filters import seconds
-from ptebench.data.splits import encode, groups, highest_overlap, histories, windows
+from ptebench.data.splits import encode, groups, highest_overlap, histories, of_events, windows
 
 NEAR = 0.5  # Jaccard overlap from which two sequences count as near duplicates
 LAST_TWO = {"leave_one_out", "long_tail"}  # of a user's items the last tests, the one before it validates
@@ -99,10 +99,22 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
             "zero_shot_candidates_in_train", int(zero_shot.is_in(held.implode()).sum()),
             "candidates of ranking zero_shot that occur in training or validation", 0,
         )  # fmt: skip
-    if kind == "long_tail":
-        own = test.join(parts["test_candidates"], on="event").select("user", item="items").explode("item")
+    if "impression" in test["ranking"]:
+        single = test.filter(pl.col("ranking") == "impression").join(of_events(parts["test_candidates"]), on="event")
+        after = encoded.filter(pl.col("timestamp") >= seconds(settings["cut"]))
+        unclicked = _pairs(single, "targets").join(after, on=["user", "item"], how="anti").height
+        add("impression_targets_not_clicked", unclicked, "targets of impressions without a click after the cut", 0)
+        both = single.filter(pl.col("items").list.set_intersection("targets").list.len() > 0).height
+        add("impressions_with_targets_as_negatives", both, "impressions that list a target as not clicked", 0)
+        later = single.select("user", item="items").explode("item").join(after, on=["user", "item"], how="semi").height
         add(
-            "negatives_of_the_user", own.join(encoded, on=["user", "item"], how="semi").height,
+            "impression_negatives_clicked_elsewhere", later,
+            "items shown and not clicked in one impression that the user clicks in another one after the cut",
+        )  # fmt: skip
+    if kind == "long_tail":
+        drawn = test.join(of_events(parts["test_candidates"]), on="event").select("user", item="items").explode("item")
+        add(
+            "negatives_of_the_user", drawn.join(encoded, on=["user", "item"], how="semi").height,
             "frozen negatives that the event's user has interacted with", 0,
         )  # fmt: skip
         distinct = parts["test_candidates"]["items"].list.n_unique()
@@ -169,10 +181,13 @@ def _after_cut(encoded: pl.DataFrame, training: pl.DataFrame, test: pl.DataFrame
         before = {name: encoded.filter(time < start) for name, start, _ in windows(settings)}
     elif settings["kind"] == "snapshot":
         early = time < seconds(settings["cut"]) if settings["cut"] else pl.col("part") != "test"
-        before = dict.fromkeys(("full", "zero_shot"), encoded.filter(early))
+        before = dict.fromkeys(("full", "zero_shot", "impression"), encoded.filter(early))
     else:
         return
     late = _excess(_pairs(training, "history"), next(iter(before.values())))
     yield "train_pairs_after_cut", late, "training pairs, repeats counted, that do not occur before the first cut"
-    late = sum(_excess(_pairs(test.filter(pl.col("ranking") == r), "history"), known) for r, known in before.items())
+    shown = {
+        r: test.filter(pl.col("ranking") == r).unique(["user", "history"]) for r in before
+    }  # impressions repeat it
+    late = sum(_excess(_pairs(shown[r], "history"), known) for r, known in before.items())
     yield "test_history_after_cut", late, "items of test histories that do not occur before their test period"

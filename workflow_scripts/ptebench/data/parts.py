@@ -45,9 +45,9 @@ def by_user(parts: list[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
         yield frame.filter(user.is_between(pl.lit(first), pl.lit(last))).collect()
 
 
-def items_of(parts: list[pl.LazyFrame]) -> pl.Series:
-    """Return the distinct item_id, in no order."""
-    return pl.concat(parts).select(pl.col("item_id").unique()).collect(engine="streaming").to_series()
+def distinct(parts: list[pl.LazyFrame], column: str) -> pl.Series:
+    """Return the distinct values of a column, in no order."""
+    return pl.concat(parts).select(pl.col(column).unique()).collect(engine="streaming").to_series()
 
 
 def write_parts(parts: list[pl.LazyFrame], path: Path, contract: dict) -> None:

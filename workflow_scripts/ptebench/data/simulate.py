@@ -52,7 +52,7 @@ def start_of(layout: str) -> tuple[int, int]:
     return int(MIDDLE.timestamp()) - length // 2, length
 
 
-def _standard(utility: np.ndarray) -> np.ndarray:
+def standard(utility: np.ndarray) -> np.ndarray:
     """Return rows with mean 0 and variance 1."""
     utility = utility - utility.mean(1, keepdims=True)
     return utility / np.maximum(utility.std(1, keepdims=True), 1e-9)
@@ -78,7 +78,7 @@ def world(settings: dict) -> World:
     taste = taste + 0.6 * preference.standard_normal((users, len(topics), len(topics[0])))[:, topic, subtopic]
     behaviour = preference.standard_normal((users, HIDDEN))[:, hidden]
     share = settings["behaviour_only"]
-    utility = _standard(np.sqrt(1 - share) * _standard(taste) + np.sqrt(share) * _standard(behaviour))
+    utility = standard(np.sqrt(1 - share) * standard(taste) + np.sqrt(share) * standard(behaviour))
 
     # transitions: to items that share the factors users follow, in the same shares
     near = (1 - share) * (1.0 * (topic[:, None] == topic) + 0.5 * (subtopic[:, None] == subtopic))
@@ -171,7 +171,7 @@ def _keys(count: int, prefix: str, width: int, rng: np.random.Generator) -> np.n
     return rng.permutation(sorted(names))
 
 
-def _write(path: Path, text: str, encoding: str = "utf-8") -> None:
+def write_file(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a text file, gzip where its name says so, the same bytes every time."""
     data = text.encode(encoding)
     if path.suffix == ".gz":
@@ -206,7 +206,7 @@ def _amazon(planted: World, text: dict, outputs: dict[str, Path], rng: np.random
                 }
             )
         )  # fmt: skip
-    _write(outputs["reviews"], "\n".join(lines) + "\n")
+    write_file(outputs["reviews"], "\n".join(lines) + "\n")
     records = [
         {
             "category": ["Hobbies &amp; Leisure", text["topic"][i], text["subtopic"][i]],
@@ -215,7 +215,7 @@ def _amazon(planted: World, text: dict, outputs: dict[str, Path], rng: np.random
         }
         for i in np.argsort(items)
     ]  # fmt: skip
-    _write(outputs["metadata"], "".join(json.dumps(record) + "\n" for record in records))
+    write_file(outputs["metadata"], "".join(json.dumps(record) + "\n" for record in records))
     return users, items
 
 
@@ -229,10 +229,10 @@ def _netflix(planted: World, text: dict, outputs: dict[str, Path], rng: np.rando
             movie = planted.item[n]
             lines.append(f"{items[movie]}:")
         lines.append(f"{users[planted.user[n]]},{stars[n]},{datetime.fromtimestamp(int(days[n]), UTC):%Y-%m-%d}")
-    _write(outputs["ratings"], "\n".join(lines) + "\n")
+    write_file(outputs["ratings"], "\n".join(lines) + "\n")
     order = np.argsort(items.astype(int))
     year = np.where(planted.born > planted.born.min(), "2024", "2022")
-    _write(outputs["titles"], "".join(f"{items[i]},{year[i]},{text['title'][i]}\n" for i in order), "iso-8859-1")
+    write_file(outputs["titles"], "".join(f"{items[i]},{year[i]},{text['title'][i]}\n" for i in order), "iso-8859-1")
     return users, items
 
 
@@ -257,7 +257,7 @@ def _mind(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.G
         hour, half = time.hour % 12 or 12, "AM" if time.hour < 12 else "PM"
         clock = f"{time.month}/{time.day}/{time.year} {hour}:{time:%M:%S} {half}"
         lines.append("\t".join([str(number), users[user], clock, " ".join(history.get(user, [])), " ".join(shown)]))
-    _write(outputs["behaviors"], "\n".join(lines) + "\n")
+    write_file(outputs["behaviors"], "\n".join(lines) + "\n")
     rows = [
         "\t".join(
             [items[i], text["topic"][i].lower(), text["subtopic"][i].lower(), text["title"][i], text["description"][i],
@@ -265,7 +265,7 @@ def _mind(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.G
         )
         for i in rng.permutation(len(items))
     ]  # fmt: skip
-    _write(outputs["news"], "\n".join(rows) + "\n")
+    write_file(outputs["news"], "\n".join(rows) + "\n")
     return users, items
 
 

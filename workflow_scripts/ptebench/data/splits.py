@@ -11,11 +11,17 @@ from scipy import sparse
 HEAD = 0.2  # share of items, or of users, that make the head
 
 
-def vocabulary(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Return the VOCABULARY of all interactions: dense ids from 1 over sorted raw keys, so they tell no order."""
+def vocabulary(interactions: pl.DataFrame, shown: pl.Series | None = None) -> pl.DataFrame:
+    """Return the VOCABULARY of all interactions: dense ids from 1 over sorted raw keys, so they tell no order.
+
+    Of items also those `shown`, which nobody may have taken.
+    """
     sides = []
     for side in ("user", "item"):
-        raw = interactions[f"{side}_id"].unique().sort()
+        raw = interactions[f"{side}_id"]
+        if side == "item" and shown is not None:
+            raw = pl.concat([raw, shown.alias(raw.name)])
+        raw = raw.unique().sort()
         ids = pl.arange(1, len(raw) + 1, dtype=pl.Int32, eager=True)
         sides.append(pl.DataFrame({"side": [side] * len(raw), "id": ids, "raw": raw}, schema=VOCABULARY))
     return pl.concat(sides)
@@ -69,6 +75,11 @@ def candidates(**rankings: np.ndarray) -> pl.DataFrame:
     """Return a CANDIDATES frame from the items of each ranking; no ranking: everything ranks the whole catalogue."""
     frames = [pl.DataFrame({"ranking": [name] * len(i), "item": i}, schema=CANDIDATES) for name, i in rankings.items()]
     return pl.concat(frames) if frames else pl.DataFrame(schema=CANDIDATES)
+
+
+def of_events(lists: pl.DataFrame) -> pl.DataFrame:
+    """Return OWN_CANDIDATES with a row for each event: event, items."""
+    return lists.select("items", event=pl.col("events")).explode("event").select("event", "items")
 
 
 def require(frame: pl.DataFrame, what: str, mend: str) -> None:

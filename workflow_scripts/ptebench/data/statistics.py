@@ -26,23 +26,23 @@ def _gini(counts: pl.Series) -> float:
 
 
 def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float]:
-    """Return statistic -> value of a dataset.
+    """Return statistic -> value of a dataset; items that were shown and never taken count for the cards alone.
 
     With the publisher's parts also users of each part; with train and test of one set of users (snapshots) items,
     interactions and sparsity of each, and the items they share. Sparsity counts distinct pairs, over all users.
     """
     pairs = interactions.select("user_id", "item_id").unique()
     length = interactions.group_by("user_id").len()["len"]
-    users = len(length)
+    users, taken = len(length), interactions["item_id"].n_unique()
     value = {
         "users": users,
-        "items": items.height,
+        "items": taken,
         "interactions": interactions.height,
         "distinct_pairs": pairs.height,
-        "sparsity_percent": _sparsity(pairs.height, users, items.height),
+        "sparsity_percent": _sparsity(pairs.height, users, taken),
         "interactions_per_user_mean": round(float(length.mean()), 4),
         "interactions_per_user_median": float(length.median()),
-        "interactions_per_item_mean": round(interactions.height / items.height, 4),
+        "interactions_per_item_mean": round(interactions.height / taken, 4),
         "item_gini": _gini(interactions.group_by("item_id").len()["len"]),
         "repeats_percent": round(100 * (1 - pairs.height / interactions.height), 3),
         f"interactions_last_{LAST}": int(length.clip(upper_bound=LAST).sum()),

@@ -74,7 +74,7 @@ def read_events(path, candidates, items: int) -> list[Events]:
         part = frame.filter(pl.col("ranking") == ranking)
         if (empty := part.filter(pl.col("targets").list.len() == 0)).height:
             raise InputError(f"{path}: event {empty['event'][0]} has no target; write the split again")
-        allowed = _own(part, sets, candidates) if "event" in sets.columns else _shared(ranking, sets, items)
+        allowed = _own(part, sets, items, candidates) if "events" in sets.columns else _shared(ranking, sets, items)
         event, users = (torch.from_numpy(part[c].to_numpy().astype("int64")) for c in ("event", "user"))
         result.append(Events(ranking, event, users, _ragged(part["history"]), _ragged(part["targets"]), allowed))
     return result
@@ -82,22 +82,28 @@ def read_events(path, candidates, items: int) -> list[Events]:
 
 def _shared(ranking: str, sets: pl.DataFrame, items: int) -> torch.Tensor | None:
     """Return the candidates that all events of a ranking share."""
-    ids = torch.from_numpy(sets.filter(pl.col("ranking") == ranking)["item"].to_numpy().astype("int64"))
-    if not len(ids):
-        return None
+    ids = sets.filter(pl.col("ranking") == ranking)["item"]
+    return _mask(ids, items) if len(ids) else None
+
+
+def _mask(ids: pl.Series, items: int) -> torch.Tensor:
     allowed = torch.zeros(items + 1, dtype=torch.bool)
-    allowed[ids] = True
+    allowed[torch.from_numpy(ids.to_numpy().astype("int64"))] = True
     return allowed
 
 
-def _own(part: pl.DataFrame, sets: pl.DataFrame, path) -> torch.Tensor | None:
-    """Return the candidates of each event of a ranking, None where no event has any."""
-    lists = part.join(sets, on="event", how="left", maintain_order="left")["items"]
-    if lists.null_count() == len(lists):
+def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tensor | None:
+    """Return the candidates of each event of a ranking, or those that all its events share; None where none has any."""
+    rows = sets.with_row_index("row").select("row", event=pl.col("events")).explode("event")
+    rows = part.select("event").join(rows, on="event", how="left", maintain_order="left")["row"]
+    if rows.null_count() == len(rows):
         return None
-    if lists.null_count():
-        event = part["event"][int(lists.is_null().arg_true()[0])]
+    if rows.null_count():
+        event = part["event"][int(rows.is_null().arg_true()[0])]
         raise InputError(f"{path}: event {event} has no candidates, others of its ranking do; write the split again")
+    if len(rows) > 1 and rows.n_unique() == 1:
+        return _mask(sets["items"][rows[0]], items)
+    lists = sets["items"].gather(rows)
     return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().max()))
 
 

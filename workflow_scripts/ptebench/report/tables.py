@@ -27,6 +27,12 @@ PUBLISHED = {
 STATISTICS = {
     "dataset": pl.String, "statistic": pl.String, "value": pl.Float64, "published": pl.Float64, "verdict": pl.String,
 }  # fmt: skip
+# of a dataset of two snapshots, as papers print it
+SNAPSHOTS = {
+    "users": "users", "overlap_items": "overlap items", "train_items": "train items",
+    "train_interactions": "train interactions", "train_sparsity_percent": "train sparsity %",
+    "test_items": "test items", "test_interactions": "test interactions", "test_sparsity_percent": "test sparsity %",
+}  # fmt: skip
 PUBLISHED_KEY = list(PUBLISHED)[:8]
 PANEL = ["dataset", "protocol", "ranking", "group"]
 NOTE = (
@@ -345,14 +351,41 @@ def _statistics(frame: pl.DataFrame, cell) -> tuple[list[str], list[tuple[str, l
     return datasets, rows
 
 
+def snapshots_markdown(frame: pl.DataFrame) -> str:
+    """Return the datasets of two snapshots as papers print them, one row a dataset; "" where there is none."""
+    rows = []
+    for (dataset,), part in frame.group_by("dataset", maintain_order=True):
+        found = {row["statistic"]: row for row in part.iter_rows(named=True)}
+        if "overlap_items" in found:
+            cells = [found[name] for name in SNAPSHOTS]
+            rows.append([dataset, *(_beside(c["value"], c["published"], c["verdict"]) for c in cells)])
+    if not rows:
+        return ""
+    names = ("dataset", *SNAPSHOTS.values())
+    lines = ["# Snapshots", "", "Equal to the published value: ✓.", ""]
+    lines += [f"| {' | '.join(names)} |", f"|---|{'---:|' * len(SNAPSHOTS)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), "", ""])
+
+
+def _beside(value: float, published: float | None, verdict: str) -> str:
+    """Return a value, marked where it equals the published one, which stands beside where it differs."""
+    mark = "" if published is None else " ✓" if verdict == "equal" else f" (published {published:,.10g})"
+    return f"{value:,.10g}{mark}"
+
+
 def statistics_markdown(frame: pl.DataFrame) -> str:
-    """Return the statistics as Markdown, one column a dataset."""
+    """Return the statistics as Markdown, the snapshots in short and then all, one column a dataset."""
 
     def cell(own, published, verdict):
         return own if published is None else f"{own}<br>published {published}: {verdict}"
 
     datasets, rows = _statistics(frame, cell)
-    lines = ["# Datasets", "", f"| statistic | {' | '.join(datasets)} |", f"|---|{'---:|' * len(datasets)}"]
+    lines = [
+        f"{snapshots_markdown(frame)}# Datasets",
+        "",
+        f"| statistic | {' | '.join(datasets)} |",
+        f"|---|{'---:|' * len(datasets)}",
+    ]
     return "\n".join([*lines, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows), ""])
 
 

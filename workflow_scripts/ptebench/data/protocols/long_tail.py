@@ -24,7 +24,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     parts["test"] = events(*(last.with_columns(ranking=pl.lit(name)) for name in ("full", "uniform", "matched")))
     trained = counts(parts["train"]["history"], parts["vocabulary"].filter(pl.col("side") == "item").height)
     drawn = np.concatenate(list(_negatives(parts["vocabulary"], last, trained, settings).values()))
-    own = {"event": parts["test"]["event"].tail(len(drawn)), "items": drawn}
+    own = {"events": parts["test"]["event"].tail(len(drawn)).reshape((-1, 1)), "items": drawn}
     parts["test_candidates"] = pl.DataFrame(own).cast(OWN_CANDIDATES)
     heads = None
     if settings["heads"] != "train":

@@ -7,6 +7,7 @@ import polars as pl
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, lines
+from ptebench.files import IMPRESSIONS
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
 NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]
@@ -14,8 +15,8 @@ SHOWN = r"^\S+-[01]( \S+-[01])*$"
 LABELS = {"title": "Title", "categories": "Categories", "description": "Abstract"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
-    """Return interactions, items and counts.
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple:
+    """Return interactions, items and counts, with `impressions` also IMPRESSIONS of all users.
 
     A click on a shown news item is an interaction at the time of its impression. With `history`, the history of
     a user's first impression counts too: the publisher gives its order but no times, and collected it before the
@@ -56,7 +57,19 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         categories=pl.concat_list("category", "subcategory").list.eval(clean(pl.element()).drop_nulls()),
         description=clean(pl.col("abstract")),
     )
-    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}
+    shown = [_impressions(frame)] if settings["impressions"] else []
+    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, *shown
+
+
+def _impressions(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return what each row of the behaviors shows, an item once, in the order of the files."""
+    shown, clicked = pl.col("shown").str.split(" "), pl.element().str.ends_with("-1")
+    return frame.select(
+        "user_id",
+        "timestamp",
+        shown.list.eval(pl.element().str.head(-2).unique(maintain_order=True)),
+        clicked=shown.list.eval(pl.element().filter(clicked).str.head(-2).unique(maintain_order=True)),
+    ).select(*IMPRESSIONS)
 
 
 def _behaviors(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:

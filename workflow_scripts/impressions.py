@@ -1,0 +1,28 @@
+"""Read what a dataset's users were shown, and what of it they clicked, from its raw files."""
+
+from importlib import import_module
+
+from ptebench.data.filters import shown_to
+from ptebench.files import IMPRESSIONS, INTERACTIONS, read_table, write_table
+from ptebench.job import run
+
+
+def main(job):
+    source = job.spec.get("layout", job.spec["source"])
+    *_, impressions = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
+    users = read_table(job.input("interactions"), INTERACTIONS)["user_id"].unique()
+    kept = shown_to(users, impressions, job.spec)
+    write_table(kept, job.outputs["impressions"], IMPRESSIONS)
+    notes = {
+        "impressions_read": impressions.height,
+        "impressions": kept.height,
+        "shown": int(kept["shown"].list.len().sum()),
+        "clicked": int(kept["clicked"].list.len().sum()),
+    }
+    for name, value in notes.items():
+        print(f"{name.replace('_', ' ')}: {value:,}")
+    return {"notes": notes}
+
+
+if __name__ == "__main__":
+    run(main)
