@@ -82,14 +82,19 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
 
 
 def fingerprint(model) -> str:
-    """Return a digest of the base model under an adapter: names, shapes and first values of its weights."""
+    """Return a digest of the base model under an adapter: names, shapes and first values of embeddings and norms.
+
+    Linear layers, which an adapter wraps and quantization packs, are left out: in 4 bits a model is the same model.
+    """
     parts = hashlib.sha256()
-    for name, weights in sorted(model.named_parameters(), key=lambda pair: pair[0]):
-        if "lora_" not in name:
-            name = name.removeprefix("base_model.model.").replace(".base_layer", "")
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) or "lora_" in name:
+            continue
+        for kind, weights in module.named_parameters(recurse=False):
+            name = name.removeprefix("base_model.model.")
             # bfloat16 is what is left of them on any device
             first = weights.detach().flatten()[:64].to(torch.bfloat16).float().tolist()
-            parts.update(f"{name}{tuple(weights.shape)}{first}".encode())
+            parts.update(f"{name}.{kind}{tuple(weights.shape)}{first}".encode())
     return parts.hexdigest()
 
 
