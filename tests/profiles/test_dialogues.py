@@ -11,7 +11,7 @@ from ptebench.profiles.instructions import draw, nearest, read_split
 from ptebench.profiles.neighbours import user_vectors
 
 from tests.profiles.synthetic import write_split
-from tests.profiles.test_chain import ENCODER, WRITING, Chain, half, job
+from tests.profiles.test_chain import ENCODER, LORA, WRITING, Chain, half, job
 
 SPEC = {"history": 6, "neighbours": 3, "seed": 0}
 
@@ -158,3 +158,17 @@ def test_four_bits_need_a_gpu_and_a_package(chain, tmp_path):
     outputs = {n: tmp_path / p.name for n, p in half(chain.root, 0, "user").items()}
     with pytest.raises(InputError, match="'quantization: 4bit' needs an NVIDIA GPU"):
         chain.tune(0, "user", outputs, quantization="4bit")
+
+
+def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
+    """Where every answer is `yes`, that is what the model comes to prefer."""
+    from ptebench.profiles.finetune import finetune
+    from ptebench.profiles.language_model import load, preference
+
+    rows = [r for r in read_jsonl(chain.instructions["user"]) if "dialogue" in r and r["dialogue"]["chosen"]]
+    torch.manual_seed(1)
+    model, tokenizer = load(str(chain.base["base"].parent), None, 320, None, LORA | {"dropout": 0.0}, True)
+    turns = [r["prompt"] + r["completion"] for r in rows]
+    before = preference(model, tokenizer, turns)
+    finetune(model, tokenizer, rows, {"epochs": 20, "batch_size": 2, "learning_rate": 0.02}, 320, 0, tmp_path)
+    assert (preference(model, tokenizer, turns) > before + 0.05).all()

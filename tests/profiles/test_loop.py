@@ -181,3 +181,23 @@ def test_two_processes_take_the_steps_of_one(chain, tmp_path):
     assert torch.cosine_similarity(found[1][1], found[2][1], dim=0) > 0.99
     with pytest.raises(InputError, match="must be a multiple of processes"):
         chain.tune(1, "user", outputs, processes=3)
+
+
+def test_a_probe_compares_a_retried_round_with_what_it_continued(chain, tmp_path):
+    root = tmp_path / "chain"
+    shutil.copytree(chain.root, root)
+    other = Chain(root, {n: root / p.name for n, p in chain.files.items()})
+    shutil.copytree(root / "rounds/0/item", root / "rounds/1/item")
+    for side in ("user", "item"):
+        shutil.copytree(root / "rounds/0" / side, root / "rounds/2" / side)  # round 2 wrote what round 0 did
+    record = {"round": 1, "next": "retry", "retried": True, "steady": False}
+    write_json(record, root / "rounds/1/probe.json")
+    probe = other.probe(2, embedding_drift=0.02, field_drift=0.1)
+    assert probe["continues"] == 0 and probe["field_drift"] == 0 and probe["utility_change"]["mean"] == 0
+    assert probe["embedding_drift"] == pytest.approx(0, abs=1e-6) and probe["steady"] and not probe["converged"]
+    assert probe["retried"] and probe["refused"] is None and probe["next"] == "continue"
+    # the rounds end after a second refusal, and what follows is passed on
+    write_json(probe | {"next": "end"}, root / "rounds/2/probe.json")
+    shutil.copytree(root / "rounds/2", root / "rounds/3")
+    passed = other.probe(3)
+    assert passed == probe | {"next": "end", "round": 3, "passed": True}

@@ -52,7 +52,8 @@ def everybody(side: str, split: Split, histories: pl.DataFrame, cards, evidence:
             else:
                 prompts = [stranger_prompt(fields[prior])] * len(strangers)
             more, extra = write(strangers, prompts)
-            frame, record = pl.concat([frame, more]), {"known": record, "strangers": extra}
+            frame = pl.concat([frame, more])
+            record = {k: record.get(k, 0) + extra.get(k, 0) for k in record | extra} | {"strangers": len(strangers)}
         return with_unknown(frame, ids), record
     # warm items first: cold ones show the audiences of the warm items that resemble them
     warm = split.warm().tolist()
