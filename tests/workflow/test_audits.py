@@ -9,4 +9,4 @@ def test_an_audit_needs_a_finished_run_and_a_second_encoder(checkout):
     config.write_text(config.read_text().replace("  lsa:\n", ""))
     assert planned(checkout) == {}
     refused = snakemake(checkout, "--dry-run", "audits")
-    assert refused.returncode and "an audit needs a second one" in refused.stderr
+    assert refused.returncode and "an audit needs a second one" in refused.stdout + refused.stderr
