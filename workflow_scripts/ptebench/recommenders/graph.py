@@ -35,13 +35,15 @@ class Graph(PairBackbone):
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         self.n_users = catalogue.users
-        self.connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
+        # of the sum of layers; those of a node without edges are zeros but for the first
+        connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
+        self.divisor = torch.where(connected, settings["layers"] + 1.0, 1.0)
         self.cache = None
 
     def observe(self, train) -> None:
         """Take the training graph, which ranking needs as well as training."""
         users, items = train.pairs
-        n_items = len(self.connected) - self.n_users - 2
+        n_items = len(self.divisor) - self.n_users - 2
         self.graph = normalised_graph(users, items, self.n_users, n_items)
 
     def propagated(self, representation, graph=None, perturb=None):
@@ -52,14 +54,13 @@ class Graph(PairBackbone):
         items = representation.item_vectors()
         layer = torch.cat([self.user_vectors(None, representation), items])
         graph = (self.graph if graph is None else graph).to(layer.device)
-        connected = self.connected.to(layer.device)
-        total, first = layer, layer
+        total = layer
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
             if perturb:
                 layer = perturb(layer)
             total = total + layer
-        final = torch.where(connected, total / (self.settings["layers"] + 1), first)
+        final = total / self.divisor.to(layer.device)
         users, propagated = final.split([self.n_users + 1, len(items)])
         return users, propagated if self.settings["propagate_items"] else items
 
