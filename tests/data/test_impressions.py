@@ -95,6 +95,21 @@ def test_one_event_an_impression_with_something_clicked_and_something_not(tmp_pa
     assert len(found) == len(checks(interactions, plain, PROTOCOL)) + 3
 
 
+def test_what_the_test_day_alone_shows_is_in_no_file_of_training(tmp_path):
+    """N8 and N4 are shown, and N3 clicked, on the test day alone."""
+    interactions, impressions = loaded(tmp_path)
+    parts = complete(snapshot.split(interactions, PROTOCOL, impressions))
+    words = parts["vocabulary"].filter((pl.col("side") == "item") & pl.col("raw").is_in(["N3", "N4", "N8"]))
+    late = set(words["id"])
+    assert len(late) == 3
+    for name in ("train", "valid", "histories", "valid_candidates"):
+        for column, kind in parts[name].schema.items():
+            if column in ("history", "targets", "item"):
+                values = parts[name][column]
+                assert not late & set(values.explode() if kind == pl.List(pl.Int32) else values), name
+    assert late <= set(parts["test_candidates"]["items"].explode())
+
+
 def unclicked(parts):
     """A target that the user never clicked."""
     item = parts["vocabulary"].filter(pl.col("raw") == "N8")["id"].item()

@@ -26,7 +26,7 @@ from ptebench.files import (
 LEAVE_ONE_OUT = {"kind": "leave_one_out"}
 COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": "1970-01-06", "end": None, "valid": 0.2, "seed": 1}
-LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads": "train"}
+LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads": "train", "bins": None}
 GLOBAL = {"kind": "global_temporal", "cuts": ["1970-01-06", "1970-01-08"], "end": "1970-01-10", "valid": 0.2}
 CONTRACTS = {"vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
              "groups": GROUPS, "histories": TRAIN}  # fmt: skip

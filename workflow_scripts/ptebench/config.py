@@ -218,7 +218,16 @@ class LongTail(Protocol):
     seed: int = 0
     # what makes the head: the top 20 % by training counts, or LLM-ESR's thresholds, which count test items too
     heads: Literal["train", "llmesr_yelp", "llmesr_fashion", "llmesr_beauty"] = "train"
+    bins: Annotated[int, Field(ge=2)] | None = (
+        None  # so many equal shares by training counts, in place of head and tail
+    )
     remove_seen: bool = True
+
+    @model_validator(mode="after")
+    def _one_kind_of_groups(self):
+        if self.bins and self.heads != "train":
+            raise ValueError("bins: they count training data, as heads: train does; leave one of the two out")
+        return self
 
 
 class ColdStartUser(Protocol):

@@ -108,10 +108,17 @@ def counts(lists: pl.Series, size: int) -> np.ndarray:
 
 def head(count: np.ndarray) -> np.ndarray:
     """Return which ids (row 0 is padding) are in the top 20 % of those that occur; ties go to the tail."""
+    return shelf(count, [HEAD]) == 1
+
+
+def shelf(count: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Return 1 for ids (row 0 is padding) within the first of ascending `shares` of those that occur, 2, ...
+
+    Ids are in order of falling counts; ties go to the later shelf, and what does not occur to the last one.
+    """
     occurring = np.sort(count[count > 0])[::-1]
-    if not len(occurring):
-        return np.zeros(len(count), dtype=bool)
-    return count > occurring[floor(HEAD * len(occurring))]
+    least = [occurring[floor(share * len(occurring))] for share in shares] if len(occurring) else []
+    return 1 + sum((count <= level for level in least), np.full(len(count), 0 if least else len(shares)))
 
 
 def groups(
@@ -119,13 +126,15 @@ def groups(
     tied: pl.Series | None = None,
     twins: np.ndarray | None = None,
     heads: tuple[np.ndarray, np.ndarray] | None = None,
+    bins: int | None = None,
 ) -> pl.DataFrame:
     """Return the GROUPS of the test events, from training counts only.
 
     Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
     known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
     `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target) replaces the heads by
-    training counts.
+    training counts. `bins` puts user_1, user_2, ... and item_1, item_2, ... in their place, equal shares of users and
+    items, the first with the highest counts.
     """
     test, training = parts["test"], parts["train"]
     items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
@@ -139,11 +148,20 @@ def groups(
 
     length = np.zeros(users + 1, dtype=np.int64)
     length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
+
+    def by_count(side: str, count: np.ndarray, ids: np.ndarray, given: np.ndarray | None) -> None:
+        if bins is None:
+            label(head(count)[ids] if given is None else given, f"{side}_head", f"{side}_tail")
+            return
+        of_event = shelf(count, [n / bins for n in range(1, bins)])[ids]
+        names = [f"{side}_{n}" for n in of_event]
+        labels.append(pl.DataFrame({"event": event, "group": names}, schema=GROUPS))
+
     if length[user].any():
-        label(heads[0] if heads else head(length)[user], "user_head", "user_tail")
+        by_count("user", length, user, heads[0] if heads else None)
     if (test["targets"].list.len() == 1).all():
         count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
-        label(heads[1] if heads else head(count)[target], "item_head", "item_tail")
+        by_count("item", count, target, heads[1] if heads else None)
         label(count[target] > 0, "known_item", "new_item")
     if tied is not None and tied.null_count() < len(tied):
         label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())

@@ -32,7 +32,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
         total = trained + sum(counts(frame["targets"], len(trained) - 1) for frame in (parts["valid"], last))
         of_user = (parts["test"]["history"].list.len() >= users).to_numpy()
         heads = of_user, total[parts["test"]["targets"].list.first().to_numpy()] >= items
-    return parts | {"groups": groups(parts, pl.concat([last["tied"]] * 3), heads=heads)}
+    return parts | {"groups": groups(parts, pl.concat([last["tied"]] * 3), heads=heads, bins=settings["bins"])}
 
 
 def _negatives(words: pl.DataFrame, last: pl.DataFrame, trained: np.ndarray, settings: dict) -> dict[str, np.ndarray]:
