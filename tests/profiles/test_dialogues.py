@@ -148,8 +148,8 @@ def test_later_rounds_ask_again(chain, tmp_path):
     (chain.root / "rounds/0/probe.json").write_text(json.dumps({"next": "continue", "retried": False}))
     outputs = {n: tmp_path / p.name for n, p in half(chain.root, 1, "user").items()}
     notes = chain.tune(1, "user", outputs)
-    # no item of a model this small has a profile to show, so the prompts are those of distillation
-    assert notes["prompts_sha256"] == chain.notes["user"]["prompts_sha256"] and len(notes["losses"]) == 2
+    # the items' profiles stand in the prompts now
+    assert notes["prompts_sha256"] != chain.notes["user"]["prompts_sha256"] and len(notes["losses"]) == 2
 
 
 def test_four_bits_need_a_gpu_and_a_package(chain, tmp_path):

@@ -301,7 +301,7 @@ def test_a_teacher_at_an_endpoint_is_read_like_supplied_profiles(server, files, 
     assert any("tent fan; board fan; oven fan" in p for p in server.prompts())
     taught = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
     extra = {f"teacher_{s}": path for s, path in outputs.items()}
-    run("instructions", command(files | extra, (*TEACH, *extra), spec, taught))
+    run("instructions", command(files | extra, (*TEACH, *extra), spec | {"collaborative": 0.0}, taught))
     rows = read_jsonl(taught["user"])
     assert len(rows) == 8 and {r["completion"][0]["content"].split("\n")[0] for r in rows} == {
         "Roles: tent fan; board fan; oven fan"

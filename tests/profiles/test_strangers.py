@@ -50,7 +50,11 @@ def test_strangers_are_described_from_the_typical_profile(split):
     frame, record = everybody(
         "user", split, histories, cards, {}, SPEC, written(asked, lambda u: layout(fields(u), "user"))
     )
-    assert frame["id"].to_list() == list(range(1, 49)) and record["strangers"] == 1 and record["parsed"] == 48
+    assert (
+        frame["id"].to_list() == list(range(1, 49))
+        and record["strangers"]["profiles"] == 1
+        and record["met"]["parsed"] == 47
+    )
     strangers = [u for u, h in histories.iter_rows() if not h]
     prior = typical(split, cards, split.train)
     assert strangers == [48] and in_one_line(fields(prior)) in asked[48] and "nothing yet" not in asked[48]

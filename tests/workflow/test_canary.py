@@ -198,8 +198,12 @@ def test_the_search_finds_a_planted_leak(runs, tmp_path):
 
 def test_nothing_depends_on_the_title(runs):
     (first, _, files), (second, _, _) = runs
-    paths = [p.relative_to(first) for p in artefacts(first)]
-    assert paths == [p.relative_to(second) for p in artefacts(second)] and len(paths) > 40
+    # answers are kept by prompt, the canary's own among them; what they say stands in the profiles
+    paths, again = (
+        [p.relative_to(root) for p in artefacts(root) if not p.name.endswith(".answers.jsonl")]
+        for root in (first, second)
+    )
+    assert paths == again and len(paths) > 40
     different = []
     for path in paths:
         one, two = (others(root, root / path, number(files)) for root in (first, second))

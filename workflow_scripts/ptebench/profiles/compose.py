@@ -44,17 +44,16 @@ def everybody(side: str, split: Split, histories: pl.DataFrame, cards, evidence:
         strangers = [u for u in known if not shown[u]]
         met = [u for u in known if shown[u]]
         frame, record = write(met, user_prompts(met, shown, split.cards, evidence, spec))
-        if strangers:
-            fields = fields_by_id(frame)
-            prior = typical(split, cards, fields)
-            if prior is None:
-                prompts = user_prompts(strangers, shown, split.cards, evidence, spec)
-            else:
-                prompts = [stranger_prompt(fields[prior])] * len(strangers)
-            more, extra = write(strangers, prompts)
-            frame = pl.concat([frame, more])
-            record = {k: record.get(k, 0) + extra.get(k, 0) for k in record | extra} | {"strangers": len(strangers)}
-        return with_unknown(frame, ids), record
+        if not strangers:
+            return with_unknown(frame, ids), record
+        fields = fields_by_id(frame)
+        prior = typical(split, cards, fields)
+        if prior is None:
+            prompts = user_prompts(strangers, shown, split.cards, evidence, spec)
+        else:
+            prompts = [stranger_prompt(fields[prior])] * len(strangers)
+        more, extra = write(strangers, prompts)
+        return with_unknown(pl.concat([frame, more]), ids), {"met": record, "strangers": extra}
     # warm items first: cold ones show the audiences of the warm items that resemble them
     warm = split.warm().tolist()
     frame, record = write(warm, item_prompts(warm, split, evidence, {}, set(), cards, spec))
