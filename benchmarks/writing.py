@@ -3,8 +3,9 @@
     PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/writing.py FOLDER
 
 FOLDER is that of a language model in the results (base/, instructions/, best/). All contestants answer the same
-prompts greedily with the same adapter, in turns; their answers are compared token by token. Fine-tuning starts from
-the same adapter on the same rows, one epoch each. CPU seconds are the fair measure on a machine that does other work.
+prompts greedily with the same adapter, in turns, and answers are compared token by token; the loop has the adapter
+beside the weights, as peft loads it. Fine-tuning starts from the same adapter on the same rows, one epoch each. CPU
+seconds are the fair measure on a machine that does other work.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from datasets import Dataset
 from measure import machine, save, spread
 from ptebench.files import read_jsonl
 from ptebench.profiles.finetune import trainer_settings
-from ptebench.profiles.language_model import load, prompt_tokens
+from ptebench.profiles.language_model import load, load_base, prompt_tokens, with_adapter
 from ptebench.profiles.write import generate
 from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
@@ -50,14 +51,13 @@ def one_by_one(model, tokenizer, prompts: list[str]) -> list[list[int]]:
 
 def writing(folder: Path, count: int, runs: int) -> dict:
     """Return tokens per second of each contestant."""
-    model, tokenizer = load(
-        str(folder / "base"), None, CONTEXT, folder / f"best/{SIDE}/adapter_model.safetensors", {}, False
-    )
-    model.eval()
+    base, adapter = str(folder / "base"), folder / f"best/{SIDE}/adapter_model.safetensors"
+    model, tokenizer = load(base, None, CONTEXT, adapter, {}, False)
+    plain = with_adapter(load_base(base, None, CONTEXT), adapter.parent, {}, False).eval()
     prompts = [row["prompt"][0]["content"] for row in read_jsonl(folder / f"instructions/{SIDE}.jsonl")][:count]
-    contestants = {"one by one": lambda: one_by_one(model, tokenizer, prompts)}
+    contestants = {"one by one": lambda: one_by_one(plain, tokenizer, prompts)}
     contestants |= {f"batches of {b}": lambda b=b: generate(model, tokenizer, prompts, LIMIT, b) for b in BATCHES}
-    contestants["batches of 128, within the grammar"] = lambda: generate(model, tokenizer, prompts, LIMIT, 128, SIDE)
+    contestants["batches of 32, within the grammar"] = lambda: generate(model, tokenizer, prompts, LIMIT, 32, SIDE)
     times, answers = {}, {}
     for _ in range(runs):
         for name, function in contestants.items():
@@ -116,7 +116,7 @@ def fine_tuning(folder: Path, count: int, runs: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=128, help="prompts that are answered, rows that are trained on")
+    parser.add_argument("--count", type=int, default=200, help="prompts that are answered, rows that are trained on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()

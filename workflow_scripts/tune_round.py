@@ -49,7 +49,7 @@ def main(job):
     import torch
     from ptebench.profiles.dialogues import Dialogue, first_turn
     from ptebench.profiles.finetune import finetune, finetune_by
-    from ptebench.profiles.language_model import load, load_tokenizer, save_adapter, shortened
+    from ptebench.profiles.language_model import load, load_tokenizer, merged, save_adapter, shortened
     from ptebench.profiles.write import write
 
     torch.set_num_threads(job.threads)
@@ -117,7 +117,7 @@ def main(job):
         print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     made = {"round": spec["round"]}
-    frame, record = write(model, tokenizer, wanted, prompts(wanted), side, spec, made)
+    frame, record = write(merged(model), tokenizer, wanted, prompts(wanted), side, spec, made)
     write_table(frame, job.outputs["profiles"], PROFILES)
     shutil.rmtree(scratch.parent, ignore_errors=True)
     return {

@@ -126,6 +126,15 @@ def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
     return get_peft_model(base, settings)
 
 
+def merged(model):
+    """Return the model with its adapter added to the weights, which writes half as fast again.
+
+    Only in float32: in bfloat16 rounding would take from a small update, and packed weights cannot be added to.
+    """
+    apart = model.dtype != torch.float32 or getattr(model.get_base_model(), "is_loaded_in_4bit", False)
+    return model if apart else model.merge_and_unload()
+
+
 def save_adapter(model, adapter: Path, config: Path) -> None:
     """Write an adapter's two files in PEFT's layout, the same bytes for the same adapter."""
     folder = adapter.with_name(f".{os.getpid()}.adapter")
@@ -230,4 +239,5 @@ def load(
     """Return (model with adapter, tokenizer); `adapter` is the adapter's file, None for a new adapter."""
     folder = None if adapter is None else adapter.parent
     tokenizer = load_tokenizer(source, revision)
-    return with_adapter(load_base(source, revision, context, quantization), folder, lora, trainable), tokenizer
+    model = with_adapter(load_base(source, revision, context, quantization), folder, lora, trainable)
+    return model if trainable else merged(model), tokenizer
