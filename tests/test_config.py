@@ -170,8 +170,8 @@ def test_files_faults(tmp_path):
     "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
 )
 def test_every_configuration_of_the_project_is_valid(path):
-    # NAME_representations.yaml is laid over NAME.yaml
-    base = path.with_name(path.name.removesuffix("_representations.yaml") + ".yaml")
+    # NAME_more.yaml is laid over NAME.yaml
+    base = path.with_name(path.stem.split("_")[0] + ".yaml")
     assert read(list(dict.fromkeys([base, path])) if base.exists() else [path], {})["tables"]
 
 

@@ -5,7 +5,7 @@ import pytest
 from ptebench.files import ITEMS, VOCABULARY, InputError
 from ptebench.profiles.instructions import read_split
 from ptebench.profiles.parse import skeleton
-from ptebench.profiles.prompts import CONTRACT, MARK, cards_of, fit, item_prompt, user_prompt
+from ptebench.profiles.prompts import CONTRACT, MARK, Cards, cards_of, evidence_text, fit, item_prompt, user_prompt
 
 from tests.profiles.synthetic import write_split
 
@@ -53,3 +53,13 @@ def test_empty_cards_make_prompts(split):
     items = pl.DataFrame([("i000", None, None, None, None, "")], schema=ITEMS, orient="row")
     words = pl.DataFrame([("item", 1, "i000")], schema=VOCABULARY, orient="row")
     assert cards_of(items, words).line(1) == "no description"
+
+
+def test_the_text_of_the_evidence_is_without_the_wording():
+    audiences = {1: {"Audience roles": ["camper"] * 5, "Audience interests": ["tents"] * 5}}
+    cards = Cards(["", "red tent"], [[], ["camping"]], ["", "acme"], ["", "light"])
+    assert evidence_text(user_prompt([1], cards, audiences, 3, 3)).split() == (
+        "red tent | camping | acme | light | camper, camper, tents, tents".split()
+    )
+    assert evidence_text(item_prompt(1, cards, [])) == "red tent | camping | acme | light"
+    assert evidence_text(user_prompt([], cards, {}, 3, 3)) == ""

@@ -6,8 +6,8 @@ import pytest
 import torch
 from ptebench.files import InputError
 from ptebench.profiles.answers import kept, kept_of
-from ptebench.profiles.embedded import new_model, tokenizer_of
-from ptebench.profiles.grammar import Grammar, Pieces
+from ptebench.profiles.embedded import frame_words, new_model, tokenizer_of
+from ptebench.profiles.grammar import Grammar, Pieces, Words
 from ptebench.profiles.parse import FIELDS, layout, repaired, strict
 from ptebench.profiles.prompts import assemble
 from ptebench.profiles.write import answered, batches, generate, write
@@ -45,7 +45,7 @@ def test_whatever_the_model_thinks_the_answer_is_a_strict_profile(tokenizer, sid
     """Random scores, and scores that always prefer the same tokens."""
     random, rows, ends = torch.Generator().manual_seed(1), 40, [tokenizer.eos_token_id]
     favourite = 5 * torch.randn(rows, len(tokenizer), generator=random)
-    rule = Grammar(Pieces(tokenizer), side, rows, limit, ends)
+    rule = Grammar(Pieces(tokenizer), side, [None] * rows, limit, ends)
     ids = torch.zeros(rows, 1, dtype=torch.long)
     for _ in range(limit):
         scores = rule(ids, favourite + scale * 5 * torch.randn(favourite.shape, generator=random))
@@ -56,11 +56,56 @@ def test_whatever_the_model_thinks_the_answer_is_a_strict_profile(tokenizer, sid
         assert strict(text, side), text
 
 
+def answers_of(rule, tokenizer, rows: int, limit: int) -> list[str]:
+    """Return what random scores write under a rule."""
+    random, ids = torch.Generator().manual_seed(1), torch.zeros(rows, 1, dtype=torch.long)
+    for _ in range(limit):
+        scores = rule(ids, torch.randn(rows, len(tokenizer), generator=random))
+        ids = torch.cat([ids, scores.argmax(1, keepdim=True)], 1)
+    return [tokenizer.decode(row[: row.index(tokenizer.eos_token_id)]) for row in ids[:, 1:].tolist()]
+
+
+@pytest.mark.parametrize("side, limit", [("user", 48), ("item", 80)])
+def test_phrases_are_made_of_words_of_the_evidence(tokenizer, side, limit):
+    """Whatever the model thinks; words such as `fan` stand behind others alone, none twice in a phrase."""
+    own, frame = {*WORDS, "sailing_trail", "tent's"}, {"fan", "follower"}
+    rule = Grammar(
+        Pieces(tokenizer), side, [Words(Pieces(tokenizer), own, frame)] * 40, limit, [tokenizer.eos_token_id]
+    )
+    phrases = [
+        p.split() for text in answers_of(rule, tokenizer, 40, limit) for of in strict(text, side).values() for p in of
+    ]
+    assert all(p[0] in own and own | frame >= set(p) and len(set(p)) == len(p) for p in phrases)
+    assert set().union(*phrases) >= own | {"fan"}, "nothing of the evidence is out of reach"
+
+
+@pytest.mark.parametrize("own", [set(), {"chess"}, {"chess", "tents and poles", "42", "oven"}], ids=len)
+@pytest.mark.parametrize("side, limit", [("user", 24), ("user", 48), ("item", 40)])
+def test_where_words_run_out_any_may_stand(tokenizer, side, limit, own):
+    words = [Words(Pieces(tokenizer), own, {"fan"})] * 40
+    rule = Grammar(Pieces(tokenizer), side, words, limit, [tokenizer.eos_token_id])
+    for text in answers_of(rule, tokenizer, 40, limit):
+        fields = strict(text, side)
+        assert fields, text
+        for phrases in fields.values():
+            first = {p.split()[0] for p in phrases}
+            assert "chess" in first or "chess" not in own, text
+
+
+def test_frame_words_are_what_answers_add_to_their_evidence():
+    prompts = [assemble("Summarise", ["oven dough | liked by chess fan"], "user")] * 3
+    answers = ["Roles: oven fan; dough follower; chess fan\nInterests: oven; dough; stove oven"] * 3
+    assert frame_words(list(zip(prompts, answers))) == ["follower"], "fan is evidence, stove begins a phrase"
+
+
 def test_what_the_model_prefers_is_kept_where_it_is_a_profile(tokenizer):
     """The mask closes no token of a strict profile: one that the model insists on comes out unchanged."""
     text = "Roles: camping fan; tent's fan; chess fan\nInterests: board-clock; oven; sailing_trail dough"
     wanted = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
-    rule, ids = Grammar(Pieces(tokenizer), "user", 1, 60, [tokenizer.eos_token_id]), torch.zeros(1, 1, dtype=torch.long)
+    rule, ids = (
+        Grammar(Pieces(tokenizer), "user", [None], 60, [tokenizer.eos_token_id]),
+        torch.zeros(1, 1, dtype=torch.long),
+    )
     for token in wanted:
         scores = torch.zeros(1, len(tokenizer))
         scores[0, token] = 1

@@ -5,15 +5,17 @@ It learns to name what the evidence names, in the schema; it knows nothing else 
 
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from ptebench.profiles.grammar import names
 from ptebench.profiles.instructions import COLD, Split, generator
 from ptebench.profiles.parse import layout
-from ptebench.profiles.prompts import cold_item_prompt, fit, item_prompt, messages, user_prompt
+from ptebench.profiles.prompts import cold_item_prompt, evidence_text, fit, item_prompt, messages, user_prompt
 from ptebench.profiles.teachers import Template
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
@@ -23,6 +25,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+FRAME = 0.01  # of the lessons add a frame word to what their evidence says
 PROMPT_SHARE = 0.1  # of the prompt's tokens, that count in the loss beside the answer's
 
 
@@ -81,6 +84,16 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
             prompt = item_prompt(item, cards, choice[first : first + near])
         pairs.append((prompt, layout(audiences[item], "item")))
     return pairs
+
+
+def frame_words(pairs: list[tuple[str, str]]) -> list[str]:
+    """Return the words that answers put behind those of their evidence, such as `fan`: no phrase begins with one."""
+    first, behind = set(), Counter()
+    for prompt, answer in pairs:
+        phrases = [names(p) for line in answer.split("\n") for p in line.split(":", 1)[1].split(";")]
+        first.update(words[0] for words in phrases if words)
+        behind.update({w for words in phrases for w in words[1:]} - set(names(evidence_text(prompt))))
+    return sorted(w for w, count in behind.items() if count >= FRAME * len(pairs) and w not in first)
 
 
 def new_model(tokenizer, settings: dict, context: int) -> LlamaForCausalLM:
@@ -211,6 +224,7 @@ def build(split: Split, spec: dict, leave_out: set, folder: Path, say=print) -> 
             loss_of(model, held[i : i + 32], tokenizer.pad_token_id, generator(seed, "held"))[1].item()
             for i in range(0, len(held), 32)
         ]
+    model.config.frame_words = frame_words(pairs)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)

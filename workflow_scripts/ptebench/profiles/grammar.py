@@ -1,14 +1,22 @@
 """Decoding within the grammar of profiles: of all tokens only those are open after which a strict profile can stand."""
 
 import re
+from dataclasses import dataclass, field
 
 import torch
 from ptebench.profiles.parse import FIELDS, LONGEST, PHRASES, normalise, usable
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from transformers import LogitsProcessor
 
 WORD = re.compile(r" ?[^\W_]+(['’][^\W_]+)?|['’][^\W_]+")  # a piece of a phrase, the first of a word with its space
 JOINERS = "-'&/_"  # may stand inside a phrase, never two in a row
 PIECE = 20  # characters of the longest piece
+NAMES = re.compile(r"[^\W\d_][^\W_]*(?:[-'&/_][^\W_]+)*")  # words that may name something: they begin with a letter
+
+
+def names(text: str) -> list[str]:
+    """Return the words of a text that may stand in a phrase, each as often as it occurs."""
+    return [w for w in NAMES.findall(text) if 2 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS]
 
 
 class Pieces:
@@ -43,11 +51,39 @@ class Pieces:
         return mask
 
 
-class Answer:
-    """One answer under way: what is fixed next, the phrases of the field so far, and the phrase under way."""
+@dataclass
+class Node:
+    """A place in the spelling of words: the tokens that go on from here, and the least of them that end a word."""
 
-    def __init__(self, pieces: Pieces, side: str, limit: int, ends: list[int]):
-        self.pieces, self.ends, self.left = pieces, ends, limit
+    children: dict[int, "Node"] = field(default_factory=dict)
+    least: int = PIECE
+
+
+class Words:
+    """The words that an answer may be made of, spelled in tokens; `frame` words stand behind others alone."""
+
+    def __init__(self, pieces: Pieces, own: set[str], frame: set[str]):
+        self.root, self.starts = Node(), set()
+        for word in sorted(own | frame):
+            tokens = pieces.fixed(f" {word}")
+            if not (pieces.first[tokens[0]] and all(pieces.inner[t] or pieces.joiners[t] for t in tokens[1:])):
+                continue
+            node = self.root
+            for place, token in enumerate(tokens, 1):
+                node = node.children.setdefault(token, Node())
+                node.least = min(node.least, len(tokens) - place)
+            if word not in frame:
+                self.starts.add(tokens[0])
+
+
+class Answer:
+    """One answer under way: what is fixed next, the phrases of the field so far, and the phrase under way.
+
+    With `words` its phrases are made of these alone, as long as there are some that fit.
+    """
+
+    def __init__(self, pieces: Pieces, side: str, limit: int, ends: list[int], words: Words | None = None):
+        self.pieces, self.ends, self.left, self.words = pieces, ends, limit, words
         self.fields, self.count = list(FIELDS[side]), PHRASES[side]
         self.done = False
         self.fixed = list(pieces.fixed(f"{self.fields.pop(0)}:"))
@@ -59,6 +95,7 @@ class Answer:
 
     def _phrase(self) -> None:
         self.phrase, self.used = "", set()
+        self.node = self.words and self.words.root  # where the word under way stands; None: any word may
 
     def take(self, token: int) -> None:
         """Add the token that was chosen."""
@@ -79,6 +116,8 @@ class Answer:
                 self.begun.add(token)
             self.phrase += self.pieces.texts[token]
             self.used.add(token)
+            if self.node is not None:
+                self.node = self.node.children.get(token) or self.words.root.children.get(token)
 
     def _next_field(self) -> list[int]:
         return self.pieces.fixed(f"\n{self.fields[0]}:")
@@ -95,12 +134,19 @@ class Answer:
             return [pieces.only(self.ends)], set()
         if self.fixed:
             return [pieces.only(self.fixed[:1])], set()
+        room = self.left - self._need()
         if not self.phrase:  # each phrase of a field begins differently
+            if self.node is not None and (starts := (self._spelled(self.node, room) & self.words.starts) - self.begun):
+                return [pieces.only(sorted(starts))], set()
+            self.node = None  # none is left that fits
             return [pieces.first], self.begun
+        if self.node is not None:
+            return self._in_words(room), set()
         masks, phrase = [], self.phrase[1:]
         joined = phrase[-1] in JOINERS
         # a whole piece must fit after a joiner
-        if (room := min(self.left - self._need(), LONGEST - PIECE - len(phrase))) > 0 or joined:
+        room = min(room, LONGEST - PIECE - len(phrase))
+        if room > 0 or joined:
             masks.append(pieces.inner)
         if room > 1 and not joined:
             masks.append(pieces.joiners)
@@ -108,6 +154,19 @@ class Answer:
         if whole or not masks:
             masks.append(self._closing())
         return masks, self.used  # no token twice in a phrase: small models go in circles
+
+    def _spelled(self, node: Node, room: int) -> set[int]:
+        """Return the tokens after which the word can end within `room` tokens."""
+        return {token for token, child in node.children.items() if child.least < room}
+
+    def _in_words(self, room: int) -> list[torch.Tensor]:
+        """Return the masks of what goes on with the word; behind a whole one also of another, and of the end."""
+        going = self._spelled(self.node, room)
+        if self.node.least:
+            return [self.pieces.only(sorted(going))]
+        if len(self.phrase) <= LONGEST - PIECE:
+            going |= self._spelled(self.words.root, room) - self.used
+        return [self.pieces.only(sorted(going)), self._closing()]
 
     def _closing(self) -> torch.Tensor:
         if len(self.phrases) < self.count - 1:
@@ -118,9 +177,9 @@ class Answer:
 class Grammar(LogitsProcessor):
     """Closes every token after which no profile of the side could stand; phrases of a field begin differently."""
 
-    def __init__(self, pieces: Pieces, side: str, rows: int, limit: int, ends: list[int]):
-        """`limit` is in tokens, end mark included; `ends` are the tokens that end an answer."""
-        self.answers = [Answer(pieces, side, limit, ends) for _ in range(rows)]
+    def __init__(self, pieces: Pieces, side: str, words: list[Words | None], limit: int, ends: list[int]):
+        """`words` has an entry a row; `limit` is in tokens, end mark included; `ends` are what ends an answer."""
+        self.answers = [Answer(pieces, side, limit, ends, own) for own in words]
         self.pieces, self.started = pieces, False
 
     def __call__(self, input_ids, scores):

@@ -20,6 +20,8 @@ NOTHING = "nothing yet"
 SIMILAR = "People who chose alike, and what they chose:"
 QUESTION = "Would this person choose the following item? Answer yes or no."
 CONTRACT = "Answer in exactly this form, lower case, no numbers:"
+LIKED = "liked by "
+WORDING = {USER_TASK, STRANGER_TASK, ITEM_TASK, READERS, NEIGHBOURS, ALONE, MARK + NOTHING, SIMILAR}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:
 def audience(fields: dict) -> str:
     """Return the head of an item's profile, short enough to stand in the item's line."""
     roles, interests = (fields[f][:2] for f in FIELDS["item"])
-    return "liked by " + ", ".join(roles + interests)
+    return LIKED + ", ".join(roles + interests)
 
 
 def in_one_line(fields: dict) -> str:
@@ -130,6 +132,13 @@ def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -
     """Return the prompt for an item that nobody chose: its card, and similar items with their audiences."""
     task = f"{ITEM_TASK}\n{cards.line(item)}\n{NEIGHBOURS if similar else ALONE}"
     return assemble(task, [f"{cards.title[i]} | {audience(fields)}" for i, fields in similar], "item")
+
+
+def evidence_text(prompt: str) -> str:
+    """Return what a prompt tells of its owner: cards and profiles, without the wording that all prompts share."""
+    lines = prompt.split("\n")
+    shown = (line for line in lines[: lines.index(CONTRACT)] if line not in WORDING)
+    return "\n".join(line.removeprefix(MARK) for line in shown).replace(LIKED, "")
 
 
 def fit(prompt: str, excess) -> str:

@@ -8,10 +8,10 @@ import polars as pl
 import torch
 from ptebench.files import InputError
 from ptebench.profiles.compose import compose
-from ptebench.profiles.grammar import Grammar, Pieces
+from ptebench.profiles.grammar import Grammar, Pieces, Words, names
 from ptebench.profiles.language_model import fitted, prompt_tokens
 from ptebench.profiles.parse import repaired
-from ptebench.profiles.prompts import digest
+from ptebench.profiles.prompts import digest, evidence_text
 from transformers import LogitsProcessorList
 
 WIDTH = 64  # prompts are padded to multiples of this many tokens
@@ -49,9 +49,9 @@ def generate(
 ) -> list[list[int]]:
     """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark.
 
-    With `side`: the greedy answer within the grammar of that side's profiles. take(row, token ids) hears of each answer
-    when its batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not
-    enough.
+    With `side`: the greedy answer within the grammar of that side's profiles; where the model has `frame_words`
+    (embedded) of these and the words of the prompt's own evidence. take(row, token ids) hears of each answer when its
+    batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not enough.
     """
     answers = [[] for _ in prompts]
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
@@ -59,17 +59,22 @@ def generate(
     configured = model.generation_config.eos_token_id
     ends = sorted(ends | (set(configured) if isinstance(configured, list) else {configured} - {None}))
     pieces = Pieces(tokenizer) if side and prompts else None
+    frame = getattr(model.config, "frame_words", None)
     model.eval()
+
+    def words(row: int) -> Words | None:
+        return None if frame is None else Words(pieces, set(names(evidence_text(prompts[row]))), set(frame))
 
     def answer(rows: np.ndarray, width: int) -> None:
         step = min(ROWS, size)
         count = -(-len(rows) // step) * step
         inputs = torch.full((count, width), pad)
         mask = torch.zeros_like(inputs)
-        for place, row in enumerate(np.resize(rows, count)):  # filled up with the first
+        filled = np.resize(rows, count)  # up with the first
+        for place, row in enumerate(filled):
             inputs[place, width - len(ids[row]) :] = torch.tensor(ids[row])
             mask[place, width - len(ids[row]) :] = 1
-        rules = [Grammar(pieces, side, count, new_tokens, ends)] if side else []
+        rules = [Grammar(pieces, side, [words(row) for row in filled], new_tokens, ends)] if side else []
         with torch.inference_mode():
             found = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
