@@ -93,9 +93,10 @@ def test_where_words_run_out_any_may_stand(tokenizer, side, limit, own):
 
 
 def test_frame_words_are_what_answers_add_to_their_evidence():
-    prompts = [assemble("Summarise", ["oven dough | liked by chess fan"], "user")] * 3
-    answers = ["Roles: oven fan; dough follower; chess fan\nInterests: oven; dough; stove oven"] * 3
-    assert frame_words(list(zip(prompts, answers))) == ["follower"], "fan is evidence, stove begins a phrase"
+    prompts = [assemble("Summarise", ["oven dough | liked by chess fan"], "user")] * 200
+    answers = ["Roles: oven fan; dough follower; chess stove\nInterests: oven; dough; stove oven"] * 200
+    answers[0] = answers[0].replace("Interests: oven", "Interests: follower")
+    assert frame_words(list(zip(prompts, answers))) == ["follower"], "fan is evidence, stove begins phrases"
 
 
 def test_what_the_model_prefers_is_kept_where_it_is_a_profile(tokenizer):

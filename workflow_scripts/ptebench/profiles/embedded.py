@@ -25,7 +25,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
-FRAME = 0.01  # of the lessons add a frame word to what their evidence says
+FRAME = 0.01  # of the lessons add a frame word to what their evidence says, and fewer begin a phrase with it
 PROMPT_SHARE = 0.1  # of the prompt's tokens, that count in the loss beside the answer's
 
 
@@ -87,13 +87,13 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
 
 
 def frame_words(pairs: list[tuple[str, str]]) -> list[str]:
-    """Return the words that answers put behind those of their evidence, such as `fan`: no phrase begins with one."""
-    first, behind = set(), Counter()
+    """Return the words that answers put behind those of their evidence, such as `fan`: few phrases begin with them."""
+    first, behind = Counter(), Counter()
     for prompt, answer in pairs:
         phrases = [names(p) for line in answer.split("\n") for p in line.split(":", 1)[1].split(";")]
-        first.update(words[0] for words in phrases if words)
+        first.update({words[0] for words in phrases if words})
         behind.update({w for words in phrases for w in words[1:]} - set(names(evidence_text(prompt))))
-    return sorted(w for w, count in behind.items() if count >= FRAME * len(pairs) and w not in first)
+    return sorted(w for w, count in behind.items() if count >= FRAME * len(pairs) > first[w])
 
 
 def new_model(tokenizer, settings: dict, context: int) -> LlamaForCausalLM:
