@@ -90,9 +90,9 @@ def frame_words(pairs: list[tuple[str, str]]) -> list[str]:
     """Return the words that answers put behind those of their evidence, such as `fan`: few phrases begin with them."""
     first, behind = Counter(), Counter()
     for prompt, answer in pairs:
-        phrases = [names(p) for line in answer.split("\n") for p in line.split(":", 1)[1].split(";")]
-        first.update({words[0] for words in phrases if words})
-        behind.update({w for words in phrases for w in words[1:]} - set(names(evidence_text(prompt))))
+        phrases = [p.split(maxsplit=1) for line in answer.split("\n") for p in line.split(":", 1)[1].split(";")]
+        first.update({words[0] for words in phrases})
+        behind.update({w for _, *rest in phrases for w in names(" ".join(rest))} - set(names(evidence_text(prompt))))
     return sorted(w for w, count in behind.items() if count >= FRAME * len(pairs) > first[w])
 
 

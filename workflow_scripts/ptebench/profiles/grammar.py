@@ -16,7 +16,7 @@ NAMES = re.compile(r"[^\W\d_][^\W_]*(?:[-'&/_][^\W_]+)*")  # words that may name
 
 def names(text: str) -> list[str]:
     """Return the words of a text that may stand in a phrase, each as often as it occurs."""
-    return [w for w in NAMES.findall(text) if 2 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS]
+    return [w for w in NAMES.findall(text) if 1 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS]
 
 
 class Pieces:
