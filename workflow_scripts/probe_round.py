@@ -40,7 +40,9 @@ def main(job):
     held, rest = dict(drawn.held), split.without(drawn.held)
     users = now["user"]["id"].to_list()
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
-    others = negatives(generator(spec["seed"], "probe"), counts, [set(split.train[u]) for u in users], CANDIDATES)
+    cold = split.cold()
+    closed = [set(split.train[u]) | cold for u in users]
+    others = negatives(generator(spec["seed"], "probe"), counts, closed, CANDIDATES)
     candidates = np.concatenate([np.array([held[u] for u in users])[:, None], others], 1)
     parsed = {s: frame["fields"].is_not_null().to_numpy() for s, frame in now.items()}
     means = np.stack([cards[rest.train[u]].mean(0) for u in users])

@@ -43,6 +43,10 @@ class Split:
         """Return the ids of the items with training interactions, ascending."""
         return np.unique(np.concatenate([np.asarray(h, dtype=np.int64) for h in self.train.values()]))
 
+    def cold(self) -> set[int]:
+        """Return the ids of the items without training interactions."""
+        return set(range(1, self.items + 1)) - set(self.warm().tolist())
+
     def ragged(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the training histories as values and offsets."""
         return ragged(pl.Series(list(self.train.values()), dtype=pl.List(pl.Int32)))

@@ -86,7 +86,7 @@ def user_tasks(
     random, users = generator(spec["seed"], "policy user"), list(held)
     rest = split.without(set(held.items()))
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
-    cold = set(range(1, split.items + 1)) - set(split.warm().tolist())
+    cold = split.cold()
     drawn = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates)
     known = means(rest, cards)
     return Tasks(
