@@ -7,7 +7,7 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[1] / "workflow_scripts" / "ptebench"
 STAGES = {"data", "profiles", "embeddings", "recommenders", "report"}
-SHARED = {"ptebench.files", "ptebench.provenance"}
+SHARED = {"ptebench.files", "ptebench.hardware", "ptebench.provenance"}
 # what is loaded by name, and so must not be imported by name from elsewhere
 BY_NAME = ("recommenders.backbones", "recommenders.representations", "data.sources", "data.protocols")
 

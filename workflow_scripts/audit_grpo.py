@@ -12,6 +12,7 @@ from ptebench.profiles.instructions import draw, generator, read_profiles, read_
 from ptebench.profiles.language_model import fitted, load
 from ptebench.profiles.parse import strict
 from ptebench.profiles.policy import Judge, item_tasks, strangers, strangers_support, user_tasks
+from ptebench.profiles.preference import Preference, pairs
 from ptebench.profiles.rewards import phrases
 from ptebench.profiles.write import generate
 
@@ -51,9 +52,10 @@ def main(job):
         owners, split, make = dict(sorted(drawn.held)), whole, user_tasks
     else:
         owners, split, make = drawn.probes["item"], whole.without(drawn.held), item_tasks
-    others = strangers(read_profiles(job.input("template")), side, split, spec["seed"])
+    template = read_profiles(job.input("template"))
+    others = strangers(template, side, split, spec["seed"])
 
-    rows, thresholds, texts, tokens, asked = [], {}, None, None, []
+    rows, thresholds, accuracies, texts, tokens, asked, compared = [], {}, {}, None, None, [], None
     for (name, described), file in zip(spec["encoders"], ("cards", "second")):
         cards = read_embeddings(job.input(file), whole.items + 1).numpy()
         vectors = encoder_of(described, whole, job.input("items"), asked)
@@ -65,17 +67,29 @@ def main(job):
             for text in texts["before"] + texts["after"]:
                 if fields := strict(text, side):
                     asked += [text, *phrases(fields, side)]
+            if settings["weights"]["preference"]:
+                rest = drawn.pool[side][: -settings["prompts"]]
+                compared = pairs(rest, template, split, tasks.known, side, spec["seed"])
+                asked += compared.chosen + compared.rejected
             asked = list(dict.fromkeys(asked))
         threshold = None
         if settings["weights"]["faithfulness"]:
             threshold = thresholds[name] = strangers_support(tasks, others, vectors, side, spec["seed"])
-        judge = Judge(tasks, vectors, side, settings["weights"], threshold)
+        prefer = None
+        if compared:
+            prefer = Preference(compared, tasks.known, vectors)
+            accuracies[name] = prefer.accuracy
+        judge = Judge(tasks, vectors, side, settings["weights"], threshold, prefer)
         rows += compare(judge, texts, tokens, name, file == "cards", generator(spec["seed"], "audit"))
     frame = pl.DataFrame(rows, schema=AUDIT)
     print(table := markdown(frame, side))
     write_table(frame, job.outputs["csv"], AUDIT)
     write_text(table, job.outputs["markdown"])
-    return {"owners": len(texts["before"]), "thresholds_of_faithfulness": thresholds}
+    return {
+        "owners": len(texts["before"]),
+        "thresholds_of_faithfulness": thresholds,
+        "accuracies_of_preference": accuracies,
+    }
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from ptebench.profiles.grpo import columns, optimise
 from ptebench.profiles.instructions import draw, read_profiles, read_split
 from ptebench.profiles.language_model import load, save_adapter
 from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers, strangers_support, user_tasks
+from ptebench.profiles.preference import Preference, pairs
 from ptebench.provenance import canonical, file_digest
 
 
@@ -26,17 +27,20 @@ def main(job):
     owners = last_items(chosen, split, spec["seed"]) if side == "user" else chosen
     make = {"user": user_tasks, "item": item_tasks}[side]
     tasks = make(owners, split, evidence, cards, encode, spec, settings["candidates"])
-    threshold = None
+    template, threshold, prefer = read_profiles(job.input("template")), None, None
     if settings["weights"]["faithfulness"]:
-        others = strangers(read_profiles(job.input("template")), side, split, spec["seed"])
+        others = strangers(template, side, split, spec["seed"])
         threshold = strangers_support(tasks, others, encode, side, spec["seed"])
+    if settings["weights"]["preference"]:
+        rest = drawn.pool[side][: -settings["prompts"]]
+        prefer = Preference(pairs(rest, template, split, tasks.known, side, spec["seed"]), tasks.known, encode)
 
     def fresh(texts):
         # a vector's last digits depend on its batch: a resumed run has not encoded what the run before it had
         encode.known.clear()
         return encode(texts)
 
-    judge = Judge(tasks, fresh, side, settings["weights"], threshold)
+    judge = Judge(tasks, fresh, side, settings["weights"], threshold, prefer)
     source = str(job.input("base").parent) if job.input("base") else spec["model"]
     model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
     given = {name: [file_digest(p) for p in paths] for name, paths in job.inputs.items()}
@@ -48,7 +52,8 @@ def main(job):
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
     write_table(rewards, job.outputs["rewards"], columns(judge))
     shutil.rmtree(scratch, ignore_errors=True)
-    return {"threshold_of_faithfulness": threshold, **notes}
+    accuracy = prefer.accuracy if prefer else None
+    return {"threshold_of_faithfulness": threshold, "accuracy_of_preference": accuracy, **notes}
 
 
 if __name__ == "__main__":

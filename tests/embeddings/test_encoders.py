@@ -10,7 +10,7 @@ from ptebench.job import Job
 from workflow_scripts.embed import main
 
 WORDS = ["red", "blue", "green", "small", "wooden", "metal", "toy", "car", "train", "puzzle", "doll", "robot", "kite"]
-MINILM = {"kind": "minilm", "precision": "bfloat16", "max_tokens": 256}
+MINILM = {"kind": "minilm", "precision": "auto", "max_tokens": 256}
 LSA = {"kind": "lsa", "dimension": 8}
 
 

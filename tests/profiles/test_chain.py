@@ -24,12 +24,14 @@ TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01}
 GRPO = {
     "prompts": 4, "generations": 2, "batch_size": 4, "learning_rate": 0.01, "beta": 0.02, "temperature": 1.0,
     "candidates": 9, "window": 1, "vllm": False,
-    "weights": {"rank": 1.0, "auc": 1.0, "faithfulness": 0.3, "identification": 0.5, "length": 0.1},
+    "weights": {
+        "rank": 1.0, "auc": 1.0, "faithfulness": 0.3, "identification": 0.5, "length": 0.1, "preference": 0.0,
+    },
 }  # fmt: skip
 EMBEDDED = {
     "hidden": 32, "layers": 1, "heads": 2, "vocabulary": 600, "steps": 60, "batch_size": 8, "learning_rate": 0.01,
 }  # fmt: skip
-ENCODER = {"kind": "minilm", "precision": "bfloat16", "max_tokens": 64}
+ENCODER = {"kind": "minilm", "precision": "auto", "max_tokens": 64}
 
 
 def job(script, spec, inputs, outputs):

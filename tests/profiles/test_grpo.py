@@ -279,22 +279,26 @@ def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
 
 
 def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
-    policy(chain, tmp_path, "item")
+    settings = {"prompts": 4, "weights": WEIGHTS | {"preference": 0.2}}
+    made, notes = policy(chain, tmp_path, "item", **settings)
+    assert "preference" in pl.read_csv(made["rewards"]).columns
+    assert set(notes["accuracy_of_preference"]) == {"matched", "neighbour", "swapped"}
     adapters = {
         "before": chain.root / "best/adapter_model.safetensors",
         "after": tmp_path / "adapter_model.safetensors",
     }
     outputs = {"csv": tmp_path / "audit.csv", "markdown": tmp_path / "audit.md"}
-    spec = WRITING | {"grpo": SETTINGS, "encoders": [("minilm", ENCODER), ("lsa", LSA)], "side": "item"}
-    job("audit_grpo", spec, given(chain, "item") | adapters | {"second": chain.lsa}, outputs)
+    spec = WRITING | {"grpo": SETTINGS | settings, "encoders": [("minilm", ENCODER), ("lsa", LSA)], "side": "item"}
+    notes = job("audit_grpo", spec, given(chain, "item") | adapters | {"second": chain.lsa}, outputs)
     frame = read_table(outputs["csv"], AUDIT)
     assert frame["component"].unique(maintain_order=True).to_list() == [
-        "reward", "schema", "auc", "faithfulness", "identification", "length",
+        "reward", "schema", "auc", "faithfulness", "identification", "length", "preference",
     ]  # fmt: skip
-    assert frame["encoder"].to_list() == ["minilm"] * 6 + ["lsa"] * 6
+    assert frame["encoder"].to_list() == ["minilm"] * 7 + ["lsa"] * 7
     assert frame.filter(component="schema")["before"].n_unique() == 1, "the gate knows no encoder"
     assert frame.filter(component="reward")["pairs"].to_list() == [5, 5]
-    assert outputs["markdown"].read_text().count("\n| ") == 13
+    assert outputs["markdown"].read_text().count("\n| ") == 15
+    assert set(notes["accuracies_of_preference"]) == {"minilm", "lsa"}
 
 
 def test_pairs_and_their_interval():

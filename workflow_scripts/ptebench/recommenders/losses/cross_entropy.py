@@ -1,23 +1,27 @@
 """Softmax cross entropy over all training items, without ever keeping the logits."""
 
 import torch
+from ptebench.hardware import gemm_precision
 
-CHUNK = 512  # rows of logits alive at once
+CHUNK = 256  # rows of logits alive at once
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
-    """Both gradients are made in the forward pass, chunk by chunk; GEMMs in bfloat16, sums in float32."""
+    """Both gradients are made in the forward pass, chunk by chunk; GEMMs in the hardware's precision, sums in float32."""
 
     @staticmethod
     def forward(ctx, hidden, vectors, targets):
-        rows = hidden.shape[0]
-        h, e = hidden.bfloat16(), vectors.bfloat16()
+        rows, kind = hidden.shape[0], gemm_precision(hidden.device.type)
+        h, e = hidden.to(kind), vectors.to(kind)
+        # one buffer for all chunks: new memory of this size costs as much as what is written into it
+        logits = h.new_empty(min(CHUNK, rows), len(vectors))
         d_hidden = torch.empty_like(h)
         d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
         loss = torch.zeros((), device=hidden.device)
         for start in range(0, rows, CHUNK):
             chunk, target = h[start : start + CHUNK], targets[start : start + CHUNK, None]
-            probability = torch.softmax(chunk @ e.T, dim=-1)
+            probability = torch.mm(chunk, e.T, out=logits[: len(chunk)])
+            torch.softmax(probability, dim=-1, out=probability)
             of_target = probability.gather(1, target)
             loss -= of_target.float().clamp_min(1e-30).log().sum()
             probability.scatter_(1, target, of_target - 1)

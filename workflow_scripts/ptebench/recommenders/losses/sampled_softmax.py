@@ -1,6 +1,7 @@
 """Softmax cross entropy over the target and uniform negatives that the whole batch shares."""
 
 import torch
+from ptebench.hardware import gemm_precision
 from torch.nn.functional import cross_entropy, embedding
 
 
@@ -11,7 +12,7 @@ def loss(hidden, vectors, targets, generator, settings):
     """
     negatives = torch.randint(len(vectors), (settings["negatives"],), generator=generator, device=targets.device)
     positive = (hidden * embedding(targets, vectors)).sum(-1, keepdim=True)
-    with torch.autocast(hidden.device.type, torch.bfloat16):
-        logits = hidden @ embedding(negatives, vectors).T
+    kind = gemm_precision(hidden.device.type)
+    logits = hidden.to(kind) @ embedding(negatives, vectors).to(kind).T
     logits = logits.float().masked_fill(targets[:, None] == negatives, float("-inf"))
     return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))

@@ -1,0 +1,19 @@
+"""What the machine at hand is good at."""
+
+from functools import cache
+
+import torch
+
+
+@cache
+def gemm_precision(device: str) -> torch.dtype:
+    """Return bfloat16 where the hardware of a `device` (cpu, cuda) multiplies matrices in it, else float32.
+
+    A processor without such instructions emulates them, which takes ten times as long as float32 and more.
+    """
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities()
+        fast = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
