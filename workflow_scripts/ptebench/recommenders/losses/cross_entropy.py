@@ -7,7 +7,7 @@ CHUNK = 256  # rows of logits alive at once
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
-    """Both gradients are made in the forward pass, chunk by chunk; GEMMs in the hardware's precision, sums in float32."""
+    """Both gradients are made in the forward pass, chunk by chunk, sums in float32."""
 
     @staticmethod
     def forward(ctx, hidden, vectors, targets):
