@@ -280,6 +280,24 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
 
 
+@pytest.mark.parametrize("name, keys", [("sasrec", {"dropout": 0.0}), ("lightgcn", {})])
+def test_a_compiled_loss_trains_as_the_plain_one_does(data, monkeypatch, name, keys):
+    train_set, events, catalogue = data
+    compiled = []
+
+    def traced(function, **options):  # all of torch.compile but the making of kernels, which takes a minute
+        compiled.append(function)
+        return torch._dynamo.optimize("aot_eager", **options)(function)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    keys = {**(SEQUENTIAL if name == "sasrec" else {}), **keys, "epochs": 2}
+    curves = [
+        train(spec(name, compile=wanted, **keys), train_set, events, catalogue, False)[1] for wanted in (False, True)
+    ]
+    assert len(compiled) == 1
+    assert [c["loss"] for c in curves[0]] == pytest.approx([c["loss"] for c in curves[1]], abs=1e-4)
+
+
 def test_an_id_without_training_events_ranks_behind_all_others(data):
     _, _, catalogue = data
     counts = catalogue.item_counts.clone()

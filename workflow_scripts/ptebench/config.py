@@ -478,6 +478,7 @@ class Trained(Backbone):
     validate_every: Positive = 1  # epochs
     selection: str = Field("NDCG@10", pattern=r"^(Recall|NDCG|MRR)@\d+$")  # on validation events
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False  # the loss by torch.compile: a minute or more at first, which small models never earn back
 
 
 class Popularity(Backbone):

@@ -195,6 +195,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, 0.98), fused=True)
+    objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     resumed = store.load(models, optimizer) if store else None
     first, best, curve, stale = resumed or (0, {}, [], 0)
@@ -210,7 +211,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
         models.train()
         total, steps = torch.zeros((), device=device), 0
         for batch in backbone.batches(train_set, orders):
-            loss = backbone.loss(batch, representation, negatives)
+            loss = objective(batch, representation, negatives)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
