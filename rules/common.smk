@@ -38,6 +38,8 @@ shell.prefix(
     f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
     # threads that wait must not spin: they would take the cores of other jobs
     " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive"
+    # freed memory stays with the job (glibc): to get it back page by page took up to a quarter of a training step
+    " MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000"
     # which variable holds the key of which endpoint: no setting, the answers are the same
     f" PTEBENCH_KEYS='{KEYS}'; "
 )
