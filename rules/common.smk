@@ -643,7 +643,7 @@ def interactions_spec(wildcards):
     """Return what reading and filtering depend on: not the paths, whose content counts, and not the generator."""
     settings = DATASETS[wildcards.dataset]
     simulated = settings["source"] == "simulated"
-    aside = {"published", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
+    aside = {"published", "heads_compat", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
     return canonical({key: value for key, value in settings.items() if key not in aside})
 
 
@@ -659,9 +659,11 @@ def reading_code(script):
 
 
 def split_spec(wildcards):
-    """Return the protocol without what ranking alone depends on."""
-    settings = PROTOCOLS[wildcards.protocol]
-    return canonical({key: value for key, value in settings.items() if key != "remove_seen"})
+    """Return the protocol without what ranking alone depends on, and what it takes from the dataset."""
+    settings = {key: value for key, value in PROTOCOLS[wildcards.protocol].items() if key != "remove_seen"}
+    if settings["kind"] == "long_tail":
+        settings["heads_compat"] = DATASETS[wildcards.dataset]["heads_compat"]
+    return canonical(settings)
 
 
 def impressions_file(wildcards):

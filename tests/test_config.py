@@ -57,7 +57,7 @@ GPT = {"endpoint": "https://host/v1", "model": "m"}
         ({"protocols": {"global_temporal": {"cuts": ["2020-02-01", "2020-01-01"]}}}, "expected cuts, and end after them, in ascending order"),
         ({"protocols": {"global_temporal": {"cuts": ["2020-02-01"], "end": "2020-02-01"}}}, "in ascending order"),
         ({"protocols": {"cold_start_user": {"cold_k": [1, 3, 1]}}}, "expected each cold_k once"),
-        ({"protocols": {"long_tail": {"heads": "llmesr"}}}, "protocols.long_tail.heads: "),
+        ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "heads_compat": {"user": 9}}}}, "datasets.d.heads_compat.item: Field required"),
         ({"seeds": []}, "seeds: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
         ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),

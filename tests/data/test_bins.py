@@ -2,13 +2,10 @@
 
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ptebench.config import resolve
 from ptebench.data.leakage import checks
 from ptebench.data.splits import counts, head, shelf
-from ptebench.files import InputError
 
 from tests.data.test_protocols import LONG_TAIL, log, split, walks
 
@@ -58,8 +55,3 @@ def test_events_are_in_the_fifth_of_their_user_and_of_their_target():
     moved = pl.when(pl.col("group") == "item_1").then(pl.lit("item_2")).otherwise("group").alias("group")
     leaky = checks(interactions, parts | {"groups": parts["groups"].with_columns(moved)}, BINS)
     assert {c["check"] for c in leaky if c["verdict"] == "leak"} == {"groups_not_from_train"}
-
-
-def test_bins_and_the_thresholds_of_a_paper_do_not_go_together():
-    with pytest.raises(InputError, match="bins: they count training data"):
-        resolve({"protocols": {"long_tail": {"bins": 5, "heads": "llmesr_beauty"}}}, "c.yaml")

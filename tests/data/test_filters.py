@@ -13,7 +13,7 @@ from ptebench.files import INTERACTIONS, InputError
 
 from tests.data.readers import DEFAULTS
 
-CORES = ("iterative", "one_pass_compat")
+CORES = ("iterative", "one_pass_compat", "one_pass_users_compat")
 
 
 def log(rows) -> pl.DataFrame:
@@ -99,11 +99,13 @@ def test_date_window_needs_times():
 
 
 def test_one_pass_counts_once():
-    # i2 goes, which leaves a with one: iteration would take it too
-    frame = log([("a", "i1", 0, None), ("a", "i2", 0, None), ("b", "i1", 0, None), ("b", "i1", 0, None)])
+    # i2 goes, which leaves a with one, whom a second count of users takes, and then i3 with one, which iteration takes
+    frame = log([
+        ("a", "i3", 0, None), ("a", "i2", 0, None), ("b", "i1", 0, None), ("b", "i1", 0, None), ("b", "i3", 0, None),
+    ])  # fmt: skip
     chosen = DEFAULTS | {"user_core": 2, "item_core": 2}
     kept = {core: prepare([frame.lazy()], chosen | {"core": core})[0][0].collect()["row"].to_list() for core in CORES}
-    assert kept == {"iterative": [2, 3], "one_pass_compat": [0, 2, 3]}
+    assert kept == {"iterative": [2, 3], "one_pass_compat": [0, 2, 3, 4], "one_pass_users_compat": [2, 3, 4]}
 
 
 def test_many_parts_end_as_one(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from ptebench.files import (
 LEAVE_ONE_OUT = {"kind": "leave_one_out"}
 COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": "1970-01-06", "end": None, "valid": 0.2, "seed": 1}
-LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads": "train", "bins": None}
+LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads_compat": None, "bins": None}
 GLOBAL = {"kind": "global_temporal", "cuts": ["1970-01-06", "1970-01-08"], "end": "1970-01-10", "valid": 0.2}
 CONTRACTS = {"vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
              "groups": GROUPS, "histories": TRAIN}  # fmt: skip
@@ -252,24 +252,27 @@ def test_draw_takes_all_that_there_is(number, owned, seed):
     assert sorted([*got[0], *taken[taken > 0]]) == list(range(1, items + 1))
 
 
-def test_thresholds_of_llmesr_count_what_they_count():
+def test_published_thresholds_count_what_they_count():
     """Users by visible items at test, target items by all their interactions, the tested ones included."""
     # user 0: 10 items, so 9 are visible at test; item i9 ends three sequences, item i8 four
     rows = [(0, n, n, None) for n in range(10)]
     rows += [(u, 20 + n, n, None) for u in (1, 2, 3) for n in range(5)] + [(u, 9, 9, None) for u in (1, 2)]
     rows += [(u, 40 + u * 5 + n, n, None) for u in (3, 4, 5) for n in range(9)] + [(u, 8, 19, None) for u in (3, 4, 5)]
-    parts = split(log(rows), LONG_TAIL | {"heads": "llmesr_beauty"})
+    compat = LONG_TAIL | {"heads_compat": {"user": 9, "item": 4}}
+    parts, plain = split(log(rows), compat), split(log(rows), LONG_TAIL)
     users = raw(parts, "user")
-    labels = parts["groups"].filter(pl.col("event") < 6).join(parts["test"], on="event")
-    heads = {(users[u], g) for u, g in labels.select("user", "group").rows() if g in ("user_head", "item_head")}
-    assert heads == {
-        ("u0", "user_head"),
-        *((f"u{u}", "item_head") for u in (3, 4, 5)),
-        *((f"u{u}", "user_head") for u in (3, 4, 5)),
-    }
-    found = {c["check"]: c for c in checks(log(rows), parts, LONG_TAIL | {"heads": "llmesr_beauty"})}
-    assert found["groups_fitted_on_interactions"]["value"] == len(rows)
-    assert found["groups_not_from_train"]["verdict"] == "reported" and found["groups_not_from_train"]["value"] > 0
+    labels = parts["groups"].filter(pl.col("event") < 6).join(parts["test"], on="event").select("user", "group")
+    sides = {"user": {"u0", "u3", "u4", "u5"}, "item": {"u3", "u4", "u5"}}
+    for side, heads in sides.items():
+        for name, expected in (("head", heads), ("tail", set(users.values()) - heads)):
+            found = labels.filter(pl.col("group") == f"{side}_{name}_compat")["user"]
+            assert {users[u] for u in found} == expected and len(found) == len(expected)
+    # beside the groups of training counts, which stay as they are
+    assert parts["groups"].filter(~pl.col("group").str.ends_with("_compat")).equals(plain["groups"])
+    found = {c["check"]: c for c in checks(log(rows), parts, compat)}
+    assert found["compat_groups_made_of_interactions"]["value"] == len(rows)
+    assert found["groups_not_from_train"]["verdict"] == "ok"
+    assert "compat_groups_made_of_interactions" not in {c["check"] for c in checks(log(rows), plain, LONG_TAIL)}
 
 
 def test_too_few_items_for_the_negatives():

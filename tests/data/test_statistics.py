@@ -100,7 +100,7 @@ def test_beauty_in_the_long_tail(shared_data):
     """Popularity finds the head among uniform negatives, and nothing among those of like popularity."""
     path = shared_data / "processed/amazon2014-beauty/sequences.tsv.gz"
     interactions, _, _ = read("sequences", {"sequences": path})
-    settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads": "train", "bins": None}
+    settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads_compat": None, "bins": None}
     parts = complete(long_tail.split(interactions, settings))
     found = {c["check"]: c for c in checks(interactions, parts, settings)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}

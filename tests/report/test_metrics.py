@@ -148,6 +148,8 @@ def test_partitions_are_found_whatever_the_names():
         bin_1=[0, 1],
         bin_2=[2, 3],
         bin_3=[4, 5],
+        bin_head_compat=range(2),
+        bin_tail_compat=range(2, 6),
         known=[0, 1, 2],
         new=[3, 4, 5],
         tied=[0, 1],
@@ -155,6 +157,7 @@ def test_partitions_are_found_whatever_the_names():
         all=range(6),
     )
     found = [set(names) for _, names in partitions(values, groups)]
+    assert {"bin_head_compat", "bin_tail_compat"} in found
     assert {"bin_1", "bin_2", "bin_3"} in found and {"known", "new"} in found and {"all"} in found
     assert {"tied", "untied"} not in found
 

@@ -29,12 +29,20 @@ class Settings(BaseModel):
 # ---------------------------------------------------------------- datasets
 
 
+class HeadsCompat(Settings):
+    """Published thresholds of the groups ..._compat, beside those by training counts."""
+
+    user: Positive  # a head user has so many visible items in the test
+    item: Positive  # a head item has so many interactions, those of validation and test included
+
+
 class Dataset(Settings):
     """What every source shares: filters, order of tied events, the published counts to compare with."""
 
     user_core: Count = 0  # keep users with at least so many interactions ...
     item_core: Count = 0  # ... and items with at least so many
-    core: Literal["iterative", "one_pass_compat"] = "iterative"  # compat: counted once, as published for some sets
+    # compat: counted once, as published for some sets; with users counted again, of what that left
+    core: Literal["iterative", "one_pass_compat", "one_pass_users_compat"] = "iterative"
     duplicates: Literal["keep", "first", "last"] = "keep"  # repeated user-item pairs
     min_rating: float | None = None
     start: date | None = None  # first day kept
@@ -42,6 +50,7 @@ class Dataset(Settings):
     tie_break: Literal["shuffle", "file", "id"] = "shuffle"  # order within one timestamp
     tie_seed: int = 0
     max_bad_rows: Count = 0  # malformed lines skipped and counted before the job fails
+    heads_compat: HeadsCompat | None = None  # of the protocol long_tail
     published: str | None = None  # key in report/published_statistics.csv and report/published.csv
 
 
@@ -216,18 +225,10 @@ class LongTail(Protocol):
     kind: Literal["long_tail"]
     negatives: Positive = 100  # of each event, outside the user's whole sequence
     seed: int = 0
-    # what makes the head: the top 20 % by training counts, or LLM-ESR's thresholds, which count test items too
-    heads: Literal["train", "llmesr_yelp", "llmesr_fashion", "llmesr_beauty"] = "train"
     bins: Annotated[int, Field(ge=2)] | None = (
         None  # so many equal shares by training counts, in place of head and tail
     )
     remove_seen: bool = True
-
-    @model_validator(mode="after")
-    def _one_kind_of_groups(self):
-        if self.bins and self.heads != "train":
-            raise ValueError("bins: they count training data, as heads: train does; leave one of the two out")
-        return self
 
 
 class ColdStartUser(Protocol):

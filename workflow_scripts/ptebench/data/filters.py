@@ -36,10 +36,11 @@ def window(frame: pl.DataFrame, start, end) -> pl.DataFrame:
     return frame.filter(pl.col("timestamp").is_between(low, high, closed="left"))
 
 
-def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, once: bool) -> np.ndarray:
+def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, kind: str) -> np.ndarray:
     """Return the rows that stay where a user and an item need so many of those that stay; ids are small integers.
 
-    `once` counts all rows and never again, so that less than a core is left: the filter of SASRec's published data.
+    Less than a core is left by two kinds: `one_pass_compat` counts all rows and never again (the filter of SASRec's
+    published data), `one_pass_users_compat` counts users once more, of what the pass left (that of LLM-ESR's Yelp).
     """
     rows = np.arange(len(users), dtype=np.uint32)
     while True:
@@ -47,11 +48,13 @@ def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, o
         if keep.all():
             return rows
         rows, users, items = rows[keep], users[keep], items[keep]
-        if once:
+        if kind == "one_pass_compat":
             return rows
+        if kind == "one_pass_users_compat":
+            return rows[(np.bincount(users) >= user_core)[users]]
 
 
-def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, once: bool = False) -> Iterator[pl.DataFrame]:
+def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, kind: str = "iterative") -> Iterator[pl.DataFrame]:
     """Yield the parts without users and items of fewer interactions than asked for (`core`)."""
 
     def codes(column):
@@ -59,7 +62,7 @@ def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, once: bool 
         each = [part.select(pl.col(column).cast(kind)).collect().to_series() for part in parts]
         return np.concatenate([names.to_physical().to_numpy() for names in each])
 
-    rows = core(codes("user_id"), codes("item_id"), user_core, item_core, once)
+    rows = core(codes("user_id"), codes("item_id"), user_core, item_core, kind)
     start = 0
     for part in parts:
         frame = part.collect()
@@ -108,7 +111,7 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
 
     parts = stored(filtered())
     if left["duplicates"] and max(settings[name] for name in cores) > 1:
-        parts = stored(cored(parts, *(settings[name] for name in cores), settings["core"] == "one_pass_compat"))
+        parts = stored(cored(parts, *(settings[name] for name in cores), settings["core"]))
     left[", ".join(cores)] = sum(part.select(pl.len()).collect().item() for part in parts)
     notes = {"interactions_read": left["read"]}
     for (_, before), (name, after) in pairwise(left.items()):

@@ -128,13 +128,14 @@ def groups(
     heads: tuple[np.ndarray, np.ndarray] | None = None,
     bins: int | None = None,
 ) -> pl.DataFrame:
-    """Return the GROUPS of the test events, from training counts only.
+    """Return the GROUPS of the test events, from training counts but for what is given.
 
     Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
     known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
-    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target) replaces the heads by
-    training counts. `bins` puts user_1, user_2, ... and item_1, item_2, ... in their place, equal shares of users and
-    items, the first with the highest counts.
+    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target), of any origin:
+    user_head_compat, user_tail_compat, item_head_compat, item_tail_compat. `bins` puts user_1, user_2, ... and item_1,
+    item_2, ... in the place of heads and tails by training counts, equal shares of users and items, the first with the
+    highest counts.
     """
     test, training = parts["test"], parts["train"]
     items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
@@ -149,20 +150,22 @@ def groups(
     length = np.zeros(users + 1, dtype=np.int64)
     length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
 
-    def by_count(side: str, count: np.ndarray, ids: np.ndarray, given: np.ndarray | None) -> None:
+    def by_count(side: str, count: np.ndarray, ids: np.ndarray) -> None:
         if bins is None:
-            label(head(count)[ids] if given is None else given, f"{side}_head", f"{side}_tail")
+            label(head(count)[ids], f"{side}_head", f"{side}_tail")
             return
         of_event = shelf(count, [n / bins for n in range(1, bins)])[ids]
         names = [f"{side}_{n}" for n in of_event]
         labels.append(pl.DataFrame({"event": event, "group": names}, schema=GROUPS))
 
     if length[user].any():
-        by_count("user", length, user, heads[0] if heads else None)
+        by_count("user", length, user)
     if (test["targets"].list.len() == 1).all():
         count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
-        by_count("item", count, target, heads[1] if heads else None)
+        by_count("item", count, target)
         label(count[target] > 0, "known_item", "new_item")
+    for side, given in zip(("user", "item"), heads or (), strict=False):
+        label(given, f"{side}_head_compat", f"{side}_tail_compat")
     if tied is not None and tied.null_count() < len(tied):
         label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
     if twins is not None:

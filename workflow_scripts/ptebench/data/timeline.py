@@ -27,7 +27,7 @@ USERS = {
 LAST_DAY = 18
 EXAMPLES = {
     "leave_one_out": {},
-    "long_tail": {"negatives": 3, "seed": 0, "heads": "train", "bins": None},
+    "long_tail": {"negatives": 3, "seed": 0, "heads_compat": None, "bins": None},
     "cold_start_user": {"last": 5, "valid": 0.25, "test": 0.25, "seed": 2, "given": False, "cold_k": [2]},
     "snapshot": {"cut": "1970-01-11", "end": None, "valid": 0.2, "seed": 0},
     "global_temporal": {"cuts": ["1970-01-11", "1970-01-15"], "end": "1970-01-18", "valid": 0.2},

@@ -57,7 +57,8 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
 def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, list[str]]]:
     """Return (ranking, groups) wherever every event of a ranking is in exactly one of the groups.
 
-    Tried are all pairs, and all groups whose names begin alike (up to the first underscore).
+    Tried are all pairs, and all groups whose names begin alike (up to the first underscore) and do not end in _compat:
+    those are another grouping.
     """
     found = []
     for (ranking,), events in values.group_by("ranking", maintain_order=True):
@@ -70,7 +71,7 @@ def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, li
         names = list(members)
         tried = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
         alike = {}
-        for name in names:
+        for name in (n for n in names if not n.endswith("_compat")):
             alike.setdefault(name.split("_")[0], []).append(name)
         for family in dict.fromkeys([*tried, *map(tuple, alike.values())]):
             sizes = sum(len(members[name]) for name in family)

@@ -8,8 +8,6 @@ from ptebench.data.protocols import leave_one_out
 from ptebench.data.splits import counts, events, groups
 from ptebench.files import OWN_CANDIDATES, InputError
 
-# head from so many visible items of a user, so many interactions of an item (Liu et al., NeurIPS 2024)
-THRESHOLDS = {"llmesr_yelp": (12, 13), "llmesr_fashion": (3, 4), "llmesr_beauty": (9, 4)}
 WIDTH = 2  # the items of like popularity to draw from, as a multiple of the negatives
 
 
@@ -18,7 +16,9 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
 
     Every test event stands in three rankings: `full` (the whole catalogue), `uniform` (the target and `negatives`
     uniform items) and `matched` (negatives whose training counts are nearest to the target's, so that popularity alone
-    ranks at chance). Negatives lie outside the user's whole sequence. Validation ranks the whole catalogue.
+    ranks at chance). Negatives lie outside the user's whole sequence. Validation ranks the whole catalogue. With
+    `heads_compat`, the dataset's published thresholds, events also have the groups that these make (Liu et al., NeurIPS
+    2024).
     """
     parts, last = leave_one_out.ungrouped(interactions)
     parts["test"] = events(*(last.with_columns(ranking=pl.lit(name)) for name in ("full", "uniform", "matched")))
@@ -27,11 +27,10 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     own = {"events": parts["test"]["event"].tail(len(drawn)).reshape((-1, 1)), "items": drawn}
     parts["test_candidates"] = pl.DataFrame(own).cast(OWN_CANDIDATES)
     heads = None
-    if settings["heads"] != "train":
-        users, items = THRESHOLDS[settings["heads"]]
+    if least := settings["heads_compat"]:
         total = trained + sum(counts(frame["targets"], len(trained) - 1) for frame in (parts["valid"], last))
-        of_user = (parts["test"]["history"].list.len() >= users).to_numpy()
-        heads = of_user, total[parts["test"]["targets"].list.first().to_numpy()] >= items
+        of_user = (parts["test"]["history"].list.len() >= least["user"]).to_numpy()
+        heads = of_user, total[parts["test"]["targets"].list.first().to_numpy()] >= least["item"]
     return parts | {"groups": groups(parts, pl.concat([last["tied"]] * 3), heads=heads, bins=settings["bins"])}
 
 
