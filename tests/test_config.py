@@ -109,7 +109,7 @@ def test_a_cell_that_makes_no_sense_is_refused():
 
 
 @pytest.mark.parametrize(
-    "backbone, fits", [("sasrec", True), ("gru4rec", True), ("bert4rec", False), ("dreamrec", False)]
+    "backbone, fits", [("sasrec", True), ("gru4rec", True), ("dreamrec", True), ("bert4rec", False)]
 )
 def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
     grid = {

@@ -124,12 +124,13 @@ def test_sasrec_learns_64_users_by_heart(data, loss, similarity):
 
 
 @pytest.mark.parametrize("representation", TEXTUAL)
-@pytest.mark.parametrize("backbone", ["sasrec", "biasmf", "lightgcn"])
+@pytest.mark.parametrize("backbone", ["sasrec", "dreamrec", "biasmf", "lightgcn"])
 def test_text_representations_learn_and_leave_the_text_alone(data, backbone, representation):
     train_set, events, catalogue = data
-    keys = SEQUENTIAL if backbone == "sasrec" else {"batch_size": 64, "learning_rate": 0.01}
+    histories = backbone in ("sasrec", "dreamrec")
+    keys = SEQUENTIAL if histories else {"batch_size": 64, "learning_rate": 0.01}
     cell = spec(backbone, representation, **keys)
-    state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=backbone != "sasrec")
+    state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=not histories)
     assert curve[-1]["loss"] < curve[0]["loss"]
     _, fresh = build(cell, catalogue)
     for name, buffer in fresh.named_buffers():
@@ -444,6 +445,47 @@ def test_dreamrec_does_not_train_items_through_the_regression_target(data):
     assert gradient[3].abs().sum() == 0 and gradient[1].abs().sum() > 0
 
 
+def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):
+    _, events, catalogue = data
+    model, representation = build(spec("dreamrec", "llmesr", guidance=2.0, **SEQUENTIAL), catalogue)
+    model.eval()
+    noisy, condition, step = torch.randn(5, 32), torch.randn(5, 32), torch.randint(2000, (5,))
+    both = model.guided(noisy, condition, step)
+    each = [model.guided(noisy[:, part], condition[:, part], step) for part in (slice(16), slice(16, 32))]
+    assert torch.allclose(both, torch.cat(each, 1), atol=1e-6)
+    for part in model.scaled(representation.item_vectors())[catalogue.known_items].chunk(2, 1):
+        assert part.square().mean().item() == pytest.approx(1, rel=1e-5)
+    queries = model.queries(events.histories, events.users, representation)
+    assert queries.shape == (USERS, 32) and not torch.allclose(queries[:, :16], queries[:, 16:], atol=0.1)
+
+
+def own_losses(data, kind, weight):
+    """Return what the representation's own loss, at weight 1, says of dreamrec after training at `weight`."""
+    train_set, events, catalogue = data
+    options = {"weight": weight} | ({"others": 20} if kind != "llmesr" else {})
+    cell = spec("dreamrec", kind, representation_settings=options, **{**SEQUENTIAL, "epochs": 20})
+    state, *_ = train(cell, train_set, events, catalogue, remove_seen=False)
+    model, representation = build({**cell, "representation": {**cell["representation"], "weight": 1.0}}, catalogue)
+    torch.nn.ModuleDict({"backbone": model, "representation": representation}).load_state_dict(state)
+    if kind == "llmesr":
+        representation.observe(train_set)
+    model.eval()
+    representation.eval()
+    torch.manual_seed(0)
+    batch = next(iter(model.batches(train_set, torch.Generator().manual_seed(0))))
+    with torch.no_grad():
+        whole = model.loss(batch, representation, torch.Generator().manual_seed(0))
+        representation.auxiliary_loss = representation.history_loss = lambda *_: 0.0
+        return float(whole - model.loss(batch, representation, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("kind", ["rlmrec_con", "rlmrec_gen", "llmesr"])
+def test_on_dreamrec_too_the_loss_that_defines_a_representation_acts(data, kind):
+    """The published rows of these two were made without it, and are those of plain ids."""
+    without, with_it = (own_losses(data, kind, weight) for weight in (0.0, 1.0))
+    assert with_it < 0.7 * without
+
+
 @pytest.mark.parametrize("name, neutral", [("sgl", {"keep": 1.0}), ("simgcl", {"noise": 0.0})])
 def test_an_unperturbed_view_is_the_graph_itself_and_the_contrast_weighs_nothing_at_zero(data, name, neutral):
     train_set, _, catalogue = data
@@ -601,7 +643,7 @@ def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
     assert states.grad[0].any() and not states.grad[1].any()
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu"])
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec"])
 def test_llmesr_learns(data, backbone):
     train_set, events, catalogue = data
     cell = spec(backbone, "llmesr", epochs=40, patience=40, **SEQUENTIAL)

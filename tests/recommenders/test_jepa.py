@@ -109,7 +109,7 @@ def effective_rank(x):
     return torch.exp(torch.special.entr(share).sum()).item()
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu"])
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec"])
 def test_it_learns_and_does_not_collapse(data, backbone):
     train_set, events, catalogue = data
     cell = spec(backbone, epochs=60, patience=60)
@@ -164,7 +164,7 @@ def test_a_width_that_heads_do_not_divide_is_refused(data):
         ("hstu", True),
         ("popularity", True),
         ("bert4rec", False),
-        ("dreamrec", False),
+        ("dreamrec", True),
         ("biasmf", False),
     ],
 )

@@ -1171,7 +1171,7 @@ def _check_grid(model: Benchmark, where: str) -> None:
                     for r in rows.representations:
                         representation = model.representations[r]
                         backbone = model.backbones[b]
-                        causal = isinstance(backbone, Sequential) and not isinstance(backbone, Bert4rec)
+                        causal = isinstance(backbone, (Sequential, Dreamrec)) and not isinstance(backbone, Bert4rec)
                         if representation.causal_alone and not (causal or backbone.counter):
                             raise InputError(
                                 f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "

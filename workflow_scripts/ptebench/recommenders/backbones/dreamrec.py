@@ -20,7 +20,8 @@ class Backbone(Sasrec):
 
     The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
     at the denoiser's output trains their vectors. Vectors are seen at unit variance. Ranking samples by DDIM without
-    fresh noise, from a start that a user keeps, whoever else is in the batch.
+    fresh noise, from a start that a user keeps, whoever else is in the batch. Each view of a history, side by side in
+    states and vectors (n, views * d), goes through the one denoiser, as it went through the one encoder.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -34,52 +35,65 @@ class Backbone(Sasrec):
         self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
 
     def scaled(self, vectors):
-        """Return vectors (n + 1, d), of unit mean square over the items that training knows."""
-        return vectors / vectors[self.known].detach().square().mean().sqrt().clamp_min(1e-8)
+        """Return vectors (n + 1, views * d), each view of unit mean square over the items that training knows."""
+        views = vectors.unflatten(1, (-1, len(self.null)))
+        return (views / views[self.known].detach().square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
 
     def denoise(self, noisy, condition, step):
-        """Return the prediction of x_0 (n, d) from x_t (n, d), the condition (n, d) and t (n,)."""
-        return self.denoiser(torch.cat([noisy, condition, self.time(sinusoids(step))], 1))
+        """Return the prediction of x_0 (n, views * d) from x_t and the condition, of the same shape, and t (n,)."""
+        noisy, condition = (x.unflatten(1, (-1, len(self.null))) for x in (noisy, condition))
+        time = self.time(sinusoids(step))[:, None].expand_as(noisy)
+        return self.denoiser(torch.cat([noisy, condition, time], 2)).flatten(1)
+
+    def unconditioned(self, condition):
+        """Return the null vector in the place of every condition (n, views * d), each of its views."""
+        return self.null.repeat(condition.shape[1] // len(self.null)).expand_as(condition)
 
     def guided(self, noisy, condition, step):
         """Return (1 + w) f(x_t, c, t) - w f(x_t, null, t)."""
         with_condition = self.denoise(noisy, condition, step)
         if not self.settings["guidance"]:
             return with_condition
-        without = self.denoise(noisy, self.null.expand_as(condition), step)
+        without = self.denoise(noisy, self.unconditioned(condition), step)
         return with_condition + self.settings["guidance"] * (with_condition - without)
 
     def loss(self, batch, representation, generator):
-        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss."""
+        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss.
+
+        The representation's own terms are of the encoder's states, which condition the denoiser.
+        """
         vectors = representation.item_vectors()
-        _, histories = batch
+        users, histories = batch
         targets = histories[:, 1:]
         real = targets > 0
-        hidden = self.states(histories[:, :-1], vectors, representation)[real]
+        states = self.states(histories[:, :-1], vectors, representation)
+        hidden = states[real]
         items, row = self.scaled(vectors), targets[real]
         clean, device = items[row].detach(), row.device
         step = torch.randint(len(self.signal), row.shape, generator=generator, device=device)
         noise = torch.randn(clean.shape, generator=generator, device=device)
         signal = self.signal[step][:, None]
         unconditional = torch.rand(row.shape, generator=generator, device=device) < self.settings["unconditional"]
-        condition = torch.where(unconditional[:, None], self.null, hidden)
+        condition = torch.where(unconditional[:, None], self.unconditioned(hidden), hidden)
         predicted = self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
         objective = (clean - predicted).square().mean()
         if self.settings["contrast"]:
             choices = items[self.known] / items.shape[1] ** 0.5
             contrast = cross_entropy(predicted, choices, self.row[row], None, {})
             objective = objective + self.settings["contrast"] * contrast
-        return objective + representation.auxiliary_loss(hidden, row)
+        last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
+        return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)
 
     def queries(self, histories, users, representation):
-        """Return sampled x_0 (B, d), no longer than 99 % of the items are."""
+        """Return sampled x_0 (B, views * d), no longer than 99 % of the items are."""
         vectors = representation.item_vectors()
         items = self.scaled(vectors)
         longest = items[self.known].norm(dim=1).quantile(0.99)
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
-        noisy = self.start[users]
+        views = vectors.shape[1] // len(self.null)
+        noisy = torch.cat([self.start.roll(view, 0)[users] for view in range(views)], 1)  # each view a start of its own
         steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
         for step, following in zip(steps, [*steps[1:], None], strict=True):
             clean = self.guided(noisy, condition, torch.full((len(users),), step, device=users.device))
