@@ -58,6 +58,7 @@ GPT = {"endpoint": "https://host/v1", "model": "m"}
         ({"protocols": {"global_temporal": {"cuts": ["2020-02-01"], "end": "2020-02-01"}}}, "in ascending order"),
         ({"protocols": {"cold_start_user": {"cold_k": [1, 3, 1]}}}, "expected each cold_k once"),
         ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "heads_compat": {"user": 9}}}}, "datasets.d.heads_compat.item: Field required"),
+        ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "published": "pte-movie"}}}, "datasets.d.published: nothing is published under 'pte-movie'; did you mean 'pte-movies'?"),
         ({"seeds": []}, "seeds: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
         ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),
@@ -126,6 +127,16 @@ def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
     else:
         with pytest.raises(InputError, match=f"llmesr teaches users .* which {backbone} does not compute"):
             resolve(grid, "config.yaml")
+
+
+def test_groups_of_published_thresholds_need_them():
+    grid = json.loads(json.dumps(GRID))
+    grid["tables"]["one"]["groups"] = ["overall", "item_tail_compat"]
+    with pytest.raises(InputError, match=r"one: the group item_tail_compat needs .* set datasets.\w+.heads_compat: {user"):
+        resolve(grid, "config.yaml")
+    for dataset in grid["datasets"].values():
+        dataset["heads_compat"] = {"user": 9, "item": 4}
+    resolve(grid, "config.yaml")
 
 
 def test_profiles_written_once_serve_one_cold_k():

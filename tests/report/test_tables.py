@@ -71,6 +71,19 @@ def test_published_values_stand_beside(built):
     assert built.filter(group="item_tail")["published"].null_count() == 6
 
 
+def test_a_published_value_of_a_group_stands_beside_that_group_alone(tmp_path):
+    head, *lines = PUBLISHED.read_text().splitlines()
+    line = next(x for x in lines if x.startswith("preferdiff-toys amazon2014-toys,cold_start_user,sasrec,pte"))
+    assert ",overall,false,NDCG,10,0.0473," in line
+    (tmp_path / "published.csv").write_text("\n".join([head, line.replace(",overall,", ",item_tail,")]) + "\n")
+    for key in ("preferdiff-toys", "amazon2014-toys"):  # one split, published and drawn anew
+        spec = SPEC | {"published": {"toys": key}}
+        built = tables.build(spec, metrics_frame(), tables.read_published(tmp_path / "published.csv"))
+        given = built.filter(pl.col("published").is_not_null())
+        assert given.select("group", "representation", "metric").rows() == [("item_tail", "pte", "NDCG")]
+        assert "| toys | cold, item_tail | sasrec | pte | NDCG@10 |" in tables.references(built)
+
+
 def test_published_values_need_the_same_protocol():
     removed = SPEC | {"protocols": {"cold": {"kind": "cold_start_user", "remove_seen": True}}}
     other = SPEC | {"protocols": {"cold": {"kind": "leave_one_out", "remove_seen": False}}}
@@ -175,7 +188,10 @@ def test_published_values_are_unique_and_possible():
     assert frame.height > 400
     assert not frame.select(pl.struct(tables.PUBLISHED_KEY).is_duplicated().any()).item()
     assert frame["value"].is_between(0, 1).all() and frame["metric"].is_in(["Recall", "NDCG", "MRR"]).all()
-    assert frame["protocol"].is_in(["leave_one_out", "cold_start_user", "snapshot"]).all()
+    assert frame["protocol"].is_in(["leave_one_out", "cold_start_user", "snapshot", "long_tail"]).all()
+    groups = {f"{side}_{end}_compat" for side in ("item", "user") for end in ("head", "tail")}
+    assert set(frame.filter(protocol="long_tail")["group"]) == {"overall", *groups}
+    assert set(frame.filter(pl.col("protocol") != "long_tail")["group"]) == {"overall"}
 
 
 def test_published_values_obey_the_laws_where_no_source_note_says_otherwise():
@@ -185,16 +201,69 @@ def test_published_values_obey_the_laws_where_no_source_note_says_otherwise():
     )
     keys = ["dataset", "backbone", "representation", "remove_seen"]
     for key, part in frame.group_by(keys):
-        part = part.with_columns(pl.lit("overall").alias("group"), pl.lit(1).alias("events"))
         try:
-            check_metrics(part, {"full"})
+            check_metrics(part.with_columns(pl.lit(1).alias("events")), {"full", "uniform"})
         except InputError as error:
             pytest.fail(f"{key}: {error}")
 
 
+# by the study's two tables alone: of Table 4 the share of tail items' and of tail users' events
+SHARES = {"yelp": (0.227, 0.795), "fashion": (0.285, 0.565), "beauty": (0.193, 0.820)}
+
+
+def study(number):
+    return tables.read_published(PUBLISHED).filter(pl.col("source").str.starts_with(f"PtE Table {number}"))
+
+
+def test_the_tables_of_the_study_are_whole():
+    third, fourth = study(3), study(4)
+    sets = {"pte-movies", "preferdiff-toys", "preferdiff-sports", "amazon2014-toys", "amazon2014-sports"}
+    assert third.height == 20 * 4 * len(sets) and set(third["dataset"]) == sets
+    assert set(third["backbone"]) == {"sasrec", "dreamrec"}
+    for _, part in third.group_by("dataset", "backbone"):
+        assert part["representation"].n_unique() == 10
+        assert part.select("metric", "k").unique().height == 4
+    assert fourth.height == 3 * 4 * 5 * 2 and set(fourth["dataset"]) == {f"llmesr-{name}" for name in SHARES}
+    assert set(fourth["representation"]) == {"id", "llmesr", "alphafuse", "pte"}
+
+
+def test_what_contradicts_itself_in_the_study_is_marked_and_nothing_else():
+    """Of one target NDCG and MRR grow with K: a table of one evaluation cannot say otherwise."""
+    wide = study(3).pivot("k", index=["dataset", "backbone", "representation", "metric", "source"], values="value")
+    falls = wide.filter(pl.col("20") < pl.col("10"))
+    assert set(falls.select("backbone", "representation").rows()) == {("sasrec", "pte"), ("dreamrec", "pte")}
+    for row in falls.to_dicts():
+        assert re.search(rf"contradicts itself: .*{row['metric']}.* with K", row["source"]), row
+    marked = wide.filter(pl.col("source").str.contains("contradicts itself"))
+    cells = ["dataset", "backbone", "representation"]
+    assert marked.join(falls, on=cells, how="anti").is_empty()
+
+
+def tail_share(frame, side):
+    """Return the share w of the tail by least squares over overall = w * tail + (1 - w) * head."""
+    head, tail = (frame[f"{side}_{end}_compat"] for end in ("head", "tail"))
+    return ((head - frame["overall"]) * (head - tail)).sum() / (head - tail).pow(2).sum()
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_overall_is_the_mean_of_the_groups_where_no_source_note_says_otherwise(name):
+    frame = study(4).filter(dataset=f"llmesr-{name}")
+    wide = frame.pivot("group", index=["representation", "metric"], values="value")
+    marked = frame.filter(pl.col("source").str.contains("contradicts itself"))
+    for side, share in zip(("item", "user"), SHARES[name], strict=True):
+        w = tail_share(wide.filter(pl.col("representation").is_in(["id", "llmesr"])), side)
+        assert w == pytest.approx(share, abs=0.0006)  # three digits
+        mean = w * pl.col(f"{side}_tail_compat") + (1 - w) * pl.col(f"{side}_head_compat")
+        off = wide.filter((pl.col("overall") - mean).abs() > 1.5e-4)  # of values of four digits
+        known = marked.filter(pl.col("group").str.starts_with(side))
+        assert off.join(known, on=["representation", "metric"], how="anti").is_empty()
+        # and what is marked is off by more than rounding, of items or of users
+        assert set(off["representation"]) == ({"pte", "alphafuse"} if (name, side) == ("yelp", "user") else {"pte"})
+
+
 def test_a_value_given_twice_is_refused(tmp_path):
     lines = PUBLISHED.read_text().splitlines()
-    for extra in (lines[1], re.sub(",(true|false),", ",,", lines[1])):
+    for extra in (lines[1], lines[5].split(" ")[1], re.sub(",(true|false),", ",,", lines[1])):
         path = tmp_path / "published.csv"
         path.write_text("\n".join([*lines, extra]) + "\n")
         with pytest.raises(InputError, match="given twice"):

@@ -4,6 +4,7 @@ A section maps names to entries; an entry's `kind` (by default its own name) cho
 file that implements it. Adding a kind is: write that file, add a class below.
 """
 
+import csv
 import difflib
 import re
 from datetime import date
@@ -958,6 +959,16 @@ COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__su
 WRITERS = ("kd", "sft", "grpo")
 FIXED = {"kind", "loss", "device", "selection", "text", "encoder", "card"}  # of these no tuning study may choose
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
+PUBLISHED = ("published.csv", "published_statistics.csv")
+
+
+def published_keys() -> set[str]:
+    """Return the keys under which values or counts of datasets are published."""
+    keys = set()
+    for name in PUBLISHED:
+        with open(Path(__file__).parent / "report" / name, encoding="utf-8", newline="") as stream:
+            keys |= {key for row in csv.DictReader(stream) for key in row["dataset"].split(" ")}
+    return keys
 
 
 def schema() -> dict:
@@ -1072,6 +1083,13 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"{where}: {place}: {name!r} is not defined under {section!r}{hint}")
 
+    for name, settings in config["datasets"].items():
+        if (key := settings["published"]) is not None and key not in (keys := published_keys()):
+            near = difflib.get_close_matches(key, sorted(keys), n=1, cutoff=0.0)
+            raise InputError(
+                f"{where}: datasets.{name}.published: nothing is published under {key!r}; did you mean {near[0]!r}? "
+                f"(the column dataset of report/{' and report/'.join(PUBLISHED)})"
+            )
     for name in ("statistics", "references"):
         if name in config["tables"]:
             raise InputError(f"{where}: tables.{name}: the name belongs to a table over all others; choose another")
@@ -1163,6 +1181,12 @@ def _check_grid(model: Benchmark, where: str) -> None:
                         f"{where}: tables.{table}: {p} ranks impressions, and {d} has none; set 'impressions: true' "
                         "for the dataset where its source has them (mind), or leave it out of the protocol"
                     )
+            compat = next((group for group in settings.groups if group.endswith("_compat")), None)
+            if compat and model.datasets[d].heads_compat is None:
+                raise InputError(
+                    f"{where}: tables.{table}: the group {compat} needs published thresholds, and {d} has none; set "
+                    f"datasets.{d}.heads_compat: {{user: ..., item: ...}}, or name groups without _compat"
+                )
         for rows in settings.rows:
             for b in rows.backbones:
                 for p in settings.protocols:

@@ -21,8 +21,8 @@ TABLE = {
 }  # fmt: skip
 PUBLISHED = {
     "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
-    "ranking": pl.String, "remove_seen": pl.Boolean, "metric": pl.String, "k": pl.Int64, "value": pl.Float64,
-    "sd": pl.Float64, "source": pl.String,
+    "ranking": pl.String, "group": pl.String, "remove_seen": pl.Boolean, "metric": pl.String, "k": pl.Int64,
+    "value": pl.Float64, "sd": pl.Float64, "source": pl.String,
 }  # fmt: skip
 STATISTICS = {
     "dataset": pl.String, "statistic": pl.String, "value": pl.Float64, "published": pl.Float64, "verdict": pl.String,
@@ -33,7 +33,7 @@ SNAPSHOTS = {
     "train_interactions": "train interactions", "train_sparsity_percent": "train sparsity %",
     "test_items": "test items", "test_interactions": "test interactions", "test_sparsity_percent": "test sparsity %",
 }  # fmt: skip
-PUBLISHED_KEY = list(PUBLISHED)[:8]
+PUBLISHED_KEY = list(PUBLISHED)[:9]
 PANEL = ["dataset", "protocol", "ranking", "group"]
 NOTE = (
     "Mean over seeds ± half of its 95% interval (Student's t; none for one seed). Best of a panel bold, second best"
@@ -52,9 +52,10 @@ def interval(values: list[float]) -> tuple[float, float | None]:
 def read_published(path) -> pl.DataFrame:
     """Read published.csv; raise InputError for a value that stands there twice or under two seen-item flags.
 
-    `remove_seen` empty means that the value stands beside either protocol.
+    A value of several datasets (the same split, published and drawn anew) names their keys with spaces between; it
+    gets a row of each. `remove_seen` empty means that the value stands beside either protocol.
     """
-    frame = read_table(path, PUBLISHED)
+    frame = read_table(path, PUBLISHED).with_columns(pl.col("dataset").str.split(" ")).explode("dataset")
     key, seen = [c for c in PUBLISHED_KEY if c != "remove_seen"], pl.col("remove_seen")
     clash = seen.is_duplicated().any() | (seen.is_null().any() & (pl.len() > 1))
     twice = frame.group_by(key, maintain_order=True).agg(clash=clash).filter("clash")
@@ -98,10 +99,8 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame) -> pl.Data
                         cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
                         each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
                         mean, half = interval(each)
-                        value, sd, source = None, None, None
-                        if group == "overall":
-                            at = (key, rules["kind"], backbone, representation, ranking, rules["remove_seen"], name, k)
-                            value, sd, source = known.get(at, (None, None, None))
+                        at = (key, rules["kind"], backbone, representation, ranking, group)
+                        value, sd, source = known.get((*at, rules["remove_seen"], name, k), (None, None, None))
                         column.append({
                             "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
                             "backbone": backbone, "representation": representation, "metric": shown, "k": k,
@@ -139,15 +138,19 @@ def panels(table: pl.DataFrame) -> list[tuple[str, list[str], list[tuple[str, st
     """Return (heading, metric names, rows (backbone, representation, values)) of each panel, in order."""
     result = []
     for (dataset, protocol, ranking, group), part in table.group_by(PANEL, maintain_order=True):
-        heading = f"{dataset}, {protocol}" + (f", {ranking}" if ranking != "full" else "")
-        heading += f", {group}" if group != "overall" else ""
         names = [f"{m}@{k}" for m, k in part.select("metric", "k").unique(maintain_order=True).iter_rows()]
         rows = [
             (backbone, representation, method.to_dicts())
             for (backbone, representation), method in part.group_by("backbone", "representation", maintain_order=True)
         ]
-        result.append((heading, names, rows))
+        result.append((f"{dataset}, {_asked(protocol, ranking, group)}", names, rows))
     return result
+
+
+def _asked(protocol: str, ranking: str, group: str) -> str:
+    """Return what a value is of, without what goes without saying."""
+    special = [name for name, plain in ((ranking, "full"), (group, "overall")) if name != plain]
+    return ", ".join([protocol, *special])
 
 
 def sources(table: pl.DataFrame) -> str:
@@ -288,7 +291,7 @@ def verdict(mean: float, published: float, sd: float | None) -> str:
 def references(tables: pl.DataFrame) -> str:
     """Return Markdown of every value of `tables` (TABLE frames) that has a published one, with its verdict."""
     given = tables.filter(pl.col("published").is_not_null()).unique(
-        ["dataset", "protocol", "ranking", "backbone", "representation", "metric", "k"],
+        [*PANEL, "backbone", "representation", "metric", "k"],
         keep="first",
         maintain_order=True,
     )
@@ -303,10 +306,10 @@ def references(tables: pl.DataFrame) -> str:
         lines += ["|---|---|---|---|---|---:|---:|---:|---|"]
         for v, word in zip(values, judged, strict=True):
             if v["source"] == source:
-                ranking = "" if v["ranking"] == "full" else f", {v['ranking']}"
+                asked = _asked(v["protocol"], v["ranking"], v["group"])
                 sd = "" if v["published_sd"] is None else f" (s.d. {v['published_sd']:.4f})"
                 lines.append(
-                    f"| {v['dataset']} | {v['protocol']}{ranking} | {v['backbone']} | {v['representation']} "
+                    f"| {v['dataset']} | {asked} | {v['backbone']} | {v['representation']} "
                     f"| {v['metric']}@{v['k']} | {_mean(v | {'mark': ''}, '', '')} | {v['published']:.4f}{sd} "
                     f"| {_difference(v)} | {word} |"
                 )
