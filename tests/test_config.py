@@ -132,7 +132,9 @@ def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
 def test_groups_of_published_thresholds_need_them():
     grid = json.loads(json.dumps(GRID))
     grid["tables"]["one"]["groups"] = ["overall", "item_tail_compat"]
-    with pytest.raises(InputError, match=r"one: the group item_tail_compat needs .* set datasets.\w+.heads_compat: {user"):
+    with pytest.raises(
+        InputError, match=r"one: the group item_tail_compat needs .* set datasets.\w+.heads_compat: {user"
+    ):
         resolve(grid, "config.yaml")
     for dataset in grid["datasets"].values():
         dataset["heads_compat"] = {"user": 9, "item": 4}

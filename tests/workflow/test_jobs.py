@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
+from tests.data.study_files import write_all
 from tests.workflow.conftest import ROOT, SKIP, snakemake
 
 CONFIG = {
@@ -174,11 +175,15 @@ def test_tuning_settles_the_cells_and_a_larger_budget_runs_only_its_new_trials(p
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
-def test_the_command_that_a_configuration_names_plans_its_tables(path, shared_data, tmp_path):
+def test_the_command_that_a_configuration_names_plans_its_tables(path, request, tmp_path):
     command = next(line for line in path.read_text().splitlines() if line.startswith("# snakemake "))
-    words = shlex.split(command.replace("../shared/data", str(shared_data)))[2:]
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT, folder, ignore=SKIP)
+    if "../shared/data" in command:
+        command = command.replace("../shared/data", str(request.getfixturevalue("shared_data")))
+    elif "data_root=data" in command:
+        write_all(folder / "data", users=60, items=60)
+    words = shlex.split(command)[2:]
     done = snakemake(folder, *words, "--dry-run", stub=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "table" in done.stdout
