@@ -7,6 +7,7 @@ without a publisher's file.
 import gzip
 import json
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +18,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "paper.yaml"
 EARLIER = timedelta(days=14 * 365)  # than a simulated dataset: the years of the study's Yelp
 
 
-def write_all(folder: Path, users: int = 150, items: int = 160) -> None:
-    """Write every raw file of configs/paper.yaml below `folder`, its data_root."""
+def write_all(folder: Path, users: int = 160, items: int = 220) -> None:
+    """Write every raw file of configs/paper.yaml below `folder`, its data_root; heads and tails are in all."""
     datasets = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["datasets"]
     for seed, settings in enumerate(datasets.values()):
         world = {
@@ -31,6 +32,8 @@ def write_all(folder: Path, users: int = 150, items: int = 160) -> None:
         truth = folder / "truth.npz"
         write(world, {"reviews": reviews, "metadata": about, "truth": truth})
         truth.unlink()
+        if heads := settings.get("heads_compat"):
+            _thin(reviews, settings["user_core"], max(settings["item_core"], heads["item"] - 1))
         if yelp:
             _rewrite(reviews, _yelp_review, json.dumps)
             _rewrite(about, _yelp_business, json.dumps)
@@ -39,10 +42,29 @@ def write_all(folder: Path, users: int = 150, items: int = 160) -> None:
             _rewrite(about, _item_2014, repr)  # as Python writes a dict, no JSON
 
 
-def _rewrite(path: Path, change, text) -> None:
+def _records(path: Path) -> list[dict]:
     data = path.read_bytes()
     lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().splitlines()
-    write_file(path, "".join(f"{text(change(json.loads(line)))}\n" for line in lines))
+    return [json.loads(line) for line in lines]
+
+
+def _rewrite(path: Path, change, text) -> None:
+    write_file(path, "".join(f"{text(change(record))}\n" for record in _records(path)))
+
+
+def _thin(path: Path, of_user: int, of_item: int) -> None:
+    """Leave so many reviews of every third item, then of every third user, and of every sixth one less."""
+    reviews = _records(path)
+    for key, most in (("asin", lambda n: of_item), ("reviewerID", lambda n: of_user - (n % 6 == 3))):
+        limit = {name: most(n) for n, name in enumerate(sorted({r[key] for r in reviews})) if n % 3 == 0}
+        seen = Counter()
+        kept = []
+        for review in sorted(reviews, key=lambda r: r["unixReviewTime"]):
+            seen[review[key]] += 1
+            if seen[review[key]] <= limit.get(review[key], len(reviews)):
+                kept.append(review)
+        reviews = kept
+    write_file(path, "".join(f"{json.dumps(review)}\n" for review in sorted(reviews, key=lambda r: r["asin"])))
 
 
 def _review_2014(review: dict) -> dict:
