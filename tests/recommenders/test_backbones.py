@@ -281,6 +281,15 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
 
 
+@pytest.mark.parametrize("item_bias", [True, False])
+def test_an_item_bias_is_learned_or_is_none(data, item_bias):
+    train_set, events, catalogue = data
+    cell = spec("biasmf", item_bias=item_bias, epochs=3)
+    before = build(cell, catalogue)[0].bias
+    after = train(cell, train_set, events, catalogue, False)[0]["backbone.bias"]
+    assert torch.equal(before, after) != item_bias and bool(after.any()) == item_bias
+
+
 @pytest.mark.parametrize("name, keys", [("sasrec", {"dropout": 0.0}), ("lightgcn", {})])
 def test_a_compiled_loss_trains_as_the_plain_one_does(data, monkeypatch, name, keys):
     train_set, events, catalogue = data

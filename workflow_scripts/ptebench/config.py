@@ -640,6 +640,7 @@ class Biasmf(Trained):
     needs_users: ClassVar[bool] = True
     kind: Literal["biasmf"]
     batch_size: Positive = 2048
+    item_bias: bool = True  # False: factors alone, what others call MF-BPR
 
 
 class BiasmfReclm(Trained):

@@ -12,14 +12,16 @@ class Backbone(PairBackbone):
 
     The item bias starts at the centred log training count, where BPR with uniform negatives has its optimum
     without factors: from zero, steps of like size for all items take long to tell popular from very popular.
+    Without `item_bias` this is the matrix factorisation of the BPR paper.
     """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
-        count = catalogue.item_counts[catalogue.known_items].float().log()
-        self.bias = nn.Parameter(torch.zeros(catalogue.items + 1))
-        with torch.no_grad():
-            self.bias[catalogue.known_items] = count - count.mean()
+        self.bias = nn.Parameter(torch.zeros(catalogue.items + 1), requires_grad=settings["item_bias"])
+        if settings["item_bias"]:
+            count = catalogue.item_counts[catalogue.known_items].float().log()
+            with torch.no_grad():
+                self.bias[catalogue.known_items] = count - count.mean()
 
     def loss(self, batch, representation, generator):
         """Return BPR over (user, positive) pairs, one uniform negative each."""
