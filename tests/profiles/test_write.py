@@ -4,10 +4,12 @@ import re
 
 import pytest
 import torch
+import transformers
 from ptebench.files import InputError
 from ptebench.profiles.answers import kept, kept_of
 from ptebench.profiles.embedded import frame_words, new_model, tokenizer_of
-from ptebench.profiles.grammar import Grammar, Pieces, Words
+from ptebench.profiles.grammar import Answer, Pieces, Words, closed
+from ptebench.profiles.language_model import prompt_tokens
 from ptebench.profiles.parse import FIELDS, layout, repaired, strict
 from ptebench.profiles.prompts import assemble
 from ptebench.profiles.write import answered, batches, generate, write
@@ -39,41 +41,47 @@ def prompts(side, count, longest=30):
     return [assemble("Task", WORDS[: 1 + k % 14] * (1 + k % (longest // 10)), side) for k in range(count)]
 
 
+def answers_of(tokenizer, side: str, words: list, limit: int, scores) -> list[list[int]]:
+    """Return the answers that scores() prefer within the grammar, each with its end mark."""
+    pieces, ends = Pieces(tokenizer), [tokenizer.eos_token_id]
+    rules, found = [Answer(pieces, side, limit, ends, own) for own in words], []
+    for _ in range(limit):
+        within = scores().masked_fill(closed(rules, len(tokenizer)), -torch.inf)
+        found.append(within.argmax(1).tolist())
+        for rule, token in zip(rules, found[-1]):
+            rule.take(token)
+    for row in (rows := [list(tokens) for tokens in zip(*found)]):
+        assert tokenizer.eos_token_id in row, tokenizer.decode(row)
+        del row[row.index(tokenizer.eos_token_id) + 1 :]
+    return rows
+
+
+def texts_of(tokenizer, side: str, words: list, limit: int) -> list[str]:
+    """Return what random scores write within the grammar."""
+    random, shape = torch.Generator().manual_seed(1), (len(words), len(tokenizer))
+    rows = answers_of(tokenizer, side, words, limit, lambda: torch.randn(shape, generator=random))
+    return [tokenizer.decode(row[:-1]) for row in rows]
+
+
 @pytest.mark.parametrize("side, limit", [("user", 24), ("user", 48), ("item", 40), ("item", 80)])
 @pytest.mark.parametrize("scale", [0.0, 1.0])
 def test_whatever_the_model_thinks_the_answer_is_a_strict_profile(tokenizer, side, limit, scale):
     """Random scores, and scores that always prefer the same tokens."""
-    random, rows, ends = torch.Generator().manual_seed(1), 40, [tokenizer.eos_token_id]
+    random, rows = torch.Generator().manual_seed(1), 40
     favourite = 5 * torch.randn(rows, len(tokenizer), generator=random)
-    rule = Grammar(Pieces(tokenizer), side, [None] * rows, limit, ends)
-    ids = torch.zeros(rows, 1, dtype=torch.long)
-    for _ in range(limit):
-        scores = rule(ids, favourite + scale * 5 * torch.randn(favourite.shape, generator=random))
-        ids = torch.cat([ids, scores.argmax(1, keepdim=True)], 1)
-    for row in ids[:, 1:].tolist():
-        assert tokenizer.eos_token_id in row, tokenizer.decode(row)
-        text = tokenizer.decode(row[: row.index(tokenizer.eos_token_id)])
+    scores = lambda: favourite + scale * 5 * torch.randn(favourite.shape, generator=random)  # noqa: E731
+    for row in answers_of(tokenizer, side, [None] * rows, limit, scores):
+        text = tokenizer.decode(row[:-1])
         assert strict(text, side), text
-
-
-def answers_of(rule, tokenizer, rows: int, limit: int) -> list[str]:
-    """Return what random scores write under a rule."""
-    random, ids = torch.Generator().manual_seed(1), torch.zeros(rows, 1, dtype=torch.long)
-    for _ in range(limit):
-        scores = rule(ids, torch.randn(rows, len(tokenizer), generator=random))
-        ids = torch.cat([ids, scores.argmax(1, keepdim=True)], 1)
-    return [tokenizer.decode(row[: row.index(tokenizer.eos_token_id)]) for row in ids[:, 1:].tolist()]
 
 
 @pytest.mark.parametrize("side, limit", [("user", 48), ("item", 80)])
 def test_phrases_are_made_of_words_of_the_evidence(tokenizer, side, limit):
     """Whatever the model thinks; words such as `fan` stand behind others alone, none twice in a phrase."""
     own, frame = {*WORDS, "sailing_trail", "tent's"}, {"fan", "follower"}
-    rule = Grammar(
-        Pieces(tokenizer), side, [Words(Pieces(tokenizer), own, frame)] * 40, limit, [tokenizer.eos_token_id]
-    )
+    words = [Words(Pieces(tokenizer), own, frame)] * 40
     phrases = [
-        p.split() for text in answers_of(rule, tokenizer, 40, limit) for of in strict(text, side).values() for p in of
+        p.split() for text in texts_of(tokenizer, side, words, limit) for of in strict(text, side).values() for p in of
     ]
     assert all(p[0] in own and own | frame >= set(p) and len(set(p)) == len(p) for p in phrases)
     assert set().union(*phrases) >= own | {"fan"}, "nothing of the evidence is out of reach"
@@ -83,8 +91,7 @@ def test_phrases_are_made_of_words_of_the_evidence(tokenizer, side, limit):
 @pytest.mark.parametrize("side, limit", [("user", 24), ("user", 48), ("item", 40)])
 def test_where_words_run_out_any_may_stand(tokenizer, side, limit, own):
     words = [Words(Pieces(tokenizer), own, {"fan"})] * 40
-    rule = Grammar(Pieces(tokenizer), side, words, limit, [tokenizer.eos_token_id])
-    for text in answers_of(rule, tokenizer, 40, limit):
+    for text in texts_of(tokenizer, side, words, limit):
         fields = strict(text, side)
         assert fields, text
         for phrases in fields.values():
@@ -103,15 +110,12 @@ def test_what_the_model_prefers_is_kept_where_it_is_a_profile(tokenizer):
     """The mask closes no token of a strict profile: one that the model insists on comes out unchanged."""
     text = "Roles: camping fan; tent's fan; chess fan\nInterests: board-clock; oven; sailing_trail dough"
     wanted = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
-    rule, ids = (
-        Grammar(Pieces(tokenizer), "user", [None], 60, [tokenizer.eos_token_id]),
-        torch.zeros(1, 1, dtype=torch.long),
-    )
-    for token in wanted:
-        scores = torch.zeros(1, len(tokenizer))
-        scores[0, token] = 1
-        ids = torch.cat([ids, rule(ids, scores).argmax(1, keepdim=True)], 1)
-    assert ids[0, 1:].tolist() == wanted
+    left = iter(wanted)
+
+    def insisting():
+        return torch.nn.functional.one_hot(torch.tensor([next(left, 0)]), len(tokenizer)).float()
+
+    assert answers_of(tokenizer, "user", [None], 60, insisting) == [wanted]
 
 
 def test_batches_hold_every_row_once_and_a_width_depends_on_the_row_alone():
@@ -129,6 +133,54 @@ def test_an_answer_does_not_depend_on_what_is_written_with_it(tokenizer, model):
     assert generate(model, tokenizer, texts[::-1], 24, 16)[::-1] == together
     assert generate(model, tokenizer, texts[7:9], 24, 16) == together[7:9]
     assert generate(model, tokenizer, texts, 24, 8) == together
+
+
+COMMON = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512,
+}  # fmt: skip
+ARCHITECTURES = {
+    "windows beside full attention": transformers.Gemma3TextConfig(
+        **COMMON, sliding_window=32, layer_types=["sliding_attention", "full_attention", "sliding_attention"]
+    ),
+    "distances in place of positions": transformers.MptConfig(d_model=32, n_heads=4, n_layers=2, max_seq_len=512),
+    "a recurrent state": transformers.Qwen3NextConfig(
+        **COMMON, layer_types=["linear_attention", "full_attention", "linear_attention"], linear_num_key_heads=2,
+        linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, num_experts=4,
+        num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16,
+    ),
+    "penalties of its own": transformers.Qwen2Config(**COMMON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_answers_are_those_of_generate_one_by_one(tokenizer, kind):
+    """Whatever the architecture; rows end at different tokens, by several end marks."""
+    config = ARCHITECTURES[kind]
+    config.vocab_size, config.pad_token_id, config.eos_token_id = len(tokenizer), 0, tokenizer.eos_token_id
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_((20 if kind.startswith("distances") else 2) if weights.dim() > 1 else 1)
+    own = {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2} if kind == "penalties of its own" else {}
+    ends = list(range(tokenizer.eos_token_id, 80))
+    model.generation_config.update(**own, bos_token_id=None, pad_token_id=0, eos_token_id=ends)
+    texts, expected = prompts("user", 20), []
+    for text in texts:
+        ids = torch.tensor([prompt_tokens(text, tokenizer)])
+        found = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False)
+        tokens = found[0, ids.shape[1] :].tolist()
+        expected.append(tokens[: next((k for k, t in enumerate(tokens) if t in ends), 20)])
+    assert len(set(map(tuple, expected))) > 3 and len(set(map(len, expected))) > 1
+    assert generate(model, tokenizer, texts, 20, 16) == expected
+    assert generate(model, tokenizer, texts[::-1], 20, 8)[::-1] == expected
+
+
+def test_a_model_without_a_cache_is_refused(tokenizer):
+    config = transformers.RwkvConfig(vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2)
+    with pytest.raises(InputError, match="RwkvForCausalLM has no cache"):
+        generate(transformers.AutoModelForCausalLM.from_config(config), tokenizer, prompts("user", 2), 8, 8)
 
 
 def out_of_memory_beyond(model, monkeypatch, rows):

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from ptebench.profiles.parse import FIELDS, LONGEST, PHRASES, normalise, usable
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-from transformers import LogitsProcessor
 
 WORD = re.compile(r" ?[^\W_]+(['’][^\W_]+)?|['’][^\W_]+")  # a piece of a phrase, the first of a word with its space
 JOINERS = "-'&/_"  # may stand inside a phrase, never two in a row
@@ -30,11 +30,19 @@ class Pieces:
         special = set(tokenizer.all_special_ids)
         self.texts = ["" if i in special else t[before:] for i, t in enumerate(texts)]
         words = [len(t) <= PIECE and t == t.lower() and bool(WORD.fullmatch(t)) for t in self.texts]
-        self.inner = torch.tensor(words)
-        self.first = torch.tensor([w and t[0] == " " and t[1].isalpha() for w, t in zip(words, self.texts)])
-        self.joiners = torch.tensor([len(t) == 1 and t in JOINERS for t in self.texts])
-        self.semicolon = torch.tensor([t == ";" for t in self.texts])
-        self.known, self.tokenizer = {}, tokenizer
+        self.inner = np.array(words)
+        self.first = np.array([w and t[0] == " " and t[1].isalpha() for w, t in zip(words, self.texts)])
+        self.joiners = np.array([len(t) == 1 and t in JOINERS for t in self.texts])
+        self.semicolons = [i for i, t in enumerate(self.texts) if t == ";"]
+        self.known, self.spelled, self.tokenizer = {}, {}, tokenizer
+
+    def spell(self, words: set[str]) -> None:
+        """Have words cut behind a space, all at once; `spelled` has their tokens, none where a word cannot stand."""
+        if new := sorted(words - self.spelled.keys()):
+            cut = self.tokenizer([f" {word}" for word in new], add_special_tokens=False)["input_ids"]
+            for word, tokens in zip(new, cut):
+                fits = self.first[tokens[0]] and all(self.inner[t] or self.joiners[t] for t in tokens[1:])
+                self.spelled[word] = tokens if fits else []
 
     def fixed(self, text: str) -> list[int]:
         """Return the tokens of a fixed text as the tokenizer cuts it, after a letter where it begins a new line."""
@@ -43,12 +51,6 @@ class Pieces:
             before = self.tokenizer.encode(ahead, add_special_tokens=False)
             self.known[text] = self.tokenizer.encode(ahead + text, add_special_tokens=False)[len(before) :]
         return self.known[text]
-
-    def only(self, tokens: list[int]) -> torch.Tensor:
-        """Return the mask (vocabulary,) of some tokens."""
-        mask = torch.zeros(len(self.texts), dtype=torch.bool)
-        mask[tokens] = True
-        return mask
 
 
 @dataclass
@@ -64,15 +66,13 @@ class Words:
 
     def __init__(self, pieces: Pieces, own: set[str], frame: set[str]):
         self.root, self.starts = Node(), set()
+        pieces.spell(own | frame)
         for word in sorted(own | frame):
-            tokens = pieces.fixed(f" {word}")
-            if not (pieces.first[tokens[0]] and all(pieces.inner[t] or pieces.joiners[t] for t in tokens[1:])):
-                continue
-            node = self.root
+            node, tokens = self.root, pieces.spelled[word]
             for place, token in enumerate(tokens, 1):
                 node = node.children.setdefault(token, Node())
                 node.least = min(node.least, len(tokens) - place)
-            if word not in frame:
+            if tokens and word not in frame:
                 self.starts.add(tokens[0])
 
 
@@ -108,7 +108,7 @@ class Answer:
             self.fixed = self._next_field()[1:]
             del self.fields[0]
             self._start()
-        elif self.pieces.semicolon[token]:
+        elif token in self.pieces.semicolons:
             self.phrases.append(self.phrase)
             self._phrase()
         else:
@@ -127,21 +127,21 @@ class Answer:
         after = 2 * (self.count - 1 - len(self.phrases)) + 1
         return after + sum(len(self.pieces.fixed(f"\n{f}:")) + 2 * self.count for f in self.fields)
 
-    def open(self) -> tuple[list[torch.Tensor], set[int]]:
-        """Return the masks (vocabulary,) of the tokens that may follow, and single tokens that may not."""
+    def open(self) -> tuple[list[np.ndarray], set[int], set[int]]:
+        """Return what may follow: masks (vocabulary,) and single tokens, and the tokens that may not even so."""
         pieces = self.pieces
         if self.done:
-            return [pieces.only(self.ends)], set()
+            return [], set(self.ends), set()
         if self.fixed:
-            return [pieces.only(self.fixed[:1])], set()
+            return [], set(self.fixed[:1]), set()
         room = self.left - self._need()
         if not self.phrase:  # each phrase of a field begins differently
             if self.node is not None and (starts := (self._spelled(self.node, room) & self.words.starts) - self.begun):
-                return [pieces.only(sorted(starts))], set()
+                return [], starts, set()
             self.node = None  # none is left that fits
-            return [pieces.first], self.begun
+            return [pieces.first], set(), self.begun
         if self.node is not None:
-            return self._in_words(room), set()
+            return [], self._in_words(room), set()
         masks, phrase = [], self.phrase[1:]
         joined = phrase[-1] in JOINERS
         # a whole piece must fit after a joiner
@@ -151,48 +151,38 @@ class Answer:
         if room > 1 and not joined:
             masks.append(pieces.joiners)
         whole = usable(phrase) and phrase == normalise(phrase) and phrase not in (p[1:] for p in self.phrases)
-        if whole or not masks:
-            masks.append(self._closing())
-        return masks, self.used  # no token twice in a phrase: small models go in circles
+        closing = self._closing() if whole or not masks else set()
+        return masks, closing, self.used  # no token twice in a phrase: small models go in circles
 
     def _spelled(self, node: Node, room: int) -> set[int]:
         """Return the tokens after which the word can end within `room` tokens."""
         return {token for token, child in node.children.items() if child.least < room}
 
-    def _in_words(self, room: int) -> list[torch.Tensor]:
-        """Return the masks of what goes on with the word; behind a whole one also of another, and of the end."""
+    def _in_words(self, room: int) -> set[int]:
+        """Return what goes on with the word; behind a whole one also what begins another, and the end."""
         going = self._spelled(self.node, room)
         if self.node.least:
-            return [self.pieces.only(sorted(going))]
+            return going
         if len(self.phrase) <= LONGEST - PIECE:
             going |= self._spelled(self.words.root, room) - self.used
-        return [self.pieces.only(sorted(going)), self._closing()]
+        return going | self._closing()
 
-    def _closing(self) -> torch.Tensor:
+    def _closing(self) -> set[int]:
         if len(self.phrases) < self.count - 1:
-            return self.pieces.semicolon
-        return self.pieces.only(self._next_field()[:1] if self.fields else self.ends)
+            return set(self.pieces.semicolons)
+        return set(self._next_field()[:1] if self.fields else self.ends)
 
 
-class Grammar(LogitsProcessor):
-    """Closes every token after which no profile of the side could stand; phrases of a field begin differently."""
+def closed(answers: list[Answer], size: int) -> torch.Tensor:
+    """Return the mask (answers, size) of the tokens after which no profile could stand.
 
-    def __init__(self, pieces: Pieces, side: str, words: list[Words | None], limit: int, ends: list[int]):
-        """`words` has an entry a row; `limit` is in tokens, end mark included; `ends` are what ends an answer."""
-        self.answers = [Answer(pieces, side, limit, ends, own) for own in words]
-        self.pieces, self.started = pieces, False
-
-    def __call__(self, input_ids, scores):
-        if self.started:
-            for answer, token in zip(self.answers, input_ids[:, -1].tolist()):
-                answer.take(token)
-        self.started = True
-        # a model's head may be wider than its tokenizer
-        closed = torch.ones(scores.shape, dtype=torch.bool)
-        size = len(self.pieces.texts)
-        for row, answer in zip(closed, self.answers):
-            masks, barred = answer.open()
-            for mask in masks:
-                row[:size] &= ~mask
-            row[sorted(barred)] = True
-        return scores.masked_fill(closed.to(scores.device), -torch.inf)
+    `size` is that of the model's head, which may be wider than the tokenizer.
+    """
+    found = np.ones((len(answers), size), dtype=bool)
+    for row, answer in zip(found, answers):
+        masks, tokens, barred = answer.open()
+        for mask in masks:
+            row[: len(mask)] &= ~mask
+        row[list(tokens)] = False
+        row[list(barred)] = True
+    return torch.from_numpy(found)

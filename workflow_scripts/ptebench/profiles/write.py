@@ -8,14 +8,13 @@ import polars as pl
 import torch
 from ptebench.files import InputError
 from ptebench.profiles.compose import compose
-from ptebench.profiles.grammar import Grammar, Pieces, Words, names
+from ptebench.profiles.grammar import Answer, Pieces, Words, names
+from ptebench.profiles.greedy import ROWS, greedy
 from ptebench.profiles.language_model import fitted, prompt_tokens
 from ptebench.profiles.parse import repaired
 from ptebench.profiles.prompts import digest, evidence_text
-from transformers import LogitsProcessorList
 
-WIDTH = 64  # prompts are padded to multiples of this many tokens
-ROWS = 8  # and batches to multiples of this many prompts
+WIDTH = 64  # prompts are padded to multiples of this many tokens and one more
 
 
 def batches(lengths: list[int], size: int) -> list[tuple[np.ndarray, int]]:
@@ -59,28 +58,31 @@ def generate(
     configured = model.generation_config.eos_token_id
     ends = sorted(ends | (set(configured) if isinstance(configured, list) else {configured} - {None}))
     pieces = Pieces(tokenizer) if side and prompts else None
-    frame = getattr(model.config, "frame_words", None)
+    frame, own = getattr(model.config, "frame_words", None), []
+    if pieces and frame is not None:
+        own = [set(names(evidence_text(prompt))) for prompt in prompts]
+        pieces.spell(set(frame).union(*own))  # of all prompts at once, which is much faster
     model.eval()
 
     def words(row: int) -> Words | None:
-        return None if frame is None else Words(pieces, set(names(evidence_text(prompts[row]))), set(frame))
+        return Words(pieces, own[row], set(frame)) if own else None
 
     def answer(rows: np.ndarray, width: int) -> None:
         step = min(ROWS, size)
         count = -(-len(rows) // step) * step
-        inputs = torch.full((count, width), pad)
+        inputs = torch.full((count, width + 1), pad)
         mask = torch.zeros_like(inputs)
         filled = np.resize(rows, count)  # up with the first
         for place, row in enumerate(filled):
-            inputs[place, width - len(ids[row]) :] = torch.tensor(ids[row])
-            mask[place, width - len(ids[row]) :] = 1
-        rules = [Grammar(pieces, side, [words(row) for row in filled], new_tokens, ends)] if side else []
+            inputs[place, -len(ids[row]) :] = torch.tensor(ids[row])
+            mask[place, -len(ids[row]) :] = 1
+        rules = [Answer(pieces, side, new_tokens, ends, words(row)) for row in filled] if side else None
         with torch.inference_mode():
             found = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
                 do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=ends,
-                logits_processor=LogitsProcessorList(rules),
-            )[: len(rows), width:].tolist()  # fmt: skip
+                use_cache=True, custom_generate=greedy, rules=rules,
+            )  # fmt: skip
         for row, tokens in zip(rows, found):
             stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
             answers[row] = tokens[:stop]
