@@ -34,7 +34,7 @@ ROWS = [
     ("a docstring", [(f"{RECOMMENDERS}/losses/bpr.py", '"""Return the mean', '"""Give the mean')], {}),
     ("a comment and key order in the configuration", [(CONFIG, "dimension: 32, batch_size: 64", "batch_size: 64, dimension: 32"), (CONFIG, "seeds:", "# seeds\nseeds:")], {}),
     ("threads and memory", [("rules/recommenders.smk", "threads: 1", "threads: 2"), ("rules/common.smk", "4000 * attempt", "8000 * attempt")], {}),
-    ("the loss of sasrec", [(f"{RECOMMENDERS}/losses/cross_entropy.py", "CHUNK = 512", "CHUNK = 256")], SASREC),
+    ("the loss of sasrec", [(f"{RECOMMENDERS}/losses/cross_entropy.py", "CHUNK = 256", "CHUNK = 128")], SASREC),
     ("a loss that no cell uses", [(f"{RECOMMENDERS}/losses/bce.py", "torch.randint(1, n", "torch.randint(1, n - 1")], {}),
     ("the loss of two backbones", [(f"{RECOMMENDERS}/losses/bpr.py", "softplus(negative - positive)", "softplus(negative - positive - 0.0)")], PAIRWISE),
     ("one backbone", [(f"{RECOMMENDERS}/graph.py", "total + layer", "total + 1.0 * layer")], LIGHTGCN),
