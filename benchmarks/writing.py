@@ -4,8 +4,8 @@
 
 FOLDER is that of a language model in the results (base/, instructions/, best/). All contestants answer the same
 prompts greedily with the same adapter, in turns, and answers are compared token by token; the loop has the adapter
-beside the weights, as peft loads it. Fine-tuning starts from the same adapter on the same rows, one epoch each. CPU
-seconds are the fair measure on a machine that does other work.
+beside the weights, as peft loads it, and a second time added to them, as profiles are written. Fine-tuning starts from
+the same adapter on the same rows, one epoch each. CPU seconds are the fair measure on a machine that does other work.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 CONTEXT = 512
-BATCHES = (8, 32, 128)
+BATCHES = (8, 32, 64, 128)
 SIDE, LIMIT = "user", 48
 
 
@@ -55,9 +55,12 @@ def writing(folder: Path, count: int, runs: int) -> dict:
     model, tokenizer = load(base, None, CONTEXT, adapter, {}, False)
     plain = with_adapter(load_base(base, None, CONTEXT), adapter.parent, {}, False).eval()
     prompts = [row["prompt"][0]["content"] for row in read_jsonl(folder / f"instructions/{SIDE}.jsonl")][:count]
-    contestants = {"one by one": lambda: one_by_one(plain, tokenizer, prompts)}
+    contestants = {
+        "one by one": lambda: one_by_one(plain, tokenizer, prompts),
+        "one by one, adapter merged": lambda: one_by_one(model, tokenizer, prompts),
+    }
     contestants |= {f"batches of {b}": lambda b=b: generate(model, tokenizer, prompts, LIMIT, b) for b in BATCHES}
-    contestants["batches of 32, within the grammar"] = lambda: generate(model, tokenizer, prompts, LIMIT, 32, SIDE)
+    contestants["batches of 64, within the grammar"] = lambda: generate(model, tokenizer, prompts, LIMIT, 64, SIDE)
     times, answers = {}, {}
     for _ in range(runs):
         for name, function in contestants.items():

@@ -70,7 +70,9 @@ class Words:
         for word in sorted(own | frame):
             node, tokens = self.root, pieces.spelled[word]
             for place, token in enumerate(tokens, 1):
-                node = node.children.setdefault(token, Node())
+                if token not in node.children:
+                    node.children[token] = Node()
+                node = node.children[token]
                 node.least = min(node.least, len(tokens) - place)
             if tokens and word not in frame:
                 self.starts.add(tokens[0])
