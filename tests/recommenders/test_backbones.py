@@ -154,7 +154,10 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def test_fused_cross_entropy_equals_the_plain_one():
+@pytest.mark.parametrize("precision, error", [(torch.bfloat16, 2e-2), (torch.float32, 1e-5)])
+def test_fused_cross_entropy_equals_the_plain_one(monkeypatch, precision, error):
+    """Whatever the hardware is fast at."""
+    monkeypatch.setattr("ptebench.recommenders.losses.cross_entropy.gemm_precision", lambda device: precision)
     torch.manual_seed(0)
     hidden, vectors = torch.randn(1100, 16), torch.randn(50, 16)
     targets = torch.randint(50, (1100,))
@@ -163,9 +166,9 @@ def test_fused_cross_entropy_equals_the_plain_one():
     b = torch.nn.functional.cross_entropy(plain[0] @ plain[1].T, targets)
     a.backward()
     b.backward()
-    assert a.item() == pytest.approx(b.item(), rel=2e-2)
+    assert a.item() == pytest.approx(b.item(), rel=error)
     for mine, reference in zip(fused, plain, strict=True):
-        assert (mine.grad - reference.grad).norm() < 0.02 * reference.grad.norm()
+        assert (mine.grad - reference.grad).norm() < error * reference.grad.norm()
 
 
 def test_lightgcn_equals_a_dense_reference(data):

@@ -8,6 +8,7 @@ import csv
 import difflib
 import re
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union
 
@@ -958,11 +959,21 @@ class Benchmark(Settings):
 
 COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__subclasses__() if m.counter}
 WRITERS = ("kd", "sft", "grpo")
-FIXED = {"kind", "loss", "device", "selection", "text", "encoder", "card"}  # of these no tuning study may choose
+FIXED = {
+    "kind",
+    "loss",
+    "device",
+    "compile",
+    "selection",
+    "text",
+    "encoder",
+    "card",
+}  # of these no tuning study may choose
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
 PUBLISHED = ("published.csv", "published_statistics.csv")
 
 
+@cache
 def published_keys() -> set[str]:
     """Return the keys under which values or counts of datasets are published."""
     keys = set()

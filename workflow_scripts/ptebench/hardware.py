@@ -17,3 +17,9 @@ def gemm_precision(device: str) -> torch.dtype:
         able = torch.cpu.get_capabilities()
         fast = able.get("avx512_bf16", False) or able.get("amx_bf16", False)
     return torch.bfloat16 if fast else torch.float32
+
+
+def precisions() -> dict[str, str]:
+    """Return the `gemm_precision` of every device at hand, for the record: results differ with it."""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    return {device: str(gemm_precision(device)).removeprefix("torch.") for device in devices}

@@ -67,6 +67,7 @@ def run(main) -> None:
         sys.exit(1)
     used, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     first = next(iter(job.outputs.values()))
+    hardware = sys.modules.get("ptebench.hardware")  # of jobs alone that choose by it
     record = {
         "outputs": {str(p): file_digest(p) for p in job.outputs.values()},
         "inputs": {str(p): file_digest(p) for paths in job.inputs.values() for p in paths},
@@ -74,6 +75,7 @@ def run(main) -> None:
         "seed": job.spec.get("seed"),
         "code": job.code,
         "environment": environment(),
+        "precisions": hardware.precisions() if hardware else None,
         "threads": job.threads,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "wall_seconds": round(time.perf_counter() - clock, 3),

@@ -33,7 +33,9 @@ class Muon(torch.optim.Optimizer):
         """Make one step."""
         for group in self.param_groups:
             for weights in group["params"]:
-                moved = self.state[weights].setdefault("momentum", torch.zeros_like(weights))
+                if "momentum" not in self.state[weights]:
+                    self.state[weights]["momentum"] = torch.zeros_like(weights)
+                moved = self.state[weights]["momentum"]
                 moved.lerp_(weights.grad, 1 - group["momentum"])
                 step = orthogonal(weights.grad.lerp(moved, group["momentum"])).to(weights.dtype)
                 weights.mul_(1 - group["lr"] * group["weight_decay"])
