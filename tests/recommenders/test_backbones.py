@@ -293,6 +293,28 @@ def test_an_item_bias_is_learned_or_is_none(data, item_bias):
     assert torch.equal(before, after) != item_bias and bool(after.any()) == item_bias
 
 
+@pytest.mark.parametrize("name", ["biasmf", "lightgcn", "sgl", "simgcl"])
+def test_l2_shrinks_the_vectors_of_a_batch_and_no_others(data, name):
+    train_set, _, catalogue = data
+    backbone, representation = build(spec(name, l2=0.5), catalogue)
+    if hasattr(backbone, "observe"):
+        backbone.observe(train_set)
+    users, items = next(iter(backbone.batches(train_set, torch.Generator().manual_seed(0))))
+    users, items = users[:8], items[:8]
+
+    def loss(l2):
+        backbone.settings["l2"] = l2
+        return backbone.loss((users, items), representation, torch.Generator().manual_seed(0))
+
+    negatives = backbone.negatives.draw(users, torch.Generator().manual_seed(0))
+    rows = torch.cat([backbone.users.weight[users], representation.items.weight[torch.cat([items, negatives])]])
+    torch.testing.assert_close(loss(0.5) - loss(0.0), 0.5 / 2 * rows.square().sum() / 8, rtol=1e-3, atol=1e-6)
+    backbone.settings["l2"] = 0.5
+    backbone.penalty(users, (items, negatives), representation).backward()
+    for table, ids in ((backbone.users, users), (representation.items, torch.cat([items, negatives]))):
+        assert torch.equal(table.weight.grad.any(1).nonzero()[:, 0], ids.unique())
+
+
 @pytest.mark.parametrize("name, keys", [("sasrec", {"dropout": 0.0}), ("lightgcn", {})])
 def test_a_compiled_loss_trains_as_the_plain_one_does(data, monkeypatch, name, keys):
     train_set, events, catalogue = data

@@ -642,6 +642,7 @@ class Biasmf(Trained):
     kind: Literal["biasmf"]
     batch_size: Positive = 2048
     item_bias: bool = True  # False: factors alone, what others call MF-BPR
+    l2: float = Field(0.0, ge=0)  # on the squares of a batch's vectors
 
 
 class BiasmfReclm(Trained):
@@ -681,6 +682,7 @@ class Lightgcn(Graph):
     """Light graph convolution (He et al., SIGIR 2020)."""
 
     kind: Literal["lightgcn"]
+    l2: float = Field(0.0, ge=0)  # on the squares of a batch's vectors of layer 0
 
 
 class LightgcnInfonce(Graph):
@@ -694,6 +696,7 @@ class LightgcnInfonce(Graph):
 class GraphContrast(Graph):
     """What LightGCN with a contrast of two views shares."""
 
+    l2: float = Field(0.0, ge=0)  # on the squares of a batch's vectors of layer 0
     weight: float = Field(0.01, ge=0)
     temperature: float = Field(0.1, gt=0)
 

@@ -71,7 +71,8 @@ class Graph(PairBackbone):
         of_users, of_items = self.propagated(representation)
         hidden = of_users[users]
         positive, negative = ((hidden * of_items[i]).sum(-1) for i in (positives, negatives))
-        return bpr(positive, negative) + representation.auxiliary_loss(hidden, positives, users)
+        objective = bpr(positive, negative) + self.penalty(users, (positives, negatives), representation)
+        return objective + representation.auxiliary_loss(hidden, positives, users)
 
     def prepare(self, representation) -> None:
         """Propagate once for all the events that are about to be ranked."""

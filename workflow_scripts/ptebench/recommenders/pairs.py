@@ -3,6 +3,7 @@
 import torch
 from ptebench.recommenders.sampling import Negatives
 from torch import nn
+from torch.nn.functional import embedding
 
 GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
 
@@ -30,6 +31,18 @@ class PairBackbone(nn.Module):
         if users is not None:
             free, weight = free[users], weight[users]
         return free * weight if text is None else free * weight + text
+
+    def penalty(self, users, items, representation) -> torch.Tensor | float:
+        """Return `l2` / 2 times the squares of the vectors of `users` (B,) and of `items`, each (B,), divided by B.
+
+        The regularisation of BPR (Rendle et al., UAI 2009) and of LightGCN (eq. 15): a step shrinks its own vectors
+        alone, where decay would shrink those of rare users and items as often as all others.
+        """
+        if not self.settings["l2"]:
+            return 0.0
+        vectors = representation.item_vectors()
+        shrunk = [self.user_vectors(users, representation), *(embedding(i, vectors) for i in items)]
+        return self.settings["l2"] / 2 * sum(v.square().sum() for v in shrunk) / len(users)
 
     def batches(self, train, generator):
         """Yield (users, items) in random order, each training pair once an epoch."""

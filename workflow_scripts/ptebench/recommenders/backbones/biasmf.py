@@ -30,7 +30,8 @@ class Backbone(PairBackbone):
         of_user = self.user_vectors(users, representation)
         vectors = representation.item_vectors()
         positive, negative = ((of_user * embedding(i, vectors)).sum(-1) + self.bias[i] for i in (positives, negatives))
-        return bpr(positive, negative) + representation.auxiliary_loss(of_user, positives, users)
+        objective = bpr(positive, negative) + self.penalty(users, (positives, negatives), representation)
+        return objective + representation.auxiliary_loss(of_user, positives, users)
 
     def queries(self, histories, users, representation):
         """Return (B, d)."""
