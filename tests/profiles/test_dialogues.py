@@ -172,3 +172,15 @@ def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
     before = preference(model, tokenizer, turns)
     finetune(model, tokenizer, rows, {"epochs": 20, "batch_size": 2, "learning_rate": 0.02}, 320, 0, tmp_path)
     assert (preference(model, tokenizer, turns) > before + 0.05).all()
+
+
+def test_an_answer_that_the_context_would_cut_is_refused(chain, tmp_path):
+    from ptebench.profiles.finetune import finetune
+    from ptebench.profiles.language_model import load_tokenizer
+
+    rows = read_jsonl(chain.instructions["item"])
+    rows[-1]["completion"][-1]["content"] = long = "Audience interests: " + "; ".join(map(str, range(200)))
+    tokenizer = load_tokenizer(str(chain.base["base"].parent))
+    settings = {"epochs": 1, "batch_size": 2, "learning_rate": 0.02}
+    with pytest.raises(InputError, match=rf"'context' is 320 \(the answer: '{long[:30]}.*raise 'new_tokens'"):
+        finetune(None, tokenizer, rows, settings, 320, 0, tmp_path)

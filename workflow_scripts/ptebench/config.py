@@ -1047,12 +1047,14 @@ def _explain(error: ValidationError, raw: dict) -> str:
     faults = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     fault = faults[0]
     # pydantic puts the tag of a union into the location; the file does not
-    place, node = [], raw
-    for part in fault["loc"][:-1]:
+    location, place, node = list(fault["loc"]), [], raw
+    if _tagged(location, raw):  # also where a key of the entry has the tag's name
+        del location[2]
+    for part in location[:-1]:
         if (isinstance(node, dict) and part in node) or isinstance(node, list):
             place.append(part)
             node = node[part]
-    last = fault["loc"][-1] if fault["loc"] else ""
+    last = location[-1] if location else ""
     if last not in ("[key]", *MODELS) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
         place.append(last)
     path = ".".join(map(str, place))
@@ -1066,6 +1068,14 @@ def _explain(error: ValidationError, raw: dict) -> str:
         return f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? ({', '.join(names)})"
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict) else ""
     return f"{path}: {fault['msg']}{more}"
+
+
+def _tagged(location: list, raw: dict) -> bool:
+    """Return whether a pydantic location goes on, after section and name, with the entry's own `source` or `kind`."""
+    node = raw
+    for part in location[:2]:
+        node = node.get(part) if isinstance(node, dict) else None
+    return len(location) > 2 and isinstance(node, dict) and location[2] in (node.get("source"), node.get("kind"))
 
 
 def _known_keys(location: tuple) -> list[str]:

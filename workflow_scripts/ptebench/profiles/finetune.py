@@ -117,12 +117,19 @@ def check_labels(trainer, tokenizer, answers: set[str]) -> None:
 def finetune(model, tokenizer, rows: list[dict], settings: dict, context: int, seed: int, scratch: Path) -> list[float]:
     """Train the model's adapter on instruction rows (prompt and completion messages); return the losses by step.
 
-    Checkpoints are in `scratch`; where one is there, training goes on from it, to the same weights.
+    Checkpoints are in `scratch`; where one is there, training goes on from it, to the same weights. Raises InputError
+    where a row has more than `context` tokens: its answer would lose its end.
     """
     set_seed(seed)
     processes = int(os.environ.get("WORLD_SIZE", 1))  # of which this is one: they share every batch
     encoded = [conversation_tokens(row["prompt"] + row["completion"], tokenizer) for row in rows]
     lengths = np.array([len(ids) for ids, _ in encoded])
+    if lengths.max() > context:
+        answer = rows[lengths.argmax()]["completion"][-1]["content"]
+        raise InputError(
+            f"language model: prompt and answer have {lengths.max()} tokens, 'context' is {context} (the answer: "
+            f"{answer[:80]!r}); raise 'new_tokens' to what the longest answers of the teacher need, or 'context'"
+        )
     order = order_of(lengths, settings["batch_size"], settings["epochs"], seed)
     data = Dataset.from_list([{"input_ids": encoded[k][0], "labels": encoded[k][1]} for k in order])
     arguments = SFTConfig(
