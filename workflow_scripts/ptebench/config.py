@@ -962,16 +962,7 @@ class Benchmark(Settings):
 
 COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__subclasses__() if m.counter}
 WRITERS = ("kd", "sft", "grpo")
-FIXED = {
-    "kind",
-    "loss",
-    "device",
-    "compile",
-    "selection",
-    "text",
-    "encoder",
-    "card",
-}  # of these no tuning study may choose
+FIXED = {"kind", "loss", "device", "compile", "selection", "text", "encoder", "card"}  # closed to tuning studies
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
 PUBLISHED = ("published.csv", "published_statistics.csv")
 
