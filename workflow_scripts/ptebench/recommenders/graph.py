@@ -4,6 +4,7 @@ import torch
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
+from torch.nn.functional import embedding
 
 
 class _Propagate(torch.autograd.Function):
@@ -46,37 +47,46 @@ class Graph(PairBackbone):
         n_items = len(self.divisor) - self.n_users - 2
         self.graph = normalised_graph(users, items, self.n_users, n_items)
 
-    def propagated(self, representation, graph=None, perturb=None):
-        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d).
+    def first_layer(self, representation) -> torch.Tensor:
+        """Return (n_users + 1 + n_items + 1, d), the vectors of users, then those of items."""
+        return torch.cat([self.user_vectors(None, representation), representation.item_vectors()])
+
+    def propagated(self, layer, graph=None, perturb=None):
+        """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d) from the first `layer`.
 
         Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
         """
-        items = representation.item_vectors()
-        layer = torch.cat([self.user_vectors(None, representation), items])
         graph = (self.graph if graph is None else graph).to(layer.device)
-        total = layer
+        first = total = layer
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
             if perturb:
                 layer = perturb(layer)
             total = total + layer
         final = total / self.divisor.to(layer.device)
-        users, propagated = final.split([self.n_users + 1, len(items)])
-        return users, propagated if self.settings["propagate_items"] else items
+        items = final if self.settings["propagate_items"] else first
+        return final[: self.n_users + 1], items[self.n_users + 1 :]
 
     def loss(self, batch, representation, generator):
-        """Return BPR over (user, positive) pairs, one uniform negative each."""
+        """Return BPR over (user, positive) pairs, one uniform negative each, the penalty and what `views_loss` adds."""
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
-        of_users, of_items = self.propagated(representation)
-        hidden = of_users[users]
-        positive, negative = ((hidden * of_items[i]).sum(-1) for i in (positives, negatives))
-        objective = bpr(positive, negative) + self.penalty(users, (positives, negatives), representation)
+        layer = self.first_layer(representation)
+        of_users, of_items = self.propagated(layer)
+        hidden = embedding(users, of_users)
+        scores = ((hidden * embedding(items, of_items)).sum(-1) for items in (positives, negatives))
+        rows = (users, positives + self.n_users + 1, negatives + self.n_users + 1)
+        objective = bpr(*scores) + self.penalty(*(embedding(row, layer) for row in rows))
+        objective = objective + self.views_loss(layer, batch, generator)
         return objective + representation.auxiliary_loss(hidden, positives, users)
+
+    def views_loss(self, layer, batch, generator) -> torch.Tensor | float:
+        """Return nothing: views of the graph are for those that contrast them."""
+        return 0.0
 
     def prepare(self, representation) -> None:
         """Propagate once for all the events that are about to be ranked."""
-        self.cache = self.propagated(representation)
+        self.cache = self.propagated(self.first_layer(representation))
 
     def queries(self, histories, users, representation):
         """Return (B, d)."""
@@ -90,14 +100,11 @@ class Graph(PairBackbone):
 class GraphContrast(Graph):
     """LightGCN, and InfoNCE between two views of the users and of the items of a batch, told from the batch's others.
 
-    A backbone adds `view(representation, generator)`: vectors of all users and of all items under one perturbation.
+    A backbone adds `view(layer, generator)`: vectors of all users and of all items under one perturbation.
     """
 
-    def loss(self, batch, representation, generator):
-        """Return LightGCN's loss plus `weight` times the contrast of users and of items."""
-        objective = super().loss(batch, representation, generator)
-        views = [self.view(representation, generator) for _ in range(2)]
-        for side, ids in enumerate(batch):
-            one, two = (view[side][ids.unique()] for view in views)
-            objective = objective + self.settings["weight"] * contrast(one, two, self.settings["temperature"])
-        return objective
+    def views_loss(self, layer, batch, generator) -> torch.Tensor:
+        """Return `weight` times the contrast of the users and of the items of a batch."""
+        views = [self.view(layer, generator) for _ in range(2)]
+        sides = [[vectors[ids.unique()] for vectors in both] for ids, both in zip(batch, zip(*views), strict=True)]
+        return self.settings["weight"] * sum(contrast(*pair, self.settings["temperature"]) for pair in sides)

@@ -3,7 +3,6 @@
 import torch
 from ptebench.recommenders.sampling import Negatives
 from torch import nn
-from torch.nn.functional import embedding
 
 GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
 
@@ -32,17 +31,15 @@ class PairBackbone(nn.Module):
             free, weight = free[users], weight[users]
         return free * weight if text is None else free * weight + text
 
-    def penalty(self, users, items, representation) -> torch.Tensor | float:
-        """Return `l2` / 2 times the squares of the vectors of `users` (B,) and of `items`, each (B,), divided by B.
+    def penalty(self, *vectors) -> torch.Tensor | float:
+        """Return `l2` / 2 times the squares of a batch's `vectors`, each (B, d), divided by B.
 
         The regularisation of BPR (Rendle et al., UAI 2009) and of LightGCN (eq. 15): a step shrinks its own vectors
         alone, where decay would shrink those of rare users and items as often as all others.
         """
         if not self.settings["l2"]:
             return 0.0
-        vectors = representation.item_vectors()
-        shrunk = [self.user_vectors(users, representation), *(embedding(i, vectors) for i in items)]
-        return self.settings["l2"] / 2 * sum(v.square().sum() for v in shrunk) / len(users)
+        return self.settings["l2"] / 2 * sum(v.square().sum() for v in vectors) / len(vectors[0])
 
     def batches(self, train, generator):
         """Yield (users, items) in random order, each training pair once an epoch."""

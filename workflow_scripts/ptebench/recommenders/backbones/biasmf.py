@@ -28,9 +28,10 @@ class Backbone(PairBackbone):
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
         of_user = self.user_vectors(users, representation)
-        vectors = representation.item_vectors()
-        positive, negative = ((of_user * embedding(i, vectors)).sum(-1) + self.bias[i] for i in (positives, negatives))
-        objective = bpr(positive, negative) + self.penalty(users, (positives, negatives), representation)
+        vectors, sides = representation.item_vectors(), (positives, negatives)
+        of_sides = [embedding(items, vectors) for items in sides]
+        scores = ((of_user * v).sum(-1) + self.bias[items] for v, items in zip(of_sides, sides, strict=True))
+        objective = bpr(*scores) + self.penalty(of_user, *of_sides)
         return objective + representation.auxiliary_loss(of_user, positives, users)
 
     def queries(self, histories, users, representation):

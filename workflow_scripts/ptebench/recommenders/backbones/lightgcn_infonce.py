@@ -40,7 +40,7 @@ class Backbone(Graph):
         users, positives = batch
         drawn = torch.randint(len(self.pool), (self.settings["negatives"],), generator=generator, device=users.device)
         negatives = self.pool[drawn]
-        of_users, of_items = self.propagated(representation)
+        of_users, of_items = self.propagated(self.first_layer(representation))
         hidden = embedding(users, of_users)
         objective = infonce(
             hidden,
@@ -53,4 +53,5 @@ class Backbone(Graph):
 
     def prepare(self, representation) -> None:
         """Propagate once for all the events that are about to be ranked, by cosine as in training."""
-        self.cache = tuple(normalize(vectors, dim=1) for vectors in self.propagated(representation))
+        super().prepare(representation)
+        self.cache = tuple(normalize(vectors, dim=1) for vectors in self.cache)

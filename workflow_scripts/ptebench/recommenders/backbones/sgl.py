@@ -23,7 +23,7 @@ class Backbone(GraphContrast):
         n_items = len(self.divisor) - self.n_users - 2
         return normalised_graph(*self.edges[:, kept.to(self.edges.device)], self.n_users, n_items)
 
-    def view(self, representation, generator):
+    def view(self, layer, generator):
         """Return vectors of users and items over the epoch's thinned graphs in turn."""
         self.turn = 1 - self.turn
-        return self.propagated(representation, self.views[self.turn])
+        return self.propagated(layer, self.views[self.turn])

@@ -8,11 +8,11 @@ from torch.nn.functional import normalize
 class Backbone(GraphContrast):
     """A view adds noise of length `noise`, with the signs of the vector, to every layer's output."""
 
-    def view(self, representation, generator):
+    def view(self, layer, generator):
         """Return vectors of users and items under fresh noise."""
 
-        def perturb(layer):
-            drawn = torch.rand(layer.shape, generator=generator, device=layer.device)
-            return layer + layer.sign() * normalize(drawn, dim=1) * self.settings["noise"]
+        def perturb(vectors):
+            drawn = torch.rand(vectors.shape, generator=generator, device=vectors.device)
+            return vectors + vectors.sign() * normalize(drawn, dim=1) * self.settings["noise"]
 
-        return self.propagated(representation, perturb=perturb)
+        return self.propagated(layer, perturb=perturb)
