@@ -1,12 +1,13 @@
 """Each backbone and representation is what its paper says: properties, not shapes alone."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.graph import normalised_graph
-from ptebench.recommenders.losses.cross_entropy import loss as fused_cross_entropy
 from ptebench.recommenders.losses.gbce import loss as gbce
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
@@ -14,6 +15,7 @@ from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.training import build, rank, train, validation_value
 from ptebench.recommenders.whitening import Whitened, fit
+from torch.nn.functional import cross_entropy
 
 USERS, ITEMS = 64, 40
 
@@ -154,21 +156,34 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def plain_softmax(hidden, vectors, targets):
+    return cross_entropy(hidden @ vectors.T, targets)
+
+
+def plain_sampled_softmax(hidden, vectors, targets):
+    negatives = torch.randint(50, (20,), generator=torch.Generator().manual_seed(0))
+    logits = (hidden @ vectors[negatives].T).masked_fill(targets[:, None] == negatives, float("-inf"))
+    positive = (hidden * vectors[targets]).sum(1, keepdim=True)
+    return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))
+
+
 @pytest.mark.parametrize("precision, error", [(torch.bfloat16, 2e-2), (torch.float32, 1e-5)])
-def test_fused_cross_entropy_equals_the_plain_one(monkeypatch, precision, error):
+@pytest.mark.parametrize("name, plain", [("cross_entropy", plain_softmax), ("sampled_softmax", plain_sampled_softmax)])
+def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, name, plain):
     """Whatever the hardware is fast at."""
-    monkeypatch.setattr("ptebench.recommenders.losses.cross_entropy.gemm_precision", lambda device: precision)
+    module = importlib.import_module(f"ptebench.recommenders.losses.{name}")
+    monkeypatch.setattr(module, "gemm_precision", lambda device: precision)
     torch.manual_seed(0)
-    hidden, vectors = torch.randn(1100, 16), torch.randn(50, 16)
+    leaves = torch.randn(1100, 16), torch.randn(50, 16)
     targets = torch.randint(50, (1100,))
-    fused, plain = [[t.clone().requires_grad_() for t in (hidden, vectors)] for _ in range(2)]
-    a = fused_cross_entropy(*fused, targets, None, {})
-    b = torch.nn.functional.cross_entropy(plain[0] @ plain[1].T, targets)
+    ours, reference = [[t.clone().requires_grad_() for t in leaves] for _ in range(2)]
+    a = module.loss(*ours, targets, torch.Generator().manual_seed(0), {"negatives": 20})
+    b = plain(*reference, targets)
     a.backward()
     b.backward()
     assert a.item() == pytest.approx(b.item(), rel=error)
-    for mine, reference in zip(fused, plain, strict=True):
-        assert (mine.grad - reference.grad).norm() < error * reference.grad.norm()
+    for mine, theirs in zip(ours, reference, strict=True):
+        assert (mine.grad - theirs.grad).norm() < error * theirs.grad.norm()
 
 
 def test_lightgcn_equals_a_dense_reference(data):

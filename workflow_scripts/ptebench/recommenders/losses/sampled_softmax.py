@@ -2,7 +2,47 @@
 
 import torch
 from ptebench.hardware import gemm_precision
-from torch.nn.functional import cross_entropy, embedding
+from torch.nn.functional import embedding
+
+CHUNK = 128  # rows of logits alive at once, few enough for a processor's cache
+
+
+class _FusedSampledSoftmax(torch.autograd.Function):
+    """All gradients are made in the forward pass, chunk by chunk; products in the machine's precision, sums in float32.
+
+    `positive` (N,) are the targets' logits, `vectors` (k, d) those of `negatives` (k,).
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, positive, vectors, targets, negatives):
+        rows, kind = len(hidden), gemm_precision(hidden.device.type)
+        h, e = hidden.to(kind), vectors.to(kind)
+        # one buffer for all chunks: new memory of this size costs as much as what is written into it
+        buffer = hidden.new_empty(min(CHUNK, rows), 1 + len(e), dtype=torch.float32)
+        d_hidden, d_positive = torch.empty_like(h), torch.empty_like(positive)
+        d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
+        loss = torch.zeros((), device=hidden.device)
+        for start in range(0, rows, CHUNK):
+            part = slice(start, start + CHUNK)
+            chunk, probability = h[part], buffer[: len(h[part])]
+            probability[:, 0] = positive[part]
+            probability[:, 1:] = chunk @ e.T
+            probability[:, 1:].masked_fill_(targets[part, None] == negatives, float("-inf"))
+            torch.softmax(probability, dim=-1, out=probability)
+            loss -= probability[:, 0].clamp_min(1e-30).log().sum()
+            d_positive[part] = probability[:, 0] - 1
+            of_negatives = probability[:, 1:].to(kind)
+            d_hidden[part] = of_negatives @ e
+            d_vectors += (of_negatives.T @ chunk).float()
+        ctx.save_for_backward(d_hidden, d_positive, d_vectors)
+        ctx.rows = rows
+        return loss / rows
+
+    @staticmethod
+    def backward(ctx, gradient):
+        d_hidden, d_positive, d_vectors = ctx.saved_tensors
+        scale = gradient / ctx.rows
+        return d_hidden.float() * scale, d_positive * scale, d_vectors * scale, None, None
 
 
 def loss(hidden, vectors, targets, generator, settings):
@@ -11,8 +51,5 @@ def loss(hidden, vectors, targets, generator, settings):
     A negative that is the row's own target is left out of that row.
     """
     negatives = torch.randint(len(vectors), (settings["negatives"],), generator=generator, device=targets.device)
-    positive = (hidden * embedding(targets, vectors)).sum(-1, keepdim=True)
-    kind = gemm_precision(hidden.device.type)
-    logits = hidden.to(kind) @ embedding(negatives, vectors).to(kind).T
-    logits = logits.float().masked_fill(targets[:, None] == negatives, float("-inf"))
-    return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))
+    positive = (hidden * embedding(targets, vectors)).sum(-1)
+    return _FusedSampledSoftmax.apply(hidden, positive, embedding(negatives, vectors), targets, negatives)
