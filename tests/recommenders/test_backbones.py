@@ -13,7 +13,7 @@ from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
-from ptebench.recommenders.training import build, rank, train, validation_value
+from ptebench.recommenders.training import build, quicken, rank, train, validation_value
 from ptebench.recommenders.whitening import Whitened, fit
 from torch.nn.functional import cross_entropy
 
@@ -154,6 +154,18 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     item = int(batch[1][0]) if pairwise else int(batch[1].max())
     assert representation.items.weight.grad[item].abs().sum() > 0
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkeypatch):
+    monkeypatch.setattr("ptebench.recommenders.training.gemm_precision", lambda device: torch.bfloat16)
+    _, exact = build(spec("sasrec", "whitenrec"), data[2])
+    _, quick = build(spec("sasrec", "whitenrec"), data[2])
+    quicken(quick, torch.device("cpu"))
+    for representation in (exact, quick):
+        representation.head[2].p = 0.0  # nothing random
+    lower, vectors = quick.train().item_vectors(), exact.item_vectors()
+    assert lower.dtype == torch.float32 and 0 < (lower - vectors).norm() < 1e-2 * vectors.norm()
+    assert torch.equal(quick.eval().item_vectors(), vectors)
 
 
 def plain_softmax(hidden, vectors, targets):

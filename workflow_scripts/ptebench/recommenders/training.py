@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from ptebench.files import InputError, read_tensors, write_tensors
+from ptebench.hardware import gemm_precision
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.sampling import Ragged, seed_of
 
@@ -52,6 +53,17 @@ def device_of(settings: dict) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is set but torch sees no GPU; set 'auto' or 'cpu'")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def quicken(representation, device: torch.device) -> None:
+    """Make the item vectors of every training step in the machine's precision: a large product each, of all texts."""
+    exact, kind = representation.item_vectors, gemm_precision(device.type)
+
+    def item_vectors():
+        with torch.autocast(device.type, kind, enabled=representation.training and kind != torch.float32):
+            return exact().float()
+
+    representation.item_vectors = item_vectors
 
 
 @torch.no_grad()
@@ -188,6 +200,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
     for part in (backbone, representation):
         if hasattr(part, "observe"):
             part.observe(train_set)
+    quicken(representation, device)
     parameters = [p for p in models.parameters() if p.requires_grad]
     # decay is for matrices: a shrunk item bias would unlearn popularity
     groups = [

@@ -46,5 +46,6 @@ class Whitened(torch.nn.Module):
         """Return (n + 1, k); rows without text stay zeros."""
         if self.cached is None:
             present = self.raw.any(1, keepdim=True)
-            self.cached = torch.where(present, (self.raw - self.mean) @ self.transform, 0.0)
+            with torch.autocast(self.raw.device.type, enabled=False):  # made once, whoever asks first
+                self.cached = torch.where(present, (self.raw - self.mean) @ self.transform, 0.0)
         return self.cached
