@@ -207,7 +207,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, settings["beta2"]), fused=True)
     objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     resumed = store.load(models, optimizer) if store else None
