@@ -18,8 +18,9 @@ BANDS = [(0, 0, "never"), (1, 1, "once"), (2, 4, "2 to 4"), (5, 10**9, "5 and mo
 
 
 def gains(cell: Path) -> pl.DataFrame:
-    """Return HR@10 and NDCG@10 per event, averaged over the seeds of a cell."""
-    frames = [pl.read_parquet(path, columns=["event", "rank"]) for path in sorted(cell.glob("seed=*/ranks.parquet"))]
+    """Return HR@10 and NDCG@10 per event among all items, averaged over the seeds of a cell."""
+    files = sorted(cell.glob("seed=*/ranks.parquet"))
+    frames = [pl.read_parquet(path).filter(ranking="full").select("event", "rank") for path in files]
     if not frames:
         sys.exit(f"{cell}: no seed=*/ranks.parquet; build the cell first")
     inside = pl.col("rank") <= K

@@ -1,7 +1,6 @@
-"""What backbones on the graph of training interactions share (He et al., SIGIR 2020), and a contrast of its views."""
+"""What backbones on the graph of training interactions share (He et al., SIGIR 2020)."""
 
 import torch
-from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
 from torch.nn.functional import embedding
@@ -95,16 +94,3 @@ class Graph(PairBackbone):
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""
         return queries @ self.cache[1].T
-
-
-class GraphContrast(Graph):
-    """LightGCN, and InfoNCE between two views of the users and of the items of a batch, told from the batch's others.
-
-    A backbone adds `view(layer, generator)`: vectors of all users and of all items under one perturbation.
-    """
-
-    def views_loss(self, layer, batch, generator) -> torch.Tensor:
-        """Return `weight` times the contrast of the users and of the items of a batch."""
-        views = [self.view(layer, generator) for _ in range(2)]
-        sides = [[vectors[ids.unique()] for vectors in both] for ids, both in zip(batch, zip(*views), strict=True)]
-        return self.settings["weight"] * sum(contrast(*pair, self.settings["temperature"]) for pair in sides)

@@ -1,7 +1,8 @@
 """SGL with edge dropout: LightGCN and a contrast between two thinned graphs (Wu et al., SIGIR 2021)."""
 
 import torch
-from ptebench.recommenders.graph import GraphContrast, normalised_graph
+from ptebench.recommenders.graph import normalised_graph
+from ptebench.recommenders.graph_contrast import GraphContrast
 
 
 class Backbone(GraphContrast):

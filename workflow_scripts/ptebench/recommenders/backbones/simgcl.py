@@ -1,7 +1,7 @@
 """SimGCL: LightGCN and a contrast between two noisy propagations (Yu et al., SIGIR 2022)."""
 
 import torch
-from ptebench.recommenders.graph import GraphContrast
+from ptebench.recommenders.graph_contrast import GraphContrast
 from torch.nn.functional import normalize
 
 
