@@ -156,6 +156,14 @@ def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
+def test_beta2_changes_what_adam_does_after_its_first_step(data):
+    train_set, events, catalogue = data
+    curves = [
+        train(spec("biasmf", beta2=beta2, epochs=3), train_set, events, catalogue, False)[1] for beta2 in (0.5, 0.999)
+    ]
+    assert curves[0][0]["loss"] == curves[1][0]["loss"] and curves[0][2]["loss"] != curves[1][2]["loss"]
+
+
 def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkeypatch):
     monkeypatch.setattr("ptebench.recommenders.training.gemm_precision", lambda device: torch.bfloat16)
     _, exact = build(spec("sasrec", "whitenrec"), data[2])

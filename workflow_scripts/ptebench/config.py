@@ -476,7 +476,7 @@ class Trained(Backbone):
     batch_size: Positive = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    beta2: float = Field(0.98, gt=0, lt=1)  # Adam's memory of squares; rows that few batches touch need a longer one
+    beta2: float = Field(0.98, gt=0, lt=1)  # of Adam; rows of users and items that few batches touch want it longer
     epochs: Positive = 100
     patience: Positive = 10  # validations without a better value before training stops
     validate_every: Positive = 1  # epochs

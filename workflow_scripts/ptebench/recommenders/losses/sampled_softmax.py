@@ -4,7 +4,7 @@ import torch
 from ptebench.hardware import gemm_precision
 from torch.nn.functional import embedding
 
-CHUNK = 128  # rows of logits alive at once, few enough for a processor's cache
+CHUNK = 128  # rows of logits alive at once on a processor, few enough for its cache
 
 
 class _FusedSampledSoftmax(torch.autograd.Function):
@@ -16,14 +16,15 @@ class _FusedSampledSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, positive, vectors, targets, negatives):
         rows, kind = len(hidden), gemm_precision(hidden.device.type)
+        size = CHUNK if hidden.device.type == "cpu" else rows  # a GPU would wait for the launches of small chunks
         h, e = hidden.to(kind), vectors.to(kind)
         # one buffer for all chunks: new memory of this size costs as much as what is written into it
-        buffer = hidden.new_empty(min(CHUNK, rows), 1 + len(e), dtype=torch.float32)
+        buffer = hidden.new_empty(min(size, rows), 1 + len(e), dtype=torch.float32)
         d_hidden, d_positive = torch.empty_like(h), torch.empty_like(positive)
         d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
         loss = torch.zeros((), device=hidden.device)
-        for start in range(0, rows, CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, rows, size):
+            part = slice(start, start + size)
             chunk, probability = h[part], buffer[: len(h[part])]
             probability[:, 0] = positive[part]
             probability[:, 1:] = chunk @ e.T
