@@ -164,6 +164,29 @@ def test_beta2_changes_what_adam_does_after_its_first_step(data):
     assert curves[0][0]["loss"] == curves[1][0]["loss"] and curves[0][2]["loss"] != curves[1][2]["loss"]
 
 
+def test_pairs_are_drawn_once_each_or_for_all_users_alike(data):
+    _, _, catalogue = data
+    histories = ragged([[1], [2, 3, 4, 5, 6, 7, 8, 9], []] + [[10]] * 2)
+    train_set = Train(torch.tensor([4, 2, 3, 1, 5]), histories)
+    drawn = {}
+    for draw in ("pairs", "users"):
+        model, _ = build(spec("biasmf", draw=draw, batch_size=3), catalogue)
+        generator, several = torch.Generator().manual_seed(0), []
+        for _ in range(400):
+            several += model.batches(train_set, generator)
+        users, items = (torch.cat(part) for part in zip(*several, strict=True))
+        drawn[draw] = torch.stack([users, items])
+        assert all(len(batch[0]) <= 3 for batch in several) and len(users) == 400 * 11
+    pairs = torch.stack(train_set.pairs)
+    kinds, counts = drawn["pairs"].unique(dim=1, return_counts=True)
+    assert torch.equal(kinds, pairs.unique(dim=1)) and (counts == 400).all()
+    kinds, counts = drawn["users"].unique(dim=1, return_counts=True)
+    assert torch.equal(kinds, pairs.unique(dim=1)), "nothing but pairs, and all of them"
+    of_user = counts.new_zeros(6).index_add(0, kinds[0], counts)[[1, 2, 4, 5]] / counts.sum()
+    assert ((of_user - 1 / 4).abs() < 0.03).all(), "a user of one item as often as a user of eight"
+    assert ((counts[kinds[0] == 2] / counts.sum() - 1 / 32).abs() < 0.015).all(), "and the items of a user alike"
+
+
 def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkeypatch):
     monkeypatch.setattr("ptebench.recommenders.training.gemm_precision", lambda device: torch.bfloat16)
     _, exact = build(spec("sasrec", "whitenrec"), data[2])

@@ -636,12 +636,18 @@ class P5(Generative):
         return self
 
 
-class Biasmf(Trained):
-    """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
+class Pairs(Trained):
+    """What backbones trained on user-item pairs share."""
 
     needs_users: ClassVar[bool] = True
-    kind: Literal["biasmf"]
     batch_size: Positive = 2048
+    draw: Literal["pairs", "users"] = "pairs"  # each pair once an epoch; or users alike, then one of the own items
+
+
+class Biasmf(Pairs):
+    """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
+
+    kind: Literal["biasmf"]
     item_bias: bool = True  # False: factors alone, what others call MF-BPR
     l2: float = Field(0.0, ge=0)  # on the squares of a batch's vectors
 
@@ -662,19 +668,15 @@ class BiasmfReclm(Trained):
     penalty: float = Field(1e-7, ge=0)  # of the squares of all parameters
 
 
-class Ncf(Trained):
+class Ncf(Pairs):
     """Matrix factorisation beside a perceptron (He et al., WWW 2017)."""
 
-    needs_users: ClassVar[bool] = True
     kind: Literal["ncf"]
-    batch_size: Positive = 2048
 
 
-class Graph(Trained):
+class Graph(Pairs):
     """What backbones on the graph of training interactions share."""
 
-    needs_users: ClassVar[bool] = True
-    batch_size: Positive = 2048
     layers: Positive = 2
     propagate_items: bool = True  # False: RecLM's scoring, which can rank items that have no edge
 

@@ -1,7 +1,7 @@
 """What backbones trained on user-item pairs share: free user vectors, batches, negatives."""
 
 import torch
-from ptebench.recommenders.sampling import Negatives
+from ptebench.recommenders.sampling import Negatives, Ragged
 from torch import nn
 
 GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
@@ -42,10 +42,20 @@ class PairBackbone(nn.Module):
         return self.settings["l2"] / 2 * sum(v.square().sum() for v in vectors) / len(vectors[0])
 
     def batches(self, train, generator):
-        """Yield (users, items) in random order, each training pair once an epoch."""
+        """Yield (users, items): each training pair once an epoch, or as many draws of users alike."""
         owners, items = train.pairs
         if not hasattr(self, "negatives"):
             self.negatives = Negatives(owners, items, self.pool)
-        order = torch.randperm(len(items), generator=generator).to(items.device)
-        for rows in order.split(self.settings["batch_size"]):
+        order = torch.randperm(len(items), generator=generator)
+        if self.settings["draw"] == "users":
+            order = user_draws(train.histories.to("cpu"), generator)
+        for rows in order.to(items.device).split(self.settings["batch_size"]):
             yield owners[rows], items[rows]
+
+
+def user_draws(histories: Ragged, generator) -> torch.Tensor:
+    """Return (N,) places in the N values of `histories`: rows that have any alike, then those of a row alike."""
+    rows, size = histories.lengths.nonzero()[:, 0], (len(histories.values),)
+    row = rows[torch.randint(len(rows), size, generator=generator)]
+    # of so many numbers those left over by the division are too few to matter
+    return histories.offsets[row] + torch.randint(2**62, size, generator=generator) % histories.lengths[row]
