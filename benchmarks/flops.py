@@ -103,7 +103,7 @@ def main() -> None:
     }  # fmt: skip
     settings = resolve({"backbones": {"sasrec": own}}, "flops.py")["backbones"]["sasrec"]
     spec = {"backbone": settings, "representation": {"kind": "id"}, "seed": 0}
-    model, representation = build(spec, catalogue(train_set, sizes, options.width, {}))
+    model, representation = build(spec, catalogue(train_set, sizes, spec["backbone"], {}))
     parameters = [*model.parameters(), *representation.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), fused=True)
     batches = list(islice(cycle(model.batches(train_set, torch.Generator().manual_seed(0))), options.batches))

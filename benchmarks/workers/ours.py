@@ -36,7 +36,7 @@ backbone = {
 }  # fmt: skip
 settings = resolve({"backbones": {kind: backbone}}, "ours.py")["backbones"][kind]
 spec = {"backbone": settings, "representation": {"kind": "id"}, "seed": s["seed"]}
-known = catalogue(train_set, sizes, s["width"], {})
+known = catalogue(train_set, sizes, settings, {})
 on_pairs = not hasattr(module.Backbone, "encode")
 turns.ready(len(train_set.pairs[0]) if on_pairs else int((train_set.histories.lengths > 1).sum()))
 state, _, _ = training.train(spec, train_set, valid, known, True)

@@ -13,6 +13,7 @@ from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
+from ptebench.recommenders.split import catalogue as read_catalogue
 from ptebench.recommenders.training import build, quicken, rank, train, validation_value
 from ptebench.recommenders.whitening import Whitened, fit
 from torch.nn.functional import cross_entropy
@@ -162,6 +163,16 @@ def test_beta2_changes_what_adam_does_after_its_first_step(data):
         train(spec("biasmf", beta2=beta2, epochs=3), train_set, events, catalogue, False)[1] for beta2 in (0.5, 0.999)
     ]
     assert curves[0][0]["loss"] == curves[1][0]["loss"] and curves[0][2]["loss"] != curves[1][2]["loss"]
+
+
+def test_free_vectors_start_as_large_as_the_backbone_says(data):
+    train_set, _, known = data
+    for settings in ({}, {"init_std": 1e-4}):
+        backbone = spec("lightgcn", **settings)
+        catalogue = read_catalogue(train_set, (known.users, known.items), backbone["backbone"], {})
+        model, representation = build(backbone, catalogue)
+        for table in (model.users.weight, representation.items.weight[1:]):
+            assert table.detach().std() == pytest.approx(settings.get("init_std", 0.02), rel=0.1)
 
 
 def test_pairs_are_drawn_once_each_or_for_all_users_alike(data):

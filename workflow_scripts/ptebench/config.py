@@ -641,6 +641,7 @@ class Pairs(Trained):
 
     needs_users: ClassVar[bool] = True
     batch_size: Positive = 2048
+    init_std: float = Field(0.02, gt=0)  # of free vectors; those of rare users and items keep much of a large one
     draw: Literal["pairs", "users"] = "pairs"  # each pair once an epoch; or users alike, then one of the own items
 
 

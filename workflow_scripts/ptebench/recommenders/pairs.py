@@ -14,7 +14,7 @@ class PairBackbone(nn.Module):
         super().__init__()
         self.settings = settings
         self.users = nn.Embedding(catalogue.users + 1, settings["dimension"])
-        nn.init.normal_(self.users.weight, std=0.02)
+        nn.init.normal_(self.users.weight, std=catalogue.init_std)
         counts = catalogue.user_counts.float()[:, None]
         self.register_buffer("trained", (counts > 0).float(), persistent=False)
         self.register_buffer("gate", counts / (counts + GATE), persistent=False)

@@ -16,6 +16,7 @@ class Catalogue:
     item_counts: torch.Tensor  # (items + 1,) training events
     user_counts: torch.Tensor  # (users + 1,)
     text: dict[str, torch.Tensor] = field(default_factory=dict)  # item, user, card: (n + 1, d_text)
+    init_std: float = 0.02  # of free vectors
 
     @property
     def known_items(self) -> torch.Tensor:
@@ -59,7 +60,7 @@ class Free(Base):
     def __init__(self, catalogue):
         super().__init__()
         self.items = torch.nn.Embedding(catalogue.items + 1, catalogue.dimension, padding_idx=0)
-        torch.nn.init.normal_(self.items.weight, std=0.02)
+        torch.nn.init.normal_(self.items.weight, std=catalogue.init_std)
         with torch.no_grad():
             self.items.weight[0] = 0
         self.rankable = torch.zeros(catalogue.items + 1, dtype=torch.bool)

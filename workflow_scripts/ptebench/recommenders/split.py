@@ -107,13 +107,14 @@ def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tens
     return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().max()))
 
 
-def catalogue(train: Train, sizes: tuple[int, int], dimension: int, text: dict) -> Catalogue:
-    """Return sizes, training counts and the text vectors read from `text` (name -> path)."""
+def catalogue(train: Train, sizes: tuple[int, int], settings: dict, text: dict) -> Catalogue:
+    """Return sizes, training counts, what `settings` of a backbone say, and the vectors of `text` (name -> path)."""
     users, items = sizes
     owners, values = train.pairs
     rows = {"item": items + 1, "card": items + 1, "user": users + 1}
     return Catalogue(
-        users, items, dimension,
+        users, items, settings.get("dimension", 0),
         torch.bincount(values, minlength=items + 1), torch.bincount(owners, minlength=users + 1),
         {name: read_embeddings(path, rows[name]) for name, path in text.items()},
+        settings.get("init_std", Catalogue.init_std),
     )  # fmt: skip
