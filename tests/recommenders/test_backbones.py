@@ -330,24 +330,11 @@ def test_counters_equal_a_plain_loop(data, backbone):
     assert np.allclose(counter.scores(events.histories, events.users)[0], expected)
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bytes(data, killed):
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
     cell = spec("sasrec", epochs=6, **SEQUENTIAL)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
-
-    class Killed(BaseException):
-        pass
-
-    def kill(epoch, *rest):
-        if epoch == 3:
-            raise Killed
-
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    monkeypatch.setattr("ptebench.recommenders.training._progress", kill)
-    with pytest.raises(Killed):
-        train(cell, train_set, events, catalogue, False, checkpoint, "same")
-    monkeypatch.undo()
+    checkpoint = killed(cell, train_set, events, catalogue)
     resumed, curve_resumed, _ = train(cell, train_set, events, catalogue, False, checkpoint, "same")
     assert [c["value"] for c in curve] == [c["value"] for c in curve_resumed]
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)

@@ -276,24 +276,11 @@ def test_same_seed_same_bytes_and_another_seed_shuffles_random_indices_alone(dat
     assert torch.equal(one, other) == (index != "random")
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bytes(data, killed, tmp_path, monkeypatch):
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
     cell = spec(epochs=5, index="collaborative")
     whole, *_ = train(cell, train_set, events, catalogue, False)
-
-    class Killed(BaseException):
-        pass
-
-    def kill(epoch, *rest):
-        if epoch == 3:
-            raise Killed
-
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    monkeypatch.setattr("ptebench.recommenders.training._progress", kill)
-    with pytest.raises(Killed):
-        train(cell, train_set, events, catalogue, False, checkpoint, "same")
-    monkeypatch.undo()
+    checkpoint = killed(cell, train_set, events, catalogue)
 
     def never(*given):
         raise AssertionError("indices come from the checkpoint")

@@ -301,24 +301,11 @@ def test_tiger_learns_64_users_by_heart(data, quantizer):
     assert (rank(model, representation, events, remove_seen=False)[0] == 1).double().mean() > 0.6, "steps it never saw"
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bytes(data, killed, tmp_path, monkeypatch):
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
     cell = spec(epochs=6)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
-
-    class Killed(BaseException):
-        pass
-
-    def kill(epoch, *rest):
-        if epoch == 3:
-            raise Killed
-
-    checkpoint = tmp_path / "checkpoint.safetensors"
-    monkeypatch.setattr("ptebench.recommenders.training._progress", kill)
-    with pytest.raises(Killed):
-        train(cell, train_set, events, catalogue, False, checkpoint, "same")
-    monkeypatch.undo()
+    checkpoint = killed(cell, train_set, events, catalogue)
 
     def never(*given):
         raise AssertionError("ids come from the checkpoint")
