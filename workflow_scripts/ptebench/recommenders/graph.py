@@ -50,13 +50,13 @@ class Graph(PairBackbone):
         self.n_users = catalogue.users
         # of the sum of layers; those of a node without edges are zeros but for the first
         connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
-        self.divisor = torch.where(connected, settings["layers"] + 1.0, 1.0)
+        self.share = torch.where(connected, 1 / (settings["layers"] + 1), 1.0)
         self.cache = None
 
     def observe(self, train) -> None:
         """Take the training graph, which ranking needs as well as training."""
         users, items = train.pairs
-        n_items = len(self.divisor) - self.n_users - 2
+        n_items = len(self.share) - self.n_users - 2
         self.graph = normalised_graph(users, items, self.n_users, n_items)
 
     def first_layer(self, representation) -> torch.Tensor:
@@ -69,15 +69,16 @@ class Graph(PairBackbone):
         Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
         """
         graph = (self.graph if graph is None else graph).to(layer.device)
-        first = total = layer
+        first, total = layer, layer.clone()
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
             if perturb:
                 layer = perturb(layer)
-            total = total + layer
-        final = total / self.divisor.to(layer.device)
-        items = final if self.settings["propagate_items"] else first
-        return final[: self.n_users + 1], items[self.n_users + 1 :]
+            total += layer
+        total *= self.share.to(layer.device)
+        sizes = (self.n_users + 1, len(layer) - self.n_users - 1)
+        of_users, of_items = total.split(sizes)
+        return of_users, of_items if self.settings["propagate_items"] else first.split(sizes)[1]
 
     def loss(self, batch, representation, generator):
         """Return BPR over (user, positive) pairs, one uniform negative each, the penalty and what `views_loss` adds."""
@@ -85,10 +86,12 @@ class Graph(PairBackbone):
         negatives = self.negatives.draw(users, generator)
         layer = self.first_layer(representation)
         of_users, of_items = self.propagated(layer)
+        # the gradient of a lookup is as large as the table: one for both sides, one for the penalty
+        items = torch.stack([positives, negatives])
         hidden = embedding(users, of_users)
-        scores = ((hidden * embedding(items, of_items)).sum(-1) for items in (positives, negatives))
-        rows = (users, positives + self.n_users + 1, negatives + self.n_users + 1)
-        objective = bpr(*scores) + self.penalty(*(embedding(row, layer) for row in rows))
+        scores = (hidden * embedding(items, of_items)).sum(-1)
+        rows = torch.cat([users[None], items + self.n_users + 1])
+        objective = bpr(*scores) + self.penalty(*embedding(rows, layer))
         objective = objective + self.views_loss(layer, batch, generator)
         return objective + representation.auxiliary_loss(hidden, positives, users)
 

@@ -21,7 +21,7 @@ class Backbone(GraphContrast):
 
     def _thinned(self, generator):
         kept = torch.rand(self.edges.shape[1], generator=generator) < self.settings["keep"]
-        n_items = len(self.divisor) - self.n_users - 2
+        n_items = len(self.share) - self.n_users - 2
         return normalised_graph(*self.edges[:, kept.to(self.edges.device)], self.n_users, n_items)
 
     def view(self, layer, generator):
