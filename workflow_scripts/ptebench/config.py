@@ -477,6 +477,7 @@ class Trained(Backbone):
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     beta2: float = Field(0.98, gt=0, lt=1)  # of Adam; rows of users and items that few batches touch want it longer
+    init_std: float = Field(0.02, gt=0)  # of free vectors; those of rare users and items keep much of a large one
     epochs: Positive = 100
     patience: Positive = 10  # validations without a better value before training stops
     validate_every: Positive = 1  # epochs
@@ -641,7 +642,6 @@ class Pairs(Trained):
 
     needs_users: ClassVar[bool] = True
     batch_size: Positive = 2048
-    init_std: float = Field(0.02, gt=0)  # of free vectors; those of rare users and items keep much of a large one
     draw: Literal["pairs", "users"] = "pairs"  # each pair once an epoch; or users alike, then one of the own items
 
 
@@ -653,10 +653,9 @@ class Biasmf(Pairs):
     l2: float = Field(0.0, ge=0)  # on the squares of a batch's vectors
 
 
-class BiasmfReclm(Trained):
+class BiasmfReclm(Pairs):
     """What RecLM and PtE call BiasMF, with its defects, for comparison with their tables (Jiang et al., 2024)."""
 
-    needs_users: ClassVar[bool] = True
     only_with: ClassVar[tuple[str, str] | None] = (
         "reclm", "has no vectors of users but those of its representation",
     )  # fmt: skip
