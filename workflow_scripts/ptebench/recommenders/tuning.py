@@ -1,7 +1,6 @@
 """A tuning study: deterministic points of a space, one trial each, and the choice among them by validation."""
 
 from ptebench.files import InputError, read_json
-from scipy.stats import qmc
 
 
 def point(space: dict, trial: int, seed: int) -> dict:
@@ -13,6 +12,8 @@ def point(space: dict, trial: int, seed: int) -> dict:
     """
     if trial == 0:
         return {part: {} for part in space}
+    from scipy.stats import qmc  # as long to import as torch; every cell reads this module and most have no study
+
     axes = [(part, key) for part in sorted(space) for key in sorted(space[part])]
     engine = qmc.Sobol(len(axes), scramble=True, rng=seed)
     engine.fast_forward(trial)
