@@ -30,7 +30,10 @@ class Block(nn.Module):
 
 
 class Backbone(Sequential):
-    """The state at a mask is compared with the items; to rank, a mask follows the history."""
+    """The state at a mask is compared with the items; to rank, a mask follows the history.
+
+    The paper has a layer between the two and a bias of items (eq. 7), with which learning starts several times as late.
+    """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
