@@ -37,7 +37,7 @@ ROWS = [
     ("the loss of sasrec", [(f"{RECOMMENDERS}/losses/cross_entropy.py", "CHUNK = 256", "CHUNK = 128")], SASREC),
     ("a loss that no cell uses", [(f"{RECOMMENDERS}/losses/bce.py", "torch.randint(1, n", "torch.randint(1, n - 1")], {}),
     ("the loss of two backbones", [(f"{RECOMMENDERS}/losses/bpr.py", "softplus(negative - positive)", "softplus(negative - positive - 0.0)")], PAIRWISE),
-    ("one backbone", [(f"{RECOMMENDERS}/graph.py", "total + layer", "total + 1.0 * layer")], LIGHTGCN),
+    ("one backbone", [(f"{RECOMMENDERS}/graph.py", "total += layer", "total += 1.0 * layer")], LIGHTGCN),
     ("one representation", [(f"{RECOMMENDERS}/representations/whitenrec.py", "d**-0.5", "d**-0.4")], cells(6, 3, 2)),
     ("one hyperparameter", [(CONFIG, "learning_rate: 0.003, device: cpu}\n  lightgcn", "learning_rate: 0.002, device: cpu}\n  lightgcn")], BIASMF),
     ("one dataset's hyperparameter", [(CONFIG, "tables:\n", "overrides: {news: {biasmf: {epochs: 50}}}\n\ntables:\n")], BIASMF),
