@@ -9,7 +9,7 @@ from torch.nn.functional import embedding, embedding_bag
 def product(graph, x):
     """Return graph @ x (n, d) for a sparse CSR graph (n, n).
 
-    A processor adds up weighted rows: torch's own product takes a dozen times as long there.
+    A processor adds up weighted rows: torch's own product takes several times as long there (benchmarks/parts.py).
     """
     if x.is_cuda:
         return graph @ x
