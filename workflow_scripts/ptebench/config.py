@@ -477,7 +477,7 @@ class Trained(Backbone):
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     beta2: float = Field(0.98, gt=0, lt=1)  # of Adam; rows of users and items that few batches touch want it longer
-    init_std: float = Field(0.02, gt=0)  # of free vectors; those of rare users and items keep much of a large one
+    init_std: float = Field(0.02, gt=0)  # of free vectors
     epochs: Positive = 100
     patience: Positive = 10  # validations without a better value before training stops
     validate_every: Positive = 1  # epochs
