@@ -39,10 +39,9 @@ def main(job):
         # neither the rung nor the records before it change what an epoch computes
         inputs = {name: paths for name, paths in job.inputs.items() if name != "before"}
         train_set, known, valid, fingerprint = load(replace(job, inputs=inputs), spec)
-        short = {**spec, "backbone": {**spec["backbone"], "epochs": last}}
         try:
-            arguments = (train_set, valid, known, spec["remove_seen"], checkpoint(trial), fingerprint)
-            _, curve, _ = train(short, *arguments)
+            arguments = (train_set, valid, known, spec["remove_seen"], checkpoint(trial), fingerprint, last)
+            _, curve, _ = train(spec, *arguments)
             # a checkpoint may be of a later rung, where this one is run again
             reached = [c for c in curve if c["epoch"] <= last]
         except (Diverged, MemoryError, torch.OutOfMemoryError) as error:

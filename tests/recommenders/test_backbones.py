@@ -165,6 +165,20 @@ def test_beta2_changes_what_adam_does_after_its_first_step(data):
     assert curves[0][0]["loss"] == curves[1][0]["loss"] and curves[0][2]["loss"] != curves[1][2]["loss"]
 
 
+def test_a_linear_schedule_falls_over_all_epochs_wherever_training_stops(data):
+    train_set, events, catalogue = data
+
+    def losses(schedule, epochs, until=None):
+        settings = spec("biasmf", schedule=schedule, epochs=epochs)
+        return [c["loss"] for c in train(settings, train_set, events, catalogue, False, until=until)[1]]
+
+    whole = losses("linear", 4)
+    assert losses("linear", 4, until=3) == whole[:3]
+    constant = losses("constant", 4)
+    assert whole[0] == constant[0] and whole[2:] != constant[2:]
+    assert whole[2] != losses("linear", 3)[2]
+
+
 def test_free_vectors_start_as_large_as_the_backbone_says(data):
     train_set, _, known = data
     for settings in ({}, {"init_std": 1e-4}):
@@ -332,7 +346,7 @@ def test_counters_equal_a_plain_loop(data, backbone):
 
 def test_a_killed_run_resumes_to_the_same_bytes(data, killed):
     train_set, events, catalogue = data
-    cell = spec("sasrec", epochs=6, **SEQUENTIAL)
+    cell = spec("sasrec", epochs=6, schedule="linear", **SEQUENTIAL)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
     checkpoint = killed(cell, train_set, events, catalogue)
     resumed, curve_resumed, _ = train(cell, train_set, events, catalogue, False, checkpoint, "same")

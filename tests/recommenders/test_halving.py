@@ -45,7 +45,7 @@ def bracket(data, tmp_path, monkeypatch):
     monkeypatch.setattr(
         script, "load", lambda job, spec: (train_set, catalogue, events, json.dumps([spec, sorted(job.inputs)]))
     )
-    cell = {**shared.spec("sasrec", **{**shared.SEQUENTIAL, "epochs": 8}), "remove_seen": False}
+    cell = {**shared.spec("sasrec", **{**shared.SEQUENTIAL, "epochs": 8, "schedule": "linear"}), "remove_seen": False}
 
     def file(bracket, rung, place):
         return tmp_path / f"bracket={bracket}/rung={rung}/place={place}/trial.json"

@@ -475,6 +475,7 @@ class Trained(Backbone):
     dimension: Positive = 64
     batch_size: Positive = 256
     learning_rate: float = 1e-3
+    schedule: Literal["constant", "linear"] = "constant"  # linear: the rate falls, by epochs, to nothing after the last
     weight_decay: float = 0.0
     beta2: float = Field(0.98, gt=0, lt=1)  # of Adam; rows of users and items that few batches touch want it longer
     init_std: float = Field(0.02, gt=0)  # of free vectors

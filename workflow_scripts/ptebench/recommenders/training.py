@@ -183,8 +183,10 @@ class Checkpoint:
         return state["epoch"] + 1, groups["best"], state["curve"], state["stale"]
 
 
-def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint: Path | None = None, fingerprint=""):
-    """Train one cell.
+def train(
+    spec: dict, train_set, valid, catalogue, remove_seen, checkpoint: Path | None = None, fingerprint="", until=None
+):
+    """Train one cell for its `epochs`, or `until` one of them.
 
     Returns the best state (name -> tensor), the curve (a list of dicts: epoch, loss, value, seconds)
     and notes for the provenance record. Raises Diverged when the loss is not finite.
@@ -212,12 +214,16 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     resumed = store.load(models, optimizer) if store else None
     first, best, curve, stale = resumed or (0, {}, [], 0)
+    last = until or settings["epochs"]
     best_value = max((c["value"] for c in curve if c["value"] is not None), default=float("-inf"))
     started = time.perf_counter()
-    for epoch in range(first, settings["epochs"]):
+    for epoch in range(first, last):
         if stale >= settings["patience"]:
             break
         clock = time.perf_counter()
+        if settings["schedule"] == "linear":
+            for group in optimizer.param_groups:
+                group["lr"] = settings["learning_rate"] * (1 - epoch / settings["epochs"])
         torch.manual_seed(seed_of(seed, "dropout", epoch))
         orders = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
         negatives = torch.Generator(device).manual_seed(seed_of(seed, "negatives", epoch))
@@ -247,7 +253,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
                 stale += 1
         seconds = time.perf_counter() - clock
         curve.append({"epoch": epoch + 1, "loss": round(mean, 6), "value": value, "seconds": round(seconds, 3)})
-        _progress(epoch + 1, settings, mean, value, best_value, started, first)
+        _progress(epoch + 1, last, settings["selection"], mean, value, best_value, started, first)
         if store:
             store.save(epoch, models, optimizer, best, curve, stale)
     if not best:
@@ -255,7 +261,7 @@ def train(spec: dict, train_set, valid, catalogue, remove_seen: bool, checkpoint
     return best, curve, {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
 
 
-def _progress(epoch, settings, loss, value, best, started, first) -> None:
-    left = (time.perf_counter() - started) / (epoch - first) * (settings["epochs"] - epoch)
-    shown = "" if value is None else f"  {settings['selection']} {value:.4f} (best {best:.4f})"
-    print(f"epoch {epoch}/{settings['epochs']}  loss {loss:.4f}{shown}  at most {left:.0f} s left", file=sys.stderr)
+def _progress(epoch, last, selection, loss, value, best, started, first) -> None:
+    left = (time.perf_counter() - started) / (epoch - first) * (last - epoch)
+    shown = "" if value is None else f"  {selection} {value:.4f} (best {best:.4f})"
+    print(f"epoch {epoch}/{last}  loss {loss:.4f}{shown}  at most {left:.0f} s left", file=sys.stderr)
