@@ -5,13 +5,22 @@ import os
 import platform
 import statistics
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def machine(threads: int) -> dict:
-    """Return processor, cores, load and threads: figures of other machines differ, ratios less.
+def settle() -> None:
+    """Wait for what a GPU, if any, was given to do."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def machine(threads: int, device: str = "cpu") -> dict:
+    """Return processor, cores, load, threads and the GPU that is used: figures of other machines differ, ratios less.
 
     How OpenMP's threads wait is part of it: on a busy machine spinning ones cost several times the work.
     """
@@ -22,9 +31,14 @@ def machine(threads: int) -> dict:
     except OSError:
         pass  # not Linux
     load = [round(x, 2) for x in os.getloadavg()]
-    return {"processor": model, "cores": os.cpu_count(), "load_before": load, "threads": threads,
+    gpu = {}
+    if device == "cuda":
+        import torch
+
+        gpu["gpu"] = torch.cuda.get_device_name()
+    return {"processor": model, "cores": os.cpu_count(), "load_before": load, "threads": threads, **gpu,
             "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "unset"),
-            "python": platform.python_version()}  # fmt: skip
+            "python": platform.python_version(), "torch": version("torch")}  # fmt: skip
 
 
 def spread(values) -> dict:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import scipy.sparse as sp
 import torch
-from measure import machine, save, spread
+from measure import machine, save, settle, spread
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.graph import normalised_graph, product
 from ptebench.recommenders.losses import cross_entropy, sampled_softmax
@@ -21,20 +21,23 @@ from ptebench.recommenders.split import read_sizes, read_train
 from torch.nn import functional as F
 
 
-def graph_products(split: Path, width: int) -> dict:
+def graph_products(split: Path, width: int, device: str) -> dict:
     """Return by name what multiplies the graph (n, n) with vectors (n, width) twice."""
     train, sizes = read_train(split / "train.parquet"), read_sizes(split / "vocabulary.parquet")
-    graph = normalised_graph(*train.pairs, *sizes)
-    columns, rows, values = graph.col_indices(), graph.crow_indices(), graph.values()
-    wide = torch.sparse_csr_tensor(rows.long(), columns.long(), values, graph.shape)
-    scipy = sp.csr_matrix((values.numpy(), columns.numpy(), rows.numpy()), graph.shape)
-    x = torch.randn(graph.shape[0], width)
-    return {
+    graph = normalised_graph(*(part.to(device) for part in train.pairs), *sizes)
+    n, rows = len(graph.rows) - 1, graph.parts[graph.rows.long()]
+    narrow = torch.sparse_csr_tensor(rows, graph.columns, graph.values, (n, n))
+    wide = torch.sparse_csr_tensor(rows.long(), graph.columns.long(), graph.values, (n, n))
+    x = torch.randn(n, width, device=device)
+    products = {
         "ours": lambda: product(graph, product(graph, x)),
         "torch": lambda: wide @ (wide @ x),
-        "torch, int32": lambda: graph @ (graph @ x),
-        "scipy": lambda: scipy @ (scipy @ x.numpy()),
+        "torch, int32": lambda: narrow @ (narrow @ x),
     }
+    if device == "cpu":
+        scipy = sp.csr_matrix((graph.values.numpy(), graph.columns.numpy(), rows.numpy()), (n, n))
+        products["scipy"] = lambda: scipy @ (scipy @ x.numpy())
+    return products
 
 
 def plain_sampled_softmax(hidden, vectors, targets, negatives):
@@ -44,12 +47,11 @@ def plain_sampled_softmax(hidden, vectors, targets, negatives):
     return F.cross_entropy(logits.masked_fill(own, float("-inf")), torch.zeros_like(targets))
 
 
-def losses(rows: int, items: int, width: int, negatives: int) -> dict:
+def losses(rows: int, items: int, width: int, negatives: int, device: str) -> dict:
     """Return by loss and by name what makes it and its gradients."""
-    hidden = torch.randn(rows, width, requires_grad=True)
-    vectors = torch.randn(items, width, requires_grad=True)
-    targets, generator = torch.randint(items, (rows,)), torch.Generator().manual_seed(0)
-    drawn, near = torch.randint(items, (negatives,)), torch.arange(rows)
+    hidden, vectors = (torch.randn(n, width, device=device, requires_grad=True) for n in (rows, items))
+    targets, drawn = (torch.randint(items, (n,), device=device) for n in (rows, negatives))
+    generator, near = torch.Generator(device).manual_seed(0), torch.arange(rows, device=device)
     settings = {"negatives": negatives}
 
     def plain_contrast():
@@ -70,7 +72,7 @@ def losses(rows: int, items: int, width: int, negatives: int) -> dict:
     def with_gradients(loss, lower=False):
         def work():
             hidden.grad = vectors.grad = None
-            with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            with torch.autocast(device, torch.bfloat16, enabled=lower):
                 value = loss()
             value.backward()
 
@@ -95,12 +97,13 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=12101)
     parser.add_argument("--negatives", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--name", default="parts", help="of the result file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    load = machine(options.threads)
-    parts = {"graph product": graph_products(options.split, options.width)}
-    parts |= losses(options.rows, options.items, options.width, options.negatives)
+    load = machine(options.threads, options.device)
+    parts = {"graph product": graph_products(options.split, options.width, options.device)}
+    parts |= losses(options.rows, options.items, options.width, options.negatives, options.device)
     result = {}
     for part, works in parts.items():
         turns = {name: [] for name in works}
@@ -108,6 +111,7 @@ def main() -> None:
             for name, work in works.items():
                 clock = time.perf_counter()
                 work()
+                settle()
                 if turn:  # the first warms up
                     turns[name].append(1000 * (time.perf_counter() - clock))
         milliseconds = {name: spread(values) for name, values in turns.items()}
@@ -116,7 +120,7 @@ def main() -> None:
             "milliseconds": milliseconds,
             "times_faster": {n: round(m["median"] / ours, 1) for n, m in milliseconds.items() if n != "ours"},
         }
-    names = ("width", "rows", "items", "negatives", "threads")
+    names = ("width", "rows", "items", "negatives", "threads", "device")
     save(options.name, {
         "benchmark": "parts of a training step against torch's own operators", "machine": load,
         "settings": {n: getattr(options, n) for n in names}, "parts": result,

@@ -100,7 +100,7 @@ class Contestant:
         return {
             "seconds_per_epoch": spread(t["seconds"] / t["share"] for t in self.turns),
             "cpu_seconds_per_epoch": spread(t["cpu_seconds"] / t["share"] for t in self.turns),
-            "peak_mb": max(t["peak_mb"] for t in self.turns),
+            **{peak: max(t[peak] for t in self.turns) for peak in ("peak_mb", "peak_gpu_mb") if peak in self.turns[0]},
             "rows_per_epoch": self.rows,
             "epochs_trained": round(sum(t["share"] for t in self.turns), 3),
             "NDCG@10": round(value, 5),

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from measure import machine, save, spread
+from measure import machine, save, settle, spread
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.split import read_events, read_sizes
 
@@ -55,19 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", type=Path, help="folder of a split; default: random events")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--name", default="ranking", help="of the result file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    load = machine(options.threads)
+    load = machine(options.threads, options.device)
     random = torch.Generator().manual_seed(0)
     events, items = events_of(options.split) if options.split else (random_events(random), ITEMS)
     count = len(events["target_offsets"]) - 1
-    users, vectors = (torch.randn(n, DIMENSION, generator=random) for n in (count, items + 1))
+    users, vectors = (torch.randn(n, DIMENSION, generator=random).to(options.device) for n in (count, items + 1))
     wall, cpu = [], []
     for _ in range(options.runs):
         started, clock = time.perf_counter(), time.process_time()
         ranks, _ = rank_events(lambda start, stop: users[start:stop] @ vectors.T, events, items)
+        settle()
         wall.append(time.perf_counter() - started)
         cpu.append(time.process_time() - clock)
     wrong = 0

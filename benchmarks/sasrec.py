@@ -34,17 +34,18 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--batch", type=int, default=256, help="users in a batch (RecBole: 2,048 positions)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scratch", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--name", default="sasrec", help="of the result file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    load = machine(options.threads)
+    load = machine(options.threads, options.device)
 
     scratch = options.scratch.resolve()
     data = write_data(options.split, scratch / "data" / "sasrec", options.length)
     users, items = read_sizes(options.split / "vocabulary.parquet")
-    names = ("width", "length", "blocks", "heads", "dropout", "threads", "seed", "epochs")
+    names = ("width", "length", "blocks", "heads", "dropout", "threads", "device", "seed", "epochs")
     shared = {name: getattr(options, name) for name in names} | data
     shared |= {"items": items, "split": str(options.split.resolve()), "scratch": str(scratch)}
     common = {"blocks": options.blocks, "heads": options.heads, "dropout": options.dropout}

@@ -23,7 +23,8 @@ own = {key: value for key, value in s["recbole"].items() if key != "model"}
 if name != "LightGCN":  # on histories; softmax draws no negatives
     own |= {"MAX_ITEM_LIST_LENGTH": s["length"], "loss_type": "CE", "train_neg_sample_args": None}
 config = Config(model=name, dataset=folder.name, config_dict={
-    "data_path": str(folder.parent), "checkpoint_dir": s["scratch"], "use_gpu": False, "show_progress": False,
+    "data_path": str(folder.parent), "checkpoint_dir": s["scratch"], "show_progress": False,
+    "use_gpu": s["device"] == "cuda",
     "load_col": {"inter": ["user_id", "item_id", "timestamp"]}, "seed": s["seed"], "train_batch_size": s["batch"],
     "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
     "state": "WARNING", **own,
@@ -55,7 +56,7 @@ def places(field: str, count: int) -> np.ndarray:
 
 histories = np.load(s["histories"])  # (E, length), oldest first, zeros on the right
 place = places("item_id", s["items"])
-rows = torch.from_numpy(place[histories] * (histories > 0))
+rows = torch.from_numpy(place[histories] * (histories > 0)).to(s["device"])
 model.eval()
 
 
@@ -78,6 +79,6 @@ with torch.inference_mode():
         of_items = model.item_embedding.weight
         if name == "BERT4Rec":  # a bias for each item
             of_items = torch.cat([of_items[: len(model.output_bias)], model.output_bias[:, None]], 1)
-    items = torch.zeros(s["items"] + 1, of_items.shape[1])
+    items = of_items.new_zeros(s["items"] + 1, of_items.shape[1])
     items[1:] = of_items[place[1:]]
 turns.finish(queries, items)

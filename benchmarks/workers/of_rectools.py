@@ -37,7 +37,8 @@ def trainer():
     """Return RecTools' default trainer, with the turns."""
     return Trainer(
         max_epochs=s["turns"], enable_progress_bar=False, enable_model_summary=False,
-        logger=False, enable_checkpointing=False, devices=1, accelerator="cpu", callbacks=[Paced()],
+        logger=False, enable_checkpointing=False, devices=1, callbacks=[Paced()],
+        accelerator={"cpu": "cpu", "cuda": "gpu"}[s["device"]],
     )  # fmt: skip
 
 

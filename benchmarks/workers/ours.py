@@ -32,7 +32,7 @@ class Paced(module.Backbone):
 module.Backbone = Paced
 backbone = {
     **s["backbone"], "dimension": s["width"], "batch_size": s["batch"], "epochs": s["epochs"],
-    "validate_every": s["epochs"], "device": "cpu",
+    "validate_every": s["epochs"], "device": s["device"],
 }  # fmt: skip
 settings = resolve({"backbones": {kind: backbone}}, "ours.py")["backbones"][kind]
 spec = {"backbone": settings, "representation": {"kind": "id"}, "seed": s["seed"]}
@@ -45,5 +45,5 @@ model.eval()
 with torch.inference_mode():
     if on_pairs:
         model.prepare(representation)
-    queries = model.queries(test.histories, test.users, representation)
+    queries = model.queries(test.histories.to(s["device"]), test.users.to(s["device"]), representation)
     turns.finish(queries, model.cache[1] if on_pairs else representation.item_vectors())

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.measure import settle
+
 
 def peak_mb() -> int:
     """Return the most memory that this process has had, in MB, libraries and data with it.
@@ -36,17 +38,22 @@ class Turns:
         """Sleep until it is this worker's turn, then start the clocks."""
         if not sys.stdin.readline():
             sys.exit(1)
+        settle()
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def done(self, share: float, loss: float | None = None) -> None:
         """Report the time since `wait`, which share of an epoch was trained in it, and the most memory so far."""
+        settle()
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
-        self._answer({"seconds": wall, "cpu_seconds": cpu, "peak_mb": peak_mb(), "share": share, "loss": loss})
+        turn = {"seconds": wall, "cpu_seconds": cpu, "peak_mb": peak_mb(), "share": share, "loss": loss}
+        if torch.cuda.is_initialized():
+            turn["peak_gpu_mb"] = round(torch.cuda.max_memory_allocated() / 2**20)
+        self._answer(turn)
 
     def finish(self, queries, items) -> None:
-        """Write the vectors of all test histories (E, d) and of all items (n + 1, d)."""
+        """Write the vectors of all test histories (E, d) and of all items (n + 1, d), tensors on any device."""
         path = Path(self.settings["vectors"])
-        np.savez(path, queries=np.asarray(queries, dtype=np.float32), items=np.asarray(items, dtype=np.float32))
+        np.savez(path, queries=queries.float().cpu().numpy(), items=items.float().cpu().numpy())
         self._answer({"vectors": str(path)})
 
     def _answer(self, message: dict) -> None:

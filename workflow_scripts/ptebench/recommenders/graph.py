@@ -1,24 +1,40 @@
 """What backbones on the graph of training interactions share (He et al., SIGIR 2020)."""
 
+from typing import NamedTuple
+
 import torch
 from ptebench.recommenders.losses.bpr import bpr
 from ptebench.recommenders.pairs import PairBackbone
 from torch.nn.functional import embedding, embedding_bag
 
+PART = {"cpu": 2**31, "cuda": 256}  # values added up one after the other: a long row would keep a GPU's others waiting
 
-def product(graph, x):
-    """Return graph @ x (n, d) for a sparse CSR graph (n, n).
 
-    A processor adds up weighted rows: torch's own product takes several times as long there (benchmarks/parts.py).
+class Sparse(NamedTuple):
+    """A matrix (n, n) of which row k has the `values` of parts rows[k] to rows[k + 1], those of a part side by side."""
+
+    columns: torch.Tensor  # (nnz,) int32
+    values: torch.Tensor  # (nnz,)
+    parts: torch.Tensor  # (number of parts + 1,) int32, where each begins in `values`
+    rows: torch.Tensor  # (n + 1,) int32
+
+
+def product(graph: Sparse, x: torch.Tensor) -> torch.Tensor:
+    """Return graph @ x (n, d), as sums of weighted rows of x.
+
+    torch's own product takes several times as long on a processor (benchmarks/parts.py) and changes its bytes on a GPU.
     """
-    if x.is_cuda:
-        return graph @ x
-    columns, rows, weights = graph.col_indices(), graph.crow_indices(), graph.values()
-    return embedding_bag(columns, x, rows, mode="sum", per_sample_weights=weights, include_last_offset=True)
+    sums = embedding_bag(
+        graph.columns, x, graph.parts, mode="sum", per_sample_weights=graph.values, include_last_offset=True
+    )
+    if len(graph.parts) == len(graph.rows):
+        return sums
+    part = torch.arange(len(sums), dtype=graph.rows.dtype, device=x.device)
+    return embedding_bag(part, sums, graph.rows, mode="sum", include_last_offset=True)
 
 
 class _Propagate(torch.autograd.Function):
-    """A @ x for a symmetric sparse A, so that the gradient is A @ g."""
+    """A @ x for a symmetric A, so that the gradient is A @ g."""
 
     @staticmethod
     def forward(ctx, graph, x):
@@ -30,16 +46,21 @@ class _Propagate(torch.autograd.Function):
         return None, product(ctx.graph, gradient)
 
 
-def normalised_graph(users, items, n_users: int, n_items: int) -> torch.Tensor:
-    """Return D^-1/2 A D^-1/2, sparse CSR, of side n_users + n_items + 2, of distinct pairs, no self-loops."""
+def normalised_graph(users, items, n_users: int, n_items: int) -> Sparse:
+    """Return D^-1/2 A D^-1/2, of side n_users + n_items + 2, of distinct pairs, no self-loops."""
     size = n_users + n_items + 2
     pairs = torch.stack([users, items + n_users + 1]).unique(dim=1)
     index = torch.cat([pairs, pairs.flip(0)], 1)
-    degree = torch.bincount(index[0], minlength=size).float().rsqrt()
-    values = degree[index[0]] * degree[index[1]]
-    graph = torch.sparse_coo_tensor(index, values, (size, size)).coalesce().to_sparse_csr()
-    # half the bytes to read, and what the kernels want
-    return torch.sparse_csr_tensor(graph.crow_indices().int(), graph.col_indices().int(), graph.values(), graph.shape)
+    index = index[:, (index[0] * size + index[1]).argsort()]
+    lengths = torch.bincount(index[0], minlength=size)
+    degree = lengths.float().rsqrt()
+    longest = PART[users.device.type]
+    number = ((lengths + longest - 1) // longest).clamp_min(1)
+    starts, rows = (torch.cat([x.new_zeros(1), x.cumsum(0)]) for x in (lengths, number))
+    within = torch.arange(int(rows[-1]), device=users.device) - rows[:-1].repeat_interleave(number)
+    parts = torch.cat([starts[:-1].repeat_interleave(number) + within * longest, starts[-1:]])
+    # of indices half the bytes to read
+    return Sparse(index[1].int(), degree[index[0]] * degree[index[1]], parts.int(), rows.int())
 
 
 class Graph(PairBackbone):
@@ -50,7 +71,8 @@ class Graph(PairBackbone):
         self.n_users = catalogue.users
         # of the sum of layers; those of a node without edges are zeros but for the first
         connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
-        self.share = torch.where(connected, 1 / (settings["layers"] + 1), 1.0)
+        share = torch.where(connected, 1 / (settings["layers"] + 1), 1.0)
+        self.register_buffer("share", share, persistent=False)
         self.cache = None
 
     def observe(self, train) -> None:
@@ -68,14 +90,14 @@ class Graph(PairBackbone):
 
         Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
         """
-        graph = (self.graph if graph is None else graph).to(layer.device)
+        graph = self.graph if graph is None else graph
         first, total = layer, layer.clone()
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
             if perturb:
                 layer = perturb(layer)
             total += layer
-        total *= self.share.to(layer.device)
+        total *= self.share
         sizes = (self.n_users + 1, len(layer) - self.n_users - 1)
         of_users, of_items = total.split(sizes)
         return of_users, of_items if self.settings["propagate_items"] else first.split(sizes)[1]

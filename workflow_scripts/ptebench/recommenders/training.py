@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -40,19 +41,27 @@ def restore(spec: dict, catalogue, train_set, state: dict):
         return backbone, None, torch.device("cpu")
     models = torch.nn.ModuleDict({"backbone": backbone, "representation": representation})
     models.load_state_dict(state)
-    if hasattr(backbone, "observe"):
-        backbone.observe(train_set)
     device = device_of(spec["backbone"])
     models.to(device)
+    if hasattr(backbone, "observe"):
+        backbone.observe(train_set.to(device))
     return backbone, representation, device
 
 
 def device_of(settings: dict) -> torch.device:
-    """Return the device that `device` asks for; raise InputError for a GPU that is not there."""
+    """Return the device that `device` asks for; raise InputError for a GPU that is not there.
+
+    On a GPU torch is told to give the same bytes every time, which some of its operators do only when asked.
+    """
     wanted = settings.get("device", "cpu")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is set but torch sees no GPU; set 'auto' or 'cpu'")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which matrix products are refused
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    return torch.device("cuda")
 
 
 def quicken(representation, device: torch.device) -> None:

@@ -3,7 +3,8 @@
 import torch
 from ptebench.hardware import gemm_precision
 
-CHUNK = 256  # rows of logits alive at once
+CHUNK = 256  # rows of logits alive at once on a processor
+LOGITS = 2**30  # alive at once on a GPU, which would wait for the launches of small chunks
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
@@ -13,19 +14,21 @@ class _FusedCrossEntropy(torch.autograd.Function):
     def forward(ctx, hidden, vectors, targets):
         rows, kind = hidden.shape[0], gemm_precision(hidden.device.type)
         h, e = hidden.to(kind), vectors.to(kind)
+        size = CHUNK if hidden.device.type == "cpu" else max(LOGITS // len(vectors), 1)
         # one buffer for all chunks: new memory of this size costs as much as what is written into it
-        logits = h.new_empty(min(CHUNK, rows), len(vectors))
+        logits = h.new_empty(min(size, rows), len(vectors))
         d_hidden = torch.empty_like(h)
         d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
         loss = torch.zeros((), device=hidden.device)
-        for start in range(0, rows, CHUNK):
-            chunk, target = h[start : start + CHUNK], targets[start : start + CHUNK, None]
+        for start in range(0, rows, size):
+            part = slice(start, start + size)
+            chunk, target = h[part], targets[part, None]
             probability = torch.mm(chunk, e.T, out=logits[: len(chunk)])
             torch.softmax(probability, dim=-1, out=probability)
             of_target = probability.gather(1, target)
             loss -= of_target.float().clamp_min(1e-30).log().sum()
             probability.scatter_(1, target, of_target - 1)
-            d_hidden[start : start + CHUNK] = probability @ e
+            d_hidden[part] = probability @ e
             d_vectors += (probability.T @ chunk).float()
         ctx.save_for_backward(d_hidden, d_vectors)
         ctx.rows = rows
