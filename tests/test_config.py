@@ -161,6 +161,19 @@ def test_overrides_are_checked_like_the_settings_they_change():
         resolve({**json.loads(json.dumps(GRID)), "overrides": {"toys": {"sasrec.idd": {}}}}, "config.yaml")
 
 
+def test_overrides_and_axes_have_the_types_of_what_they_change():
+    """YAML takes 1e-3 for text, and so does a command line all that is nested."""
+    changed = {
+        "overrides": {"toys": {"sasrec": {"learning_rate": "1e-3", "epochs": "7", "loss": "bce"}}},
+        "tuning": {"backbones": {"sasrec": {"learning_rate": ["1e-3", 0.01]}}},
+    }
+    config = resolve({**json.loads(json.dumps(GRID)), **changed}, "config.yaml")
+    assert config["overrides"]["toys"]["sasrec"] == {"learning_rate": 0.001, "epochs": 7, "loss": "bce"}
+    assert config["tuning"]["backbones"]["sasrec"]["learning_rate"] == [0.001, 0.01]
+    with pytest.raises(InputError, match="tuning.backbones.sasrec.learning_rate.*number"):
+        resolve({**json.loads(json.dumps(GRID)), "tuning": {"backbones": {"sasrec": {"learning_rate": ["x"]}}}}, "c")
+
+
 def test_selection_keeps_definitions(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(GRID))

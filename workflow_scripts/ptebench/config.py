@@ -1033,6 +1033,7 @@ def resolve(raw: dict, where: str) -> dict:
         raise InputError(f"{where}: {_explain(error, raw)}") from None
     config = model.model_dump(mode="json")
     _check_names(config, model, where)
+    _cast_changes(config, model, where)
     _check_grid(model, where)
     return config
 
@@ -1158,29 +1159,45 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
                 )
     for dataset, backbones in config["overrides"].items():
         known("datasets", dataset, "overrides")
-        for cell, settings in backbones.items():
+        for cell in backbones:
             backbone, _, representation = cell.partition(".")
             known("backbones", backbone, f"overrides.{dataset}")
             if representation:
                 known("representations", representation, f"overrides.{dataset}.{backbone}")
-            _check_changed(model.backbones[backbone], settings, f"{where}: overrides.{dataset}.{cell}")
     for section in ("backbones", "representations"):
         for name, axes in getattr(model.tuning, section).items():
             known(section, name, f"tuning.{section}")
-            for key, axis in axes.items():
+            for key in axes:
                 if key in FIXED:
                     raise InputError(
                         f"{where}: tuning.{section}.{name}.{key}: no axis, it changes what a cell reads, runs or is "
                         "judged by; define a second entry with the other value"
                     )
-                for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
-                    _check_changed(getattr(model, section)[name], {key: value}, f"{where}: tuning.{section}.{name}")
 
 
-def _check_changed(entry: Settings, changes: dict, place: str) -> None:
-    """Raise InputError where settings with some of them changed are no valid ones."""
+def _cast_changes(config: dict, model: Benchmark, where: str) -> None:
+    """Give overrides and tuning's values the types of what they change, so that 1e-3, text to YAML, is a number.
+
+    Raises InputError where settings so changed are no valid ones.
+    """
+    for dataset, cells in config["overrides"].items():
+        for cell, changes in cells.items():
+            backbone = cell.partition(".")[0]
+            cells[cell] = _changed(model.backbones[backbone], changes, f"{where}: overrides.{dataset}.{cell}")
+    for section in ("backbones", "representations"):
+        for name, axes in config["tuning"][section].items():
+            entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
+            for key, axis in axes.items():
+                values = (axis["low"], axis["high"]) if isinstance(axis, dict) else axis
+                values = [_changed(entry, {key: value}, place)[key] for value in values]
+                axes[key] = axis if isinstance(axis, dict) else values
+
+
+def _changed(entry: Settings, changes: dict, place: str) -> dict:
+    """Return `changes` of some settings as they are once validated; raise InputError where the whole is not valid."""
     try:
-        type(entry).model_validate({**entry.model_dump(), **changes})
+        whole = type(entry).model_validate({**entry.model_dump(), **changes}).model_dump(mode="json")
+        return {key: whole[key] for key in changes}
     except ValidationError as error:
         fault = error.errors()[0]
         key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
