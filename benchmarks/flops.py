@@ -23,7 +23,7 @@ import torch
 from measure import machine, save, settle, spread
 from ptebench.config import resolve
 from ptebench.recommenders.split import catalogue, read_sizes, read_train
-from ptebench.recommenders.training import build
+from ptebench.recommenders.training import build, device_of
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -133,12 +133,13 @@ def steps_of(backbone: str, options):
     settings = resolve({"backbones": {backbone: own}}, "flops.py")["backbones"][backbone]
     spec = {"backbone": settings, "representation": {"kind": "id"}, "seed": 0}
     model, representation = build(spec, catalogue(train_set, sizes, settings, {}))
-    both, train_set = torch.nn.ModuleList([model, representation]).to(options.device), train_set.to(options.device)
+    device = device_of(settings)
+    both, train_set = torch.nn.ModuleList([model, representation]).to(device), train_set.to(device)
     if hasattr(model, "observe"):
         model.observe(train_set)
     optimizer = torch.optim.AdamW(both.parameters(), lr=1e-3, betas=(0.9, 0.98), fused=True)
     batches = list(islice(cycle(model.batches(train_set, torch.Generator().manual_seed(0))), options.batches))
-    generator = torch.Generator(options.device).manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
 
     def steps():
         for batch in batches:

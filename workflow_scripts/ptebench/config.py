@@ -1188,9 +1188,9 @@ def _cast_changes(config: dict, model: Benchmark, where: str) -> None:
         for name, axes in config["tuning"][section].items():
             entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
             for key, axis in axes.items():
-                values = (axis["low"], axis["high"]) if isinstance(axis, dict) else axis
-                values = [_changed(entry, {key: value}, place)[key] for value in values]
-                axes[key] = axis if isinstance(axis, dict) else values
+                bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
+                values = [_changed(entry, {key: value}, place)[key] for value in bounds or axis]
+                axes[key] = axis if bounds else values
 
 
 def _changed(entry: Settings, changes: dict, place: str) -> dict:
