@@ -1,6 +1,7 @@
 """Each backbone and representation is what its paper says: properties, not shapes alone."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -553,6 +554,39 @@ def test_dreamrec_does_not_train_items_through_the_regression_target(data):
     assert gradient[3].abs().sum() == 0 and gradient[1].abs().sum() > 0
 
 
+def test_dreamrec_trains_items_by_the_steps_that_do_not_show_the_target(data):
+    _, _, catalogue = data
+    model, representation = build(spec("dreamrec", contrast=1.0, **SEQUENTIAL), catalogue)
+    readable = model.signal * 16 >= 1
+    assert readable[0] and not readable[-1] and torch.equal(readable, ~model.blind)
+    batch = torch.tensor([1]), torch.tensor([[1, 2, 3]])
+    of_target = []
+    for blind in (torch.zeros_like(readable), torch.ones_like(readable)):
+        model.blind = blind
+        representation.zero_grad()
+        model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
+        of_target.append(representation.items.weight.grad[3].abs().sum().item())
+    assert of_target[0] == 0 < of_target[1]
+
+
+def test_dreamrec_refuses_noise_that_never_hides_the_target(data):
+    with pytest.raises(InputError, match=r"last_noise: after 50 steps 0\.6 of the target is left"):
+        build(spec("dreamrec", steps=50, stride=10, **SEQUENTIAL), data[2])
+
+
+@pytest.mark.parametrize("kind", ["morec", "unisrec"])
+def test_text_is_seen_at_the_scale_that_a_layer_is_initialised_for_however_long_its_vectors_are(data, kind):
+    _, _, known = data
+    text = known.text["item"]
+    unit = text / text.norm(dim=1, keepdim=True).clamp_min(1e-8)
+    vectors = []
+    for rows in (unit, 40 * unit):
+        model = build(spec("sasrec", kind, **SEQUENTIAL), replace(known, text={"item": rows}))[1].eval()
+        vectors.append(model.item_vectors())
+        assert model.text[known.known_items].square().mean().item() == pytest.approx(1, rel=1e-4)
+    assert torch.allclose(*vectors, atol=1e-6)
+
+
 def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):
     _, events, catalogue = data
     model, representation = build(spec("dreamrec", "llmesr", guidance=2.0, **SEQUENTIAL), catalogue)
@@ -562,7 +596,8 @@ def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):
     each = [model.guided(noisy[:, part], condition[:, part], step) for part in (slice(16), slice(16, 32))]
     assert torch.allclose(both, torch.cat(each, 1), atol=1e-6)
     for part in model.scaled(representation.item_vectors())[catalogue.known_items].chunk(2, 1):
-        assert part.square().mean().item() == pytest.approx(1, rel=1e-5)
+        assert torch.allclose(part.mean(0), torch.zeros(16), atol=1e-5)
+        assert torch.allclose(part.square().mean(0), torch.ones(16), atol=1e-5)
     queries = model.queries(events.histories, events.users, representation)
     assert queries.shape == (USERS, 32) and not torch.allclose(queries[:, :16], queries[:, 16:], atol=0.1)
 

@@ -1,7 +1,21 @@
-"""Whitening of text vectors, fitted on training items only."""
+"""Scale and whitening of text vectors, fitted on training items only."""
 
 import torch
 from ptebench.files import InputError
+
+
+def with_text(vectors: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return the rows of `vectors` (n + 1, d) of those of `known` that have text; raise InputError where none has."""
+    rows = vectors[known]
+    rows = rows[rows.any(1)]  # a row of zeros is no text, and would pull what is fitted
+    if not len(rows):
+        raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
+    return rows
+
+
+def scaled(vectors: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return `vectors` (n + 1, d) at unit mean square over `known`, the scale that layers are initialised for."""
+    return vectors / with_text(vectors, known).square().mean().sqrt()
 
 
 def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | None = None):
@@ -30,10 +44,7 @@ class Whitened(torch.nn.Module):
     def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None):
         super().__init__()
         self.register_buffer("raw", vectors, persistent=False)
-        known = known[vectors[known].any(1)]  # a row of zeros is no text, and would pull the mean
-        if not len(known):
-            raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
-        mean, transform = fit(vectors[known], shrinkage, zca, components)
+        mean, transform = fit(with_text(vectors, known), shrinkage, zca, components)
         self.register_buffer("mean", mean)
         self.register_buffer("transform", transform)
         self.cached = None

@@ -1,6 +1,7 @@
 """DreamRec: the next item's vector by guided diffusion from the history (Yang et al., NeurIPS 2023)."""
 
 import torch
+from ptebench.files import InputError
 from ptebench.recommenders.backbones.sasrec import Backbone as Sasrec
 from ptebench.recommenders.losses.cross_entropy import loss as cross_entropy
 from torch import nn
@@ -19,9 +20,10 @@ class Backbone(Sasrec):
     """A SASRec encoder conditions a denoiser that predicts the target's vector x_0 from its noisy form x_t.
 
     The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
-    at the denoiser's output trains their vectors. Vectors are seen at unit variance. Ranking samples by DDIM without
-    fresh noise, from a start that a user keeps, whoever else is in the batch. Each view of a history, side by side in
-    states and vectors (n, views * d), goes through the one denoiser, as it went through the one encoder.
+    at the denoiser's output trains their vectors, at the blind steps, where x_t shows nothing of the target: at the
+    others it would train them to be told from noise, not from a history. Vectors are seen standardised. Ranking samples
+    by DDIM without fresh noise, from a start that a user keeps, whoever else is in the batch. Each view of a history,
+    side by side in states and vectors (n, views * d), goes through the one denoiser, as it went through the encoder.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -32,12 +34,19 @@ class Backbone(Sasrec):
         self.null = nn.Parameter(torch.randn(d) * 0.02)
         kept = 1 - torch.linspace(settings["first_noise"], settings["last_noise"], settings["steps"]).double()
         self.register_buffer("signal", kept.cumprod(0).float(), persistent=False)
+        # what x_t holds of x_0 is sqrt(signal * d) long, shorter than noise is in any one direction
+        self.register_buffer("blind", self.signal * d < 1, persistent=False)
+        if settings["contrast"] and not self.blind[-1]:
+            raise InputError(
+                f"backbones.*.last_noise: after {settings['steps']} steps {self.signal[-1]:.2g} of the target is left, "
+                f"less than 1 / dimension ({1 / d:.2g}) is needed; raise last_noise or steps"
+            )
         self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
 
     def scaled(self, vectors):
-        """Return vectors (n + 1, views * d), each view of unit mean square over the items that training knows."""
-        views = vectors.unflatten(1, (-1, len(self.null)))
-        return (views / views[self.known].detach().square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
+        """Return vectors (n + 1, views * d), each coordinate standardised over the items that training knows."""
+        known = vectors[self.known]
+        return (vectors - known.mean(0)) / known.std(0, correction=0).clamp_min(1e-8)
 
     def denoise(self, noisy, condition, step):
         """Return the prediction of x_0 (n, views * d) from x_t and the condition, of the same shape, and t (n,)."""
@@ -58,7 +67,7 @@ class Backbone(Sasrec):
         return with_condition + self.settings["guidance"] * (with_condition - without)
 
     def loss(self, batch, representation, generator):
-        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss.
+        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss at blind steps.
 
         The representation's own terms are of the encoder's states, which condition the denoiser.
         """
@@ -77,9 +86,10 @@ class Backbone(Sasrec):
         condition = torch.where(unconditional[:, None], self.unconditioned(hidden), hidden)
         predicted = self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
         objective = (clean - predicted).square().mean()
-        if self.settings["contrast"]:
+        blind = self.blind[step]
+        if self.settings["contrast"] and bool(blind.any()):
             choices = items[self.known] / items.shape[1] ** 0.5
-            contrast = cross_entropy(predicted, choices, self.row[row], None, {})
+            contrast = cross_entropy(predicted[blind], choices, self.row[row[blind]], None, {})
             objective = objective + self.settings["contrast"] * contrast
         last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
         return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)

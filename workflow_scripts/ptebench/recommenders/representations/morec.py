@@ -1,19 +1,24 @@
 """MoRec with frozen features: one linear layer and GELU over the text, no id (Yuan et al., SIGIR 2023)."""
 
 from ptebench.recommenders.representation import Base
+from ptebench.recommenders.whitening import scaled
 from torch import nn
 
 
 class Representation(Base):
-    """Item vectors (n_items + 1, d) = GELU(W x + b)."""
+    """Item vectors (n_items + 1, d) = GELU(W x + b) / sqrt(d), of x at unit mean square, as an encoder's last layer is.
+
+    Vectors of unit length, as encoders of sentences give them, would leave the layer its bias and little else.
+    """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         text = catalogue.text["item"]
-        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("text", scaled(text, catalogue.known_items), persistent=False)
         self.head = nn.Sequential(nn.Linear(text.shape[1], catalogue.dimension), nn.GELU())
+        self.scale = catalogue.dimension**-0.5
         self.rankable = text.any(1)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
-        return self.head(self.text) * self.rankable.to(self.text.device)[:, None]
+        return self.head(self.text) * self.scale * self.rankable.to(self.text.device)[:, None]

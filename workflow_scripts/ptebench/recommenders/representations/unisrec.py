@@ -2,14 +2,16 @@
 
 import torch
 from ptebench.recommenders.representation import Base
+from ptebench.recommenders.whitening import scaled
 from torch import nn
 from torch.nn.functional import dropout, softplus
 
 
 class Representation(Base):
-    """Item vectors (n_items + 1, d) = sum_k g_k(x) W_k (drop(x) - b_k), g = softmax(x W_g + noise), noise in training.
+    """Item vectors (n_items + 1, d) = sum_k g_k(x) W_k (drop(x) - b_k) / sqrt(d), g = softmax(x W_g + noise).
 
-    The inductive form: the transductive one adds a free vector per id.
+    Noise is added in training alone; x is at unit mean square, as in MoRec. The inductive form: the transductive one
+    adds a free vector per id.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -17,11 +19,12 @@ class Representation(Base):
         text, d, experts = catalogue.text["item"], catalogue.dimension, settings["experts"]
         width = text.shape[1]
         self.dropout = settings["dropout"]
-        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("text", scaled(text, catalogue.known_items), persistent=False)
         self.shift = nn.Parameter(torch.zeros(experts, width))
         self.expert = nn.Parameter(torch.randn(experts, width, d) * 0.02)
         self.gate = nn.Parameter(torch.zeros(width, experts))
         self.noise = nn.Parameter(torch.zeros(width, experts))
+        self.scale = d**-0.5
         self.rankable = text.any(1)
 
     def item_vectors(self):
@@ -35,4 +38,4 @@ class Representation(Base):
         vectors = torch.zeros(len(x), self.expert.shape[2], device=x.device)
         for k, (shift, expert) in enumerate(zip(self.shift, self.expert, strict=True)):
             vectors = vectors + gates[:, k : k + 1] * (dropped @ expert - shift @ expert)
-        return vectors * self.rankable.to(x.device)[:, None]
+        return vectors * self.scale * self.rankable.to(x.device)[:, None]
