@@ -126,7 +126,7 @@ class Generative(nn.Module):
             return
         if bool((self.codes < 0).all()):
             self.codes.copy_(self.ids(representation))
-        spelled = representation.rankable.to(self.codes.device)[:, None]
+        spelled = representation.rankable[:, None]
         self.tree = tree(self.codes.where(spelled, -1), self.known, self.settings["codes"])
 
     def embedded(self, codes, first: int = 0):

@@ -25,9 +25,11 @@ class Catalogue:
 
 
 class Base(torch.nn.Module):
-    """What a representation offers; `rankable` marks the items whose vector means something."""
+    """What a representation offers; `rankable` (n_items + 1,) marks the items whose vector means something."""
 
-    rankable: torch.Tensor
+    def __init__(self, rankable: torch.Tensor):
+        super().__init__()
+        self.register_buffer("rankable", rankable, persistent=False)
 
     def item_vectors(self) -> torch.Tensor:
         """Return (n_items + 1, d), differentiable, row 0 zeros."""
@@ -58,13 +60,11 @@ class Free(Base):
     """Item vectors (n_items + 1, d); an item without training events has none worth ranking by."""
 
     def __init__(self, catalogue):
-        super().__init__()
+        super().__init__(catalogue.item_counts > 0)
         self.items = torch.nn.Embedding(catalogue.items + 1, catalogue.dimension, padding_idx=0)
         torch.nn.init.normal_(self.items.weight, std=catalogue.init_std)
         with torch.no_grad():
             self.items.weight[0] = 0
-        self.rankable = torch.zeros(catalogue.items + 1, dtype=torch.bool)
-        self.rankable[catalogue.known_items] = True
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""

@@ -79,7 +79,7 @@ def quicken(representation, device: torch.device) -> None:
 def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
     """Return the mid-rank of every target (T,) and the number of candidates of every event (E,)."""
     histories, users = events.histories.to(device), events.users.to(device)
-    rankable = None if representation is None else representation.rankable.to(device)
+    rankable = None if representation is None else representation.rankable
     if rankable is not None and bool(rankable[1:].all()):
         rankable = None
     # events in order of history length: little padding, and no event depends on its neighbours

@@ -14,8 +14,8 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text, d = catalogue.text["item"], catalogue.dimension
+        super().__init__(text.any(1) | (catalogue.item_counts > 0))
         self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], False, d)
         if self.text.width < d:
             raise InputError(
@@ -29,8 +29,6 @@ class Representation(Base):
                 self.items.weight.zero_()
             else:
                 self.items.weight[1:].normal_()
-        self.rankable = text.any(1)
-        self.rankable[catalogue.known_items] = True
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""

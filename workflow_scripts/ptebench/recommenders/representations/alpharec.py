@@ -27,14 +27,13 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text = catalogue.text["item"]
+        super().__init__(text.any(1))
         width = text.shape[1]
         self.register_buffer("text", text, persistent=False)
         self.mlp = nn.Sequential(
             nn.Linear(width, width // 2), nn.LeakyReLU(), nn.Linear(width // 2, catalogue.dimension)
         )
-        self.rankable = text.any(1)
         owners = torch.arange(catalogue.users + 1).repeat_interleave(catalogue.user_counts)
         self.register_buffer("owners", owners, persistent=False)
         self.register_buffer("touched", torch.zeros(len(owners), dtype=torch.int32))
@@ -49,7 +48,7 @@ class Representation(Base):
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
-        return self.mlp(self.text) * self.rankable.to(self.text.device)[:, None]
+        return self.mlp(self.text) * self.rankable[:, None]
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; zeros where none of a user's training items has text."""

@@ -8,10 +8,9 @@ class Representation(Base):
     """Item vectors (n_items + 1, d_text): the text's, with `card` beside the card's."""
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
-        text = [catalogue.text[name] for name in ("item", "card") if name in catalogue.text]
-        self.register_buffer("text", torch.cat(text, 1), persistent=False)
-        self.rankable = self.text.any(1)
+        text = torch.cat([catalogue.text[name] for name in ("item", "card") if name in catalogue.text], 1)
+        super().__init__(text.any(1))
+        self.register_buffer("text", text, persistent=False)
 
     def item_vectors(self):
         """Return (n_items + 1, d_text)."""

@@ -37,14 +37,13 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
-        self.settings = settings
+        ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
+        super().__init__(ids.rankable)
+        self.settings, self.ids = settings, ids
         text, d = catalogue.text["item"], catalogue.dimension
         self.register_buffer("text", text, persistent=False)
-        self.ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
         self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))
         self.of_ids, self.of_text = (nn.MultiheadAttention(d, settings["heads"], batch_first=True) for _ in range(2))
-        self.rankable = self.ids.rankable
         self.users = catalogue.users
         self.register_buffer("bank", torch.zeros(catalogue.users + 1, 2 * d))
 

@@ -27,9 +27,10 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text, d, mode = catalogue.text["item"], catalogue.dimension, settings["mode"]
-        known = catalogue.known_items[text[catalogue.known_items].any(1)]
+        present = text.any(1)
+        super().__init__(present | (catalogue.item_counts > 0))
+        known = catalogue.known_items[present[catalogue.known_items]]
         if mode in ("pca", "pca_white"):
             mean, transform = fit(text[known], settings["shrinkage"], False, d)
             if mode == "pca":
@@ -37,12 +38,10 @@ class Representation(Base):
             start = (text - mean) @ transform
         else:
             start = text[:, chosen_coordinates(text, catalogue.item_counts, mode, d)]
-        self.rankable = text.any(1)
         scale = 0.02 * start.shape[1] ** 0.5 / start[known].norm(dim=1).mean()
         vectors = torch.randn(len(text), d) * 0.02  # of an item without text
-        vectors[self.rankable, : start.shape[1]] = start[self.rankable] * scale
+        vectors[present, : start.shape[1]] = start[present] * scale
         vectors[0] = 0
-        self.rankable[catalogue.known_items] = True
         self.items = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
 
     def item_vectors(self):

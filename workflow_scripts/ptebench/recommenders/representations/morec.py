@@ -12,13 +12,12 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text = catalogue.text["item"]
+        super().__init__(text.any(1))
         self.register_buffer("text", scaled(text, catalogue.known_items), persistent=False)
         self.head = nn.Sequential(nn.Linear(text.shape[1], catalogue.dimension), nn.GELU())
         self.scale = catalogue.dimension**-0.5
-        self.rankable = text.any(1)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
-        return self.head(self.text) * self.scale * self.rankable.to(self.text.device)[:, None]
+        return self.head(self.text) * self.scale * self.rankable[:, None]

@@ -27,30 +27,28 @@ class Representation(Base):
     """Item vectors from the profile and the card; user vectors from the user's profile. No id."""
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text = catalogue.text["item"]
         if "card" in catalogue.text:
             text = torch.cat([text, catalogue.text["card"]], 1)
+        super().__init__(text.any(1))
         users = catalogue.text.get("user")
         options = settings["shrinkage"], False, settings["components"]
         self.item_text = Whitened(text, catalogue.known_items, *options)
         self.item_adapter = Adapter(self.item_text.width, catalogue.dimension, settings["dropout"])
-        self.rankable = text.any(1)
         if users is not None:
             self.user_text = Whitened(users, catalogue.user_counts.nonzero()[:, 0], *options)
             self.user_adapter = Adapter(self.user_text.width, catalogue.dimension, settings["dropout"])
-            self.has_text = users.any(1)
+            self.register_buffer("has_text", users.any(1), persistent=False)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
-        vectors = self.item_adapter(self.item_text())
-        return vectors * self.rankable.to(vectors.device)[:, None]
+        return self.item_adapter(self.item_text()) * self.rankable[:, None]
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; None where users have no profile."""
         if not hasattr(self, "user_adapter"):
             return None
-        rows, known = self.user_text(), self.has_text.to(self.user_text.raw.device)
+        rows, known = self.user_text(), self.has_text
         if users is not None:
             rows, known = rows[users], known[users]
         return self.user_adapter(rows) * known[:, None]

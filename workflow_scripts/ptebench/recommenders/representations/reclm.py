@@ -22,28 +22,27 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         d, text, users = catalogue.dimension, catalogue.text["item"], catalogue.text.get("user")
         card = catalogue.text.get("card", text)
+        profiled = users is not None
+        super().__init__(card.any(1) | text.any(1) if profiled else card.any(1))
+        self.profiled = profiled
         self.register_buffer("card", card, persistent=False)
         self.of_card = tower(card.shape[1], d)
         self.users = nn.Parameter(torch.rand(catalogue.users + 1, d))
         self.register_buffer("trained", (catalogue.user_counts > 0).float()[:, None], persistent=False)
-        self.profiled = users is not None
-        self.rankable = card.any(1)
-        if self.profiled:
+        if profiled:
             self.register_buffer("item_profile", text, persistent=False)
             self.register_buffer("user_profile", users, persistent=False)
             self.of_profile = tower(text.shape[1], d)
             self.mix = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU())
-            self.rankable = self.rankable | text.any(1)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
         vectors = self.of_card(self.card)
         if self.profiled:
             vectors = self.mix(torch.cat([vectors, self.of_profile(self.item_profile)], 1))
-        return vectors * self.rankable.to(vectors.device)[:, None]
+        return vectors * self.rankable[:, None]
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; a user with neither events nor profile has zeros."""

@@ -15,8 +15,8 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text, d, experts = catalogue.text["item"], catalogue.dimension, settings["experts"]
+        super().__init__(text.any(1))
         width = text.shape[1]
         self.dropout = settings["dropout"]
         self.register_buffer("text", scaled(text, catalogue.known_items), persistent=False)
@@ -25,7 +25,6 @@ class Representation(Base):
         self.gate = nn.Parameter(torch.zeros(width, experts))
         self.noise = nn.Parameter(torch.zeros(width, experts))
         self.scale = d**-0.5
-        self.rankable = text.any(1)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
@@ -38,4 +37,4 @@ class Representation(Base):
         vectors = torch.zeros(len(x), self.expert.shape[2], device=x.device)
         for k, (shift, expert) in enumerate(zip(self.shift, self.expert, strict=True)):
             vectors = vectors + gates[:, k : k + 1] * (dropped @ expert - shift @ expert)
-        return vectors * self.scale * self.rankable.to(x.device)[:, None]
+        return vectors * self.scale * self.rankable[:, None]

@@ -9,8 +9,8 @@ class Representation(Base):
     """Item vectors (n_items + 1, d) = MLP(whitened text)."""
 
     def __init__(self, settings: dict, catalogue):
-        super().__init__()
         text, d = catalogue.text["item"], catalogue.dimension
+        super().__init__(text.any(1))
         zca = settings["whitening"] == "zca"
         self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], zca)
         hidden = max(d, self.text.width)
@@ -18,9 +18,7 @@ class Representation(Base):
             nn.Linear(self.text.width, hidden), nn.ReLU(), nn.Dropout(settings["dropout"]), nn.Linear(hidden, d)
         )
         self.scale = d**-0.5
-        self.rankable = text.any(1)
 
     def item_vectors(self):
         """Return (n_items + 1, d)."""
-        vectors = self.head(self.text()) * self.scale
-        return vectors * self.rankable.to(vectors.device)[:, None]
+        return self.head(self.text()) * self.scale * self.rankable[:, None]
