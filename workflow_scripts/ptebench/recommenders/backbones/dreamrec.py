@@ -21,9 +21,10 @@ class Backbone(Sasrec):
 
     The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
     at the denoiser's output trains their vectors, at the blind steps, where x_t shows nothing of the target: at the
-    others it would train them to be told from noise, not from a history. Vectors are seen standardised. Ranking samples
-    by DDIM without fresh noise, from a start that a user keeps, whoever else is in the batch. Each view of a history,
-    side by side in states and vectors (n, views * d), goes through the one denoiser, as it went through the encoder.
+    others it would train them to be told from noise, not from a history. Vectors are seen centred, at one scale.
+    Ranking samples by DDIM without fresh noise, from a start that a user keeps, whoever else is in the batch. Each view
+    of a history, side by side in states and vectors (n, views * d), goes through the one denoiser, as it went through
+    the encoder.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -44,9 +45,13 @@ class Backbone(Sasrec):
         self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
 
     def scaled(self, vectors):
-        """Return vectors (n + 1, views * d), each coordinate standardised over the items that training knows."""
-        known = vectors[self.known]
-        return (vectors - known.mean(0)) / known.std(0, correction=0).clamp_min(1e-8)
+        """Return vectors (n + 1, views * d): over the items that training knows, each view has mean 0 and variance 1.
+
+        One variance for all coordinates: with each at 1, vectors that leave a layer norm learned next to nothing.
+        """
+        views = vectors.unflatten(1, (-1, len(self.null)))
+        centred = views - views[self.known].mean(0)
+        return (centred / centred[self.known].square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
 
     def denoise(self, noisy, condition, step):
         """Return the prediction of x_0 (n, views * d) from x_t and the condition, of the same shape, and t (n,)."""
