@@ -174,6 +174,14 @@ def test_overrides_and_axes_have_the_types_of_what_they_change():
         resolve({**json.loads(json.dumps(GRID)), "tuning": {"backbones": {"sasrec": {"learning_rate": ["x"]}}}}, "c")
 
 
+def test_dreamrec_refuses_noise_that_never_hides_the_target():
+    short = {"backbones": {"dreamrec": {"steps": 50, "stride": 10}}}
+    with pytest.raises(InputError, match=r"backbones\.dreamrec.*last_noise: after 50 steps 0\.6 of the target is left"):
+        resolve(short, "c")
+    short["backbones"]["dreamrec"]["contrast"] = 0.0
+    assert resolve(short, "c")["backbones"]["dreamrec"]["steps"] == 50
+
+
 def test_selection_keeps_definitions(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(GRID))

@@ -6,6 +6,7 @@ file that implements it. Adding a kind is: write that file, add a class below.
 
 import csv
 import difflib
+import math
 import re
 from datetime import date
 from functools import cache
@@ -593,6 +594,17 @@ class Dreamrec(Trained):
     guidance: float = Field(2.0, ge=0)  # w; 0: the conditional branch alone
     unconditional: Share = 0.1  # of the training positions, for guidance
     contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
+
+    @model_validator(mode="after")
+    def _the_noise_hides_the_target(self):
+        pace = (self.last_noise - self.first_noise) / max(self.steps - 1, 1)
+        left = math.prod(1 - self.first_noise - pace * step for step in range(self.steps))
+        if self.contrast and left * self.dimension >= 1:
+            raise ValueError(
+                f"last_noise: after {self.steps} steps {left:.2g} of the target is left, less than 1 / dimension "
+                f"({1 / self.dimension:.2g}) is needed; raise last_noise or steps"
+            )
+        return self
 
 
 class Generative(Trained):

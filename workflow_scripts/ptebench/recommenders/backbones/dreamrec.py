@@ -1,7 +1,6 @@
 """DreamRec: the next item's vector by guided diffusion from the history (Yang et al., NeurIPS 2023)."""
 
 import torch
-from ptebench.files import InputError
 from ptebench.recommenders.backbones.sasrec import Backbone as Sasrec
 from ptebench.recommenders.losses.cross_entropy import loss as cross_entropy
 from torch import nn
@@ -37,11 +36,6 @@ class Backbone(Sasrec):
         self.register_buffer("signal", kept.cumprod(0).float(), persistent=False)
         # what x_t holds of x_0 is sqrt(signal * d) long, shorter than noise is in any one direction
         self.register_buffer("blind", self.signal * d < 1, persistent=False)
-        if settings["contrast"] and not self.blind[-1]:
-            raise InputError(
-                f"backbones.*.last_noise: after {settings['steps']} steps {self.signal[-1]:.2g} of the target is left, "
-                f"less than 1 / dimension ({1 / d:.2g}) is needed; raise last_noise or steps"
-            )
         self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
 
     def scaled(self, vectors):

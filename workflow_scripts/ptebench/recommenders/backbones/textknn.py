@@ -1,6 +1,7 @@
 """Text-KNN: cosine of an item's text with those of the history, decayed along it; no learning but the mean."""
 
 import torch
+from ptebench.recommenders.whitening import with_text
 from torch.nn.functional import normalize
 
 
@@ -14,8 +15,7 @@ class Counter:
         self.settings, self.items = settings, catalogue.items
         text, known = catalogue.text["item"], catalogue.known_items
         present = text.any(1)
-        mean = text[known[present[known]]].mean(0)
-        self.vectors = normalize(text - mean, dim=1) * present[:, None]
+        self.vectors = normalize(text - with_text(text, known).mean(0), dim=1) * present[:, None]
 
     def fit(self, train) -> None:
         """Do nothing: the mean over the training items is all there is to fit."""
