@@ -206,9 +206,10 @@ def test_files_faults(tmp_path):
     "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
 )
 def test_every_configuration_of_the_project_is_valid(path):
-    # NAME_more.yaml is laid over NAME.yaml
-    base = path.with_name(path.stem.split("_")[0] + ".yaml")
-    assert read(list(dict.fromkeys([base, path])) if base.exists() else [path], {})["tables"]
+    # NAME_more.yaml is laid over NAME.yaml, NAME_more_yet.yaml over both
+    words = path.stem.split("_")
+    layers = [path.with_name("_".join(words[: n + 1]) + ".yaml") for n in range(len(words))]
+    assert read([layer for layer in layers if layer.exists()], {})["tables"]
 
 
 def test_the_committed_schema_is_the_one_of_the_models():

@@ -526,6 +526,17 @@ def test_unisrec_gates_are_noisy_in_training_only(data):
     assert torch.equal(representation.item_vectors(), representation.item_vectors())
 
 
+def test_unisrec_is_the_sum_of_its_experts_weighted_by_the_gates(data):
+    _, _, catalogue = data
+    model = build(spec("sasrec", "unisrec", **SEQUENTIAL), catalogue)[1].eval()
+    for parameter in (model.gate, model.shift):
+        torch.nn.init.normal_(parameter)
+    x, gates = model.text, (model.text @ model.gate).softmax(1)
+    experts = zip(gates.T, model.shift, model.expert, strict=True)
+    expected = sum(gate[:, None] * ((x - shift) @ expert) for gate, shift, expert in experts) / 16**0.5
+    assert torch.allclose(model.item_vectors(), expected * model.rankable[:, None], atol=1e-5)
+
+
 def test_dreamrec_without_guidance_is_the_conditional_branch(data):
     _, _, catalogue = data
     plain, _ = build(spec("dreamrec", guidance=0.0, **SEQUENTIAL), catalogue)

@@ -101,7 +101,7 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu"):
         if hasattr(backbone, "prepare"):
             backbone.prepare(representation)
         vectors = representation.item_vectors()
-        frozen, representation.item_vectors = representation.item_vectors, lambda ids=None: vectors
+        frozen, representation.item_vectors = representation.item_vectors, lambda: vectors
     values, offsets = _rows(events.targets, order)
     seen, seen_offsets = _rows(events.histories, order)
     candidates = events.candidates

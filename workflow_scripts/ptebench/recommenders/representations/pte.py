@@ -1,6 +1,7 @@
 """PtE: profiles through a frozen encoder and a task-aligned adapter, for items and for users."""
 
 import torch
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Base
 from ptebench.recommenders.whitening import Whitened
 from torch import nn
@@ -13,7 +14,7 @@ class Adapter(nn.Module):
         super().__init__()
         self.skip = nn.Linear(width, dimension, bias=False)
         self.deep = nn.Sequential(
-            nn.Linear(width, 2 * dimension), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dimension, dimension)
+            nn.Linear(width, 2 * dimension), nn.GELU(), Dropout(dropout), nn.Linear(2 * dimension, dimension)
         )
         self.norm = nn.LayerNorm(dimension)
         nn.init.constant_(self.norm.weight, dimension**-0.5)

@@ -1,10 +1,11 @@
 """UniSRec: a mixture of whitening experts over the text, no id (Hou et al., KDD 2022)."""
 
 import torch
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Base
 from ptebench.recommenders.whitening import scaled
 from torch import nn
-from torch.nn.functional import dropout, softplus
+from torch.nn.functional import softplus
 
 
 class Representation(Base):
@@ -18,7 +19,7 @@ class Representation(Base):
         text, d, experts = catalogue.text["item"], catalogue.dimension, settings["experts"]
         super().__init__(text.any(1))
         width = text.shape[1]
-        self.dropout = settings["dropout"]
+        self.dropout = Dropout(settings["dropout"])
         self.register_buffer("text", scaled(text, catalogue.known_items), persistent=False)
         self.shift = nn.Parameter(torch.zeros(experts, width))
         self.expert = nn.Parameter(torch.randn(experts, width, d) * 0.02)
@@ -33,8 +34,8 @@ class Representation(Base):
         if self.training:
             logits = logits + torch.randn_like(logits) * (softplus(x @ self.noise) + 0.01)
         gates = logits.softmax(-1)
-        dropped = dropout(x, self.dropout, self.training)
-        vectors = torch.zeros(len(x), self.expert.shape[2], device=x.device)
-        for k, (shift, expert) in enumerate(zip(self.shift, self.expert, strict=True)):
-            vectors = vectors + gates[:, k : k + 1] * (dropped @ expert - shift @ expert)
+        # all experts in one product: one at a time is half as fast
+        joined = self.expert.transpose(0, 1).flatten(1)
+        mapped = (self.dropout(x) @ joined).unflatten(1, self.gate.shape[1:] + (-1,))
+        vectors = (gates[:, None] @ mapped)[:, 0] - gates @ torch.einsum("kw,kwd->kd", self.shift, self.expert)
         return vectors * self.scale * self.rankable[:, None]

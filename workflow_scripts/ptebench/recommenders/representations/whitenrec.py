@@ -1,5 +1,6 @@
 """WhitenRec: whitened text vectors through an MLP, no id (Zhang et al., ICDE 2024)."""
 
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Base
 from ptebench.recommenders.whitening import Whitened
 from torch import nn
@@ -15,7 +16,7 @@ class Representation(Base):
         self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], zca)
         hidden = max(d, self.text.width)
         self.head = nn.Sequential(
-            nn.Linear(self.text.width, hidden), nn.ReLU(), nn.Dropout(settings["dropout"]), nn.Linear(hidden, d)
+            nn.Linear(self.text.width, hidden), nn.ReLU(), Dropout(settings["dropout"]), nn.Linear(hidden, d)
         )
         self.scale = d**-0.5
 
