@@ -51,19 +51,18 @@ def losses(rows: int, items: int, width: int, negatives: int, device: str) -> di
     """Return by loss and by name what makes it and its gradients."""
     hidden, vectors = (torch.randn(n, width, device=device, requires_grad=True) for n in (rows, items))
     targets, drawn = (torch.randint(items, (n,), device=device) for n in (rows, negatives))
-    generator, near = torch.Generator(device).manual_seed(0), torch.arange(rows, device=device)
-    settings = {"negatives": negatives}
+    near = torch.arange(rows, device=device)
 
     def plain_contrast():
         return F.cross_entropy(F.normalize(hidden) @ F.normalize(vectors[:rows]).T / 0.2, near)
 
     both = {
         "cross_entropy": (
-            lambda: cross_entropy.loss(hidden, vectors, targets, None, {}),
+            lambda: cross_entropy.loss(hidden, vectors, targets),
             lambda: F.cross_entropy(hidden @ vectors.T, targets),
         ),
         "sampled_softmax": (
-            lambda: sampled_softmax.loss(hidden, vectors, targets, generator, settings),
+            lambda: sampled_softmax.loss(hidden, vectors, targets, drawn, items, {}),
             lambda: plain_sampled_softmax(hidden, vectors, targets, drawn),
         ),
         "contrast": (lambda: contrast(hidden, vectors[:rows], 0.2), plain_contrast),

@@ -9,7 +9,7 @@ import torch
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.graph import PART, normalised_graph, product
-from ptebench.recommenders.losses.gbce import loss as gbce
+from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
@@ -225,12 +225,11 @@ def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkey
     assert torch.equal(quick.eval().item_vectors(), vectors)
 
 
-def plain_softmax(hidden, vectors, targets):
+def plain_softmax(hidden, vectors, targets, negatives):
     return cross_entropy(hidden @ vectors.T, targets)
 
 
-def plain_sampled_softmax(hidden, vectors, targets):
-    negatives = torch.randint(50, (20,), generator=torch.Generator().manual_seed(0))
+def plain_sampled_softmax(hidden, vectors, targets, negatives):
     logits = (hidden @ vectors[negatives].T).masked_fill(targets[:, None] == negatives, float("-inf"))
     positive = (hidden * vectors[targets]).sum(1, keepdim=True)
     return cross_entropy(torch.cat([positive, logits], 1), torch.zeros_like(targets))
@@ -246,8 +245,9 @@ def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, nam
     leaves = torch.randn(1100, 16), torch.randn(50, 16)
     targets = torch.randint(50, (1100,))
     ours, reference = [[t.clone().requires_grad_() for t in leaves] for _ in range(2)]
-    a = module.loss(*ours, targets, torch.Generator().manual_seed(0), {"negatives": 20})
-    b = plain(*reference, targets)
+    negatives = module.draw(targets, 50, torch.Generator().manual_seed(0), {"negatives": 20})
+    a = module.loss(*ours, targets, negatives, 50, {})
+    b = plain(*reference, targets, negatives)
     a.backward()
     b.backward()
     assert a.item() == pytest.approx(b.item(), rel=error)
@@ -518,6 +518,42 @@ def test_rlmrec_ties_vectors_to_their_texts(data, kind, pairs):
     assert touched == (pairs or kind == "rlmrec_gen")
 
 
+@pytest.mark.parametrize("representation", [*TEXTUAL, "id", "llmesr", "alpharec", "reclm"])
+def test_vectors_of_some_items_are_those_among_all(data, representation):
+    _, _, catalogue = data
+    made = build(spec("sasrec", representation), catalogue)[1].eval()
+    some = torch.tensor([[3, 8], [0, 3]])
+    vectors, (row,) = made.vectors_of(some)
+    assert len(vectors) == 3 and not vectors[0].any()
+    assert torch.allclose(vectors[row], made.item_vectors()[some], atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bce", "gbce"])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "gru4rec"])
+@pytest.mark.parametrize("representation", ["morec", "llmesr", "id"])
+def test_a_step_on_the_vectors_it_needs_is_the_step_on_all(data, monkeypatch, backbone, loss, representation):
+    train_set, _, catalogue = data
+    if (backbone, representation) == ("bert4rec", "llmesr"):
+        pytest.skip("the configuration refuses the pair")
+    keys = {**SEQUENTIAL, "dropout": 0.0, "similarity": "cosine", "loss": loss, "negatives": 5}
+    both, made = [], []
+    for whole in (False, True):
+        model, vectors = build(spec(backbone, representation, **keys), catalogue)
+        exact = vectors.item_vectors
+        monkeypatch.setattr(vectors, "item_vectors", lambda items=None, e=exact: made.append(items) or e(items))
+        if hasattr(vectors, "observe"):
+            vectors.observe(train_set)
+        if whole:
+            monkeypatch.setattr(vectors, "vectors_of", lambda *ids, v=vectors: (v.item_vectors(), list(ids)))
+        batch = train_set.users[:3], train_set.histories.padded(torch.arange(3), 9)
+        value = model.loss(batch, vectors, torch.Generator().manual_seed(0))
+        value.backward()
+        both.append([value, *(p.grad for part in (model, vectors) for p in part.parameters() if p.grad is not None)])
+    assert len(made[0]) < ITEMS and made[1] is None
+    for one, other in zip(*both, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_unisrec_gates_are_noisy_in_training_only(data):
     _, _, catalogue = data
     _, representation = build(spec("sasrec", "unisrec", **SEQUENTIAL), catalogue)
@@ -701,7 +737,8 @@ def test_gbce_between_bce_and_calibrated_scores():
         optimizer = torch.optim.Adam([score], lr=0.3)
         for _ in range(80):
             settings = {"negatives": k, "calibration": calibration}
-            loss = gbce(hidden, score.expand(n, 1), targets, torch.Generator().manual_seed(0), settings)
+            negatives = gbce.draw(targets, n, torch.Generator().manual_seed(0), settings)
+            loss = gbce.loss(hidden, score.expand(n, 1), targets, negatives, n, settings)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

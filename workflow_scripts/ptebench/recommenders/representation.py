@@ -24,6 +24,11 @@ class Catalogue:
         return self.item_counts.nonzero()[:, 0]
 
 
+def rows(table: torch.Tensor, ids: torch.Tensor | None) -> torch.Tensor:
+    """Return the rows of `table` (n, d) that `ids` names, or the table for None."""
+    return table if ids is None else embedding(ids, table)
+
+
 class Base(torch.nn.Module):
     """What a representation offers; `rankable` (n_items + 1,) marks the items whose vector means something."""
 
@@ -31,9 +36,18 @@ class Base(torch.nn.Module):
         super().__init__()
         self.register_buffer("rankable", rankable, persistent=False)
 
-    def item_vectors(self) -> torch.Tensor:
-        """Return (n_items + 1, d), differentiable, row 0 zeros."""
+    def item_vectors(self, items: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (n_items + 1, d), or the rows of `items`; differentiable, row 0 zeros."""
         raise NotImplementedError
+
+    def vectors_of(self, *ids: torch.Tensor):
+        """Return vectors (m, d) of the items in `ids`, each made once, row 0 the padding's, and `ids` as their rows."""
+        wanted = torch.zeros_like(self.rankable)
+        wanted[0] = True
+        for each in ids:
+            wanted[each] = True
+        row = wanted.cumsum(0) - 1
+        return self.item_vectors(wanted.nonzero()[:, 0]), [row[each] for each in ids]
 
     def user_vectors(self, users: torch.Tensor | None = None) -> torch.Tensor | None:
         """Return (n_users + 1, d), or the rows of `users`; None where users have no vectors of their own."""
@@ -66,6 +80,6 @@ class Free(Base):
         with torch.no_grad():
             self.items.weight[0] = 0
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.items.weight
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return rows(self.items.weight, items)

@@ -18,7 +18,8 @@ class Sequential(nn.Module):
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         self.settings, self.length = settings, settings["max_length"]
-        self.objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}").loss
+        objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}")
+        self.draw, self.objective = objective.draw, objective.loss
         self.register_buffer("known", catalogue.known_items, persistent=False)
         row = torch.zeros(catalogue.items + 1, dtype=torch.long)
         row[catalogue.known_items] = torch.arange(len(catalogue.known_items))
@@ -42,16 +43,29 @@ class Sequential(nn.Module):
         views = representation.views(histories, vectors)
         return torch.cat([self.encode(histories, view) for view in views], -1)
 
+    def needed(self, histories, targets, representation, generator):
+        """Return item vectors, `histories` as rows of them, and what the loss of `targets` (N,) compares with.
+
+        The latter are vectors, targets and negatives as rows of these. Where negatives are drawn, a step makes the
+        vectors of its own items alone, so that over text it costs what its batch does, however large the catalogue.
+        """
+        row = self.row[targets]
+        drawn = self.draw(row, len(self.known), generator, self.settings)
+        if drawn is None:
+            vectors = representation.item_vectors()
+            return vectors, histories, (self._similar(F.embedding(self.known, vectors)), row, None)
+        vectors, (rows, *others) = representation.vectors_of(histories, targets, self.known[drawn])
+        return vectors, rows, (self._similar(vectors), *others)
+
     def loss(self, batch, representation, generator):
         """Return the loss over every position that has a next item."""
         users, histories = batch
-        vectors, targets = representation.item_vectors(), histories[:, 1:]
+        targets = histories[:, 1:]
         real = targets > 0
-        states = self.states(histories[:, :-1], vectors, representation)
+        vectors, rows, compared = self.needed(histories, targets[real], representation, generator)
+        states = self.states(rows[:, :-1], vectors, representation)
         hidden = states[real]
-        known = self._similar(F.embedding(self.known, vectors))
-        row = self.row[targets[real]]
-        objective = self.objective(self._similar(hidden), known, row, generator, self.settings)
+        objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
         last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
         return (
             objective + representation.auxiliary_loss(hidden, targets[real]) + representation.history_loss(users, last)

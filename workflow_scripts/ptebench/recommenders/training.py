@@ -68,9 +68,9 @@ def quicken(representation, device: torch.device) -> None:
     """Make the item vectors of every training step in the machine's precision: a large product each, of all texts."""
     exact, kind = representation.item_vectors, gemm_precision(device.type)
 
-    def item_vectors():
+    def item_vectors(items=None):
         with torch.autocast(device.type, kind, enabled=representation.training and kind != torch.float32):
-            return exact().float()
+            return exact(items).float()
 
     representation.item_vectors = item_vectors
 

@@ -58,20 +58,15 @@ class Backbone(Sequential):
     def loss(self, batch, representation, generator):
         """Return the loss over masked items: each with probability `mask`, always the last one where none was drawn."""
         _, histories = batch
-        vectors = representation.item_vectors()
         present = histories > 0
         drawn = torch.rand(present.shape, generator=generator, device=present.device) < self.settings["mask"]
         last = torch.arange(present.shape[1], device=present.device) == present.sum(1, keepdim=True) - 1
         masked = present & (drawn | (last & ~(drawn & present).any(1, keepdim=True)))
-        hidden = self.encode(histories, F.embedding(histories, vectors), masked)[masked]
-        objective = self.objective(
-            self._similar(hidden),
-            self._similar(F.embedding(self.known, vectors)),
-            self.row[histories[masked]],
-            generator,
-            self.settings,
-        )
-        return objective + representation.auxiliary_loss(hidden, histories[masked])
+        targets = histories[masked]
+        vectors, rows, compared = self.needed(histories, targets, representation, generator)
+        hidden = self.encode(rows, F.embedding(rows, vectors), masked)[masked]
+        objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
+        return objective + representation.auxiliary_loss(hidden, targets)
 
     def queries(self, histories, users, representation):
         """Return (B, d) for `histories`, a Ragged."""

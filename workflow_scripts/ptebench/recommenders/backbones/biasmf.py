@@ -28,8 +28,9 @@ class Backbone(PairBackbone):
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
         of_user = self.user_vectors(users, representation)
-        vectors, sides = representation.item_vectors(), (positives, negatives)
-        of_sides = [embedding(items, vectors) for items in sides]
+        sides = positives, negatives
+        vectors, rows = representation.vectors_of(*sides)
+        of_sides = [embedding(row, vectors) for row in rows]
         scores = ((of_user * v).sum(-1) + self.bias[items] for v, items in zip(of_sides, sides, strict=True))
         objective = bpr(*scores) + self.penalty(of_user, *of_sides)
         return objective + representation.auxiliary_loss(of_user, positives, users)

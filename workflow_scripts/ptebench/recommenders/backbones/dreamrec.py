@@ -88,7 +88,7 @@ class Backbone(Sasrec):
         blind = self.blind[step]
         if self.settings["contrast"] and bool(blind.any()):
             choices = items[self.known] / items.shape[1] ** 0.5
-            contrast = cross_entropy(predicted[blind], choices, self.row[row[blind]], None, {})
+            contrast = cross_entropy(predicted[blind], choices, self.row[row[blind]])
             objective = objective + self.settings["contrast"] * contrast
         last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
         return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)

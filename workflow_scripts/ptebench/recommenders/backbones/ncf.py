@@ -22,14 +22,15 @@ class Backbone(PairBackbone):
         """Return binary cross entropy over (user, positive) pairs, one uniform negative each."""
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
-        hidden, vectors = self.user_vectors(users, representation), representation.item_vectors()
+        hidden = self.user_vectors(users, representation)
+        vectors, rows = representation.vectors_of(positives, negatives)
 
-        def score(items):
-            v = embedding(items, vectors)
+        def score(row):
+            v = embedding(row, vectors)
             deep = self.out(torch.relu(self.of_user(hidden) + self.of_item(v)))[:, 0]
             return (hidden * v) @ self.product + deep
 
-        objective = softplus(-score(positives)).mean() + softplus(score(negatives)).mean()
+        objective = softplus(-score(rows[0])).mean() + softplus(score(rows[1])).mean()
         return objective + representation.auxiliary_loss(hidden, positives, users)
 
     def queries(self, histories, users, representation):

@@ -46,11 +46,15 @@ class _FusedSampledSoftmax(torch.autograd.Function):
         return d_hidden.float() * scale, d_positive * scale, d_vectors * scale, None, None
 
 
-def loss(hidden, vectors, targets, generator, settings):
-    """Return the mean loss for `hidden` (N, d), `vectors` (n, d), `targets` (N,); settings["negatives"] are drawn.
+def draw(targets, n, generator, settings):
+    """Return settings["negatives"] of n items, for all targets."""
+    return torch.randint(n, (settings["negatives"],), generator=generator, device=targets.device)
+
+
+def loss(hidden, vectors, targets, negatives, n, settings):
+    """Return the mean loss for `hidden` (N, d), `vectors` (m, d), `targets` (N,) and `negatives` (k,).
 
     A negative that is the row's own target is left out of that row.
     """
-    negatives = torch.randint(len(vectors), (settings["negatives"],), generator=generator, device=targets.device)
     positive = (hidden * embedding(targets, vectors)).sum(-1)
     return _FusedSampledSoftmax.apply(hidden, positive, embedding(negatives, vectors), targets, negatives)

@@ -2,7 +2,7 @@
 
 import torch
 from ptebench.files import InputError
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import Whitened
 from torch import nn
 
@@ -30,7 +30,7 @@ class Representation(Base):
             else:
                 self.items.weight[1:].normal_()
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        fixed = self.text()
-        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + self.items.weight], 1) * self.scale
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        fixed, free = rows(self.text(), items), rows(self.items.weight, items)
+        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + free], 1) * self.scale

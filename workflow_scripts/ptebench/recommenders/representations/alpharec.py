@@ -4,7 +4,7 @@ Sheng et al., ICLR 2025. What it is trained with, a graph and a cosine InfoNCE, 
 """
 
 import torch
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from torch import nn
 
 
@@ -46,9 +46,9 @@ class Representation(Base):
         self.touched.copy_(items[users.argsort(stable=True)])
         self.of_users = None
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.mlp(self.text) * self.rankable[:, None]
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.mlp(rows(self.text, items)) * rows(self.rankable[:, None], items)
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; zeros where none of a user's training items has text."""

@@ -1,7 +1,7 @@
 """Text vectors as the encoder made them: nothing is learned."""
 
 import torch
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 
 
 class Representation(Base):
@@ -12,6 +12,6 @@ class Representation(Base):
         super().__init__(text.any(1))
         self.register_buffer("text", text, persistent=False)
 
-    def item_vectors(self):
-        """Return (n_items + 1, d_text)."""
-        return self.text
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d_text), or the rows of `items`."""
+        return rows(self.text, items)

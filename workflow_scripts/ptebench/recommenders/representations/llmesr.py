@@ -1,7 +1,7 @@
 """LLM-ESR: an id view and a text view of a history, and users taught by users like them (Liu et al., NeurIPS 2024)."""
 
 import torch
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.representations.llminit import Representation as Llminit
 from torch import nn
 from torch.nn.functional import mse_loss, normalize
@@ -51,9 +51,10 @@ class Representation(Base):
         """Find the users like each user, for training."""
         self.similar = similar_users(self.text, train, self.users, self.settings["similar"])
 
-    def item_vectors(self):
-        """Return (n_items + 1, 2 d)."""
-        return torch.cat([self.ids.item_vectors(), self.adapter(self.text) * self.text.any(1, keepdim=True)], 1)
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, 2 d), or the rows of `items`."""
+        text = rows(self.text, items)
+        return torch.cat([self.ids.item_vectors(items), self.adapter(text) * text.any(1, keepdim=True)], 1)
 
     def views(self, histories, vectors):
         """Return the id view and the text view, each (B, L, d), after asking the other."""

@@ -1,7 +1,7 @@
 """LLMInit: free vectors per id that start from the text (Harte et al., RecSys 2023; Zhang et al., 2025)."""
 
 import torch
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import fit
 from torch import nn
 
@@ -44,6 +44,6 @@ class Representation(Base):
         vectors[0] = 0
         self.items = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.items.weight
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return rows(self.items.weight, items)

@@ -1,6 +1,6 @@
 """MoRec with frozen features: one linear layer and GELU over the text, no id (Yuan et al., SIGIR 2023)."""
 
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import scaled
 from torch import nn
 
@@ -18,6 +18,6 @@ class Representation(Base):
         self.head = nn.Sequential(nn.Linear(text.shape[1], catalogue.dimension), nn.GELU())
         self.scale = catalogue.dimension**-0.5
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.head(self.text) * self.scale * self.rankable[:, None]
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.head(rows(self.text, items)) * self.scale * rows(self.rankable[:, None], items)

@@ -2,7 +2,7 @@
 
 import torch
 from ptebench.recommenders.dropout import Dropout
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import Whitened
 from torch import nn
 
@@ -41,9 +41,9 @@ class Representation(Base):
             self.user_adapter = Adapter(self.user_text.width, catalogue.dimension, settings["dropout"])
             self.register_buffer("has_text", users.any(1), persistent=False)
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.item_adapter(self.item_text()) * self.rankable[:, None]
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.item_adapter(rows(self.item_text(), items)) * rows(self.rankable[:, None], items)
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; None where users have no profile."""

@@ -4,7 +4,7 @@ Jiang et al., arXiv 2412.19302, as the published code of RecLM and PtE has them:
 """
 
 import torch
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from torch import nn
 from torch.nn.functional import normalize
 
@@ -37,12 +37,12 @@ class Representation(Base):
             self.of_profile = tower(text.shape[1], d)
             self.mix = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU())
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        vectors = self.of_card(self.card)
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        vectors = self.of_card(rows(self.card, items))
         if self.profiled:
-            vectors = self.mix(torch.cat([vectors, self.of_profile(self.item_profile)], 1))
-        return vectors * self.rankable[:, None]
+            vectors = self.mix(torch.cat([vectors, self.of_profile(rows(self.item_profile, items))], 1))
+        return vectors * rows(self.rankable[:, None], items)
 
     def user_vectors(self, users=None):
         """Return (n_users + 1, d), or the rows of `users`; a user with neither events nor profile has zeros."""

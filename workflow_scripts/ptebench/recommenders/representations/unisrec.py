@@ -2,7 +2,7 @@
 
 import torch
 from ptebench.recommenders.dropout import Dropout
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import scaled
 from torch import nn
 from torch.nn.functional import softplus
@@ -27,9 +27,9 @@ class Representation(Base):
         self.noise = nn.Parameter(torch.zeros(width, experts))
         self.scale = d**-0.5
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        x = self.text
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        x = rows(self.text, items)
         logits = x @ self.gate
         if self.training:
             logits = logits + torch.randn_like(logits) * (softplus(x @ self.noise) + 0.01)
@@ -38,4 +38,4 @@ class Representation(Base):
         joined = self.expert.transpose(0, 1).flatten(1)
         mapped = (self.dropout(x) @ joined).unflatten(1, self.gate.shape[1:] + (-1,))
         vectors = (gates[:, None] @ mapped)[:, 0] - gates @ torch.einsum("kw,kwd->kd", self.shift, self.expert)
-        return vectors * self.scale * self.rankable[:, None]
+        return vectors * self.scale * rows(self.rankable[:, None], items)

@@ -1,7 +1,7 @@
 """WhitenRec: whitened text vectors through an MLP, no id (Zhang et al., ICDE 2024)."""
 
 from ptebench.recommenders.dropout import Dropout
-from ptebench.recommenders.representation import Base
+from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import Whitened
 from torch import nn
 
@@ -20,6 +20,6 @@ class Representation(Base):
         )
         self.scale = d**-0.5
 
-    def item_vectors(self):
-        """Return (n_items + 1, d)."""
-        return self.head(self.text()) * self.scale * self.rankable[:, None]
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.head(rows(self.text(), items)) * self.scale * rows(self.rankable[:, None], items)
