@@ -4,7 +4,8 @@
 
 The product with the training graph of the split, there and back as the gradient takes it, against torch's sparse CSR
 and scipy's; the losses that never keep their logits against logits and `cross_entropy`, in float32 and in what
-`autocast` makes bfloat16. Rows, targets and negatives are as many as a batch of SASRec has; vectors are random.
+`autocast` makes bfloat16; item vectors over text, those of a step's targets and negatives against those of all items.
+Rows, targets and negatives are as many as a batch of SASRec has; vectors are random.
 """
 
 import argparse
@@ -14,10 +15,13 @@ from pathlib import Path
 import scipy.sparse as sp
 import torch
 from measure import machine, save, settle, spread
+from ptebench.config import resolve
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.graph import normalised_graph, product
 from ptebench.recommenders.losses import cross_entropy, sampled_softmax
+from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.split import read_sizes, read_train
+from ptebench.recommenders.training import build, quicken
 from torch.nn import functional as F
 
 
@@ -87,6 +91,38 @@ def losses(rows: int, items: int, width: int, negatives: int, device: str) -> di
     }
 
 
+def text_vectors(rows: int, items: int, width: int, negatives: int, device: str) -> dict:
+    """Return by representation and name what makes the item vectors of a step, of text (384), and their gradients."""
+    targets, drawn = (torch.randint(1, items + 1, (n,), device=device) for n in (rows, negatives))
+    text = torch.randn(items + 1, 384)
+    text[0] = 0
+    known = Catalogue(1, items, width, (torch.arange(items + 1) > 0).long(), torch.tensor([0, 1]), {"item": text})
+    kinds = ("morec", "unisrec", "whitenrec", "pte")
+    settings = resolve(
+        {
+            "encoders": {"minilm": {}},
+            "backbones": {"sasrec": {}},
+            "representations": dict.fromkeys(kinds, {"text": "card"}),
+        },
+        "parts",
+    )
+
+    def works(kind):
+        spec = {
+            "backbone": settings["backbones"]["sasrec"],
+            "representation": settings["representations"][kind],
+            "seed": 0,
+        }
+        made = build(spec, known)[1].to(device)
+        quicken(made, torch.device(device))
+        return {
+            "ours": lambda: made.vectors_of(targets, drawn)[0].square().sum().backward(),
+            "all items": lambda: made.item_vectors().square().sum().backward(),
+        }
+
+    return {f"item vectors, {kind}": works(kind) for kind in kinds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("split", type=Path, help="folder of a split")
@@ -102,7 +138,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     load = machine(options.threads, options.device)
     parts = {"graph product": graph_products(options.split, options.width, options.device)}
-    parts |= losses(options.rows, options.items, options.width, options.negatives, options.device)
+    sizes = options.rows, options.items, options.width, options.negatives, options.device
+    parts |= losses(*sizes) | text_vectors(*sizes)
     result = {}
     for part, works in parts.items():
         turns = {name: [] for name in works}
