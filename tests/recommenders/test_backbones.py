@@ -253,6 +253,9 @@ def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, nam
     assert a.item() == pytest.approx(b.item(), rel=error)
     for mine, theirs in zip(ours, reference, strict=True):
         assert (mine.grad - theirs.grad).norm() < error * theirs.grad.norm()
+    alone = leaves[0].clone().requires_grad_()
+    module.loss(alone, leaves[1], targets, negatives, 50, {}).backward()
+    assert torch.equal(alone.grad, ours[0].grad), "vectors that learn nothing change nothing for the states"
 
 
 @pytest.mark.parametrize("part", [2**31, 2])

@@ -18,7 +18,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
         # one buffer for all chunks: new memory of this size costs as much as what is written into it
         logits = h.new_empty(min(size, rows), len(vectors))
         d_hidden = torch.empty_like(h)
-        d_vectors = torch.zeros_like(vectors, dtype=torch.float32)
+        # texts that are told from one another have no gradient, a third of the work
+        d_vectors = torch.zeros_like(vectors, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         loss = torch.zeros((), device=hidden.device)
         for start in range(0, rows, size):
             part = slice(start, start + size)
@@ -29,7 +30,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
             loss -= of_target.float().clamp_min(1e-30).log().sum()
             probability.scatter_(1, target, of_target - 1)
             d_hidden[part] = probability @ e
-            d_vectors += (probability.T @ chunk).float()
+            if d_vectors is not None:
+                d_vectors += (probability.T @ chunk).float()
         ctx.save_for_backward(d_hidden, d_vectors)
         ctx.rows = rows
         return loss / rows
@@ -38,7 +40,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
     def backward(ctx, gradient):
         d_hidden, d_vectors = ctx.saved_tensors
         scale = gradient / ctx.rows
-        return d_hidden.float() * scale, d_vectors * scale, None
+        return d_hidden.float() * scale, None if d_vectors is None else d_vectors * scale, None
 
 
 def draw(targets, n, generator, settings):
