@@ -206,10 +206,12 @@ def test_files_faults(tmp_path):
     "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
 )
 def test_every_configuration_of_the_project_is_valid(path):
-    # NAME_more.yaml is laid over NAME.yaml, NAME_more_yet.yaml over both
-    words = path.stem.split("_")
-    layers = [path.with_name("_".join(words[: n + 1]) + ".yaml") for n in range(len(words))]
-    assert read([layer for layer in layers if layer.exists()], {})["tables"]
+    # NAME_more.yaml is laid over NAME.yaml, tuned.yaml over whole grids
+    own = path.with_name(path.stem.split("_")[0] + ".yaml")
+    grids = [["games", "games_representations"], ["paper"]] if path.stem == "tuned" else [[own.stem]]
+    for grid in grids:
+        layers = [*(path.with_name(f"{name}.yaml") for name in grid), path]
+        assert read([layer for layer in dict.fromkeys(layers) if layer.exists()], {})["tables"]
 
 
 def test_the_committed_schema_is_the_one_of_the_models():
