@@ -466,6 +466,14 @@ def test_alphafuse_learns_in_the_last_coordinates_only(data, start):
     assert torch.allclose(white.T @ white / len(known), torch.eye(8), atol=0.05)
 
 
+def test_alphafuse_learns_its_ids_at_the_rate_of_ids(data):
+    moved = []
+    for representation in ("id", "alphafuse"):
+        fresh, trained = vectors_after_training(data, representation)
+        moved.append((trained - fresh)[:, 8:].abs().max().item())
+    assert moved[1] == pytest.approx(moved[0], rel=0.5)
+
+
 def test_idreamrec_generates_text_vectors_that_stay_as_they_are(data):
     train_set, events, catalogue = data
     cell = spec("dreamrec", "alphafuse", representation_settings={"free": 0.0}, **SEQUENTIAL)

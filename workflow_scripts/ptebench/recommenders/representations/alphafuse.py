@@ -10,7 +10,8 @@ from torch import nn
 class Representation(Base):
     """Item vectors (n_items + 1, d) = whitened text, of d principal components; the last ones plus a free vector.
 
-    Components are those of the training items. All are of unit variance, then scaled to vectors of about unit length.
+    Components are those of the training items, at one variance, and as long together as about 1. The free vector is at that
+    scale too: at unit variance, scaled with the text, it would learn at the sqrt(d)-th part of the rate of other ids.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -28,9 +29,9 @@ class Representation(Base):
             if settings["start"] == "zeros":
                 self.items.weight.zero_()
             else:
-                self.items.weight[1:].normal_()
+                self.items.weight[1:].normal_(std=self.scale)
 
     def item_vectors(self, items=None):
         """Return (n_items + 1, d), or the rows of `items`."""
-        fixed, free = rows(self.text(), items), rows(self.items.weight, items)
-        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + free], 1) * self.scale
+        fixed, free = rows(self.text(), items) * self.scale, rows(self.items.weight, items)
+        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + free], 1)
