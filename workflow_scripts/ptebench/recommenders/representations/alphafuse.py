@@ -10,8 +10,8 @@ from torch import nn
 class Representation(Base):
     """Item vectors (n_items + 1, d) = whitened text, of d principal components; the last ones plus a free vector.
 
-    Components are those of the training items, at one variance, and about 1 long together. The free vector is added at that
-    scale: at unit variance, scaled with the text, it would learn at the sqrt(d)-th part of the rate of other ids.
+    Components are those of the training items, at one variance, about 1 long together. To that the free vector is added:
+    were it scaled with the text, from unit variance, it would learn at the sqrt(d)-th part of the rate of other ids.
     """
 
     def __init__(self, settings: dict, catalogue):
