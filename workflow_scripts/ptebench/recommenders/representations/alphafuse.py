@@ -10,7 +10,7 @@ from torch import nn
 class Representation(Base):
     """Item vectors (n_items + 1, d) = whitened text, of d principal components; the last ones plus a free vector.
 
-    Components are those of the training items, at one variance, about 1 long together. To that the free vector is added:
+    Components are those of the training items, of one variance, together about 1 long. A free vector is added to that:
     were it scaled with the text, from unit variance, it would learn at the sqrt(d)-th part of the rate of other ids.
     """
 
