@@ -65,7 +65,7 @@ def device_of(settings: dict) -> torch.device:
 
 
 def quicken(representation, device: torch.device) -> None:
-    """Make the item vectors of every training step in the machine's precision: a large product each, of all texts."""
+    """Make the item vectors of every training step in the machine's precision: over text, large products."""
     exact, kind = representation.item_vectors, gemm_precision(device.type)
 
     def item_vectors(items=None):
