@@ -13,7 +13,7 @@ from tests.workflow.conftest import ROOT, SKIP, snakemake
 
 LOSSLESS = "its code lacks the loss that defines the method"
 SMALL = {"dimension": 16, "epochs": 1, "device": "cpu"}
-OVER = {"seeds": [0], "backbones": {"sasrec": SMALL, "dreamrec": {**SMALL, "stride": 500}}}
+OVER = {"seeds": [0], "backbones": {"sasrec": SMALL, "dreamrec": SMALL}}
 
 
 @pytest.mark.parametrize("name, number", [("table3", 3), ("table4", 4)])

@@ -588,12 +588,12 @@ class Dreamrec(Trained):
     heads: Positive = 1
     norm: Literal["original", "pre", "post"] = "post"
     steps: Positive = 2000
-    stride: Positive = 100  # of the steps in sampling
+    stride: Positive = 1000  # of the steps in sampling; few, as a ranking wants the mean (docs/tuning.md)
     first_noise: float = Field(1e-4, gt=0, lt=1)
     last_noise: float = Field(2e-2, gt=0, lt=1)
-    guidance: float = Field(2.0, ge=0)  # w; 0: the conditional branch alone
+    guidance: float = Field(0.0, ge=0)  # w; 0: the conditional branch alone
     unconditional: Share = 0.1  # of the training positions, for guidance
-    contrast: float = Field(0.1, ge=0)  # weight of the softmax that trains the item vectors
+    contrast: float = Field(1.0, ge=0)  # weight of the softmax that trains the item vectors
 
     @model_validator(mode="after")
     def _the_noise_hides_the_target(self):
