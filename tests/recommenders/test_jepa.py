@@ -120,7 +120,7 @@ def test_it_learns_and_does_not_collapse(data, backbone):
     histories = train_set.histories.padded(torch.arange(64), 50)
     states = representation.context(representation.item_vectors()[histories] * 4, histories > 0)[histories > 0]
     assert (states.std(0) > COLLAPSED).all()
-    assert effective_rank(states) > 2, "a ring lies in a plane, and on no line"
+    assert effective_rank(states) > 1.5, "a ring lies in a plane, of rank 2, and on no line, of rank 1"
     assert effective_rank(representation.item_vectors()[1:]) > 5, "of 16 dimensions"
 
 
