@@ -112,15 +112,16 @@ def effective_rank(x):
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec"])
 def test_it_learns_and_does_not_collapse(data, backbone):
     train_set, events, catalogue = data
-    cell = spec(backbone, epochs=60, patience=60)
+    # judged at the end alone: what collapses does so late, and the first perfect epoch would be kept
+    cell = spec(backbone, epochs=60, validate_every=60)
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
-    assert max(c["value"] for c in curve) > 0.9
+    assert curve[-1]["value"] > 0.9
     _, representation = build(cell, catalogue)
     representation.load_state_dict({k[15:]: v for k, v in state.items() if k.startswith("representation.")})
     histories = train_set.histories.padded(torch.arange(64), 50)
     states = representation.context(representation.item_vectors()[histories] * 4, histories > 0)[histories > 0]
     assert (states.std(0) > COLLAPSED).all()
-    assert effective_rank(states) > 1.5, "a ring lies in a plane, of rank 2, and on no line, of rank 1"
+    assert effective_rank(states) > 2, "a ring lies in a plane, and on no line"
     assert effective_rank(representation.item_vectors()[1:]) > 5, "of 16 dimensions"
 
 
