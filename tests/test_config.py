@@ -182,6 +182,14 @@ def test_dreamrec_refuses_noise_that_never_hides_the_target():
     assert resolve(short, "c")["backbones"]["dreamrec"]["steps"] == 50
 
 
+def test_whitenrec_plus_refuses_the_whole_text_twice():
+    raw = {"encoders": {"minilm": {}}, "representations": {"plus": {"kind": "whitenrec", "ensemble": True}}}
+    with pytest.raises(InputError, match=r"representations\.plus.*expected groups: 2 or more beside ensemble"):
+        resolve(raw, "c")
+    raw["representations"]["plus"]["groups"] = 4
+    assert resolve(raw, "c")["representations"]["plus"]["groups"] == 4
+
+
 def test_selection_keeps_definitions(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(GRID))

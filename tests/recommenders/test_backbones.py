@@ -8,6 +8,7 @@ import pytest
 import torch
 from ptebench.config import resolve
 from ptebench.files import InputError
+from ptebench.recommenders.backbones.dreamrec import earlier
 from ptebench.recommenders.graph import PART, normalised_graph, product
 from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.representation import Catalogue
@@ -305,6 +306,35 @@ def test_whitening_is_fitted_on_training_items_that_have_text():
         Whitened(x, torch.tensor([4, 9]), 0.0, True)
 
 
+def test_groups_are_whitened_each_by_itself():
+    x = torch.randn(500, 10, generator=torch.Generator().manual_seed(0))
+    x = x @ torch.randn(10, 10, generator=torch.Generator().manual_seed(1)) + 3
+    x[0] = 0
+    known = torch.arange(1, 400)
+    for zca in (False, True):
+        white = Whitened(x, known, 0.0, zca, groups=3)()[known]
+        covariance = white.T @ white / len(white)
+        own = torch.block_diag(*(torch.ones(size, size) for size in (4, 3, 3))).bool()
+        assert torch.allclose(covariance[own], torch.eye(10)[own], atol=1e-3)
+        assert covariance[~own].abs().max() > 0.1, "what groups have in common stays"
+    alone = Whitened(x, known, 0.0, True, groups=10)()[known]
+    assert torch.allclose(alone, (x[known] - x[known].mean(0)) / x[known].std(0, correction=0), atol=1e-3)
+    with pytest.raises(InputError, match="groups: 11 is more than the 10 coordinates of the text"):
+        Whitened(x, known, 0.0, True, groups=11)
+
+
+def test_whitenrec_plus_is_the_sum_over_two_whitenings_of_one_mlp(data):
+    def vectors(head=None, **settings):
+        model = build(spec("sasrec", "whitenrec", representation_settings=settings), data[2])[1].eval()
+        if head is not None:
+            model.head = head
+        return model, model.item_vectors()
+
+    model, both = vectors(groups=4, ensemble=True)
+    whole, relaxed = (vectors(model.head, groups=groups)[1] for groups in (1, 4))
+    assert torch.allclose(both, whole + relaxed, atol=1e-6) and not torch.allclose(whole, relaxed, atol=1e-3)
+
+
 def test_negatives_are_never_training_pairs():
     users = torch.arange(1, 31).repeat_interleave(10)
     items = torch.randint(1, 41, (300,), generator=torch.Generator().manual_seed(1))
@@ -594,13 +624,42 @@ def test_dreamrec_without_guidance_is_the_conditional_branch(data):
     assert torch.allclose(guided.guided(noisy, condition, step), 3 * one - 2 * null, atol=1e-5)
 
 
-def test_dreamrec_samples_an_event_alike_in_any_batch(data):
+@pytest.mark.parametrize("sampling", [{}, {"stride": 100}, {"stride": 500, "eta": 1.0}])
+def test_dreamrec_samples_an_event_alike_in_any_batch(data, sampling):
     _, events, catalogue = data
-    model, representation = build(spec("dreamrec", **SEQUENTIAL), catalogue)
+    model, representation = build(spec("dreamrec", **sampling, **SEQUENTIAL), catalogue)
     model.eval()
     together = model.queries(events.histories, events.users, representation)
     first = Ragged(events.histories.values[: events.histories.offsets[1]], events.histories.offsets[:2])
     assert torch.allclose(model.queries(first, events.users[:1], representation), together[:1], atol=1e-5)
+    draws = torch.cat([model.noise(events.users[:1], 2, draw) for draw in range(3)], 1).view(6, 16)
+    assert len(draws.unique(dim=0)) == 6, "each step and view has noise of its own"
+
+
+def test_dreamrec_samples_by_ddim_or_ddpm(data):
+    """The mean and the variance of the posterior, as equations 6 and 7 of DDPM (Ho et al., NeurIPS 2020) have them."""
+    model, _ = build(spec("dreamrec", **SEQUENTIAL), data[2])
+    noisy, clean, fresh = torch.randn(3, 200, 16).double()
+    signal = model.signal.double()
+    for t in (1, 900, 1999):
+        now, then = signal[t], signal[t - 1]
+        beta = 1 - now / then
+        mean = (then.sqrt() * beta * clean + (1 - beta).sqrt() * (1 - then) * noisy) / (1 - now)
+        deviation = ((1 - then) / (1 - now) * beta).sqrt()
+        assert torch.allclose(earlier(noisy, clean, now, then, 1.0, fresh), mean + deviation * fresh)
+        noise = (noisy - now.sqrt() * clean) / (1 - now).sqrt()
+        assert torch.allclose(
+            earlier(noisy, clean, now, then, 0.0, fresh), then.sqrt() * clean + (1 - then).sqrt() * noise
+        )
+
+
+def test_dreamrec_samples_with_fresh_noise_where_eta_says_so(data):
+    _, events, catalogue = data
+    queries = []
+    for eta in (0.0, 0.5, 1.0):
+        model, representation = build(spec("dreamrec", eta=eta, stride=500, **SEQUENTIAL), catalogue)
+        queries.append(model.eval().queries(events.histories, events.users, representation))
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(queries, queries[1:], strict=False))
 
 
 def test_dreamrec_does_not_train_items_through_the_regression_target(data):

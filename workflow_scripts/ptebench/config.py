@@ -589,6 +589,7 @@ class Dreamrec(Trained):
     norm: Literal["original", "pre", "post"] = "post"
     steps: Positive = 2000
     stride: Positive = 1000  # of the steps in sampling; few, as a ranking wants the mean (docs/tuning.md)
+    eta: Share = 0.0  # fresh noise in sampling: none, DDIM; 1 with stride 1 is DDPM
     first_noise: float = Field(1e-4, gt=0, lt=1)
     last_noise: float = Field(2e-2, gt=0, lt=1)
     guidance: float = Field(0.0, ge=0)  # w; 0: the conditional branch alone
@@ -770,8 +771,16 @@ class Whitenrec(Text):
 
     kind: Literal["whitenrec"]
     whitening: Literal["zca", "pca"] = "zca"
+    groups: Positive = 1  # of coordinates, each whitened by itself: the more, the less is whitened
+    ensemble: bool = False  # WhitenRec+: beside the groups the text whitened as a whole, through the same MLP, summed
     shrinkage: float = 1e-3
     dropout: Share = 0.2
+
+    @model_validator(mode="after")
+    def _two_whitenings(self):
+        if self.ensemble and self.groups == 1:
+            raise ValueError("expected groups: 2 or more beside ensemble, such as 4: one group is the whole text again")
+        return self
 
 
 class Morec(Text):

@@ -39,14 +39,23 @@ def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | No
 
 
 class Whitened(torch.nn.Module):
-    """Text vectors (n + 1, d_text) seen through a fitted whitening; the transform, not the result, is saved."""
+    """Text vectors (n + 1, d_text) seen through a fitted whitening; the transform, not the result, is saved.
 
-    def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None):
+    `groups` parts of the coordinates, in their order, are whitened each by itself: what they have in common is kept.
+    """
+
+    def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None, groups: int = 1):
         super().__init__()
+        if groups > vectors.shape[1]:
+            raise InputError(
+                f"representations.*.groups: {groups} is more than the {vectors.shape[1]} coordinates of the text; "
+                "lower it"
+            )
         self.register_buffer("raw", vectors, persistent=False)
-        mean, transform = fit(with_text(vectors, known), shrinkage, zca, components)
-        self.register_buffer("mean", mean)
-        self.register_buffer("transform", transform)
+        parts = with_text(vectors, known).tensor_split(groups, dim=1)
+        means, transforms = zip(*(fit(part, shrinkage, zca, components) for part in parts), strict=True)
+        self.register_buffer("mean", torch.cat(means))
+        self.register_buffer("transform", torch.block_diag(*transforms))
         self.cached = None
 
     @property

@@ -15,15 +15,25 @@ def sinusoids(steps: torch.Tensor) -> torch.Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
+def earlier(noisy, clean, now, then, eta: float, fresh):
+    """Return x_s (n, d) from x_t `noisy`, x_0 `clean` and the signals of t and s < t.
+
+    `eta` says how much of the noise is `fresh` (n, d): 0 none, DDIM; 1 as much as in DDPM, where s is t - 1 (Song et
+    al., ICLR 2021, equations 12 and 16).
+    """
+    spread = eta * ((1 - then) / (1 - now) * (1 - now / then)).sqrt()
+    direction = (noisy - now.sqrt() * clean) / (1 - now).sqrt()
+    return then.sqrt() * clean + (1 - then - spread.square()).sqrt() * direction + spread * fresh
+
+
 class Backbone(Sasrec):
     """A SASRec encoder conditions a denoiser that predicts the target's vector x_0 from its noisy form x_t.
 
     The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
     at the denoiser's output trains their vectors, at the blind steps, where x_t shows nothing of the target: at the
     others it would train them to be told from noise, not from a history. Vectors are seen centred, at one scale.
-    Ranking samples by DDIM without fresh noise, from a start that a user keeps, whoever else is in the batch. Each view
-    of a history, side by side in states and vectors (n, views * d), goes through the one denoiser, as it went through
-    the encoder.
+    Ranking samples with noise that a user keeps, whoever else is in the batch. Each view of a history, side by side in
+    states and vectors (n, views * d), goes through the one denoiser, as it went through the encoder.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -36,7 +46,7 @@ class Backbone(Sasrec):
         self.register_buffer("signal", kept.cumprod(0).float(), persistent=False)
         # what x_t holds of x_0 is sqrt(signal * d) long, shorter than noise is in any one direction
         self.register_buffer("blind", self.signal * d < 1, persistent=False)
-        self.register_buffer("start", torch.randn(catalogue.users + 1, d), persistent=False)
+        self.register_buffer("gauss", torch.randn(catalogue.users + 1, d), persistent=False)
 
     def scaled(self, vectors):
         """Return vectors (n + 1, views * d): over the items that training knows, each view has mean 0 and variance 1.
@@ -64,6 +74,10 @@ class Backbone(Sasrec):
             return with_condition
         without = self.denoise(noisy, self.unconditioned(condition), step)
         return with_condition + self.settings["guidance"] * (with_condition - without)
+
+    def noise(self, users, views: int, draw: int):
+        """Return the noise (B, views * d) of a user's `draw`-th call, one row of a table further with every view."""
+        return torch.cat([self.gauss[(users - draw * views - view) % len(self.gauss)] for view in range(views)], 1)
 
     def loss(self, batch, representation, generator):
         """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss at blind steps.
@@ -102,16 +116,15 @@ class Backbone(Sasrec):
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
         views = vectors.shape[1] // len(self.null)
-        noisy = torch.cat([self.start.roll(view, 0)[users] for view in range(views)], 1)  # each view a start of its own
+        noisy, eta = self.noise(users, views, 0), self.settings["eta"]
         steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
+        for draw, (step, following) in enumerate(zip(steps, [*steps[1:], None], strict=True), 1):
             clean = self.guided(noisy, condition, torch.full((len(users),), step, device=users.device))
             clean = clean * (longest / clean.norm(dim=1, keepdim=True).clamp_min(1e-8)).clamp_max(1)
             if following is None:
                 return clean
-            now, then = self.signal[step], self.signal[following]
-            direction = (noisy - now.sqrt() * clean) / (1 - now).sqrt()
-            noisy = then.sqrt() * clean + (1 - then).sqrt() * direction
+            fresh = self.noise(users, views, draw) if eta else 0.0
+            noisy = earlier(noisy, clean, self.signal[step], self.signal[following], eta, fresh)
 
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""

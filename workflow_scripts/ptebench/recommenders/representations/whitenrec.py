@@ -7,19 +7,24 @@ from torch import nn
 
 
 class Representation(Base):
-    """Item vectors (n_items + 1, d) = MLP(whitened text)."""
+    """Item vectors (n_items + 1, d) = MLP(whitened text); of an ensemble, WhitenRec+, the sum over two whitenings."""
 
     def __init__(self, settings: dict, catalogue):
         text, d = catalogue.text["item"], catalogue.dimension
         super().__init__(text.any(1))
-        zca = settings["whitening"] == "zca"
-        self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], zca)
-        hidden = max(d, self.text.width)
+        shrinkage, zca = settings["shrinkage"], settings["whitening"] == "zca"
+        partings = [1, settings["groups"]] if settings["ensemble"] else [settings["groups"]]
+        self.whitened = nn.ModuleList(
+            Whitened(text, catalogue.known_items, shrinkage, zca, groups=groups) for groups in partings
+        )
+        width = self.whitened[0].width
+        hidden = max(d, width)
         self.head = nn.Sequential(
-            nn.Linear(self.text.width, hidden), nn.ReLU(), Dropout(settings["dropout"]), nn.Linear(hidden, d)
+            nn.Linear(width, hidden), nn.ReLU(), Dropout(settings["dropout"]), nn.Linear(hidden, d)
         )
         self.scale = d**-0.5
 
     def item_vectors(self, items=None):
         """Return (n_items + 1, d), or the rows of `items`."""
-        return self.head(rows(self.text(), items)) * self.scale * rows(self.rankable[:, None], items)
+        summed = sum(self.head(rows(text(), items)) for text in self.whitened)
+        return summed * self.scale * rows(self.rankable[:, None], items)
