@@ -152,8 +152,21 @@ def tuning_space(wildcards):
     }
 
 
+def trial_settings(wildcards, first):
+    """Return what a trial is made from: the cell's settings, or where it is not the first, those that its point keeps.
+
+    So that a trial does not depend on what the configuration says in the place of its own values.
+    """
+    settings, space = cell_settings(wildcards), tuning_space(wildcards)
+    if not first:
+        for part, axes in space.items():
+            settings[part] = {key: value for key, value in settings[part].items() if key not in axes}
+    return {**settings, "space": space}
+
+
 def trial_spec(wildcards):
-    return canonical({**cell_settings(wildcards), "space": tuning_space(wildcards), "trial": int(wildcards.trial)})
+    trial = int(wildcards.trial)
+    return canonical({**trial_settings(wildcards, trial == 0), "trial": trial})
 
 
 def trial_code(wildcards):
@@ -183,8 +196,8 @@ def before_rung(wildcards):
 
 def rung_spec(wildcards):
     place = {key: int(wildcards[key]) for key in ("bracket", "rung", "place")}
-    halving = {"space": tuning_space(wildcards), "halving": CONFIG["tuning"]["halving"]}
-    return canonical({**cell_settings(wildcards), **halving, **place})
+    first = place["bracket"] == 0 and (place["rung"] > 0 or place["place"] == 0)
+    return canonical({**trial_settings(wildcards, first), "halving": CONFIG["tuning"]["halving"], **place})
 
 
 def rung_code(wildcards):

@@ -33,3 +33,12 @@ def test_rungs_are_jobs_and_a_larger_budget_runs_only_its_new_brackets(project):
         f"markov/id/trial={k}/trial.json" for k in (2, 3)
     } | {place.format(1, *r) for r in rungs}
     assert len((of_biasmf / "study.csv").read_text().splitlines()) == 7
+
+    backbones = shared.CONFIG["backbones"]
+    backbones = {**backbones, "biasmf": {**backbones["biasmf"], "learning_rate": 1e-8}}
+    done = project(tables={"small": small}, tuning={"budget": 4, **tuning}, backbones=backbones)
+    assert done.returncode == 0, done.stderr[-3000:]
+    last = records()
+    assert {name for name in last if last[name] != again[name]} == {place.format(0, *r) for r in ((0, 0), (1, 0))}, (
+        "what only the first trial depends on runs no bracket but its own"
+    )

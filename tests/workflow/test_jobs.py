@@ -173,6 +173,13 @@ def test_tuning_settles_the_cells_and_a_larger_budget_runs_only_its_new_trials(p
     assert not any(name.startswith(("splits", "data")) for name in written)
     assert digests(cells) == bytes_before, "the winners stayed"
 
+    before = {p: p.stat().st_mtime_ns for p in results.rglob("trial.json")}
+    backbones = {**CONFIG["backbones"], "markov": {"decay": 0.6}}
+    done = project(**changes, tuning={"budget": 5, "backbones": study}, backbones=backbones)
+    assert done.returncode == 0, done.stderr[-3000:]
+    written = {p.relative_to(results).as_posix() for p in before if before[p] != p.stat().st_mtime_ns}
+    assert written == {"tuning/small/leave_one_out/markov/id/trial=0/trial.json"}, "the others have values of their own"
+
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
 def test_the_command_that_a_configuration_names_plans_its_tables(path, request, tmp_path):
