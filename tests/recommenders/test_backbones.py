@@ -879,6 +879,24 @@ def test_llmesr_is_causal_and_has_two_views(data):
         assert not torch.allclose(changed[0, t], hidden[0, t])
 
 
+def test_llmesr_asks_with_positions_and_dropout(data):
+    """Without positions a view of a history is a bag of items, before the backbone sees it."""
+    _, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), data[2])
+    torch.nn.init.normal_(representation.positions.weight)
+    representation.eval()
+    vectors = representation.item_vectors()
+    one, other = (
+        torch.stack(representation.views(torch.tensor([history]), vectors))[:, 0, 2]
+        for history in ([3, 9, 5], [9, 3, 5])
+    )
+    assert ((one - other).norm(dim=1) > 1e-3 * one.norm(dim=1)).all()
+    padded = torch.stack(representation.views(torch.tensor([[3, 9, 5, 0, 0]]), vectors))[:, 0, 2]
+    assert torch.allclose(padded, one, atol=1e-6)
+    representation.train()
+    drawn = [representation.views(torch.tensor([[3, 9, 5]]), vectors)[0] for _ in range(2)]
+    assert not torch.equal(*drawn)
+
+
 def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
     train_set, _, catalogue = data
     text = catalogue.text["item"]
@@ -904,6 +922,7 @@ def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec"])
 def test_llmesr_learns(data, backbone):
     train_set, events, catalogue = data
-    cell = spec(backbone, "llmesr", epochs=40, patience=40, **SEQUENTIAL)
+    dropout = {"dropout": SEQUENTIAL["dropout"]}
+    cell = spec(backbone, "llmesr", representation_settings=dropout, epochs=40, patience=40, **SEQUENTIAL)
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
     assert max(c["value"] for c in curve) > 0.8

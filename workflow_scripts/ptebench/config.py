@@ -849,6 +849,8 @@ class Llmesr(Text):
     )
     kind: Literal["llmesr"]
     heads: Positive = 2  # of the cross-attention
+    dropout: Share = 0.5  # before it
+    max_length: Positive = 50  # most recent places of a history that it tells apart
     similar: Positive = 10  # users that teach one
     weight: float = Field(0.1, ge=0)
 
