@@ -32,10 +32,10 @@ def similar_users(text: torch.Tensor, train, users: int, number: int) -> torch.T
 class Representation(Base):
     """Item vectors (n_items + 1, 2 d): a free one that starts from the text's principal components, and adapted text.
 
-    Each view of a history, with positions and dropout, asks the other by causal cross-attention (the published code lets
-    a position see the next item, its own label) and goes through the one backbone. A user's state is drawn to the mean
-    state of similar users, as those states were when last trained on: the published code computes them anew, for ten
-    times the work.
+    Each view of a history, with positions and dropout, asks the other by causal cross-attention (the published code
+    lets a position see the next item, its own label) and goes through the one backbone. A user's state is drawn to the
+    mean state of similar users, as those states were when last trained on: the published code computes them anew, for
+    ten times the work.
     """
 
     def __init__(self, settings: dict, catalogue):
