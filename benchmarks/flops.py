@@ -124,7 +124,7 @@ def busy_seconds(work) -> float:
 def steps_of(backbone: str, options):
     """Return what makes the training steps of one turn."""
     train_set, sizes = read_train(options.split / "train.parquet"), read_sizes(options.split / "vocabulary.parquet")
-    own = {"dimension": options.width, "device": options.device}
+    own = {"dimension": options.width, "device": options.device, "batch_size": options.pairs}
     if backbone in ("sasrec", "bert4rec", "dreamrec"):
         own |= {
             "max_length": options.length, "blocks": options.blocks, "heads": options.heads,
@@ -191,8 +191,9 @@ def measured(backbone: str, options) -> dict:
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what makes a training step."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("split", type=Path, help="folder of a split")
     parser.add_argument("--backbones", nargs="+", default=["sasrec"], help="but recurrent ones")
     parser.add_argument("--batches", type=int, default=20, help="of a turn")
@@ -202,19 +203,26 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--heads", type=int, default=1)
     parser.add_argument("--dropout", type=float, default=0.3)
-    parser.add_argument("--batch", type=int, default=256, help="histories; pairs: the configuration's default")
+    parser.add_argument("--batch", type=int, default=256, help="histories")
+    parser.add_argument("--pairs", type=int, default=2048, help="of a batch, where a backbone has no histories")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--name", default="flops", help="of the result file")
-    options = parser.parse_args()
+    return parser
+
+
+def save_of_all(title: str, options, of_one) -> None:
+    """Write `of_one(backbone, options)` of every backbone, with the machine and the settings of the step."""
     torch.set_num_threads(options.threads)
     load = machine(options.threads, options.device)
-    names = ("width", "length", "blocks", "heads", "dropout", "batch", "batches", "threads", "device")
-    save(options.name, {
-        "benchmark": "training steps against the machine's limits", "machine": load,
-        "settings": {n: getattr(options, n) for n in names},
-        "backbones": {backbone: measured(backbone, options) for backbone in options.backbones},
-    })  # fmt: skip
+    settings = {n: v for n, v in vars(options).items() if n not in ("split", "backbones", "turns", "name")}
+    results = {backbone: of_one(backbone, options) for backbone in options.backbones}
+    save(options.name, {"benchmark": title, "machine": load, "settings": settings, "backbones": results})
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument("--name", default="flops", help="of the result file")
+    save_of_all("training steps against the machine's limits", parser.parse_args(), measured)
 
 
 if __name__ == "__main__":

@@ -600,6 +600,15 @@ def test_item_files_of_sequences(tmp_path, items):
     assert read("sequences", paths)[1]["card"].to_list() == ["Title: A big game.", ""]
 
 
+def test_sequences_whose_items_name_their_columns_otherwise(tmp_path):
+    paths = {
+        "sequences": put(tmp_path / "s.txt", "u 7 9\n"),
+        "items": put(tmp_path / "i.tsv", "item_id\tattribute_ids\n7\t173 1 162\n9\t34\n"),
+    }
+    items = read("sequences", paths, item_columns={"categories": "attribute_ids"})[1]
+    assert items["card"].to_list() == ["Categories: 173 1 162.", "Categories: 34."]
+
+
 def test_sequences_faults(tmp_path):
     with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})

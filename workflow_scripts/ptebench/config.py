@@ -39,6 +39,10 @@ class HeadsCompat(Settings):
     item: Positive  # a head item has so many interactions, those of validation and test included
 
 
+# of a file of items, by our names
+ItemColumns = dict[Literal["item_id", "title", "categories", "brand", "description"], str]
+
+
 class Dataset(Settings):
     """What every source shares: filters, order of tied events, the published counts to compare with."""
 
@@ -127,6 +131,7 @@ class Sequences(Dataset):
     test: str | None = None
     user_column: bool = True  # the first field of a line is the user
     items: str | None = None  # TSV or JSON lines with item_id, title, ...
+    item_columns: ItemColumns = {}
 
     @model_validator(mode="after")
     def _one_way_in(self):
@@ -143,7 +148,7 @@ class Table(Dataset):
     interactions: str
     columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str]
     items: str | None = None
-    item_columns: dict[Literal["item_id", "title", "categories", "brand", "description"], str] = {}
+    item_columns: ItemColumns = {}
 
 
 class Recbole(Dataset):
@@ -153,7 +158,7 @@ class Recbole(Dataset):
     inter: str
     columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str] = {}
     item: str | None = None
-    item_columns: dict[Literal["item_id", "title", "categories", "brand", "description"], str] = {}
+    item_columns: ItemColumns = {}
     seq_separator: Annotated[str, Field(min_length=1)] = " "  # between categories; RecBole's setting of that name
 
 

@@ -32,7 +32,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         path, line, user = twice.select("path", "line", "user_id").row(1)
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     interactions = complete([frame.explode("item_id")])
-    items = read_items(paths["items"][0], {}, malformed) if "items" in paths else none()
+    items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
     return interactions, items, {"malformed_lines": malformed.count}
 
 
