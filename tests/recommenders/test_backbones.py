@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -624,7 +625,7 @@ def test_dreamrec_without_guidance_is_the_conditional_branch(data):
     assert torch.allclose(guided.guided(noisy, condition, step), 3 * one - 2 * null, atol=1e-5)
 
 
-@pytest.mark.parametrize("sampling", [{}, {"stride": 100}, {"stride": 500, "eta": 1.0}])
+@pytest.mark.parametrize("sampling", [{}, {"stride": 100, "samples": 1}, {"stride": 500, "eta": 1.0}])
 def test_dreamrec_samples_an_event_alike_in_any_batch(data, sampling):
     _, events, catalogue = data
     model, representation = build(spec("dreamrec", **sampling, **SEQUENTIAL), catalogue)
@@ -634,6 +635,21 @@ def test_dreamrec_samples_an_event_alike_in_any_batch(data, sampling):
     assert torch.allclose(model.queries(first, events.users[:1], representation), together[:1], atol=1e-5)
     draws = torch.cat([model.noise(events.users[:1], 2, draw) for draw in range(3)], 1).view(6, 16)
     assert len(draws.unique(dim=0)) == 6, "each step and view has noise of its own"
+
+
+def test_dreamrec_ranks_by_the_mean_of_samples_with_noise_of_their_own(data):
+    _, events, catalogue = data
+    (one, representation), (three, _) = (
+        build(spec("dreamrec", samples=samples, stride=500, eta=1.0, **SEQUENTIAL), catalogue) for samples in (1, 3)
+    )
+    condition, longest = torch.randn(len(events.users), 16), torch.tensor(100.0)
+    drawn = [three.eval().sample(condition, events.users, longest, number) for number in range(3)]
+    assert all((a - b).abs().max() > 1e-3 for a, b in combinations(drawn, 2))
+    seen, sample = [], three.sample
+    three.sample = lambda *arguments: seen.append(sample(*arguments)) or seen[-1]
+    mean = three.queries(events.histories, events.users, representation)
+    assert len(seen) == 3 and torch.allclose(mean, sum(seen) / 3, atol=1e-6)
+    assert torch.equal(one.eval().queries(events.histories, events.users, representation), seen[0])
 
 
 def test_dreamrec_samples_by_ddim_or_ddpm(data):
@@ -673,7 +689,7 @@ def test_dreamrec_does_not_train_items_through_the_regression_target(data):
 
 def test_dreamrec_trains_items_by_the_steps_that_do_not_show_the_target(data):
     _, _, catalogue = data
-    model, representation = build(spec("dreamrec", contrast=1.0, **SEQUENTIAL), catalogue)
+    model, representation = build(spec("dreamrec", **SEQUENTIAL), catalogue)
     readable = model.signal * 16 >= 1
     assert readable[0] and not readable[-1] and torch.equal(readable, ~model.blind)
     batch = torch.tensor([1]), torch.tensor([[1, 2, 3]])

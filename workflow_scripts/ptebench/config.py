@@ -594,12 +594,13 @@ class Dreamrec(Trained):
     norm: Literal["original", "pre", "post"] = "post"
     steps: Positive = 2000
     stride: Positive = 1000  # of the steps in sampling; few, as a ranking wants the mean (docs/tuning.md)
+    samples: Positive = 4  # whose mean ranks
     eta: Share = 0.0  # fresh noise in sampling: none, DDIM; 1 with stride 1 is DDPM
     first_noise: float = Field(1e-4, gt=0, lt=1)
     last_noise: float = Field(2e-2, gt=0, lt=1)
     guidance: float = Field(0.0, ge=0)  # w; 0: the conditional branch alone
     unconditional: Share = 0.1  # of the training positions, for guidance
-    contrast: float = Field(1.0, ge=0)  # weight of the softmax that trains the item vectors
+    contrast: Share = 0.97  # of the loss, the softmax that trains the item vectors; the rest is regression
 
     @model_validator(mode="after")
     def _the_noise_hides_the_target(self):

@@ -80,7 +80,7 @@ class Backbone(Sasrec):
         return torch.cat([self.gauss[(users - draw * views - view) % len(self.gauss)] for view in range(views)], 1)
 
     def loss(self, batch, representation, generator):
-        """Return the mean squared error of x_0 at every position plus `contrast` times the softmax loss at blind steps.
+        """Return the mean squared error of x_0 at every position and, a share `contrast`, the softmax at blind steps.
 
         The representation's own terms are of the encoder's states, which condition the denoiser.
         """
@@ -98,27 +98,31 @@ class Backbone(Sasrec):
         unconditional = torch.rand(row.shape, generator=generator, device=device) < self.settings["unconditional"]
         condition = torch.where(unconditional[:, None], self.unconditioned(hidden), hidden)
         predicted = self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
-        objective = (clean - predicted).square().mean()
-        blind = self.blind[step]
-        if self.settings["contrast"] and bool(blind.any()):
+        share, blind = self.settings["contrast"], self.blind[step]
+        objective = (1 - share) * (clean - predicted).square().mean()
+        if share and bool(blind.any()):
             choices = items[self.known] / items.shape[1] ** 0.5
-            contrast = cross_entropy(predicted[blind], choices, self.row[row[blind]])
-            objective = objective + self.settings["contrast"] * contrast
+            objective = objective + share * cross_entropy(predicted[blind], choices, self.row[row[blind]])
         last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
         return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)
 
     def queries(self, histories, users, representation):
-        """Return sampled x_0 (B, views * d), no longer than 99 % of the items are."""
+        """Return x_0 (B, views * d), the mean of `samples`, none longer than 99 % of the items are."""
         vectors = representation.item_vectors()
-        items = self.scaled(vectors)
-        longest = items[self.known].norm(dim=1).quantile(0.99)
+        longest = self.scaled(vectors)[self.known].norm(dim=1).quantile(0.99)
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
-        views = vectors.shape[1] // len(self.null)
-        noisy, eta = self.noise(users, views, 0), self.settings["eta"]
+        samples = [self.sample(condition, users, longest, number) for number in range(self.settings["samples"])]
+        return torch.stack(samples).mean(0)
+
+    def sample(self, condition, users, longest, number: int):
+        """Return the `number`-th sample of x_0 (B, views * d), shortened to `longest`, given the condition."""
+        views, eta = condition.shape[1] // len(self.null), self.settings["eta"]
         steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
-        for draw, (step, following) in enumerate(zip(steps, [*steps[1:], None], strict=True), 1):
+        first = number * len(steps)
+        noisy = self.noise(users, views, first)
+        for draw, (step, following) in enumerate(zip(steps, [*steps[1:], None], strict=True), first + 1):
             clean = self.guided(noisy, condition, torch.full((len(users),), step, device=users.device))
             clean = clean * (longest / clean.norm(dim=1, keepdim=True).clamp_min(1e-8)).clamp_max(1)
             if following is None:
