@@ -122,14 +122,14 @@ def test_kmeans_finds_planted_clusters_and_every_level_explains_more():
 def test_rqvae_uses_its_codes_and_keeps_what_tells_rows_apart():
     torch.manual_seed(0)
     x = (torch.randn(32, 1, 20) + 0.1 * torch.randn(32, 20, 20)).flatten(0, 1)
-    encoder, books = rqvae(x, 2, 8, 400)
+    encoder, books = rqvae(x, 2, 8, 1500)  # after 400 some clusters still fall apart
     codes = quantise(encoder(x).detach(), books)
     assert min(len(level.unique()) for level in codes.T) >= 7
     planted = torch.arange(32).repeat_interleave(20)
     ids = codes[:, 0] * 8 + codes[:, 1]
     agreed = sum(ids[planted == c].mode().values.eq(ids[planted == c]).sum() for c in range(32))
-    assert agreed / len(x) > 0.9, "rows of one cluster have one id"
-    assert len({int(ids[planted == c].mode().values) for c in range(32)}) > 20, "clusters have ids that differ"
+    assert agreed / len(x) > 0.95, "rows of one cluster have one id"
+    assert len({int(ids[planted == c].mode().values) for c in range(32)}) > 28, "clusters have ids that differ"
 
 
 def test_more_items_than_codes_can_tell_apart_are_refused():
