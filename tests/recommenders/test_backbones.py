@@ -14,6 +14,7 @@ from ptebench.recommenders.graph import PART, normalised_graph, product
 from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
+from ptebench.recommenders.representations.pte import Adapter
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.split import catalogue as read_catalogue
@@ -713,6 +714,19 @@ def test_text_is_seen_at_the_scale_that_a_layer_is_initialised_for_however_long_
         vectors.append(model.item_vectors())
         assert model.text[known.known_items].square().mean().item() == pytest.approx(1, rel=1e-4)
     assert torch.allclose(*vectors, atol=1e-6)
+
+
+def test_vectors_of_pte_start_at_unit_length_and_a_step_changes_no_gain_by_more_than_its_rate():
+    torch.manual_seed(0)
+    adapter, text = Adapter(24, 64, 0.0), torch.randn(200, 24)
+    vectors = adapter(text)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(200), rtol=1e-3, atol=0)
+    before = adapter.norm.weight.detach().clone()
+    optimizer = torch.optim.AdamW(adapter.parameters(), lr=0.01, weight_decay=0.0)
+    (vectors * torch.randn(200, 64)).sum().backward()
+    optimizer.step()
+    change = (adapter.norm.weight / before - 1).abs()
+    assert 0.005 < change.max() < 0.011  # .08 where the gains carry the scale
 
 
 def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):

@@ -16,12 +16,12 @@ class Adapter(nn.Module):
         self.deep = nn.Sequential(
             nn.Linear(width, 2 * dimension), nn.GELU(), Dropout(dropout), nn.Linear(2 * dimension, dimension)
         )
-        self.norm = nn.LayerNorm(dimension)
-        nn.init.constant_(self.norm.weight, dimension**-0.5)
+        # not gains of that size: a step of Adam is as long for a small gain, and tosses it about
+        self.norm, self.scale = nn.LayerNorm(dimension), dimension**-0.5
 
     def forward(self, x):
         """(n, width) -> (n, dimension)."""
-        return self.norm(self.skip(x) + self.deep(x))
+        return self.norm(self.skip(x) + self.deep(x)) * self.scale
 
 
 class Representation(Base):
