@@ -17,10 +17,10 @@ check: $(READY)
 	.venv/bin/snakemake --lint
 
 schema: $(READY)
-	PYTHONPATH=workflow_scripts .venv/bin/python -m ptebench.schema > config.schema.json
+	.venv/bin/python -m ptebench.schema > config.schema.json
 
 drawings: $(READY)
-	PYTHONPATH=workflow_scripts .venv/bin/python -m ptebench.data.timeline docs/protocols
+	.venv/bin/python -m ptebench.data.timeline docs/protocols
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

@@ -1,6 +1,6 @@
 """Planning: wall seconds of `snakemake --dry-run` on a generated grid of 10,000 cells.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/dry_run.py
+    PYTHONPATH=. .venv/bin/python benchmarks/dry_run.py
 
 10 datasets x 2 protocols x 10 backbones x 10 representations x 5 seeds, each cell trained, ranked and measured, with
 everything before it (raw files, splits, profiles of two language models, embeddings) and all tables: nothing exists

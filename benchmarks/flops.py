@@ -1,6 +1,6 @@
 """Training steps against the machine's limits: FLOP/s of matrix products, and bytes per second of memory.
 
-    OMP_WAIT_POLICY=passive PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/flops.py SPLIT
+    OMP_WAIT_POLICY=passive PYTHONPATH=. .venv/bin/python benchmarks/flops.py SPLIT
 
 Batches of a real split through the loss, its gradients and AdamW, in turns with large matrix products of the same
 precisions and with copies of a large array, on the same threads or GPU. FLOPs are those of dense matrix products alone
@@ -21,12 +21,13 @@ from pathlib import Path
 
 import torch
 from measure import machine, save, settle, spread
-from ptebench.config import resolve
-from ptebench.recommenders.split import catalogue, read_sizes, read_train
-from ptebench.recommenders.training import build, device_of
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+from ptebench.config import resolve
+from ptebench.recommenders.split import catalogue, read_sizes, read_train
+from ptebench.recommenders.training import build, device_of
 
 SIZES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}  # of square matrices, the fastest is the machine's best
 COPY = {"cpu": 2**28, "cuda": 2**32}  # bytes, more than any cache holds

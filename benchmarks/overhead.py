@@ -1,6 +1,6 @@
 """Per-cell overhead: seconds from the start of `python -m workflow_scripts.train` to its first batch and to its exit.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/overhead.py
+    PYTHONPATH=. .venv/bin/python benchmarks/overhead.py
 
 The split is a tiny random one that the script writes, so that what is left is the interpreter, the imports, reading,
 building and writing. Import times of the main packages are taken from `python -X importtime`, in the same process.
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from measure import machine, save, spread
+
 from ptebench.config import resolve
 from ptebench.files import CANDIDATES, EVENTS, TRAIN, VOCABULARY, write_table
 
@@ -78,8 +79,7 @@ def command(folder: Path, kind: str) -> list[str]:
 
 def run(arguments: list) -> subprocess.CompletedProcess:
     """Run Python as a rule does, in the repository, with one thread."""
-    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workflow_scripts")])
-    variables = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return subprocess.run([sys.executable, *arguments], env=variables, cwd=REPOSITORY, capture_output=True, text=True)
 
 

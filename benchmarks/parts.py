@@ -1,6 +1,6 @@
 """Parts of a training step against the same written with torch's own operators, with gradients, turn by turn.
 
-    OMP_WAIT_POLICY=passive PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/parts.py SPLIT
+    OMP_WAIT_POLICY=passive PYTHONPATH=. .venv/bin/python benchmarks/parts.py SPLIT
 
 The product with the training graph of the split, there and back as the gradient takes it, against torch's sparse CSR
 and scipy's; the losses that never keep their logits against logits and `cross_entropy`, in float32 and in what
@@ -15,6 +15,8 @@ from pathlib import Path
 import scipy.sparse as sp
 import torch
 from measure import machine, save, settle, spread
+from torch.nn import functional as F
+
 from ptebench.config import resolve
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.graph import normalised_graph, product
@@ -22,7 +24,6 @@ from ptebench.recommenders.losses import cross_entropy, sampled_softmax
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.split import read_sizes, read_train
 from ptebench.recommenders.training import build, quicken
-from torch.nn import functional as F
 
 
 def graph_products(split: Path, width: int, device: str) -> dict:

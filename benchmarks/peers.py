@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import torch
 from measure import spread
+
 from ptebench.files import EVENTS, read_table
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.split import read_events, read_train

@@ -1,7 +1,7 @@
 """Exact full ranking of 22,363 events x 12,101 items: seconds, the product of 64-dimensional vectors included.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/ranking.py
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/ranking.py --split results/splits/beauty/leave_one_out
+    PYTHONPATH=. .venv/bin/python benchmarks/ranking.py
+    PYTHONPATH=. .venv/bin/python benchmarks/ranking.py --split results/splits/beauty/leave_one_out
 
 Vectors are random; histories and targets are random too, or those of the test events of a split. Seen items are
 removed. The ranks of 200 events are compared with those of a plain sort. On a machine that does other work set
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from measure import machine, save, settle, spread
+
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.split import read_events, read_sizes
 

@@ -1,6 +1,6 @@
 """LightGCN, GRU4Rec and BERT4Rec: seconds per epoch against RecBole's, in one run, turn by turn, on the same data.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/recbole.py results/splits/beauty/leave_one_out
+    PYTHONPATH=. .venv/bin/python benchmarks/recbole.py results/splits/beauty/leave_one_out
 
 RecBole is installed into an environment of its own below results/benchmarks/envs (benchmarks/envs/recbole.txt). The
 turns are those of benchmarks/peers.py. Both have the same width, length, layers, heads, dropout and threads, softmax
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from measure import machine, save
 from peers import Contestant, compete, environment, positions, times_faster, write_data
+
 from ptebench.recommenders.split import read_sizes
 
 

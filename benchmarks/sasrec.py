@@ -1,6 +1,6 @@
 """SASRec: seconds per epoch against RecTools' and RecBole's, in one run, turn by turn, on the same data.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/sasrec.py results/splits/beauty/leave_one_out
+    PYTHONPATH=. .venv/bin/python benchmarks/sasrec.py results/splits/beauty/leave_one_out
 
 The peers are installed into environments of their own below results/benchmarks/envs (benchmarks/envs/*.txt).
 The turns are those of benchmarks/peers.py. All have the same width, length, blocks, heads, dropout, learning rate and
@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from measure import machine, save
 from peers import Contestant, compete, environment, positions, times_faster, write_data
+
 from ptebench.recommenders.split import read_sizes
 
 CONTESTANTS = ("ours-softmax", "ours-bce", "rectools-softmax", "rectools-bce", "recbole-softmax")

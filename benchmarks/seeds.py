@@ -1,6 +1,6 @@
 """What several seeds in one process could gain at most over one after the other.
 
-    OMP_WAIT_POLICY=passive PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/seeds.py SPLIT
+    OMP_WAIT_POLICY=passive PYTHONPATH=. .venv/bin/python benchmarks/seeds.py SPLIT
 
 A batch so many times as large does the arithmetic of so many seeds with the calls of one, and moves the weights once in
 place of so many times: less than those seeds together would cost, however they were joined. So the time of that many

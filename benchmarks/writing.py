@@ -1,6 +1,6 @@
 """Writing profiles against `generate` in a loop, and fine-tuning with and without batches alike in length.
 
-    PYTHONPATH=.:workflow_scripts .venv/bin/python benchmarks/writing.py FOLDER
+    PYTHONPATH=. .venv/bin/python benchmarks/writing.py FOLDER
 
 FOLDER is that of a language model in the results (base/, instructions/, best/). All contestants answer the same
 prompts greedily with the same adapter, in turns, and answers are compared token by token; the loop has the adapter
@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from measure import machine, save, spread
+from transformers import set_seed
+from trl import SFTConfig, SFTTrainer
+
 from ptebench.files import read_jsonl
 from ptebench.profiles.finetune import trainer_settings
 from ptebench.profiles.language_model import load, load_base, prompt_tokens, with_adapter
 from ptebench.profiles.write import generate
-from transformers import set_seed
-from trl import SFTConfig, SFTTrainer
 
 CONTEXT = 512
 BATCHES = (8, 32, 64, 128)

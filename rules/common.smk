@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 REPOSITORY = Path(workflow.basedir)
-sys.path.insert(0, str(REPOSITORY / "workflow_scripts"))
+sys.path.insert(0, str(REPOSITORY))
 
 from ptebench import config as configuration
 from ptebench.data.downloads import advice, find
@@ -34,7 +34,7 @@ KEYS = " ".join(f"{n}={v}" for n in ENDPOINTS if (v := LANGUAGE_MODELS[n]["key_v
 # Jobs import this checkout and run this interpreter, in local and cluster runs alike. The prefix
 # passes through str.format (hence the doubled braces) and triggers no rerun.
 shell.prefix(
-    f"export PYTHONPATH='{REPOSITORY}:{REPOSITORY}/workflow_scripts':${{{{PYTHONPATH:-}}}};"
+    f"export PYTHONPATH='{REPOSITORY}':${{{{PYTHONPATH:-}}}};"
     f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
     # threads that wait must not spin: they would take the cores of other jobs
     " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive"
@@ -592,7 +592,7 @@ GENERATOR = (
     "new_items",
     "snapshots",
 )
-PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
+PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
 
 def simulate_spec(wildcards):
@@ -756,7 +756,7 @@ def embed_gpu(wildcards):
 
 # -------------------------------------------------------------------- report
 
-PUBLISHED = os.path.relpath(REPOSITORY / "workflow_scripts/ptebench/report/published.csv")
+PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
 
 
 def metric_ks():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from ptebench.config import Benchmark, read, resolve, schema
 from ptebench.files import InputError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from ptebench.hardware import gemm_precision, precisions
 from ptebench.profiles import muon
 
@@ -37,7 +38,7 @@ run(main)
 @pytest.mark.parametrize("more, known", [("", False), ("import ptebench.hardware", True)])
 def test_a_record_names_the_precision_where_the_job_chose_by_it(tmp_path, more, known):
     arguments = ["--spec", "{}", "--code", "c", "--output", "made", str(tmp_path / "made")]
-    subprocess.run([sys.executable, "-c", JOB.format(more=more), *arguments], check=True, cwd=ROOT / "workflow_scripts")
+    subprocess.run([sys.executable, "-c", JOB.format(more=more), *arguments], check=True, cwd=ROOT)
     record = json.loads((tmp_path / "made.provenance.json").read_text())
     assert record["precisions"] == (precisions() if known else None)
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+
 from ptebench import provenance
 from ptebench.files import GROUPS, InputError, atomic, check, read_embeddings, read_table, write_embeddings, write_table
 

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import torch
+
 from ptebench.embeddings.encoders import encode
 from ptebench.files import ITEMS, read_embeddings, read_table, write_table, write_text
 from ptebench.job import run

@@ -3,6 +3,7 @@
 import shutil
 
 import polars as pl
+
 from ptebench.files import PROFILES, atomic, read_json, read_table, write_json, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import shuffled

@@ -3,6 +3,7 @@
 import json
 
 import polars as pl
+
 from ptebench.files import read_json, write_json, write_text
 from ptebench.job import run
 from ptebench.recommenders.tuning import choose

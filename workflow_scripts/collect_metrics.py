@@ -1,6 +1,7 @@
 """The metrics of all cells of one backbone, in one file."""
 
 import polars as pl
+
 from ptebench.files import METRICS, read_table, write_table
 from ptebench.job import run
 

@@ -1,6 +1,7 @@
 """Encode the texts of one side of a split: item cards, or profiles of users or items."""
 
 import polars as pl
+
 from ptebench.embeddings.encoders import encode
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_table, write_embeddings
 from ptebench.job import run

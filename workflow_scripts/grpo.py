@@ -4,6 +4,7 @@ import hashlib
 import shutil
 
 import torch
+
 from ptebench.files import read_embeddings, write_table
 from ptebench.job import run
 from ptebench.profiles.encode import Encoder

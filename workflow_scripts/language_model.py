@@ -1,6 +1,7 @@
 """Build the embedded language model from a split's training cards and the template teacher."""
 
 import torch
+
 from ptebench.job import run
 from ptebench.profiles.embedded import build
 from ptebench.profiles.instructions import draw, read_split

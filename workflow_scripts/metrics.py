@@ -1,6 +1,7 @@
 """Metrics of one cell from its ranks, overall and by group, checked against the laws of audit.py."""
 
 import polars as pl
+
 from ptebench.files import GROUPS, METRICS, RANKS, read_table, write_table
 from ptebench.job import run
 from ptebench.report.audit import check_metrics

@@ -11,6 +11,7 @@ def main(job):
         return {"passed": True}
     import numpy as np
     import torch
+
     from ptebench.profiles.dialogues import area_under_curve, conversation, dialogues, first_turn
     from ptebench.profiles.encode import Encoder
     from ptebench.profiles.instructions import draw, generator, read_profiles, read_split

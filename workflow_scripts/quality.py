@@ -1,6 +1,7 @@
 """Measure written profiles beside the template's and a supplied teacher's; draw the rounds; show a sample."""
 
 import torch
+
 from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table, write_text
 from ptebench.job import run
 from ptebench.profiles.drawing import draw_rounds

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+
 from ptebench.files import RANKS, read_tensors, write_table
 from ptebench.job import run
 from ptebench.recommenders.cell import load_train

@@ -1,6 +1,7 @@
 """Every value that has a published one beside it, with a verdict: Markdown."""
 
 import polars as pl
+
 from ptebench.files import read_table, write_text
 from ptebench.job import run
 from ptebench.report.tables import TABLE, references

@@ -7,6 +7,7 @@ which is also what the trial would have had without halving.
 from dataclasses import replace
 
 import torch
+
 from ptebench.files import read_json, write_json
 from ptebench.job import run
 from ptebench.recommenders.cell import load

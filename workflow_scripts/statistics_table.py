@@ -1,6 +1,7 @@
 """The statistics of all datasets in one table, the published counts beside: CSV, Markdown and LaTeX."""
 
 import polars as pl
+
 from ptebench.files import read_table, write_text
 from ptebench.job import run
 from ptebench.report.tables import STATISTICS, statistics_latex, statistics_markdown, statistics_wide

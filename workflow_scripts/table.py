@@ -1,6 +1,7 @@
 """One table of the study: CSV, Markdown, LaTeX and HTML from the metrics of its cells."""
 
 import polars as pl
+
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
 from ptebench.report.tables import TABLE, build, latex, markdown, read_published, web

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+
 from ptebench.files import PROFILES, TRAIN, ragged, read_table, write_table
 from ptebench.job import run
 from ptebench.profiles.instructions import read_split

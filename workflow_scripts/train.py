@@ -1,6 +1,7 @@
 """Train one cell: the model at its best validation value, and the training curve."""
 
 import polars as pl
+
 from ptebench.files import write_tensors, write_text
 from ptebench.job import run
 from ptebench.recommenders.cell import load

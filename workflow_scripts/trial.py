@@ -1,6 +1,7 @@
 """One trial of a tuning study: train with one point of the space, keep the validation value, never the model."""
 
 import torch
+
 from ptebench.files import write_json
 from ptebench.job import run
 from ptebench.recommenders.cell import load

@@ -47,6 +47,7 @@ def main(job):
         print("the rounds have ended: the previous one is passed on")
         return {"passed": True}
     import torch
+
     from ptebench.profiles.dialogues import Dialogue, first_turn
     from ptebench.profiles.finetune import finetune, finetune_by
     from ptebench.profiles.language_model import load, load_tokenizer, merged, save_adapter, shortened

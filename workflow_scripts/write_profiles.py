@@ -1,6 +1,7 @@
 """Write the profiles of all users or all items of a split by a language model that runs here."""
 
 import torch
+
 from ptebench.files import PROFILES, write_table
 from ptebench.job import run
 from ptebench.profiles.answers import kept, kept_of

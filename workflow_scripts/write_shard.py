@@ -1,6 +1,7 @@
 """Answer one shard of the prompts of a side: every so many-th, of warm users and items or of cold items."""
 
 import torch
+
 from ptebench.files import write_jsonl
 from ptebench.job import run
 from ptebench.profiles.answers import kept, kept_of

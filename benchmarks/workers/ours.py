@@ -4,10 +4,11 @@ import importlib
 from pathlib import Path
 
 import torch
+from turns import Turns
+
 from ptebench.config import resolve
 from ptebench.recommenders import training
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
-from turns import Turns
 
 turns = Turns()
 s = turns.settings

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import polars as pl
+
 from ptebench.data.filters import catalogue, prepare
 
 DEFAULTS = {

@@ -1,6 +1,6 @@
 """Simulated raw files under the names and in the schemas that configs/paper.yaml reads.
 
-PYTHONPATH=workflow_scripts python -m tests.data.study_files FOLDER writes them, so that the whole grid can be tried
+python -m tests.data.study_files FOLDER writes them, so that the whole grid can be tried
 without a publisher's file.
 """
 
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
+
 from ptebench.data.simulate import write, write_file
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "paper.yaml"

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from ptebench.files import InputError
 from scipy import sparse
 
+from ptebench.files import InputError
 from tests.data.readers import DEFAULTS, put, read
 
 ANY = 10**9

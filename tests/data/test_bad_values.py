@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from ptebench.files import InputError
 
+from ptebench.files import InputError
 from tests.data.test_bad_input import ANY, CASES, try_to_read, whole
 
 # of each reader of interactions: one record's rating, and its time, as they stand in the file

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptebench.data.leakage import checks
 from ptebench.data.splits import counts, head, shelf
-
 from tests.data.test_protocols import LONG_TAIL, log, split, walks
 
 BINS = LONG_TAIL | {"bins": 5}

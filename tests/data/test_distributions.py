@@ -1,5 +1,6 @@
 import numpy as np
 import polars as pl
+
 from ptebench.data.distributions import counts, draw, over_time
 from ptebench.data.statistics import _gini
 from ptebench.files import INTERACTIONS

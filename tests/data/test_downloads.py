@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ptebench.config import Dataset
 from ptebench.data import downloads
 from ptebench.data.downloads import advice, fetch, find, registry
 from ptebench.files import InputError
 from ptebench.provenance import module_path
-
 from tests.data.publisher import FIRST, SECOND, Publisher
 from tests.test_floors import imports
 from workflow_scripts.download import main
@@ -193,7 +193,7 @@ def test_a_killed_download_goes_on(publisher, target):
         "--files",
         json.dumps({str(target): known(publisher)}),
     ]
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'workflow_scripts'}"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     part = target.with_name(".file.gz.part")
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL) as job:
         until = time.monotonic() + 30
@@ -277,5 +277,9 @@ def test_the_registry_is_sound():
 
 def test_nothing_but_downloads_and_endpoints_speaks_to_the_network():
     network = {"requests", "urllib3", "urllib", "http", "socket"}
-    speaking = {p for p in (ROOT / "workflow_scripts").rglob("*.py") if network & {m.split(".")[0] for m in imports(p)}}
+    speaking = {
+        p
+        for p in (f for x in ("ptebench", "workflow_scripts") for f in (ROOT / x).rglob("*.py"))
+        if network & {m.split(".")[0] for m in imports(p)}
+    }
     assert speaking == {module_path("ptebench.data.downloads"), module_path("ptebench.profiles.endpoint")}

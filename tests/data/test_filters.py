@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ptebench.data import parts
 from ptebench.data.filters import cored, mix, ordered, prepare
 from ptebench.data.interactions import complete
 from ptebench.data.parts import write_parts
 from ptebench.files import INTERACTIONS, InputError
-
 from tests.data.readers import DEFAULTS
 
 CORES = ("iterative", "one_pass_compat", "one_pass_users_compat")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+
 from ptebench.config import resolve
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import snapshot
@@ -16,7 +17,6 @@ from ptebench.data.simulate import write
 from ptebench.data.sources import mind
 from ptebench.data.splits import complete, of_events
 from ptebench.files import IMPRESSIONS, OWN_CANDIDATES, InputError, check
-
 from tests.conftest import REPOSITORY
 from tests.data.readers import DEFAULTS, put, read
 from tests.data.test_simulate import SETTINGS
@@ -188,7 +188,7 @@ def job(script, spec, inputs, outputs):
         command += ["--input", name, *map(str, paths if isinstance(paths, list) else [paths])]
     for name, path in outputs.items():
         command += ["--output", name, str(path)]
-    env = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/workflow_scripts"}
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(Path(f"{next(iter(outputs.values()))}.provenance.json").read_text())

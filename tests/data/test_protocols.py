@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from ptebench.data.filters import ordered
 from ptebench.data.leakage import checks
 from ptebench.data.negatives import draw, keys

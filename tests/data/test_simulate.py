@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
-from ptebench.data.simulate import start_of, world, write
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from ptebench.data.simulate import start_of, world, write
 from tests.data.readers import read
 
 FILES = {

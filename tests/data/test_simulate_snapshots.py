@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from sklearn.feature_extraction.text import TfidfVectorizer
+
 from ptebench.config import resolve
 from ptebench.data.protocols import snapshot
 from ptebench.data.simulate_snapshots import snapshots, write
 from ptebench.data.splits import complete
 from ptebench.data.statistics import describe, read_published
 from ptebench.files import InputError
-from sklearn.feature_extraction.text import TfidfVectorizer
-
 from tests.conftest import REPOSITORY
 from tests.data.readers import read
 
@@ -111,7 +111,7 @@ def test_the_twin_has_the_published_counts():
     """The settings of configs/industrial.yaml are the published counts; that settings are met is shown above."""
     settings = yaml.safe_load((REPOSITORY / "configs/industrial.yaml").read_text())
     twin = resolve(settings, "industrial.yaml")["datasets"]["industrial"]
-    published = read_published(REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv")
+    published = read_published(REPOSITORY / "ptebench/report/published_statistics.csv")
     counts = dict(published.filter(pl.col("dataset") == twin["published"]).select("statistic", "value").rows())
     for part in ("train", "test"):
         pairs = counts["users"] * counts[f"{part}_items"]

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
+
 from ptebench.data.protocols import snapshot
 from ptebench.data.splits import complete
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import INTERACTIONS, ITEMS, InputError, check
-from scipy import sparse
-
 from tests.data.readers import put, read
 
 

@@ -9,16 +9,16 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import cold_start_user, global_temporal, leave_one_out, long_tail, snapshot
 from ptebench.data.splits import complete, counts, of_events
 from ptebench.data.statistics import compare, describe, read_published
 from ptebench.files import EVENTS, INTERACTIONS, TRAIN, InputError, read_json, read_table
-
 from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 
-PUBLISHED = REPOSITORY / "workflow_scripts/ptebench/report/published_statistics.csv"
+PUBLISHED = REPOSITORY / "ptebench/report/published_statistics.csv"
 COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True, "cold_k": []}
 SNAPSHOT = {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0}
 
@@ -219,7 +219,7 @@ def job(script, spec, inputs, outputs, folder):
         command += ["--input", name, str(path)]
     for name in outputs:
         command += ["--output", name, str(folder / outputs[name])]
-    paths = f"{REPOSITORY}:{REPOSITORY / 'workflow_scripts'}"
+    paths = str(REPOSITORY)
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths, "POLARS_MAX_THREADS": "1"}
     )

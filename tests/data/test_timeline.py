@@ -1,9 +1,9 @@
 """The drawings of the documentation are those that the protocols' code makes today."""
 
 import pytest
+
 from ptebench.config import Protocol
 from ptebench.data.timeline import EXAMPLES, drawing, roles
-
 from tests.conftest import REPOSITORY
 
 KINDS = [model.model_fields["kind"].annotation.__args__[0] for model in Protocol.__subclasses__()]

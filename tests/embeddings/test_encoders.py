@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
+
 from ptebench.embeddings.encoders import encode
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_embeddings, read_tensors, write_table
 from ptebench.job import Job
-
 from workflow_scripts.embed import main
 
 WORDS = ["red", "blue", "green", "small", "wooden", "metal", "toy", "car", "train", "puzzle", "doll", "robot", "kite"]

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import torch
+
 from ptebench.files import ITEMS, TRAIN, VOCABULARY, write_embeddings, write_table
 
 TOPICS = {

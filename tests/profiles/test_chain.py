@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table, write_json
 from ptebench.job import Job
-
 from tests.profiles.synthetic import write_split
 
 LORA = {"rank": 4, "alpha": 8, "dropout": 0.05}
@@ -262,7 +262,7 @@ def test_a_converged_round_is_passed_on_without_loading_a_model(chain, tmp_path)
     )
     arguments = [repr({k: str(v) for k, v in d.items()}) for d in (earlier | {"probe": probe}, outputs)]
     root = Path(__file__).resolve().parents[2]
-    environment = {"PYTHONPATH": f"{root}:{root / 'workflow_scripts'}", "PATH": ""}
+    environment = {"PYTHONPATH": str(root), "PATH": ""}
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
     for name, path in half(chain.root, 0, "user").items():
         assert outputs[name].read_bytes() == path.read_bytes()

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from ptebench.files import InputError, read_json, read_jsonl
 from ptebench.profiles.dialogues import area_under_curve, dialogues, first_turn
 from ptebench.profiles.instructions import draw, nearest, read_split
 from ptebench.profiles.neighbours import user_vectors
-
 from tests.profiles.synthetic import write_split
 from tests.profiles.test_chain import ENCODER, LORA, WRITING, Chain, half, job
 

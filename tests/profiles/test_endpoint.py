@@ -10,10 +10,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table
 from ptebench.profiles import endpoint
 from ptebench.profiles.endpoint import ask, seconds, written
-
 from tests.profiles.fake_endpoint import KEY, FakeEndpoint, answer
 from tests.profiles.synthetic import write_split
 
@@ -219,7 +219,7 @@ ask([f"prompt {n}" for n in range(12)], 96, eval(sys.argv[1]), Path(sys.argv[2])
 
 
 def start(server, file):
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/workflow_scripts", "PTEBENCH_KEYS": ""}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PTEBENCH_KEYS": ""}
     return subprocess.Popen([sys.executable, "-c", JOB, repr(settings(server)), str(file)], env=env)
 
 
@@ -265,7 +265,7 @@ def files(tmp_path_factory):
 
 
 def run(script, arguments, check=True):
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/workflow_scripts"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", f"workflow_scripts.{script}", *arguments]
     return subprocess.run(command, env=env, check=check, capture_output=True, text=True)
 

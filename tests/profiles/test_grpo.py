@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+
 from ptebench.files import InputError, read_table
 from ptebench.profiles import grpo
 from ptebench.profiles.audit import AUDIT, compare, markdown, paired
@@ -20,7 +21,6 @@ from ptebench.profiles.policy import (
     strangers_support,
     user_tasks,
 )
-
 from tests.profiles.synthetic import write_split
 from tests.profiles.test_chain import ENCODER, GRPO, LORA, WRITING, Chain, job
 

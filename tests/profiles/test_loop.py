@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
 from ptebench.job import Job
 from ptebench.profiles.finetune import order_of
 from ptebench.profiles.instructions import shuffled
-from safetensors.torch import load_file
-
 from tests.profiles.test_chain import LORA, TUNING, WRITING, Chain, half, job
 
 

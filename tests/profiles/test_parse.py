@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, repaired, skeleton, strict
 
 GOOD = "Roles: jazz fan; home cook; hiker\nInterests: piano; bread; long trails"

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
+
 from ptebench.files import TRAIN, InputError, ragged, read_table
 from ptebench.profiles.instructions import read_split
 from ptebench.profiles.parse import FIELDS, layout, strict
 from ptebench.profiles.policy import means
 from ptebench.profiles.preference import LEARNED, Preference, pairs
 from ptebench.profiles.teachers import Template
-
 from tests.profiles.synthetic import TOPICS, write_split
 
 WORDS = {word: n for n, words in enumerate(TOPICS.values()) for word in words}

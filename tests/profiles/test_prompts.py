@@ -2,11 +2,11 @@
 
 import polars as pl
 import pytest
+
 from ptebench.files import ITEMS, VOCABULARY, InputError
 from ptebench.profiles.instructions import read_split
 from ptebench.profiles.parse import skeleton
 from ptebench.profiles.prompts import CONTRACT, MARK, Cards, cards_of, evidence_text, fit, item_prompt, user_prompt
-
 from tests.profiles.synthetic import write_split
 
 

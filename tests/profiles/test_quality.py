@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+
 from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
 from ptebench.profiles.drawing import draw_rounds
 from ptebench.profiles.encode import Encoder
 from ptebench.profiles.parse import layout
 from ptebench.profiles.quality import QUALITY, crowd, form, markdown, perplexity, sample, worth
 from ptebench.profiles.teachers import profiles_frame
-
 from tests.profiles.test_chain import ENCODER, WRITING, Chain, job
 
 AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ptebench.profiles.rewards import (
     auc,
     chance_support,

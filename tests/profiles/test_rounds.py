@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ptebench.profiles.instructions import draw, generator, item_prompts, nearest, read_split, user_prompts
 from ptebench.profiles.rounds import (
     change,
@@ -17,7 +18,6 @@ from ptebench.profiles.rounds import (
     refusal,
     verdict,
 )
-
 from tests.profiles.synthetic import write_split
 
 SPEC = {"history": 5, "neighbours": 2, "seed": 0}

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from ptebench.files import InputError, read_jsonl
 from ptebench.profiles.embedded import new_model
 from ptebench.profiles.language_model import load, load_base, load_tokenizer, save_adapter, with_adapter
-from safetensors.torch import load_file, save_file
-
 from tests.profiles.test_chain import WRITING, Chain, job
 
 

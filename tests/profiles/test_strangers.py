@@ -4,12 +4,12 @@ from collections import Counter
 
 import polars as pl
 import pytest
+
 from ptebench.files import TRAIN, read_embeddings, read_table
 from ptebench.profiles.compose import compose, everybody
 from ptebench.profiles.instructions import read_split, typical
 from ptebench.profiles.parse import layout
 from ptebench.profiles.prompts import in_one_line
-
 from tests.profiles.synthetic import write_split
 
 SPEC = {"history": 4, "neighbours": 2, "seed": 0}

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+
 from ptebench.files import InputError
 from ptebench.profiles.instructions import read_split
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, strict
 from ptebench.profiles.prompts import Cards
 from ptebench.profiles.teachers import Template, supplied, terms
-
 from tests.profiles.synthetic import TOPICS, write_split
 
 ANSWER = "User identity: Sports fan, Music lover, Cook; User interests: Ball games, Music, Bread."

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 import transformers
+
 from ptebench.files import InputError
 from ptebench.profiles.answers import kept, kept_of
 from ptebench.profiles.embedded import frame_words, new_model, tokenizer_of

@@ -1,4 +1,5 @@
 import pytest
+
 from ptebench.recommenders.training import train
 
 

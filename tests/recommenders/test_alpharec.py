@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.lightgcn_infonce import infonce
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.alpharec import mean_text
 from ptebench.recommenders.training import build, rank, restore, train, validation_value
-
 from tests.recommenders import test_backbones as shared
 
 data, spec = shared.data, shared.spec

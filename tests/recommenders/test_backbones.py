@@ -7,6 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.dreamrec import earlier
@@ -20,7 +22,6 @@ from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.split import catalogue as read_catalogue
 from ptebench.recommenders.training import build, quicken, rank, train, validation_value
 from ptebench.recommenders.whitening import Whitened, fit
-from torch.nn.functional import cross_entropy
 
 USERS, ITEMS = 64, 40
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from ptebench.recommenders.dropout import Dropout
 
 

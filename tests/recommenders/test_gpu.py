@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from ptebench.recommenders.training import build, rank, restore, train
 
+from ptebench.recommenders.training import build, rank, restore, train
 from tests.recommenders import test_backbones as shared
 from tests.recommenders import test_jepa as jepa
 from tests.recommenders import test_p5 as p5

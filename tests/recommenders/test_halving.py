@@ -3,13 +3,13 @@
 import json
 
 import pytest
+
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.job import Job
 from ptebench.recommenders.halving import epochs, places, promoted
 from ptebench.recommenders.training import train
 from ptebench.recommenders.tuning import choose, laid, point
-
 from tests.recommenders import test_backbones as shared
 from workflow_scripts import rung as script
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.representations.jepa import COLLAPSED, collapse, target_blocks
 from ptebench.recommenders.training import build, train
-
 from tests.recommenders import test_backbones as shared
 
 data, settings, SEQUENTIAL = shared.data, shared.settings, shared.SEQUENTIAL

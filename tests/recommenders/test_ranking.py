@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ptebench.files import InputError
 from ptebench.recommenders.ranking import rank_events
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from torch.nn.functional import normalize
+
 from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.training import build, rank, restore, train, validation_value
-from torch.nn.functional import normalize
-
 from tests.recommenders import test_backbones as shared
 
 data = shared.data

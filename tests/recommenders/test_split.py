@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+
 from ptebench.files import EVENTS, OWN_CANDIDATES, InputError, write_table
 from ptebench.recommenders.split import read_events
 from ptebench.recommenders.training import rank

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from ptebench.config import resolve
 from ptebench.files import InputError, write_tensors
 from ptebench.recommenders.representation import Catalogue

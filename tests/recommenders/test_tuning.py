@@ -1,6 +1,7 @@
 """Points of a study: deterministic, inside the space, unmoved by a larger budget; the winner by validation alone."""
 
 import pytest
+
 from ptebench.files import InputError
 from ptebench.recommenders.tuning import choose, laid, point
 

@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write_table
 from ptebench.job import Job
 from ptebench.report.audit import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
-
 from workflow_scripts.collect_metrics import main as collect_metrics
 from workflow_scripts.metrics import main as metrics
 
@@ -104,6 +104,7 @@ def test_constant_scorer_gains_nothing():
 def test_popularity_equals_an_independent_loop():
     """Tied counts and all: ranks by rank_events, metrics from here, against comparisons one by one."""
     import torch
+
     from ptebench.recommenders.ranking import rank_events
 
     random = np.random.default_rng(0)

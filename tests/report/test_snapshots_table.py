@@ -1,6 +1,7 @@
 """The datasets of two snapshots in short, in the columns that papers print."""
 
 import polars as pl
+
 from ptebench.report.tables import SNAPSHOTS, STATISTICS, snapshots_markdown, statistics_markdown
 
 MIND = [57128, 1020, 2386, 89734, 99.934, 2461, 87974, 99.937]

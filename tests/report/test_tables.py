@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from ptebench.files import METRICS, InputError, write_table
 from ptebench.job import Job
 from ptebench.report import tables
 from ptebench.report.audit import check_metrics
-
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
 

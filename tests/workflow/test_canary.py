@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+
 from ptebench.config import resolve
 from ptebench.files import read_tensors
-
 from tests.profiles.synthetic import TOPICS
 from tests.profiles.test_chain import ENCODER, Chain, half, job
 

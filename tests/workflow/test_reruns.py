@@ -10,7 +10,7 @@ import pytest
 
 from tests.workflow.conftest import planned
 
-LIBRARY = "workflow_scripts/ptebench"
+LIBRARY = "ptebench"
 RECOMMENDERS = f"{LIBRARY}/recommenders"
 CONFIG = "config.yaml"
 

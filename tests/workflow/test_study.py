@@ -5,9 +5,9 @@ import shutil
 import polars as pl
 import pytest
 import yaml
+
 from ptebench.config import COUNTERS, read
 from ptebench.report import tables
-
 from tests.data.study_files import CONFIG, write_all
 from tests.workflow.conftest import ROOT, SKIP, snakemake
 
@@ -21,7 +21,7 @@ def test_every_published_value_has_a_place_and_every_place_its_value(name, numbe
     config = read([CONFIG], {})
     table, values = (
         config["tables"][name],
-        tables.read_published(ROOT / "workflow_scripts/ptebench/report/published.csv"),
+        tables.read_published(ROOT / "ptebench/report/published.csv"),
     )
     methods = [(b, r) for rows in table["rows"] for b in rows["backbones"] for r in rows["representations"]]
     assert [b for b, _ in methods[:3]] == ["popularity", "markov", "itemknn"], "floors in front"

@@ -1,0 +1,189 @@
+"""Publishers' files: where each is (downloads.yaml), and fetching one so that it arrives whole or not at all.
+
+Not by pooch, which cannot resume: it deletes its temporary file when a download breaks off, and also what a
+downloader of one's own has put there when the job is stopped while it verifies.
+"""
+
+import os
+import re
+import time
+from functools import cache
+from pathlib import Path
+
+import requests
+import yaml
+from urllib3.exceptions import HTTPError
+
+from ptebench.files import InputError, read_json, write_json
+from ptebench.provenance import file_digest
+
+REGISTRY = Path(__file__).with_name("downloads.yaml")
+PATIENCE = 60  # seconds without a byte after which a server counts as stalled
+PAUSES = (1, 5, 25)  # seconds before each further try in a row that brought nothing
+BLOCK = 1 << 20  # bytes
+TELL_EVERY = 5  # seconds
+
+
+@cache
+def registry() -> list[dict]:
+    """Return the entries of downloads.yaml."""
+    return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
+
+
+def find(path, settings: dict) -> dict | None:
+    """Return what is known of a file of a dataset with these settings, None for nothing.
+
+    The keys are `licence`, and either `manual` or `url` and, where they are known, `bytes` and `sha256`.
+    """
+    for entry in registry():
+        if any(settings.get(key) != value for key, value in entry["of"].items()):
+            continue
+        if "manual" in entry:
+            return {"licence": entry["licence"], "manual": entry["manual"]}
+        for name, known in entry["files"].items():
+            pattern = re.escape(name).replace(r"\{", "(?P<").replace(r"\}", r">\w+)")
+            if match := re.search(f"(?:^|/){pattern}$", Path(path).as_posix()):
+                return {"licence": entry["licence"], **known, "url": known["url"].format(**match.groupdict())}
+    return None
+
+
+def advice(path, known: dict | None) -> str:
+    """Return one sentence on how to get a file that is missing; `known` is what `find` returned."""
+    if known is None:
+        return f"{path}: no such file; check its name and data_root (downloads.yaml does not know it)"
+    how = f"{known['manual']}; put it there" if "manual" in known else "`snakemake download` fetches it"
+    return f"{path}: no such file; {how} (terms: {known['licence']})"
+
+
+def fetch(path: Path, known: dict) -> dict:
+    """Fetch a file to `path`, which appears whole and verified or not at all, and return the record of what arrived.
+
+    What came before an interruption stays beside `path` for the next try. Raises InputError naming the URL.
+    """
+    url, part = known["url"], path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _download(url, part)
+    arrived = {"bytes": _size(part), "sha256": file_digest(part)}
+    for key, value in arrived.items():
+        if known.get(key, value) != value:
+            part.unlink()
+            _mark(part).unlink()
+            raise InputError(
+                f"{url}: expected {key} {known[key]}, found {value}; what arrived was deleted; run `snakemake download`"
+                " again, and if this stays, the publisher has changed the file (docs/datasets.md)"
+            )
+    record = {
+        "outputs": {str(path): arrived["sha256"]},
+        "bytes": arrived["bytes"],
+        "url": url,
+        "version": read_json(_mark(part))["version"],
+        "licence": known["licence"],
+        "verified": "bytes, sha256" if "sha256" in known else "no: the publisher's checksum is unknown",
+        "fetched": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    write_json(record, path.with_name(f"{path.name}.provenance.json"))
+    part.replace(path)
+    _mark(part).unlink()
+    return record
+
+
+def _mark(part: Path) -> Path:
+    """Return the file that says which version of which URL a part is of."""
+    return part.with_name(f"{part.name}.json")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _download(url: str, part: Path) -> None:
+    """Bring a whole file to `part`, trying again as long as that helps; raise InputError where it does not."""
+    failed, most = 0, _size(part)
+    while True:
+        try:
+            return _continue(url, part)
+        except (requests.RequestException, HTTPError) as error:
+            failed = 0 if _size(part) > most else failed + 1
+            most = max(most, _size(part))
+            if failed > len(PAUSES):
+                raise InputError(
+                    f"{url}: {error}; {_size(part):,} bytes have arrived and are kept; run `snakemake download` again"
+                ) from error
+            time.sleep(PAUSES[max(failed - 1, 0)])
+
+
+def _continue(url: str, part: Path) -> None:
+    """Append what `part` lacks; start anew where it is of another version, or of none that the server can tell."""
+    begun = read_json(_mark(part)) if _mark(part).exists() else {"url": None, "version": None}
+    have = _size(part) if begun["url"] == url and begun["version"] else 0
+    # a decoded body has other offsets than the file, and some servers name the file's own gzip as an encoding
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": begun["version"]}
+    with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
+        there = response.headers.get("Content-Range", "")
+        # servers that heed If-Range send another version whole; not all do
+        same = _version(response) in (None, begun["version"])
+        if same and response.status_code == 416 and there == f"bytes */{have}":
+            return  # all of it had come before the interruption
+        if response.status_code in (206, 416) and not (same and there.startswith(f"bytes {have}-")):
+            part.unlink(missing_ok=True)
+            raise requests.ConnectionError("the file changed between two requests")
+        _refuse(response)
+        total = there.rpartition("/")[2]
+        if response.status_code != 206:
+            part.unlink(missing_ok=True)
+            write_json({"url": url, "version": _version(response)}, _mark(part))
+            have, total = 0, response.headers.get("Content-Length", "")
+        total = int(total) if total.isdigit() else None  # a chunked answer ends with a mark of its own
+        tell = _teller(part.name, have, total)
+        with open(part, "ab") as stream:
+            # read1 hands over what has come, where other ways of reading drop a block that breaks off
+            while block := response.raw.read1(BLOCK, decode_content=False):
+                stream.write(block)
+                tell(stream.tell())
+            stream.flush()
+            os.fsync(stream.fileno())
+    if _size(part) != (total or _size(part)):
+        part.unlink()
+        raise InputError(f"{part}: more came than {url} sends; see that no other download is at work, and run again")
+
+
+def _refuse(response) -> None:
+    """Raise InputError for an answer that will stay, a RequestException for one that may pass."""
+    url, status = response.url, response.status_code
+    if status in (404, 410):
+        raise InputError(
+            f"{url}: the publisher has no such file ({status}); check the file's name and the release in the "
+            "configuration, or whether the publisher has moved it (docs/datasets.md)"
+        )
+    if 400 <= status < 500 and status not in (408, 429):
+        raise InputError(f"{url}: the server refuses ({status} {response.reason}); fetch the file by hand")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise InputError(f"{url}: a web page came instead of the file; open it in a browser and fetch the file by hand")
+    response.raise_for_status()
+    # without a length, a file that breaks off looks whole
+    if response.headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in response.headers:
+        raise InputError(f"{url}: the server sends nothing, or does not say how much; fetch the file by hand")
+
+
+def _version(response) -> str | None:
+    """Return what tells one version of a file from another, None where the server does not say."""
+    tag = response.headers.get("ETag", "W/")
+    # a weak tag may stay the same when bytes change
+    return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
+
+
+def _teller(name: str, start: int, total: int | None):
+    """Return a function of the bytes at hand that says every few seconds how far a download is."""
+    began = said = time.monotonic()
+
+    def tell(have: int) -> None:
+        nonlocal said
+        if (now := time.monotonic()) - said < TELL_EVERY:
+            return
+        said, seconds_a_byte = now, (now - began) / (have - start)
+        left = f" of {total / 1e6:,.0f} MB, {(total - have) * seconds_a_byte:,.0f} s left" if total else " MB"
+        print(f"{name}: {have / 1e6:,.0f}{left}", flush=True)
+
+    return tell

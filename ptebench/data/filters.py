@@ -1,0 +1,157 @@
+"""From what a source read to interactions and items: filters, k-core, the order of events."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from ptebench.data.parts import by_user, distinct, stored
+from ptebench.files import ITEMS, InputError
+
+
+def seconds(day: str | date) -> int:
+    """Return the first second (UTC) of a day given as a date or YYYY-MM-DD."""
+    day = date.fromisoformat(str(day))
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def mix(values: np.ndarray, seed: int) -> np.ndarray:
+    """Return a 64-bit hash (splitmix64) per integer: the same on every machine and for every subset of rows."""
+    with np.errstate(over="ignore"):
+        x = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(2 * seed + 1)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def window(frame: pl.DataFrame, start, end) -> pl.DataFrame:
+    """Keep the days from `start` to `end`, both included; raise InputError where a time is needed and unknown."""
+    if start is None and end is None:
+        return frame
+    if frame["timestamp"].null_count():
+        raise InputError("start, end: the dataset has interactions without a timestamp; remove the date window")
+    low = seconds(start) if start else -(2**62)
+    high = seconds(date.fromisoformat(str(end)) + timedelta(days=1)) if end else 2**62
+    return frame.filter(pl.col("timestamp").is_between(low, high, closed="left"))
+
+
+def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, kind: str) -> np.ndarray:
+    """Return the rows that stay where a user and an item need so many of those that stay; ids are small integers.
+
+    Less than a core is left by two kinds: `one_pass_compat` counts all rows and never again (the filter of SASRec's
+    published data), `one_pass_users_compat` counts users once more, of what the pass left (that of LLM-ESR's Yelp).
+    """
+    rows = np.arange(len(users), dtype=np.uint32)
+    while True:
+        keep = (np.bincount(users) >= user_core)[users] & (np.bincount(items) >= item_core)[items]
+        if keep.all():
+            return rows
+        rows, users, items = rows[keep], users[keep], items[keep]
+        if kind == "one_pass_compat":
+            return rows
+        if kind == "one_pass_users_compat":
+            return rows[(np.bincount(users) >= user_core)[users]]
+
+
+def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, kind: str = "iterative") -> Iterator[pl.DataFrame]:
+    """Yield the parts without users and items of fewer interactions than asked for (`core`)."""
+
+    def codes(column):
+        kind = pl.Categorical(pl.Categories.random())  # codes from 0 that mean the same in all parts
+        each = [part.select(pl.col(column).cast(kind)).collect().to_series() for part in parts]
+        return np.concatenate([names.to_physical().to_numpy() for names in each])
+
+    rows = core(codes("user_id"), codes("item_id"), user_core, item_core, kind)
+    start = 0
+    for part in parts:
+        frame = part.collect()
+        first, beyond = np.searchsorted(rows, [start, start + frame.height])
+        yield frame[rows[first:beyond] - np.uint32(start)]
+        start += frame.height
+
+
+def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
+    """Sort by user, then time (unknown first), then within one time by `tie_break`.
+
+    `shuffle`: a seeded hash of the raw row; `file`: the raw order; `id`: the item's key.
+    """
+    keys = {
+        "shuffle": pl.Series("key", mix(frame["row"].to_numpy(), seed)),
+        "file": frame["row"].alias("key"),
+        "id": frame["item_id"].alias("key"),
+    }
+    return frame.with_columns(keys[tie_break]).sort("user_id", "timestamp", "key", "row", nulls_last=False).drop("key")
+
+
+def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
+    """Return the filtered interactions in order of events, in parts, and how many each filter dropped.
+
+    In order: date window, rating, duplicates (by time), k-core. Raises InputError when nothing is left,
+    naming the filter that took the last row.
+    """
+    rating, duplicates, cores = settings["min_rating"], settings["duplicates"], ("user_core", "item_core")
+    steps = {
+        "start, end": lambda f: window(f, settings["start"], settings["end"]),
+        "min_rating": lambda f: f if rating is None else f.filter(pl.col("rating") >= rating),
+        "duplicates": lambda f: f if duplicates == "keep" else f.unique(
+            ["user_id", "item_id"], keep=duplicates, maintain_order=True
+        ),
+    }  # fmt: skip
+    left = dict.fromkeys(("read", *steps, ", ".join(cores)), 0)
+
+    def filtered():
+        for frame in by_user(interactions):  # no step so far looks beyond a user
+            frame = ordered(frame, settings["tie_break"], settings["tie_seed"])
+            left["read"] += frame.height
+            for name, step in steps.items():
+                frame = step(frame)
+                left[name] += frame.height
+            yield frame
+
+    parts = stored(filtered())
+    if left["duplicates"] and max(settings[name] for name in cores) > 1:
+        parts = stored(cored(parts, *(settings[name] for name in cores), settings["core"]))
+    left[", ".join(cores)] = sum(part.select(pl.len()).collect().item() for part in parts)
+    notes = {"interactions_read": left["read"]}
+    for (_, before), (name, after) in pairwise(left.items()):
+        notes[f"dropped_by_{name.replace(', ', '_')}"] = before - after
+        if not after:
+            raise InputError(
+                f"{name}: no interaction is left (of {left['read']} read, {before} reached this filter); loosen the "
+                "dataset's filters"
+            )
+    return parts, notes
+
+
+def shown_to(users: pl.Series, impressions: pl.DataFrame, settings: dict) -> pl.DataFrame:
+    """Return the impressions of these users within the dataset's days, sorted by user and time."""
+    kept = window(impressions, settings["start"], settings["end"]).filter(pl.col("user_id").is_in(users.implode()))
+    return kept.sort("user_id", "timestamp", maintain_order=True)
+
+
+def catalogue(
+    items: pl.DataFrame, interactions: list[pl.LazyFrame], impressions: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, dict]:
+    """Return exactly the items of the interactions and impressions, sorted by item_id, and what was set aside.
+
+    An item without text gets an empty card; texts of items that nobody interacted with are ignored and counted,
+    and so are further rows of one item (the first counts).
+    """
+    wanted = distinct(interactions, "item_id").to_frame()
+    if impressions is not None:
+        shown = impressions.select(item_id=pl.col("shown").explode().unique())
+        wanted = pl.concat([wanted, shown]).unique()
+    first = items.unique("item_id", keep="first", maintain_order=True)
+    known = first.join(wanted, on="item_id", how="semi")
+    frame = wanted.join(known, on="item_id", how="left").with_columns(
+        pl.col("categories").fill_null(pl.lit([], dtype=pl.List(pl.String))), pl.col("card").fill_null("")
+    )
+    notes = {
+        "items": frame.height,
+        "items_without_card": frame.filter(pl.col("card") == "").height,
+        "texts_of_unknown_items": first.height - known.height,
+        "duplicate_item_rows": items.height - first.height,
+    }
+    return frame.sort("item_id").select(*ITEMS), notes

@@ -1,0 +1,84 @@
+"""Item texts: cleaning, the card, and items as ITEMS frames."""
+
+from html import unescape
+from pathlib import Path
+
+import polars as pl
+
+from ptebench.data.raw import Malformed, table
+from ptebench.files import ITEMS
+
+TAG = r"<[^<>]*>"
+LABELS = {"title": "Title", "brand": "Brand", "categories": "Categories", "description": "Description"}
+
+
+def clean(text: pl.Expr) -> pl.Expr:
+    """Return text without HTML tags and entities, white space collapsed; null where nothing is left."""
+    # entities only where there is one: unescaping is Python, everything else stays in polars
+    text = (
+        pl.when(text.str.contains("&", literal=True))
+        .then(text.map_elements(lambda t: unescape(unescape(t)), return_dtype=pl.String, skip_nulls=True))
+        .otherwise(text)
+    )
+    text = text.str.replace_all(TAG, " ").str.replace_all(r"\s+", " ").str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def card(fields: dict[str, str]) -> pl.Expr:
+    """Return the card, `Label: value.` for each column of `fields` (column -> label) that has a value.
+
+    Lists are joined by commas. "" where no field has a value.
+    """
+    parts = []
+    for column, label in fields.items():
+        value = pl.col(column)
+        if column in ITEMS and ITEMS[column] == pl.List(pl.String):
+            value = value.list.join(", ")
+        value = value.str.strip_chars_end(". ")
+        parts.append(pl.when(value != "").then(pl.concat_str(pl.lit(f"{label}: "), value, pl.lit("."))))
+    return pl.concat_str(parts, separator=" ", ignore_nulls=True).fill_null("").alias("card")
+
+
+def complete(frame: pl.DataFrame, labels: dict[str, str] = LABELS) -> pl.DataFrame:
+    """Return an ITEMS frame from one with item_id and any of the text columns; columns that lack are null or empty.
+
+    `labels` says which columns make the card, beyond those of ITEMS if it names more.
+    """
+    absent = [
+        pl.lit(None, dtype=kind).alias(name) for name, kind in ITEMS.items() if name not in (*frame.columns, "card")
+    ]
+    frame = frame.with_columns(absent).with_columns(
+        pl.col("categories").fill_null(pl.lit([], dtype=pl.List(pl.String)))
+    )
+    return frame.with_columns(card({c: name for c, name in labels.items() if c in frame.columns})).select(*ITEMS)
+
+
+def none() -> pl.DataFrame:
+    """Return the ITEMS frame of a dataset without item texts."""
+    return pl.DataFrame(schema=ITEMS)
+
+
+def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separator: str = "|") -> pl.DataFrame:
+    """Read an items file (see raw.table) into an ITEMS frame; `columns` names the file's column for each of ours.
+
+    Text columns that `columns` does not name are taken by their own name where the file has them.
+    Categories are a list, or text with `separator` between them.
+    """
+    required = {"item_id": "item_id", **columns}
+    frame = table(path, list(required.values()), malformed, [name for name in LABELS if name not in required])
+    names = {name: name for name in LABELS if name in frame.columns} | required
+    item = pl.col(names["item_id"]).cast(pl.String).alias("text")
+    frame = malformed.keep(
+        path, frame.with_columns(item, line="@line"), pl.col("text") != "", f"an id in {names['item_id']}"
+    )
+    frame = frame.select(pl.col(theirs).alias(ours) for ours, theirs in names.items())
+    expressions = [pl.col("item_id").cast(pl.String)]
+    for name in names:
+        kind = frame.schema[name]
+        if name == "categories":
+            value = pl.col(name) if isinstance(kind, pl.List) else pl.col(name).cast(pl.String).str.split(separator)
+            expressions.append(value.cast(pl.List(pl.String)).list.eval(clean(pl.element()).drop_nulls()))
+        elif name != "item_id":
+            value = pl.col(name).list.join(" ") if isinstance(kind, pl.List) else pl.col(name).cast(pl.String)
+            expressions.append(clean(value).alias(name))
+    return complete(frame.with_columns(expressions))

@@ -1,0 +1,36 @@
+"""Leave one out: the last item of a user is the test target, the second last the validation target."""
+
+import polars as pl
+
+from ptebench.data.splits import candidates, encode, events, groups, histories, next_item, require, train, vocabulary
+
+
+def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
+    """Return the frames of a split, by name; the whole catalogue is ranked."""
+    parts, last = ungrouped(interactions)
+    return parts | {"groups": groups(parts, last["tied"])}
+
+
+def ungrouped(interactions: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Return the frames of a split without groups, and the rows of `next_item` that the test events were made from.
+
+    Training histories are all but the last two items; a user with fewer than three interactions trains with all
+    of them and has no event. The test history includes the validation item.
+    """
+    words = vocabulary(interactions)
+    users = histories(encode(interactions, words))
+    long = users.filter(pl.col("history").list.len() >= 3)
+    require(long, "no user has three interactions", "loosen the dataset's filters or choose another protocol")
+    length = pl.col("history").list.len()
+    training = users.with_columns(
+        pl.when(length >= 3).then(pl.col("history").list.head(length - 2)).otherwise("history")
+    )
+    last = next_item(long, 1)
+    parts = {
+        "vocabulary": words,
+        "train": train(training),
+        "valid": events(next_item(long, 2)),
+        "test": events(last),
+        "candidates": candidates(),
+    }
+    return parts, last

@@ -1,0 +1,127 @@
+"""Snapshot: train on one period, rank the items of the next one, all of them and the never-seen ones alone."""
+
+import numpy as np
+import polars as pl
+
+from ptebench.data.filters import seconds
+from ptebench.data.splits import candidates, encode, events, groups, histories, latest, require, train, vocabulary
+from ptebench.files import OWN_CANDIDATES, InputError
+
+
+def split(
+    interactions: pl.DataFrame, settings: dict, impressions: pl.DataFrame | None = None
+) -> dict[str, pl.DataFrame]:
+    """Return the frames of a split, by name.
+
+    A test event is a user of the training period with at least one target that is new to the user. Ranking `full`
+    has all items of the test period as candidates, `zero_shot` those that never occur in the training period,
+    validation included. The test history is the user's whole training period. Validation events (ranking
+    `validation`, candidates: all items of the training period) take the last `valid` share of the training
+    interactions by time where times are known, else one random interaction of randomly chosen users with two.
+
+    With `impressions` (IMPRESSIONS) an event of the ranking `impression` is one impression of the test period to a user
+    of the training period: what was clicked is asked, among what was shown and not clicked. A click on an item of the
+    history is not asked and not ranked, and an impression that does not leave one item of both kinds that is new to the
+    user is no event.
+    """
+    words = vocabulary(interactions, None if impressions is None else impressions["shown"].explode())
+    encoded = encode(interactions, words)
+    before, after = _periods(encoded, settings)
+    mend = "move the cut, or use another protocol"
+    require(before, "no interaction in the training period", mend)
+    kept, held = _hold_out(before, settings)
+    known, shown = before["item"].unique().sort(), after["item"].unique().sort()
+    unseen = shown.filter(~shown.is_in(known.implode()))
+    fresh = after.join(before, on=["user", "item"], how="anti")
+    never_seen = fresh.filter(pl.col("item").is_in(unseen.implode()))
+    test = [_events("full", before, fresh), _events("zero_shot", before, never_seen)]
+    valid = _events("validation", kept, held.join(kept, on=["user", "item"], how="anti"))
+    require(test[0], "no user of the training period has a new item in the test period", mend)
+    require(valid, "no validation event", "raise valid, or move the cut")
+    sets = {"full": shown, "zero_shot": unseen}
+    parts = {
+        "vocabulary": words,
+        "train": train(histories(kept)),
+        "valid": events(valid),
+        "candidates": candidates(**{name: items.to_numpy() for name, items in {**sets, "validation": known}.items()}),
+    }
+    if impressions is None:
+        parts["test"] = events(*test)
+    else:
+        asked = _impressions(impressions, before, words, settings)
+        require(asked, "no impression of the test period can be asked", "move the cut")
+        parts["test"] = events(*test, asked)
+        numbered = parts["test"].partition_by("ranking", as_dict=True)
+        shared = {"events": [], "items": []}
+        for name in (n for n in sets if (n,) in numbered):
+            shared["events"].append(numbered[(name,)]["event"])
+            shared["items"].append(sets[name])
+        each = {"events": parts["test"]["event"].tail(asked.height).reshape((-1, 1)), "items": asked["items"]}
+        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(OWN_CANDIDATES) for f in (shared, each))
+    return parts | {"groups": groups(parts)}
+
+
+def _impressions(impressions, before: pl.DataFrame, words: pl.DataFrame, settings: dict) -> pl.DataFrame:
+    """Return events of single impressions: ranking, user, history, targets, and `items`, what was not clicked."""
+    within = pl.col("timestamp").is_between(*_test_period(settings), closed="left")
+    users, items = (words.filter(pl.col("side") == side).select("id", "raw") for side in ("user", "item"))
+    frame = impressions.filter(within).join(users, left_on="user_id", right_on="raw", maintain_order="left")
+    frame = frame.select("shown", "clicked", user="id").with_row_index("impression")
+
+    def pairs(column):
+        flat = frame.select("impression", "user", raw=column).explode("raw", empty_as_null=False)
+        return flat.join(items, on="raw", maintain_order="left").select("impression", "user", item="id")
+
+    shown, clicked = pairs("shown"), pairs("clicked")
+    fresh = clicked.join(before, on=["user", "item"], how="anti", maintain_order="left")
+    others = shown.join(clicked, on=["impression", "item"], how="anti", maintain_order="left")
+    new = others.join(before, on=["user", "item"], how="anti")["impression"].unique()
+    by = {"on": "impression", "how": "inner", "maintain_order": "left"}
+    asked = fresh.group_by("impression", "user", maintain_order=True).agg(targets="item")
+    asked = asked.filter(pl.col("impression").is_in(new.implode()))
+    asked = asked.join(others.group_by("impression", maintain_order=True).agg(items="item"), **by)
+    history = histories(before).select("user", "history")
+    return asked.join(history, on="user", maintain_order="left").with_columns(ranking=pl.lit("impression"))
+
+
+def _test_period(settings: dict) -> tuple[int, int]:
+    """Return its first second and the first second after it."""
+    return seconds(settings["cut"]), seconds(settings["end"]) if settings["end"] else 2**62
+
+
+def _periods(encoded: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the training and the test period."""
+    if settings["cut"] is None:
+        if not set(encoded["part"].unique()) <= {"train", "valid", "test"}:
+            raise InputError("snapshot: the dataset has no split of its own; set cut, the first day of the test period")
+        testing = pl.col("part") == "test"
+        return encoded.filter(~testing), encoded.filter(testing)
+    if encoded["timestamp"].null_count():
+        raise InputError("snapshot: cut needs timestamps, and the dataset has interactions without; set cut: null")
+    time, (cut, end) = pl.col("timestamp"), _test_period(settings)
+    return encoded.filter(time < cut), encoded.filter(time.is_between(cut, end, closed="left"))
+
+
+def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what trains and what validates, of the training period."""
+    number = round(settings["valid"] * before.height)
+    if number == 0:
+        return before, before.clear()
+    if before["timestamp"].null_count() == 0:
+        held = latest(before, number)
+        return before.filter(~held), before.filter(held)
+    # one interaction of a user: the user keeps a history, and no order is claimed that the source does not give
+    rng = np.random.default_rng(settings["seed"])
+    user = before["user"].to_numpy()
+    shuffled = rng.permutation(before.height)
+    _, first, size = np.unique(user[shuffled], return_index=True, return_counts=True)
+    eligible = shuffled[first[size >= 2]]
+    held = np.zeros(before.height, dtype=bool)
+    held[rng.permutation(eligible)[:number]] = True
+    return before.filter(~held), before.filter(held)
+
+
+def _events(ranking: str, seen: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Return one event per user with a history in `seen` and a target in `asked`."""
+    targets = asked.group_by("user").agg(pl.col("item").unique(maintain_order=True).alias("targets"))
+    return histories(seen).join(targets, on="user", how="inner").with_columns(ranking=pl.lit(ranking)).sort("user")

@@ -1,0 +1,24 @@
+"""RecBole's atomic files: .inter and .item, tab-separated, with `name:type` in the first line."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ptebench.data.interactions import read_interactions
+from ptebench.data.items import none, read_items
+from ptebench.data.raw import Malformed
+
+
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+    """Return interactions, items and counts; `columns` and `item_columns` name what is named otherwise than here.
+
+    Of the columns of .item only those of ITEMS count: the others may tell of the interactions (review counts).
+    """
+    malformed = Malformed(settings["max_bad_rows"])
+    columns = {name: name for name in ("user_id", "item_id", "timestamp", "rating")} | settings["columns"]
+    may_lack = {"timestamp", "rating"} - set(settings["columns"])
+    interactions = read_interactions(paths["inter"][0], columns, malformed, may_lack)
+    items = none()
+    if "item" in paths:
+        items = read_items(paths["item"][0], settings["item_columns"], malformed, settings["seq_separator"])
+    return interactions, items, {"malformed_lines": malformed.count}

@@ -1,0 +1,67 @@
+"""Sequences: one user a line, items oldest first; one file, or train, valid and test files of users."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ptebench.data.interactions import complete
+from ptebench.data.items import none, read_items
+from ptebench.data.raw import Malformed, lines
+from ptebench.files import InputError
+
+HEADER = ["user_id", "item_ids"]
+TABBED = r"^([^\t]+)\t(\S+(?: \S+)*)\s*$"
+
+
+def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+    """Return interactions, items and counts.
+
+    A tab in the first line says that the file is TSV with the header user_id, item_ids. Without a user
+    column a user's name is a hash of part and line: it tells neither. `timestamp` and `rating` are null.
+    """
+    malformed = Malformed(settings["max_bad_rows"])
+    if "sequences" in paths:
+        frames = [_read(paths["sequences"][0], settings["user_column"], None, malformed)]
+    else:
+        frames = [
+            _read(paths[part][0], settings["user_column"], part, malformed) for part in ("train", "valid", "test")
+        ]
+    frame = pl.concat(frames)
+    twice = frame.filter(pl.col("user_id").is_duplicated())
+    if twice.height:
+        path, line, user = twice.select("path", "line", "user_id").row(1)
+        raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
+    interactions = complete([frame.explode("item_id")])
+    items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
+    return interactions, items, {"malformed_lines": malformed.count}
+
+
+def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:
+    """Return (path, line, user_id, item_id: list, part), one row a line of the file."""
+    frames, tabbed = [], False
+    for number, block in enumerate(lines(path)):
+        if number == 0 and user_column and ("\t" in block["text"][0] or block["text"][0].startswith(HEADER[0])):
+            if block["text"][0].split("\t") != HEADER:
+                raise InputError(f"{path}: line {block['line'][0]}: expected the header {HEADER}, separated by a tab")
+            block, tabbed = block[1:], True
+        if tabbed:
+            block = malformed.keep(path, block, pl.col("text").str.contains(TABBED), "a user, a tab, and item ids")
+        items = block["text"].str.replace_all(r"\s+", " ").str.strip_chars().str.split(" ")
+        if tabbed:
+            user, items = block["text"].str.extract(TABBED, 1), block["text"].str.extract(TABBED, 2).str.split(" ")
+        elif user_column:
+            user, items = items.list.first(), items.list.slice(1)
+        else:
+            user = pl.Series(_names(block["line"].to_numpy(), part))
+        frame = block.with_columns(user_id=user, item_id=items)
+        frame = malformed.keep(path, frame, pl.col("item_id").list.len() > 0, "a user and at least one item")
+        frames.append(frame.drop("text"))
+    return pl.concat(frames).with_columns(path=pl.lit(str(path)), part=pl.lit(part, dtype=pl.String))
+
+
+def _names(numbers: np.ndarray, part: str | None) -> list[str]:
+    """Return one opaque name per line number; sorting the names mixes lines and parts."""
+    from hashlib import blake2b
+
+    return [f"u{blake2b(f'{part}:{n}'.encode(), digest_size=8).hexdigest()}" for n in numbers]

@@ -1,0 +1,225 @@
+"""What the protocols share: dense ids, histories, events, groups of test events."""
+
+from math import floor
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from ptebench.data.filters import seconds
+from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
+
+HEAD = 0.2  # share of items, or of users, that make the head
+
+
+def vocabulary(interactions: pl.DataFrame, shown: pl.Series | None = None) -> pl.DataFrame:
+    """Return the VOCABULARY of all interactions: dense ids from 1 over sorted raw keys, so they tell no order.
+
+    Of items also those `shown`, which nobody may have taken.
+    """
+    sides = []
+    for side in ("user", "item"):
+        raw = interactions[f"{side}_id"]
+        if side == "item" and shown is not None:
+            raw = pl.concat([raw, shown.alias(raw.name)])
+        raw = raw.unique().sort()
+        ids = pl.arange(1, len(raw) + 1, dtype=pl.Int32, eager=True)
+        sides.append(pl.DataFrame({"side": [side] * len(raw), "id": ids, "raw": raw}, schema=VOCABULARY))
+    return pl.concat(sides)
+
+
+def encode(interactions: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Return the interactions, order kept, with dense ids in columns `user` and `item`."""
+    for side in ("user", "item"):
+        ids = words.filter(pl.col("side") == side).select(pl.col("raw").alias(f"{side}_id"), pl.col("id").alias(side))
+        interactions = interactions.join(ids, on=f"{side}_id", how="left", maintain_order="left")
+    return interactions
+
+
+def histories(encoded: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per user: user, history (items, oldest first), time (their timestamps), part; sorted by user."""
+    return (
+        encoded.group_by("user", maintain_order=True)
+        .agg(pl.col("item").alias("history"), pl.col("timestamp").alias("time"), pl.col("part").first())
+        .sort("user")
+    )
+
+
+def train(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a TRAIN frame from rows of user and history."""
+    return frame.select(*TRAIN).sort("user")
+
+
+def events(*frames: pl.DataFrame) -> pl.DataFrame:
+    """Return an EVENTS frame from rows of ranking, user, history, targets; numbered in the order given."""
+    frame = pl.concat([f.select(c for c in EVENTS if c != "event") for f in frames])
+    number = pl.arange(frame.height, dtype=pl.Int32, eager=True).alias("event")
+    return frame.with_columns(number).select(*EVENTS)
+
+
+def next_item(frame: pl.DataFrame, back: int) -> pl.DataFrame:
+    """Return rows whose target is the item `back` places before the end (1: the last) and whose history precedes it.
+
+    Further columns are kept; `tied` says whether target and last item of the history share their time (null: unknown).
+    """
+    cut = pl.col("history").list.len() - back
+    time = pl.col("time")
+    return frame.with_columns(
+        ranking=pl.lit("full"),
+        history=pl.col("history").list.head(cut),
+        targets=pl.col("history").list.slice(cut, 1),
+        tied=time.list.get(cut) == time.list.get(cut - 1),
+    )
+
+
+def candidates(**rankings: np.ndarray) -> pl.DataFrame:
+    """Return a CANDIDATES frame from the items of each ranking; no ranking: everything ranks the whole catalogue."""
+    frames = [pl.DataFrame({"ranking": [name] * len(i), "item": i}, schema=CANDIDATES) for name, i in rankings.items()]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=CANDIDATES)
+
+
+def of_events(lists: pl.DataFrame) -> pl.DataFrame:
+    """Return OWN_CANDIDATES with a row for each event: event, items."""
+    return lists.select("items", event=pl.col("events")).explode("event").select("event", "items")
+
+
+def require(frame: pl.DataFrame, what: str, mend: str) -> None:
+    """Raise InputError where a part of the split is empty."""
+    if frame.is_empty():
+        raise InputError(f"the dataset is too small for this protocol: {what}; {mend}")
+
+
+def latest(before: pl.DataFrame, number: int) -> pl.Series:
+    """Return which interactions are the latest `number` (at least 1) by time, and those that tie with them."""
+    return before["timestamp"] >= before["timestamp"].sort(descending=True)[number - 1]
+
+
+def windows(settings: dict) -> list[tuple[str, int, int]]:
+    """Return (ranking, first second, first second after it) of the test windows between the cuts of `settings`."""
+    starts = [seconds(day) for day in settings["cuts"]]
+    ends = [*starts[1:], seconds(settings["end"]) if settings["end"] else 2**62]
+    names = ["full"] if len(starts) == 1 else [f"window_{n}" for n in range(1, len(starts) + 1)]
+    return list(zip(names, starts, ends, strict=True))
+
+
+def counts(lists: pl.Series, size: int) -> np.ndarray:
+    """Return how often each id from 0 to `size` occurs in a column of lists."""
+    return np.bincount(lists.explode(empty_as_null=False).to_numpy(), minlength=size + 1)
+
+
+def head(count: np.ndarray) -> np.ndarray:
+    """Return which ids (row 0 is padding) are in the top 20 % of those that occur; ties go to the tail."""
+    return shelf(count, [HEAD]) == 1
+
+
+def shelf(count: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Return 1 for ids (row 0 is padding) within the first of ascending `shares` of those that occur, 2, ...
+
+    Ids are in order of falling counts; ties go to the later shelf, and what does not occur to the last one.
+    """
+    occurring = np.sort(count[count > 0])[::-1]
+    least = [occurring[floor(share * len(occurring))] for share in shares] if len(occurring) else []
+    return 1 + sum((count <= level for level in least), np.full(len(count), 0 if least else len(shares)))
+
+
+def groups(
+    parts: dict[str, pl.DataFrame],
+    tied: pl.Series | None = None,
+    twins: np.ndarray | None = None,
+    heads: tuple[np.ndarray, np.ndarray] | None = None,
+    bins: int | None = None,
+) -> pl.DataFrame:
+    """Return the GROUPS of the test events, from training counts but for what is given.
+
+    Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
+    known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
+    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target), of any origin:
+    user_head_compat, user_tail_compat, item_head_compat, item_tail_compat. `bins` puts user_1, user_2, ... and item_1,
+    item_2, ... in the place of heads and tails by training counts, equal shares of users and items, the first with the
+    highest counts.
+    """
+    test, training = parts["test"], parts["train"]
+    items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
+    event, user = test["event"].to_numpy(), test["user"].to_numpy()
+    labels = []
+
+    def label(mask: np.ndarray, yes: str, no: str, among: np.ndarray | None = None) -> None:
+        for name, chosen in ((yes, mask), (no, ~mask)):
+            chosen = chosen if among is None else chosen & among
+            labels.append(pl.DataFrame({"event": event[chosen], "group": [name] * int(chosen.sum())}, schema=GROUPS))
+
+    length = np.zeros(users + 1, dtype=np.int64)
+    length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
+
+    def by_count(side: str, count: np.ndarray, ids: np.ndarray) -> None:
+        if bins is None:
+            label(head(count)[ids], f"{side}_head", f"{side}_tail")
+            return
+        of_event = shelf(count, [n / bins for n in range(1, bins)])[ids]
+        names = [f"{side}_{n}" for n in of_event]
+        labels.append(pl.DataFrame({"event": event, "group": names}, schema=GROUPS))
+
+    if length[user].any():
+        by_count("user", length, user)
+    if (test["targets"].list.len() == 1).all():
+        count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
+        by_count("item", count, target)
+        label(count[target] > 0, "known_item", "new_item")
+    for side, given in zip(("user", "item"), heads or (), strict=False):
+        label(given, f"{side}_head_compat", f"{side}_tail_compat")
+    if tied is not None and tied.null_count() < len(tied):
+        label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
+    if twins is not None:
+        label(twins, "near_duplicate", "distinct")
+    return pl.concat([pl.DataFrame(schema=GROUPS), *labels]).sort("event", "group")
+
+
+def sets(lists: pl.Series, size: int) -> sparse.csr_array:
+    """Return lists of ids as a 0/1 matrix (rows, size + 1); repeats count once."""
+    rows = np.repeat(np.arange(len(lists)), lists.list.len().to_numpy())
+    values = lists.explode(empty_as_null=False).to_numpy()
+    matrix = sparse.csr_array((np.ones(len(values), np.int32), (rows, values)), shape=(len(lists), size + 1))
+    matrix.data[:] = 1
+    return matrix
+
+
+def highest_overlap(
+    left: pl.Series, right: pl.Series, owners: tuple[pl.Series, pl.Series] | None = None, limit: int = 2**24
+) -> np.ndarray:
+    """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`.
+
+    With the `owners` of both, a list is not compared with those of its own user. At most about `limit` shared items
+    of two lists are held at once.
+    """
+    size = int(max(s.explode(empty_as_null=False).max() or 0 for s in (left, right)))
+    a, b = sets(left, size), sets(right, size)
+    sizes_a, sizes_b, turned = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
+    block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit
+    best = np.zeros(len(left))
+    for rows in np.split(np.arange(len(left)), np.flatnonzero(np.diff(block)) + 1):
+        common = (a[rows] @ turned).tocoo()
+        row = rows[common.row]
+        overlap = common.data / (sizes_a[row] + sizes_b[common.col] - common.data)
+        if owners:
+            overlap[owners[0].to_numpy()[row] == owners[1].to_numpy()[common.col]] = 0
+        np.maximum.at(best, row, overlap)
+    return best
+
+
+def visible(parts: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return what may be known of each user before any target: the training history, else the user's shortest one."""
+    cold = pl.concat([parts["valid"], parts["test"]]).join(parts["train"], on="user", how="anti")
+    shortest = cold.sort(pl.col("history").list.len(), maintain_order=True).unique("user", keep="first")
+    return train(pl.concat([parts["train"], shortest.select(*TRAIN)]))
+
+
+def complete(parts: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Return the frames of a split with what follows from them: histories, valid_candidates and test_candidates.
+
+    The candidates of the two are apart, because what the test period offers is no input of training.
+    """
+    chosen = {}
+    for name in ("valid", "test"):
+        rankings = parts[name]["ranking"].unique()
+        chosen[f"{name}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
+    return {"histories": visible(parts), **chosen, **parts}

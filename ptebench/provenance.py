@@ -1,0 +1,99 @@
+"""Digests of code, inputs and configuration, and the record that each artefact carries."""
+
+import ast
+import hashlib
+import json
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROOTS = {"ptebench": REPOSITORY, "workflow_scripts": REPOSITORY}
+PACKAGES = (
+    "torch", "numpy", "scipy", "polars", "scikit-learn", "safetensors", "tokenizers",
+    "transformers", "peft", "trl", "sentence-transformers",
+)  # fmt: skip
+
+
+def canonical(value) -> str:
+    """Return the one JSON text of a configuration value, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def module_path(module: str) -> Path | None:
+    """Return the file of a project module, None for a module of another project."""
+    base = ROOTS.get(module.split(".")[0])
+    if base is None:
+        return None
+    base = base.joinpath(*module.split("."))
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
+    """Return the syntax tree of a module without docstrings, and the project modules it imports."""
+    tree = ast.parse(module_path(module).read_bytes())
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{module}: relative import; the code digest follows absolute ones only")
+            imported.add(node.module)
+            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if node.body and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree), tuple(sorted(m for m in imported if module_path(m)))
+
+
+@cache
+def import_closure(*modules: str) -> tuple[str, ...]:
+    """Return every project module that importing `modules` executes.
+
+    Raises ModuleNotFoundError for a root that has no file.
+    """
+    pending, seen = list(modules), set()
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        if module_path(module) is None:
+            raise ModuleNotFoundError(f"{module}: no such module in this project")
+        seen.add(module)
+        parts = module.split(".")
+        pending += [p for i in range(1, len(parts)) if module_path(p := ".".join(parts[:i]))]
+        pending += _parsed(module)[1]
+    return tuple(sorted(seen))
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Return 12 hexadecimal digits over the import closure's syntax trees.
+
+    Comments, docstrings and layout do not count. A module that is loaded by name
+    (a backbone, a representation, a loss) is not seen by the walk and must be named.
+    """
+    digest = hashlib.sha256()
+    for module in import_closure(*modules):
+        digest.update(f"{module}\0{_parsed(module)[0]}\0".encode())
+    return digest.hexdigest()[:12]
+
+
+def environment() -> dict:
+    """Return what can change the numbers besides code, configuration and inputs."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {"python": platform.python_version(), "machine": platform.machine(), "packages": versions}

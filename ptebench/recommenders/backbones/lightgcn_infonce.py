@@ -1,0 +1,58 @@
+"""LightGCN trained by InfoNCE of cosines with sampled negatives, as AlphaRec is (Sheng et al., ICLR 2025)."""
+
+import torch
+from torch.nn.functional import cross_entropy, embedding, normalize
+
+from ptebench.recommenders.graph import Graph
+
+
+def infonce(users, positives, negatives, excluded, temperature: float) -> torch.Tensor:
+    """Return the mean over rows of -log softmax(cosine / temperature) of the positive.
+
+    Row k of `users` (B, d) is told row k of `positives` (B, d) from those rows of `negatives` (K, d) that `excluded`
+    (B, K) leaves in.
+    """
+    users, positives, negatives = (normalize(x, dim=1) for x in (users, positives, negatives))
+    others = (users @ negatives.T).masked_fill(excluded, float("-inf"))
+    logits = torch.cat([(users * positives).sum(1, keepdim=True), others], 1) / temperature
+    return cross_entropy(logits, torch.zeros(len(users), dtype=torch.long, device=users.device))
+
+
+class Backbone(Graph):
+    """Vectors of users are those of the representation alone; free ones only where it has none.
+
+    Negatives are drawn once for a batch, which makes the published loss one matrix product; what a user has touched is
+    no negative of that user. Every training pair comes once an epoch, where the published code draws a user and then
+    one of the user's items.
+    """
+
+    def user_vectors(self, users, representation):
+        """Return (len(users), d), or all (n_users + 1, d) for None."""
+        of_text = representation.user_vectors(users)
+        return super().user_vectors(users, representation) if of_text is None else of_text
+
+    def touched(self, users, items):
+        """Return (B, K), whether each of `users` (B,) has trained on each of `items` (K,)."""
+        keys, wanted = self.negatives.keys, users[:, None] * self.negatives.base + items
+        return keys[torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)] == wanted
+
+    def loss(self, batch, representation, generator):
+        """Return InfoNCE over (user, positive) pairs."""
+        users, positives = batch
+        drawn = torch.randint(len(self.pool), (self.settings["negatives"],), generator=generator, device=users.device)
+        negatives = self.pool[drawn]
+        of_users, of_items = self.propagated(self.first_layer(representation))
+        hidden = embedding(users, of_users)
+        objective = infonce(
+            hidden,
+            embedding(positives, of_items),
+            embedding(negatives, of_items),
+            self.touched(users, negatives),
+            self.settings["temperature"],
+        )
+        return objective + representation.auxiliary_loss(hidden, positives, users)
+
+    def prepare(self, representation) -> None:
+        """Propagate once for all the events that are about to be ranked, by cosine as in training."""
+        super().prepare(representation)
+        self.cache = tuple(normalize(vectors, dim=1) for vectors in self.cache)

@@ -1,0 +1,37 @@
+"""Text-KNN: cosine of an item's text with those of the history, decayed along it; no learning but the mean."""
+
+import torch
+from torch.nn.functional import normalize
+
+from ptebench.recommenders.whitening import with_text
+
+
+class Counter:
+    """Scores (B, n_items + 1) = sum_k decay^age_k cos(x_k, x_i), of text vectors less the training items' mean.
+
+    Items that nobody has touched are ranked like any other; one without text scores 0.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        self.settings, self.items = settings, catalogue.items
+        text, known = catalogue.text["item"], catalogue.known_items
+        present = text.any(1)
+        self.vectors = normalize(text - with_text(text, known).mean(0), dim=1) * present[:, None]
+
+    def fit(self, train) -> None:
+        """Do nothing: the mean over the training items is all there is to fit."""
+
+    def state_dict(self) -> dict:
+        """Return the unit vectors (n_items + 1, d_text)."""
+        return {"vectors": self.vectors}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take the vectors back."""
+        self.vectors = state["vectors"]
+
+    def scores(self, histories, users) -> torch.Tensor:
+        """Return (B, n_items + 1)."""
+        padded = histories.padded(torch.arange(len(histories)), self.settings["window"])
+        age = (padded > 0).sum(1, keepdim=True) - torch.arange(padded.shape[1])
+        weight = torch.where(padded > 0, self.settings["decay"] ** age.double(), 0.0).float()
+        return torch.einsum("bl,bld->bd", weight, self.vectors[padded]) @ self.vectors.T

@@ -1,0 +1,12 @@
+"""InfoNCE by cosine, which pulls two views of the same thing together and apart from the others."""
+
+import torch
+from torch.nn.functional import normalize
+
+from ptebench.recommenders.losses import cross_entropy
+
+
+def contrast(ours: torch.Tensor, theirs: torch.Tensor, temperature: float, at=None) -> torch.Tensor:
+    """Return the mean InfoNCE of row k of `ours` (m, d) with row at[k], by default k, of `theirs` (n, d)."""
+    at = torch.arange(len(ours), device=ours.device) if at is None else at
+    return cross_entropy.loss(normalize(ours, dim=1) / temperature, normalize(theirs, dim=1), at)

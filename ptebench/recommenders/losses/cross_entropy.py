@@ -1,0 +1,53 @@
+"""Softmax cross entropy over all training items, without ever keeping the logits."""
+
+import torch
+
+from ptebench.hardware import gemm_precision
+
+CHUNK = 256  # rows of logits alive at once on a processor
+LOGITS = 2**30  # alive at once on a GPU, which would wait for the launches of small chunks
+
+
+class _FusedCrossEntropy(torch.autograd.Function):
+    """Both gradients are made in the forward pass, chunk by chunk, sums in float32."""
+
+    @staticmethod
+    def forward(ctx, hidden, vectors, targets):
+        rows, kind = hidden.shape[0], gemm_precision(hidden.device.type)
+        h, e = hidden.to(kind), vectors.to(kind)
+        size = CHUNK if hidden.device.type == "cpu" else max(LOGITS // len(vectors), 1)
+        # one buffer for all chunks: new memory of this size costs as much as what is written into it
+        logits = h.new_empty(min(size, rows), len(vectors))
+        d_hidden = torch.empty_like(h)
+        # texts that are told from one another have no gradient, a third of the work
+        d_vectors = torch.zeros_like(vectors, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        loss = torch.zeros((), device=hidden.device)
+        for start in range(0, rows, size):
+            part = slice(start, start + size)
+            chunk, target = h[part], targets[part, None]
+            probability = torch.mm(chunk, e.T, out=logits[: len(chunk)])
+            torch.softmax(probability, dim=-1, out=probability)
+            of_target = probability.gather(1, target)
+            loss -= of_target.float().clamp_min(1e-30).log().sum()
+            probability.scatter_(1, target, of_target - 1)
+            d_hidden[part] = probability @ e
+            if d_vectors is not None:
+                d_vectors += (probability.T @ chunk).float()
+        ctx.save_for_backward(d_hidden, d_vectors)
+        ctx.rows = rows
+        return loss / rows
+
+    @staticmethod
+    def backward(ctx, gradient):
+        d_hidden, d_vectors = ctx.saved_tensors
+        scale = gradient / ctx.rows
+        return d_hidden.float() * scale, None if d_vectors is None else d_vectors * scale, None
+
+
+def draw(targets, n, generator, settings):
+    """Return None: every item is told from the target."""
+
+
+def loss(hidden, vectors, targets, *_):
+    """Return the mean cross entropy of `targets` (N,), rows of `vectors` (n, d), given `hidden` (N, d)."""
+    return _FusedCrossEntropy.apply(hidden, vectors, targets)

@@ -1,0 +1,137 @@
+"""Exact mid-ranks of targets among everything that an event ranks: by counting, in chunks, on any device.
+
+A target's rank is 1 + (number of candidates with a higher score) + (number of other candidates with an
+equal score) / 2, so that a constant scorer gains nothing and no order of the items can help a model.
+"""
+
+import torch
+
+from ptebench.files import InputError
+
+BLOCK = 2**24  # scores held at once; also the largest count that float32 sums exactly
+
+
+def _tensor(values) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=torch.int64)
+
+
+def _pairs(values: torch.Tensor, offsets: torch.Tensor, width: int) -> torch.Tensor:
+    """Return the distinct (event, item) pairs of ragged rows, padding left out, as sorted keys event * width + item."""
+    events = torch.repeat_interleave(torch.arange(len(offsets) - 1), offsets.diff())
+    return torch.unique((events * width + values)[values > 0])
+
+
+def _without(keys: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    return keys[~torch.isin(keys, others)]
+
+
+def _tally_pairs(scores, thresholds, rows, items, offsets) -> torch.Tensor:
+    """Count, for each threshold, the listed items of its row that score higher, and half of those that equal it.
+
+    Row r lists the columns items[offsets[r]:offsets[r + 1]]; threshold m belongs to row rows[m].
+    """
+    lengths = offsets.diff()[rows]
+    owner = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), lengths)
+    within = torch.arange(len(owner), device=rows.device) - (lengths.cumsum(0) - lengths)[owner]
+    values = scores[rows[owner], items[offsets[rows[owner]] + within]]
+    worth = ((values > thresholds[owner]).double() + (values >= thresholds[owner]).double()) / 2
+    return torch.zeros(len(rows), dtype=torch.float64, device=rows.device).index_add_(0, owner, worth)
+
+
+def _tally_all(scores, thresholds, rows, buffer) -> torch.Tensor:
+    """Count, for each threshold, all columns of its row that score higher, and half of those that equal it."""
+    counts = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+    one_each = len(rows) == len(scores) and bool((rows.diff() == 1).all())
+    for start in range(0, len(rows), len(buffer)):
+        part = slice(start, start + len(buffer))
+        block = scores[part] if one_each else scores[rows[part]]
+        hits, level = buffer[: len(block)], thresholds[part, None]
+        # comparisons land in a float buffer: summing it is several times faster than summing booleans
+        counts[part] = torch.gt(block, level, out=hits).sum(1).double()
+        counts[part] += torch.ge(block, level, out=hits).sum(1).double()
+    return counts / 2
+
+
+def _check_scores(scores: torch.Tensor, events: int, width: int, first: int) -> None:
+    if scores.shape != (events, width):
+        raise ValueError(f"scores have the shape {tuple(scores.shape)}, expected ({events}, {width})")
+    # a sum is one cheap pass and not a number where any term is; only then look closer (inf - inf)
+    real = scores[:, 1:]
+    if real.sum(1).isnan().any() and (bad := real.isnan()).any():
+        row, item = (int(i) for i in bad.nonzero()[0])
+        raise InputError(
+            f"event {first + row}: the score of item {item + 1} is not a number; the model diverged,"
+            " lower its learning rate"
+        )
+
+
+@torch.inference_mode()
+def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rank every target of every event exactly, ties at the middle.
+
+    score_fn(start, stop) returns the scores (stop - start, n_items + 1) of those events; column 0 stands for
+    padding and is never ranked. `events` holds, ragged as (values, offsets) of int64:
+      targets, target_offsets    item ids to be ranked, any number an event; they rank among each other too
+      history, history_offsets   item ids seen; used where `remove_seen` is true, 0 is padding
+      remove_seen                bool: seen items are not candidates (a target always is)
+      candidates                 None: all items; bool (n_items + 1,): these items, the targets among them;
+                                 int64 (events, C): these items of each event (0 is padding) and its targets
+    Returns the ranks (targets,) float64 in the order of `targets`, and the number of candidates (events,) int64.
+    Raises InputError for a score that is not a number and for a target outside a common candidate set.
+    """
+    width = n_items + 1
+    targets, target_offsets = _tensor(events["targets"]), _tensor(events["target_offsets"])
+    count = len(target_offsets) - 1
+    wanted = _pairs(targets, target_offsets, width)
+    seen = wanted[:0]
+    if events["remove_seen"]:
+        seen = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), wanted)
+
+    candidates = events.get("candidates")
+    own = candidates is not None and torch.as_tensor(candidates).dtype != torch.bool
+    columns = None
+    if own:
+        listed = _tensor(candidates)
+        ends = torch.arange(count + 1) * listed.shape[1]
+        listed = torch.unique(torch.cat([_without(_pairs(listed.reshape(-1), ends, width), seen), wanted]))
+        sizes = torch.bincount(listed // width, minlength=count)
+    else:
+        listed, sizes = seen, torch.full((count,), n_items)
+        if candidates is not None:
+            allowed = torch.as_tensor(candidates).cpu().clone()
+            allowed[0] = False
+            if (outside := ~allowed[targets]).any():
+                place = int(outside.nonzero()[0])
+                event = int(torch.searchsorted(target_offsets, place, right=True)) - 1
+                raise InputError(
+                    f"event {event}: target {int(targets[place])} is not among the candidates of its ranking;"
+                    " make the split again"
+                )
+            columns = allowed.nonzero()[:, 0]
+            listed = seen[allowed[seen % width]]
+            sizes = torch.full((count,), len(columns))
+        sizes = sizes - torch.bincount(listed // width, minlength=count)
+
+    step = max(1, min(chunk, BLOCK // width))
+    ranks, buffer = torch.empty(len(targets), dtype=torch.float64), None
+    bounds = torch.searchsorted(listed, torch.arange(count + 1) * width)
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        scores = score_fn(start, stop)
+        _check_scores(scores, stop - start, width, start)
+        device = scores.device
+        first, last = int(target_offsets[start]), int(target_offsets[stop])
+        rows = torch.repeat_interleave(torch.arange(stop - start), target_offsets[start : stop + 1].diff()).to(device)
+        thresholds = scores[rows, targets[first:last].to(device)]
+        low, high = int(bounds[start]), int(bounds[stop])
+        pairs = (listed[low:high] % width).to(device), (bounds[start : stop + 1] - low).to(device)
+        tally = _tally_pairs(scores, thresholds, rows, *pairs)
+        if not own:
+            ranked = scores[:, 1:] if columns is None else scores[:, columns.to(device)]
+            if buffer is None:
+                exact = torch.float32 if ranked.shape[1] <= BLOCK else torch.float64
+                buffer = torch.empty((step, ranked.shape[1]), dtype=exact, device=device)
+            tally = _tally_all(ranked, thresholds, rows, buffer) - tally
+        # the target itself was counted as an equal
+        ranks[first:last] = (tally + 0.5).cpu()
+    return ranks, sizes

@@ -1,0 +1,59 @@
+"""AlphaRec: an MLP over frozen text; a user is the mean text of the own items, through the same MLP, no id.
+
+Sheng et al., ICLR 2025. What it is trained with, a graph and a cosine InfoNCE, is the backbone `lightgcn_infonce`.
+"""
+
+import torch
+from torch import nn
+
+from ptebench.recommenders.representation import Base, rows
+
+
+def mean_text(users: torch.Tensor, items: torch.Tensor, text: torch.Tensor, size: int) -> torch.Tensor:
+    """Return (size, d_text): the mean of `text` (n + 1, d_text) over the distinct items of each user that have any.
+
+    `users` (N,) and `items` (N,) are pairs; the row of a user who has no such item holds zeros.
+    """
+    pairs = torch.stack([users, items]).unique(dim=1)
+    ones = torch.ones(pairs.shape[1], device=text.device)
+    touched = torch.sparse_coo_tensor(pairs, ones, (size, len(text))).coalesce().to_sparse_csr()
+    return (touched @ text) / (touched @ text.any(1, keepdim=True).float()).clamp_min(1)
+
+
+class Representation(Base):
+    """Vectors of items (n_items + 1, d) and of users (n_users + 1, d): Linear, LeakyReLU, Linear of text.
+
+    A model's file holds the training items of the users: the mean is taken before the MLP, so that their vectors cannot
+    be had from those of the items, and ranking shows a representation no training data.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        text = catalogue.text["item"]
+        super().__init__(text.any(1))
+        width = text.shape[1]
+        self.register_buffer("text", text, persistent=False)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, width // 2), nn.LeakyReLU(), nn.Linear(width // 2, catalogue.dimension)
+        )
+        owners = torch.arange(catalogue.users + 1).repeat_interleave(catalogue.user_counts)
+        self.register_buffer("owners", owners, persistent=False)
+        self.register_buffer("touched", torch.zeros(len(owners), dtype=torch.int32))
+        self.users = catalogue.users
+        self.of_users = None
+
+    def observe(self, train) -> None:
+        """Take the training items of every user."""
+        users, items = train.pairs
+        self.touched.copy_(items[users.argsort(stable=True)])
+        self.of_users = None
+
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.mlp(rows(self.text, items)) * rows(self.rankable[:, None], items)
+
+    def user_vectors(self, users=None):
+        """Return (n_users + 1, d), or the rows of `users`; zeros where none of a user's training items has text."""
+        if self.of_users is None:
+            self.of_users = mean_text(self.owners, self.touched.long(), self.text, self.users + 1)
+        text = self.of_users if users is None else self.of_users[users]
+        return self.mlp(text) * text.any(1, keepdim=True)

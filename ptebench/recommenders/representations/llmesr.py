@@ -1,0 +1,87 @@
+"""LLM-ESR: an id view and a text view of a history, and users taught by users like them (Liu et al., NeurIPS 2024)."""
+
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss, normalize
+
+from ptebench.recommenders.dropout import Dropout
+from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.representations.llminit import Representation as Llminit
+
+CHUNK = 2048  # users whose similarities to all others are alive at once
+
+
+def similar_users(text: torch.Tensor, train, users: int, number: int) -> torch.Tensor:
+    """Return (users + 1, number) the training users nearest by cosine of their histories' mean text (n_items + 1, d).
+
+    A row without training events holds zeros. Source of the idea: section 3.3 of the paper, where the texts of a
+    history's items are one prompt.
+    """
+    owners, items = train.pairs
+    total = torch.zeros(users + 1, text.shape[1], device=text.device).index_add_(0, owners, text[items])
+    trained = train.users
+    vectors = normalize(total[trained], dim=1)
+    number = min(number, len(trained) - 1)
+    nearest = torch.zeros(users + 1, max(number, 1), dtype=torch.long, device=text.device)
+    for start in range(0, len(trained) if number else 0, CHUNK):
+        part = vectors[start : start + CHUNK] @ vectors.T
+        part[torch.arange(len(part)), torch.arange(start, start + len(part))] = -2  # not oneself
+        nearest[trained[start : start + CHUNK]] = trained[part.topk(number, dim=1).indices]
+    return nearest
+
+
+class Representation(Base):
+    """Item vectors (n_items + 1, 2 d): a free one that starts from the text's principal components, and adapted text.
+
+    Each view of a history, with positions and dropout, asks the other by causal cross-attention (the published code
+    lets a position see the next item, its own label) and goes through the one backbone. A user's state is drawn to the
+    mean state of similar users, as those states were when last trained on: the published code computes them anew, for
+    ten times the work.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
+        super().__init__(ids.rankable)
+        self.settings, self.ids = settings, ids
+        text, d = catalogue.text["item"], catalogue.dimension
+        self.register_buffer("text", text, persistent=False)
+        self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))
+        self.of_ids, self.of_text = (nn.MultiheadAttention(d, settings["heads"], batch_first=True) for _ in range(2))
+        self.positions = nn.Embedding(settings["max_length"], d)
+        nn.init.normal_(self.positions.weight, std=0.02)
+        self.dropout = Dropout(settings["dropout"])
+        self.users = catalogue.users
+        self.register_buffer("bank", torch.zeros(catalogue.users + 1, 2 * d))
+
+    def observe(self, train) -> None:
+        """Find the users like each user, for training."""
+        self.similar = similar_users(self.text, train, self.users, self.settings["similar"])
+
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, 2 d), or the rows of `items`."""
+        text = rows(self.text, items)
+        return torch.cat([self.ids.item_vectors(items), self.adapter(text) * text.any(1, keepdim=True)], 1)
+
+    def views(self, histories, vectors):
+        """Return the id view and the text view, each (B, L, d), after asking the other."""
+        position = torch.arange(histories.shape[1], device=histories.device)
+        age = ((histories > 0).sum(1, keepdim=True) - 1 - position).clamp(0, self.positions.num_embeddings - 1)
+        scale, places = self.positions.embedding_dim**0.5, self.positions(age)
+        ids, text = (self.dropout(view * scale + places) for view in vectors[histories].chunk(2, -1))
+        later = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).triu(1)
+        asked = (
+            self.of_ids(text, ids, ids, attn_mask=later, need_weights=False)[0],
+            self.of_text(ids, text, text, attn_mask=later, need_weights=False)[0],
+        )
+        return tuple(view / scale for view in asked)  # which the backbone multiplies by
+
+    def history_loss(self, users, states):
+        """Return weight * the mean squared distance to the mean known state of similar users."""
+        neighbours = self.bank[self.similar[users]]
+        known = neighbours.any(-1, keepdim=True).sum(1)
+        taught = known[:, 0] > 0
+        self.bank[users] = states.detach()
+        if not bool(taught.any()):
+            return 0.0
+        teachers = neighbours.sum(1)[taught] / known[taught]
+        return self.settings["weight"] * mse_loss(states[taught], teachers)

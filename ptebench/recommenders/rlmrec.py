@@ -1,0 +1,39 @@
+"""What both forms of RLMRec share: free vectors, the texts they are tied to, and which belong together."""
+
+import torch
+from torch import nn
+
+from ptebench.recommenders.representation import Free
+
+
+def head(width_in: int, width_out: int) -> nn.Sequential:
+    """Return Linear, LeakyReLU, Linear through the mean of both widths."""
+    middle = (width_in + width_out) // 2
+    return nn.Sequential(nn.Linear(width_in, middle), nn.LeakyReLU(), nn.Linear(middle, width_out))
+
+
+class Rlmrec(Free):
+    """Free item vectors and an auxiliary loss; the text is needed in training alone."""
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(catalogue)
+        self.settings = settings
+        text, users = catalogue.text["item"], catalogue.text.get("user")
+        known = catalogue.known_items
+        self.register_buffer("text", text, persistent=False)
+        self.register_buffer("pool", known[text[known].any(1)], persistent=False)
+        self.register_buffer("user_text", users, persistent=False)
+
+    def items_with_others(self, targets):
+        """Return the distinct `targets` that have text, and `others` more items at random that are none of them."""
+        items = targets.unique()
+        items = items[self.text[items].any(1)]
+        others = self.pool[torch.randint(len(self.pool), (self.settings["others"],), device=self.pool.device)]
+        return items, others[~torch.isin(others, items)]
+
+    def users_with_text(self, hidden, users):
+        """Return vectors and texts of the distinct `users` (N,) that have text, from `hidden` (N, d), theirs."""
+        users, inverse = users.unique(return_inverse=True)
+        row = torch.empty_like(users).scatter_(0, inverse, torch.arange(len(inverse), device=users.device))
+        present = self.user_text[users].any(1)
+        return hidden[row[present]], self.user_text[users[present]]

@@ -1,0 +1,85 @@
+"""What sequence backbones share: batches of histories, the loss of every position, similarity to the query."""
+
+import importlib
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ptebench.recommenders.sampling import length_batches
+
+
+class Sequential(nn.Module):
+    """History (B, L) -> query (B, d); an item's score is its similarity to the query.
+
+    A backbone adds `encode(histories, inputs)`: hidden states (B, L, d) of right-padded histories, whose items are seen
+    as inputs (B, L, d); none may depend on a later item.
+    """
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__()
+        self.settings, self.length = settings, settings["max_length"]
+        objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}")
+        self.draw, self.objective = objective.draw, objective.loss
+        self.register_buffer("known", catalogue.known_items, persistent=False)
+        row = torch.zeros(catalogue.items + 1, dtype=torch.long)
+        row[catalogue.known_items] = torch.arange(len(catalogue.known_items))
+        self.register_buffer("row", row, persistent=False)
+
+    def batches(self, train, generator):
+        """Yield users (B,) and right-padded histories (B, <= L + 1) of like length; all positions are examples."""
+        lengths = train.histories.lengths.cpu().clamp_max(self.length + 1)
+        for rows in length_batches(lengths, self.settings["batch_size"], generator):
+            rows = rows.to(train.users.device)
+            yield train.users[rows], train.histories.padded(rows, self.length + 1)
+
+    def _similar(self, x):
+        """Return vectors as the scores use them, so that training and ranking agree."""
+        if self.settings["similarity"] == "dot":
+            return x
+        return F.normalize(x, dim=-1) / self.settings["temperature"] ** 0.5
+
+    def states(self, histories, vectors, representation):
+        """Return hidden states (B, L, d) of right-padded histories, those of several views side by side."""
+        views = representation.views(histories, vectors)
+        return torch.cat([self.encode(histories, view) for view in views], -1)
+
+    def needed(self, histories, targets, representation, generator):
+        """Return item vectors, `histories` as rows of them, and what the loss of `targets` (N,) compares with.
+
+        The latter are vectors, targets and negatives as rows of these. Where negatives are drawn, a step makes the
+        vectors of its own items alone, so that over text it costs what its batch does, however large the catalogue.
+        """
+        row = self.row[targets]
+        drawn = self.draw(row, len(self.known), generator, self.settings)
+        if drawn is None:
+            vectors = representation.item_vectors()
+            return vectors, histories, (self._similar(F.embedding(self.known, vectors)), row, None)
+        vectors, (rows, *others) = representation.vectors_of(histories, targets, self.known[drawn])
+        return vectors, rows, (self._similar(vectors), *others)
+
+    def loss(self, batch, representation, generator):
+        """Return the loss over every position that has a next item."""
+        users, histories = batch
+        targets = histories[:, 1:]
+        real = targets > 0
+        vectors, rows, compared = self.needed(histories, targets[real], representation, generator)
+        states = self.states(rows[:, :-1], vectors, representation)
+        hidden = states[real]
+        objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
+        last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
+        return (
+            objective + representation.auxiliary_loss(hidden, targets[real]) + representation.history_loss(users, last)
+        )
+
+    def queries(self, histories, users, representation):
+        """Return (B, d) for `histories`, a Ragged."""
+        rows = torch.arange(len(histories), device=users.device)
+        padded = histories.padded(rows, self.length)
+        hidden = self.states(padded, representation.item_vectors(), representation)
+        last = (padded > 0).sum(1).sub(1).clamp_min(0)
+        return self._similar(hidden[rows, last])
+
+    def scores(self, queries, representation):
+        """Return (B, n_items + 1)."""
+        return queries @ self._similar(representation.item_vectors()).T

@@ -1,0 +1,53 @@
+"""What every table of metrics must satisfy, whatever the model: a breach means that something was computed wrongly."""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from ptebench.files import InputError
+from ptebench.report.metrics import OVERALL
+
+TOLERANCE = 1e-9
+KEY = ["ranking", "group", "metric", "k"]
+
+
+def check_metrics(
+    metrics: pl.DataFrame, single: Collection[str] = (), partitions: Collection[tuple[str, list[str]]] = ()
+) -> pl.DataFrame:
+    """Return `metrics` (ranking, group, metric, k, value, events) unchanged when its laws hold.
+
+    Values are numbers in [0, 1], one for each key. Recall and MRR never fall with K. In a ranking of `single`,
+    where every event has one target, NDCG never falls with K either, and Recall >= NDCG >= MRR at each K. For each
+    (ranking, groups) of `partitions`, the overall value is the mean of the groups', weighted by their events, to
+    1e-9. Raises InputError naming the ranking, group, metric and K at fault.
+    """
+    twice = metrics.filter(pl.struct(KEY).is_duplicated())
+    _refuse(twice, "has two values; a group's name is used twice")
+    _refuse(metrics.filter(~pl.col("value").is_between(0, 1 + TOLERANCE)), "is outside 0 .. 1")
+    one = pl.col("ranking").is_in(list(single))
+    falls = pl.col("value") < pl.col("value").shift().over("ranking", "group", "metric", order_by="k") - TOLERANCE
+    _refuse(metrics.filter(falls & (one | (pl.col("metric") != "NDCG"))), "is lower than at the next smaller K")
+
+    beside = metrics.filter(one).pivot("metric", index=["ranking", "group", "k"], values="value")
+    for higher, lower in (("Recall", "NDCG"), ("NDCG", "MRR")):
+        if {higher, lower} <= set(beside.columns):
+            low = beside.filter(pl.col(higher) < pl.col(lower) - TOLERANCE)
+            _refuse(low.with_columns(metric=pl.lit(higher), value=higher), f"is lower than {lower}")
+
+    for ranking, groups in partitions:
+        here = metrics.filter(pl.col("ranking") == ranking)
+        mean = (pl.col("value") * pl.col("events")).sum() / pl.col("events").sum()
+        parts = here.filter(pl.col("group").is_in(groups)).group_by("metric", "k").agg(mean.alias("parts"))
+        off = (pl.col("value") - pl.col("parts")).abs() > TOLERANCE
+        whole = here.filter(pl.col("group") == OVERALL).join(parts, on=["metric", "k"])
+        _refuse(whole.filter(off), f"is not the weighted mean of {', '.join(groups)}")
+    return metrics
+
+
+def _refuse(rows: pl.DataFrame, fault: str) -> None:
+    if rows.height:
+        row = rows.row(0, named=True)
+        raise InputError(
+            f"ranking {row['ranking']!r}, group {row['group']!r}: {row['metric']}@{row['k']} = {row['value']} {fault};"
+            " the ranks or the groups of this cell are wrong, make them again"
+        )

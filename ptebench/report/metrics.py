@@ -1,0 +1,108 @@
+"""From exact ranks to metrics: pure functions, any K, overall and by group, no model is run again.
+
+An event with targets T has, at a cut K:
+  Recall  share of T that ranks within K (the hit rate where there is one target)
+  NDCG    sum of 1 / log2(rank + 1) over the targets within K, divided by the same sum of the best ranks 1, 2, ...
+          min(|T|, K); at most 1, which targets that tie among themselves could exceed
+  MRR     1 / rank of the best target, 0 where that lies beyond K
+A metric is the mean over the events of one ranking, or over those of them that belong to a group.
+"""
+
+import numpy as np
+import polars as pl
+
+from ptebench.files import InputError
+
+OVERALL = "overall"
+METRIC = r"^(Recall|NDCG|MRR)@(\d+)$"
+
+
+def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
+    """Return one row an event: ranking, event, targets, and a column `METRIC@K` for each metric and K.
+
+    `ranks` is a RANKS frame. Raises InputError for a rank outside 1 .. candidates, and for an event that has
+    another number of rows than targets.
+    """
+    rank = pl.col("rank")
+    outside = ranks.filter(~rank.is_between(1, pl.col("candidates")))
+    if outside.height:
+        row = outside.row(0, named=True)
+        raise InputError(
+            f"event {row['event']} of ranking {row['ranking']!r}: rank {row['rank']} is outside 1 .."
+            f" {row['candidates']}; rank this cell again"
+        )
+    sums = {}
+    for k in ks:
+        within = rank <= k
+        sums[f"Recall@{k}"] = within.sum() / pl.col("targets").first()
+        sums[f"NDCG@{k}"] = pl.when(within).then(np.log(2) / (rank + 1).log()).otherwise(0.0).sum()
+        sums[f"MRR@{k}"] = pl.when(within).then(1 / rank).otherwise(0.0).max()
+    values = (
+        ranks.group_by("ranking", "event")
+        .agg(pl.col("targets").first(), rows=pl.len(), **sums)
+        .sort("ranking", "event")
+    )
+    if (wrong := values.filter(pl.col("rows") != pl.col("targets"))).height:
+        row = wrong.row(0, named=True)
+        raise InputError(
+            f"event {row['event']} of ranking {row['ranking']!r}: {row['rows']} ranks for {row['targets']} targets;"
+            " rank this cell again"
+        )
+    targets = values["targets"].to_numpy()
+    ideal = np.cumsum(1 / np.log2(np.arange(2, max(ks) + 2)))
+    return values.with_columns(
+        (pl.col(f"NDCG@{k}") / pl.Series(ideal[np.minimum(targets, k) - 1])).clip(upper_bound=1) for k in ks
+    ).drop("rows")
+
+
+def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return (ranking, groups) wherever every event of a ranking is in exactly one of the groups.
+
+    Tried are all pairs, and all groups whose names begin alike (up to the first underscore) and do not end in _compat:
+    those are another grouping.
+    """
+    found = []
+    for (ranking,), events in values.group_by("ranking", maintain_order=True):
+        members = {
+            name: set(part["event"])
+            for (name,), part in groups.join(events, on="event", how="semi").sort("group").group_by(
+                "group", maintain_order=True
+            )
+        }  # fmt: skip
+        names = list(members)
+        tried = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+        alike = {}
+        for name in (n for n in names if not n.endswith("_compat")):
+            alike.setdefault(name.split("_")[0], []).append(name)
+        for family in dict.fromkeys([*tried, *map(tuple, alike.values())]):
+            sizes = sum(len(members[name]) for name in family)
+            if sizes == events.height == len(set().union(*(members[name] for name in family))):
+                found.append((ranking, list(family)))
+    return found
+
+
+def averages(values: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Return the means of `event_values` as ranking, group, metric, k, value, events, in a fixed order.
+
+    `groups` is a GROUPS frame. Raises InputError when it names an event that was not ranked.
+    """
+    unknown = groups.join(values, on="event", how="anti")
+    if unknown.height:
+        raise InputError(
+            f"groups: event {unknown['event'][0]} (group {unknown['group'][0]!r}) was not ranked; rank this cell again"
+        )
+    everyone = values.select("event", pl.lit(OVERALL).alias("group")).unique()
+    columns = [c for c in values.columns if "@" in c]
+    wide = (
+        values.join(pl.concat([everyone, groups.filter(pl.col("group") != OVERALL)]), on="event")
+        .sort("ranking", "group", "event")  # a fixed order of summands gives the same last digit everywhere
+        .group_by("ranking", "group", maintain_order=True)
+        .agg(pl.len().cast(pl.Int64).alias("events"), pl.col(columns).mean())
+    )
+    long = wide.unpivot(columns, index=["ranking", "group", "events"], variable_name="name")
+    parts = pl.col("name").str.extract_groups(METRIC)
+    return (
+        long.with_columns(parts.struct[0].alias("metric"), parts.struct[1].cast(pl.Int64).alias("k"))
+        .sort(pl.col("group") != OVERALL, "ranking", "group", maintain_order=True)
+        .select("ranking", "group", "metric", "k", "value", "events")
+    )
