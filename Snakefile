@@ -4,9 +4,6 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: "config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/profiles.smk"

@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
+from snakemake.settings.types import DeploymentMethod
 
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
+if strange := set("{}:") & set(str(REPOSITORY)):
+    # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH
+    raise WorkflowError(f"{REPOSITORY}: {min(strange)!r} in the folder of this checkout; rename or move it")
 
 from ptebench import config as configuration
 from ptebench.data.downloads import advice, find
@@ -18,12 +23,18 @@ from ptebench.provenance import canonical, code_digest
 from ptebench.recommenders.halving import places
 
 try:
-    # the command line's files replace config.yaml as a whole: a benchmark is one self-contained grid
-    CONFIG = configuration.read(
-        workflow.config_settings.configfiles or [REPOSITORY / "config.yaml"], dict(workflow.config_settings.config)
-    )
+    # the command line's files replace config.yaml, of the working folder or else of the checkout, as a whole: a
+    # benchmark is one self-contained grid
+    named, own = workflow.config_settings.configfiles, Path("config.yaml")
+    files = named or [own if own.exists() else REPOSITORY / "config.yaml"]
+    CONFIG = configuration.read(files, dict(workflow.config_settings.config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+if not named:
+
+    configfile: str(files[0])
+
 
 DATASETS, PROTOCOLS, TABLES = CONFIG["datasets"], CONFIG["protocols"], CONFIG["tables"]
 LANGUAGE_MODELS = CONFIG["language_models"]
@@ -31,18 +42,39 @@ ENDPOINTS = [name for name, settings in LANGUAGE_MODELS.items() if "endpoint" in
 TAUGHT = [name for name, settings in LANGUAGE_MODELS.items() if settings.get("teacher") in ENDPOINTS]
 KEYS = " ".join(f"{n}={v}" for n in ENDPOINTS if (v := LANGUAGE_MODELS[n]["key_variable"]))
 
-# Jobs import this checkout and run this interpreter, in local and cluster runs alike. The prefix
-# passes through str.format (hence the doubled braces) and triggers no rerun.
-shell.prefix(
-    f"export PYTHONPATH='{REPOSITORY}':${{{{PYTHONPATH:-}}}};"
-    f" export PATH='{Path(sys.executable).parent}':$PATH POLARS_MAX_THREADS=${{{{OMP_NUM_THREADS:-1}}}}"
+
+def import_path():
+    """Return the folders that jobs import from: this checkout, then PYTHONPATH's but for the working folder.
+
+    A deployed environment has packages of its own, which those of PYTHONPATH would hide.
+    """
+    others = [] if DEPLOYED else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([str(REPOSITORY), *(p for p in others if p and Path(p).resolve() != Path.cwd())])
+
+
+def whole(path):
+    """Return the path of a file that exists before any job; raise WorkflowError where Snakemake would see a wildcard."""
+    if contains_wildcard(path):
+        raise WorkflowError(f"{path}: Snakemake takes what stands in braces for a wildcard; rename the file or folder")
+    return path
+
+
+# Jobs import this checkout, and run this interpreter where no environment is deployed, in local and cluster runs
+# alike. The prefix passes through str.format and triggers no rerun.
+DEPLOYED = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PREFIX = (
+    # nor does a job import what lies in the folder that it runs in
+    f"export PYTHONPATH={shlex.quote(import_path())} PYTHONSAFEPATH=1"
+    + ("" if DEPLOYED else f' PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    + " POLARS_MAX_THREADS=${OMP_NUM_THREADS:-1}"
     # threads that wait must not spin: they would take the cores of other jobs
     " TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=passive"
     # freed memory stays with the job (glibc): to get it back page by page took up to a quarter of a training step
     " MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000"
     # which variable holds the key of which endpoint: no setting, the answers are the same
-    f" PTEBENCH_KEYS='{KEYS}'; "
+    f" PTEBENCH_KEYS={shlex.quote(KEYS)}; "
 )
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 
 def one_of(names):
@@ -77,7 +109,7 @@ CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={see
 
 
 def cells_of_table(settings):
-    """Yield (dataset, protocol, backbone, representation, seed); a counter has one seed."""
+    """Yield (dataset, protocol, backbone, representation, seed), one of two blocks twice; a counter has one seed."""
     for dataset in settings["datasets"]:
         for protocol in settings["protocols"]:
             for rows in settings["rows"]:
@@ -175,6 +207,9 @@ def trial_code(wildcards):
 
 def trials(wildcards):
     """Return the records of a study: one of every trial, or with halving one of every rung that it trains in."""
+    if not any(tuning_space(wildcards).values()):
+        names = f"{wildcards.backbone} with {wildcards.representation}"
+        raise WorkflowError(f"nothing of {names} is tuned; give one of the two axes under 'tuning'")
     budget, halving = CONFIG["tuning"]["budget"], CONFIG["tuning"]["halving"]
     counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
     if halving is None or counter:  # a counter has no epochs
@@ -284,8 +319,11 @@ def filled(pattern, wildcards):
 
 
 def named_arguments(files):
-    """Return the command line's part that names input files."""
-    return " ".join(f"--input {name} {path}" for name, path in files.items())
+    """Return the command line's part that names input files, one or a list under each name."""
+    words = []
+    for name, paths in files.items():
+        words += ["--input", name, *([paths] if isinstance(paths, str) else paths)]
+    return shlex.join(words)
 
 
 def writing_spec(*keys):
@@ -368,7 +406,12 @@ def teacher_files(wildcards):
         return {}
     if teacher in ENDPOINTS:
         return {f"teacher_{side}": f"{filled(WRITING, wildcards)}/teacher/{side}.jsonl" for side in ("user", "item")}
-    return {f"teacher_{side}": str(Path(CONFIG["data_root"]) / path) for side, path in teacher.items()}
+    files = {side: whole(str(Path(CONFIG["data_root"]) / path)) for side, path in teacher.items()}
+    for side, path in files.items():
+        if not os.path.isfile(path):
+            place = f"language_models.{wildcards.language_model}.teacher.{side}"
+            raise WorkflowError(f"{place}: {path}: no such file; check the path and data_root")
+    return {f"teacher_{side}": path for side, path in files.items()}
 
 
 def teacher_arguments(wildcards):
@@ -617,7 +660,7 @@ def raw_files(dataset):
     for name in RAW_FILES[settings["source"]]:
         if settings[name] is not None:
             value = settings[name]
-            files[name] = [str(root / f) for f in value] if isinstance(value, list) else str(root / value)
+            files[name] = [whole(str(root / f)) for f in value] if isinstance(value, list) else whole(str(root / value))
     return files
 
 
@@ -645,11 +688,7 @@ def raw_inputs(wildcards):
 
 
 def raw_arguments(wildcards):
-    """Return the command line's part that names the raw files."""
-    words = []
-    for name, files in raw_files(wildcards.dataset).items():
-        words += ["--input", name, *([files] if isinstance(files, str) else files)]
-    return shlex.join(words)
+    return named_arguments(raw_files(wildcards.dataset))
 
 
 def interactions_spec(wildcards):
@@ -733,7 +772,7 @@ def embed_fit(wildcards):
 
 
 def embed_fit_arguments(wildcards):
-    return " ".join(f"--input {name} {path}" for name, path in embed_fit(wildcards).items())
+    return named_arguments(embed_fit(wildcards))
 
 
 def embed_spec(wildcards):
@@ -773,15 +812,21 @@ def metrics_spec(wildcards):
 
 def metrics_of_backbone(wildcards):
     names = (wildcards.dataset, wildcards.protocol, wildcards.backbone)
-    return [f"{cell_folder((*names, *cell))}/metrics.csv" for cell in cells_of(*names)]
+    if not (cells := cells_of(*names)):
+        dataset, protocol, backbone = names
+        raise WorkflowError(
+            f"no table asks for {backbone} on {dataset} by {protocol}; name it in a row of 'tables', or ask for one cell: "
+            f"{cell_folder((*names, 'REPRESENTATION', 0))}/metrics.csv"
+        )
+    return [f"{cell_folder((*names, *cell))}/metrics.csv" for cell in cells]
 
 
 def table_cells(table):
     """Return dataset, protocol, backbone, representation and seeds of each method of a table, in its order."""
     methods = {}
     for *method, seed in cells_of_table(TABLES[table]):
-        methods.setdefault(tuple(method), []).append(seed)
-    return [[*method, seeds] for method, seeds in methods.items()]
+        methods.setdefault(tuple(method), {})[seed] = None
+    return [[*method, list(seeds)] for method, seeds in methods.items()]
 
 
 def table_metrics(wildcards):

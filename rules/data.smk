@@ -15,6 +15,8 @@ for layout, files in SIMULATED.items():
             f"logs/data/{{dataset}}/simulate_{layout}.log",
         benchmark:
             f"logs/data/{{dataset}}/simulate_{layout}.tsv"
+        wildcard_constraints:
+            dataset=one_of([name for name, settings in DATASETS.items() if settings.get("layout") == layout]),
         conda:
             "../envs/data.yaml"
         resources:
@@ -80,6 +82,8 @@ rule impressions:
         "logs/data/{dataset}/impressions.log",
     benchmark:
         "logs/data/{dataset}/impressions.tsv"
+    wildcard_constraints:
+        dataset=one_of([name for name, settings in DATASETS.items() if settings.get("impressions")]),
     conda:
         "../envs/data.yaml"
     resources:
