@@ -711,8 +711,10 @@ def reading_code(script):
 
 
 def split_spec(wildcards):
-    """Return the protocol without what ranking alone depends on, and what it takes from the dataset."""
-    settings = {key: value for key, value in PROTOCOLS[wildcards.protocol].items() if key != "remove_seen"}
+    """Return the protocol and what it takes from the dataset; a snapshot asks for new items whatever is ranked."""
+    settings = dict(PROTOCOLS[wildcards.protocol])
+    if settings["kind"] == "snapshot":
+        del settings["remove_seen"]
     if settings["kind"] == "long_tail":
         settings["heads_compat"] = DATASETS[wildcards.dataset]["heads_compat"]
     return canonical(settings)

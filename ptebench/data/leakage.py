@@ -63,7 +63,13 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
         add(
             f"{name}_targets_in_history", inside,
             "events with a target that the visible history holds already (repeated consumption)",
-            0 if kind == "snapshot" else None,
+            0 if kind == "snapshot" or settings["remove_seen"] else None,
+        )  # fmt: skip
+    repeats = dict(parts["repeats"].group_by("part").agg(pl.col("events").sum()).rows()) if "repeats" in parts else {}
+    for name, number in sorted(repeats.items(), reverse=True):
+        add(
+            f"{name}_repeats_not_asked", number,
+            "targets that the visible history holds already, which are no events with remove_seen",
         )  # fmt: skip
     trained, asked = _pairs(training, "history").unique(), _pairs(test, "targets").unique()
     for name, pairs in (("valid", _pairs(valid, "targets").unique()), ("test", asked)):
@@ -75,10 +81,11 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
 
     used = int(training["history"].list.len().sum())
     if kind in LAST_TWO:
-        rest = encoded.height - used - int(valid["targets"].list.len().sum()) - int(once["targets"].list.len().sum())
+        asked_once = sum(int(frame["targets"].list.len().sum()) for frame in (valid, once))
+        rest = encoded.height - used - asked_once - sum(repeats.values())
         add(
             "interactions_used_twice", rest,
-            "interactions less those that train, those validated and those tested: every one has one use", 0,
+            "interactions less those that train, validate, test, or are repeats not asked: every one has one use", 0,
         )  # fmt: skip
     if kind != "snapshot":
         add(

@@ -72,6 +72,26 @@ def next_item(frame: pl.DataFrame, back: int) -> pl.DataFrame:
     )
 
 
+def asked(frame: pl.DataFrame, settings: dict, what: str) -> pl.DataFrame:
+    """Return the rows of history and targets that are events: with `remove_seen` none whose history holds a target.
+
+    The seen items leave the ranking but for the targets: a repeat would be the only one left, known by that alone.
+    Raises InputError where no row is left.
+    """
+    if not settings["remove_seen"] or frame.is_empty():
+        return frame
+    new = frame.filter(pl.col("targets").list.set_intersection("history").list.len() == 0)
+    mend = "set the protocol's remove_seen: false, or the dataset's duplicates: first"
+    require(new, f"with remove_seen no {what} target is new to its user", mend)
+    return new
+
+
+def repeats(**frames: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    """Return how many rows of each part `asked` left out: part, events; from the rows before and after."""
+    rows = [(part, before.height - after.height) for part, (before, after) in frames.items()]
+    return pl.DataFrame(rows, schema={"part": pl.String, "events": pl.Int64}, orient="row")
+
+
 def candidates(**rankings: np.ndarray) -> pl.DataFrame:
     """Return a CANDIDATES frame from the items of each ranking; no ranking: everything ranks the whole catalogue."""
     frames = [pl.DataFrame({"ranking": [name] * len(i), "item": i}, schema=CANDIDATES) for name, i in rankings.items()]

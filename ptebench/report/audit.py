@@ -16,8 +16,9 @@ def check_metrics(
 ) -> pl.DataFrame:
     """Return `metrics` (ranking, group, metric, k, value, events) unchanged when its laws hold.
 
-    Values are numbers in [0, 1], one for each key. Recall and MRR never fall with K. In a ranking of `single`,
-    where every event has one target, NDCG never falls with K either, and Recall >= NDCG >= MRR at each K. For each
+    Values are numbers in [0, 1], one for each key. HR, Recall and MRR never fall with K, and HR >= Recall and
+    HR >= MRR at each K. In a ranking of `single`, where every event has one target, NDCG never falls with K either,
+    HR equals Recall, and Recall >= NDCG >= MRR at each K. For each
     (ranking, groups) of `partitions`, the overall value is the mean of the groups', weighted by their events, to
     1e-9. Raises InputError naming the ranking, group, metric and K at fault.
     """
@@ -28,10 +29,12 @@ def check_metrics(
     falls = pl.col("value") < pl.col("value").shift().over("ranking", "group", "metric", order_by="k") - TOLERANCE
     _refuse(metrics.filter(falls & (one | (pl.col("metric") != "NDCG"))), "is lower than at the next smaller K")
 
-    beside = metrics.filter(one).pivot("metric", index=["ranking", "group", "k"], values="value")
-    for higher, lower in (("Recall", "NDCG"), ("NDCG", "MRR")):
+    beside = metrics.pivot("metric", index=["ranking", "group", "k"], values="value")
+    of_any, of_one = [("HR", "Recall"), ("HR", "MRR")], [("Recall", "HR"), ("Recall", "NDCG"), ("NDCG", "MRR")]
+    for higher, lower in of_any + of_one:
         if {higher, lower} <= set(beside.columns):
             low = beside.filter(pl.col(higher) < pl.col(lower) - TOLERANCE)
+            low = low.filter(one) if (higher, lower) in of_one else low
             _refuse(low.with_columns(metric=pl.lit(higher), value=higher), f"is lower than {lower}")
 
     for ranking, groups in partitions:

@@ -1,7 +1,8 @@
 """From exact ranks to metrics: pure functions, any K, overall and by group, no model is run again.
 
 An event with targets T has, at a cut K:
-  Recall  share of T that ranks within K (the hit rate where there is one target)
+  HR      1 where any of T ranks within K, 0 elsewhere
+  Recall  share of T that ranks within K; the same where there is one target
   NDCG    sum of 1 / log2(rank + 1) over the targets within K, divided by the same sum of the best ranks 1, 2, ...
           min(|T|, K); at most 1, which targets that tie among themselves could exceed
   MRR     1 / rank of the best target, 0 where that lies beyond K
@@ -14,7 +15,7 @@ import polars as pl
 from ptebench.files import InputError
 
 OVERALL = "overall"
-METRIC = r"^(Recall|NDCG|MRR)@(\d+)$"
+METRIC = r"^(HR|Recall|NDCG|MRR)@(\d+)$"
 
 
 def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
@@ -34,6 +35,7 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
     sums = {}
     for k in ks:
         within = rank <= k
+        sums[f"HR@{k}"] = within.any().cast(pl.Float64)
         sums[f"Recall@{k}"] = within.sum() / pl.col("targets").first()
         sums[f"NDCG@{k}"] = pl.when(within).then(np.log(2) / (rank + 1).log()).otherwise(0.0).sum()
         sums[f"MRR@{k}"] = pl.when(within).then(1 / rank).otherwise(0.0).max()

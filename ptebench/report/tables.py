@@ -35,6 +35,7 @@ SNAPSHOTS = {
     "test_items": "test items", "test_interactions": "test interactions", "test_sparsity_percent": "test sparsity %",
 }  # fmt: skip
 PUBLISHED_KEY = list(PUBLISHED)[:9]
+SEVERAL_TARGETS = {"snapshot"}  # the kinds of protocol with events of several targets
 PANEL = ["dataset", "protocol", "ranking", "group"]
 NOTE = (
     "Mean over seeds ± half of its 95% interval (Student's t; none for one seed). Best of a panel bold, second best"
@@ -93,18 +94,19 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame) -> pl.Data
         key, rules = spec["published"].get(dataset), spec["protocols"][protocol]
         for ranking in spec["rankings"]:
             for group in spec["groups"]:
-                for shown, k in ((name, int(k)) for name, k in (m.split("@") for m in spec["metrics"])):
-                    name = "Recall" if shown == "HR" else shown  # the same thing for one target
+                for name, k in ((name, int(k)) for name, k in (m.split("@") for m in spec["metrics"])):
+                    # one target is all of them: papers call the same value Recall
+                    as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
                     column = []
                     for backbone, representation, seeds in methods:
                         cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
                         each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
                         mean, half = interval(each)
                         at = (key, rules["kind"], backbone, representation, ranking, group)
-                        value, sd, source = known.get((*at, rules["remove_seen"], name, k), (None, None, None))
+                        value, sd, source = known.get((*at, rules["remove_seen"], as_published, k), (None, None, None))
                         column.append({
                             "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
-                            "backbone": backbone, "representation": representation, "metric": shown, "k": k,
+                            "backbone": backbone, "representation": representation, "metric": name, "k": k,
                             "seeds": len(each), "mean": mean,
                             "low": None if half is None else mean - half,
                             "high": None if half is None else mean + half,

@@ -24,11 +24,13 @@ from ptebench.files import (
     check,
 )  # fmt: skip
 
-LEAVE_ONE_OUT = {"kind": "leave_one_out"}
-COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False, "cold_k": []}
+LEAVE_ONE_OUT = {"kind": "leave_one_out", "remove_seen": False}
+COLD = {"kind": "cold_start_user", "last": 4, "valid": 0.25, "test": 0.25, "seed": 1, "given": False, "cold_k": [],
+        "remove_seen": False}  # fmt: skip
 SNAPSHOT = {"kind": "snapshot", "cut": "1970-01-06", "end": None, "valid": 0.2, "seed": 1}
-LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads_compat": None, "bins": None}
-GLOBAL = {"kind": "global_temporal", "cuts": ["1970-01-06", "1970-01-08"], "end": "1970-01-10", "valid": 0.2}
+LONG_TAIL = {"kind": "long_tail", "negatives": 5, "seed": 1, "heads_compat": None, "bins": None, "remove_seen": False}
+GLOBAL = {"kind": "global_temporal", "cuts": ["1970-01-06", "1970-01-08"], "end": "1970-01-10", "valid": 0.2,
+          "remove_seen": False}  # fmt: skip
 CONTRACTS = {"vocabulary": VOCABULARY, "train": TRAIN, "valid": EVENTS, "test": EVENTS, "candidates": CANDIDATES,
              "groups": GROUPS, "histories": TRAIN}  # fmt: skip
 DAY = 86400
@@ -362,6 +364,62 @@ def test_snapshot_given_by_the_publisher():
     assert parts["valid"].height == round(0.2 * count)  # one interaction each, of users that keep one
     assert parts["train"]["history"].list.len().sum() == count - parts["valid"].height
     assert set(parts["valid"]["ranking"]) == {"validation"}
+
+
+ASKED = [LEAVE_ONE_OUT, LONG_TAIL, GLOBAL, COLD, COLD | {"cold_k": [0, 2]}]
+
+
+@pytest.mark.parametrize("protocol", ASKED, ids=lambda p: f"{p['kind']}{len(p.get('cold_k', []))}")
+@laws
+@given(rows=rows)
+def test_a_target_in_the_history_is_no_event_where_seen_items_leave_the_ranking(protocol, rows):
+    interactions, removed = log(rows), protocol | {"remove_seen": True}
+    try:
+        kept = split(interactions, protocol)
+    except InputError:
+        return
+    # every cold_k asks the same users: what counts is the whole history, not what a ranking shows of it
+    whole = split(interactions, protocol | {"cold_k": []}) if protocol.get("cold_k") else kept
+    repeats = {}
+    for part in ("valid", "test"):
+        seen = [bool({*row["history"]} & {*row["targets"]}) for row in whole[part].to_dicts()]
+        repeats[part] = pl.Series(seen * (kept[part].height // len(seen)))
+    try:
+        parts = split(interactions, removed)
+    except InputError as error:
+        assert "set the protocol's remove_seen: false" in str(error) or "lower the protocol's" in str(error)
+        return
+    sane(parts)
+    columns = ["ranking", "user", "history", "targets"]
+    for part, repeat in repeats.items():
+        assert parts[part][columns].equals(kept[part].filter(~repeat)[columns])
+    assert parts["train"].equals(kept["train"])
+    found = {c["check"]: c for c in checks(interactions, parts, removed)}
+    assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
+    number = whole["test"].height if protocol["kind"] != "long_tail" else whole["test"].height // 3
+    for part, repeat in (("valid", repeats["valid"]), ("test", repeats["test"].head(number))):
+        assert found[f"{part}_repeats_not_asked"]["value"] == repeat.sum()
+    assert found["test_targets_in_history"]["expected"] == 0
+    groups_of = parts["groups"].join(parts["test"], on="event").select("ranking", "user", "group")
+    before = kept["groups"].join(kept["test"], on="event").select("ranking", "user", "group")
+    assert groups_of.join(before, on=groups_of.columns, how="anti").is_empty()
+
+
+@pytest.mark.parametrize("protocol", ASKED, ids=lambda p: f"{p['kind']}{len(p.get('cold_k', []))}")
+def test_a_log_of_repeats_alone_has_no_event_and_says_so(protocol):
+    rows = [(u, u, n, None) for u in range(12) for n in range(12)]
+    with pytest.raises(InputError, match=r"no .* target is new to its user; set the protocol's remove_seen: false"):
+        split(log(rows), protocol | {"remove_seen": True})
+
+
+def test_thresholds_of_all_interactions_count_repeats_that_are_not_asked():
+    rows = [(u, n, n, None) for u in range(9) for n in range(4)] + [(u, 0, 9, None) for u in range(3)]
+    compat = LONG_TAIL | {"negatives": 1, "heads_compat": {"user": 1, "item": 9}}
+    rows += [(20 + u, 10 + u, 0, None) for u in range(9)]
+    for flag in (False, True):
+        parts = split(log(rows), compat | {"remove_seen": flag})
+        heads = parts["groups"].filter(pl.col("group") == "item_head_compat").height
+        assert heads == 3 * (6 if flag else 9)
 
 
 def test_a_given_split_of_users_is_kept():

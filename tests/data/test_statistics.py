@@ -19,7 +19,8 @@ from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 
 PUBLISHED = REPOSITORY / "ptebench/report/published_statistics.csv"
-COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True, "cold_k": []}
+COLD = {"kind": "cold_start_user", "last": 11, "valid": 0.1, "test": 0.1, "seed": 0, "given": True, "cold_k": [],
+        "remove_seen": False}  # fmt: skip
 SNAPSHOT = {"kind": "snapshot", "cut": None, "end": None, "valid": 0.1, "seed": 0}
 
 
@@ -99,7 +100,8 @@ def test_beauty_in_the_long_tail(shared_data):
     """Popularity finds the head among uniform negatives, and nothing among those of like popularity."""
     path = shared_data / "processed/amazon2014-beauty/sequences.tsv.gz"
     interactions, _, _ = read("sequences", {"sequences": path})
-    settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads_compat": None, "bins": None}
+    settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads_compat": None, "bins": None,
+                "remove_seen": True}  # fmt: skip
     parts = complete(long_tail.split(interactions, settings))
     found = {c["check"]: c for c in checks(interactions, parts, settings)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
@@ -121,13 +123,15 @@ def test_grocery_on_one_timeline(shared_data):
     columns = {"user_id": "user_id", "item_id": "item_id", "timestamp": "time"}
     interactions, _, _ = read("table", {"interactions": path}, columns=columns, tie_break="shuffle")
     assert interactions.height == 121892
-    settings = {"kind": "global_temporal", "cuts": ["2013-07-01", "2013-10-01"], "end": "2014-01-01", "valid": 0.1}
+    settings = {"kind": "global_temporal", "cuts": ["2013-07-01", "2013-10-01"], "end": "2014-01-01", "valid": 0.1,
+                "remove_seen": True}  # fmt: skip
     parts = complete(global_temporal.split(interactions, settings))
     found = {c["check"]: c for c in checks(interactions, parts, settings)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
     # where leave-one-out trains on what is later than test targets
-    plain = complete(leave_one_out.split(interactions, {"kind": "leave_one_out"}))
-    later = {c["check"]: c["value"] for c in checks(interactions, plain, {"kind": "leave_one_out"})}
+    last = {"kind": "leave_one_out", "remove_seen": True}
+    plain = complete(leave_one_out.split(interactions, last))
+    later = {c["check"]: c["value"] for c in checks(interactions, plain, last)}
     assert later["interactions_of_train_users_after_first_test_event"] > 0.9
     assert set(parts["test"]["ranking"]) == {"window_1", "window_2"}
 
@@ -138,7 +142,7 @@ def test_amazon2014(shared_data, name, total):
     interactions, items, _ = read("sequences", {"sequences": path})
     assert describe(interactions, items)["interactions_last_11"] == total
     assert set(verdicts(interactions, items, f"amazon2014-{name}").values()) == {"equal"}
-    parts = leave_one_out.split(interactions, {"kind": "leave_one_out"})
+    parts = leave_one_out.split(interactions, {"kind": "leave_one_out", "remove_seen": True})
     assert parts["test"].height == interactions["user_id"].n_unique()
 
 
@@ -243,7 +247,7 @@ def test_jobs_from_raw_file_to_split_and_statistics(tmp_path):
     notes = read_json(tmp_path / "interactions.parquet.provenance.json")["notes"]
     assert notes["interactions_read"] == 120 and notes["items_without_card"] == 30
     tables = {name: tmp_path / file for name, file in DATA.items()}
-    status, said = job("split", {"kind": "leave_one_out"}, {"interactions": tables["interactions"]}, SPLIT, tmp_path)
+    status, said = job("split", {"kind": "leave_one_out", "remove_seen": True}, {"interactions": tables["interactions"]}, SPLIT, tmp_path)
     assert status == 0, said
     assert (
         read_table(tmp_path / "train.parquet", TRAIN).height

@@ -53,10 +53,10 @@ def test_equals_trec_eval(seed, events, most):
     truth = {str(e): {f"i{t}": 1 for t in wanted} for e, wanted in enumerate(targets)}
     run = {str(e): {f"i{i}": float(s) for i, s in enumerate(row)} for e, row in enumerate(scores)}
     cuts = ",".join(map(str, KS))
-    found = pytrec_eval.RelevanceEvaluator(truth, {f"recall.{cuts}", f"ndcg_cut.{cuts}", "recip_rank"}).evaluate(run)
+    found = pytrec_eval.RelevanceEvaluator(truth, {f"success.{cuts}", f"recall.{cuts}", f"ndcg_cut.{cuts}", "recip_rank"}).evaluate(run)
     values = event_values(ranks, [*KS, 30])
     for k in KS:
-        for ours, theirs in (("Recall", "recall"), ("NDCG", "ndcg_cut")):
+        for ours, theirs in (("HR", "success"), ("Recall", "recall"), ("NDCG", "ndcg_cut")):
             expected = [found[str(e)][f"{theirs}_{k}"] for e in range(events)]
             np.testing.assert_allclose(values[f"{ours}@{k}"], expected, atol=1e-9)
     np.testing.assert_allclose(values["MRR@30"], [found[str(e)]["recip_rank"] for e in range(events)], atol=1e-9)
@@ -81,7 +81,7 @@ def test_equals_ranx(ranx, seed, events, most):
     truth = {str(e): {f"i{t}": 1 for t in wanted} for e, wanted in enumerate(targets)}
     run = {str(e): {f"i{i}": float(s) for i, s in enumerate(row)} for e, row in enumerate(scores)}
     names = {f"{ours}@{k}": f"{theirs}@{k}" for k in KS
-             for ours, theirs in (("Recall", "recall"), ("NDCG", "ndcg"), ("MRR", "mrr"))}  # fmt: skip
+             for ours, theirs in (("HR", "hit_rate"), ("Recall", "recall"), ("NDCG", "ndcg"), ("MRR", "mrr"))}  # fmt: skip
     found = ranx.evaluate(ranx.Qrels(truth), ranx.Run(run), list(names.values()))
     ours = averages(event_values(ranks, KS), NONE)
     for metric, k, value in ours.select("metric", "k", "value").iter_rows():
@@ -94,6 +94,13 @@ def test_oracle_is_one_with_one_or_several_targets():
         assert values["Recall@5"].to_list() == [1] * len(targets)
         assert (values["NDCG@3"] <= 1).all()
     assert event_values(ranks_frame([1, 2, 3, 1], [3, 1], 9), [3])["NDCG@3"].to_list() == pytest.approx([1, 1])
+
+
+def test_hit_rate_asks_for_any_target_and_recall_for_all():
+    values = event_values(ranks_frame([2, 9, 9, 1, 5, 7], [3, 1, 2], 9), [3])
+    assert values["HR@3"].to_list() == [1, 1, 0]
+    assert values["Recall@3"].to_list() == pytest.approx([1 / 3, 1, 0])
+    assert values["MRR@3"].to_list() == [0.5, 1, 0]
 
 
 def test_constant_scorer_gains_nothing():
@@ -127,7 +134,7 @@ def test_popularity_equals_an_independent_loop():
                 rank += 0.5
         if rank <= 10:
             recall, ndcg, mrr = recall + 1, ndcg + 1 / np.log2(rank + 1), mrr + 1 / rank
-    assert values["value"].to_list() == pytest.approx([recall / events, ndcg / events, mrr / events], abs=1e-12)
+    assert values["value"].to_list() == pytest.approx([recall / events, recall / events, ndcg / events, mrr / events], abs=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -205,9 +212,11 @@ def set_value(frame, metric, k, value, group="overall"):
         ("MRR", 10, 0.0, "overall", "MRR@10 = 0.0 is lower than at the next smaller K"),
         ("MRR", 10, 0.99, "overall", "is lower than MRR"),
         ("NDCG", 10, 0.99, "overall", "is lower than NDCG"),
+        ("HR", 10, 0.99, "overall", "Recall@10 = 0.8 is lower than HR"),
+        ("HR", 10, 0.5, "overall", "HR@10 = 0.5 is lower than"),
         ("Recall", 10, 1.5, "overall", "outside 0 .. 1"),
         ("Recall", 10, float("nan"), "overall", "outside 0 .. 1"),
-        ("Recall", 1, 0.4, "a", "is not the weighted mean of a, b"),
+        ("MRR", 1, 0.3, "a", "is not the weighted mean of a, b"),
     ],
 )
 def test_audit_refuses(metric, k, value, group, message):
@@ -242,6 +251,6 @@ def test_scripts(tmp_path):
     collect_metrics(Job({}, {"cells": paths}, {"metrics": tmp_path / "all.csv"}, code="", threads=1))
     frame = read_table(tmp_path / "all.csv", METRICS)
     assert frame["seed"].unique(maintain_order=True).to_list() == [1, 0]
-    assert frame.height == 2 * 2 * 3 * 2 * 3  # seeds, rankings, groups, Ks, metrics
+    assert frame.height == 2 * 2 * 3 * 2 * 4  # seeds, rankings, groups, Ks, metrics
     row = frame.filter(seed=0, ranking="zero_shot", group="overall", metric="Recall", k=5).row(0, named=True)
     assert row["value"] == 1 and row["events"] == 2

@@ -34,10 +34,10 @@ VALUES = {("popularity", "id", 0): 0.01, ("sasrec", "id", 0): 0.02, ("sasrec", "
 
 def metrics_frame():
     rows = [
-        ("toys", "cold", *cell, "full", group, metric, 10, value * (2 if metric == "Recall" else 1), 100)
+        ("toys", "cold", *cell, "full", group, metric, 10, value * (2 if metric == "HR" else 1), 100)
         for cell, value in VALUES.items()
         for group in ("overall", "item_tail")
-        for metric in ("Recall", "NDCG")
+        for metric in ("HR", "NDCG")
     ]
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 
@@ -92,9 +92,22 @@ def test_published_values_need_the_same_protocol():
         assert built["published"].null_count() == built.height
 
 
+def test_a_published_recall_of_several_targets_is_no_hit_rate():
+    line = "d,snapshot,sasrec,id,full,overall,,Recall,10,0.5,,a paper"
+    published = pl.read_csv(f"{','.join(tables.PUBLISHED)}\n{line}".encode(), schema_overrides=tables.PUBLISHED)
+    rows = [("d", "p", "sasrec", "id", 0, "full", "overall", metric, 10, 0.6, 9) for metric in ("HR", "Recall")]
+    spec = SPEC | {"cells": [["d", "p", "sasrec", "id", [0]]], "published": {"d": "d"}, "groups": ["overall"],
+                   "metrics": ["HR@10", "Recall@10"]}  # fmt: skip
+    for kind, beside in (("snapshot", [None, 0.5]), ("leave_one_out", [0.5, 0.5])):
+        of_kind = spec | {"protocols": {"p": {"kind": kind, "remove_seen": True}}}
+        of_line = published.with_columns(protocol=pl.lit(kind), remove_seen=True)
+        built = tables.build(of_kind, pl.DataFrame(rows, schema=METRICS, orient="row"), of_line)
+        assert built["published"].to_list() == beside
+
+
 def test_a_missing_cell_is_named():
     metrics = metrics_frame().filter(~((pl.col("representation") == "pte") & (pl.col("seed") == 1)))
-    with pytest.raises(InputError, match=r"cell toys/cold/sasrec/pte/seed=1 has no Recall@10"):
+    with pytest.raises(InputError, match=r"cell toys/cold/sasrec/pte/seed=1 has no HR@10"):
         tables.build(SPEC, metrics, tables.read_published(PUBLISHED))
     with pytest.raises(InputError, match="ranking 'zero_shot'"):
         tables.build(SPEC | {"rankings": ["zero_shot"]}, metrics_frame(), tables.read_published(PUBLISHED))
@@ -187,7 +200,7 @@ def test_published_values_are_unique_and_possible():
     frame = tables.read_published(PUBLISHED)
     assert frame.height > 400
     assert not frame.select(pl.struct(tables.PUBLISHED_KEY).is_duplicated().any()).item()
-    assert frame["value"].is_between(0, 1).all() and frame["metric"].is_in(["Recall", "NDCG", "MRR"]).all()
+    assert frame["value"].is_between(0, 1).all() and frame["metric"].is_in(["HR", "Recall", "NDCG", "MRR"]).all()
     assert frame["protocol"].is_in(["leave_one_out", "cold_start_user", "snapshot", "long_tail"]).all()
     groups = {f"{side}_{end}_compat" for side in ("item", "user") for end in ("head", "tail")}
     assert set(frame.filter(protocol="long_tail")["group"]) == {"overall", *groups}

@@ -67,9 +67,9 @@ def split(root: Path, title: str, protocol: str) -> dict:
     (root / "raw").mkdir(parents=True)
     data = {"interactions": root / "data/interactions.parquet", "items": root / "data/items.parquet"}
     job("interactions", DATA, write_raw(root / "raw", title), data)
-    settings = {k: v for k, v in SETTINGS["protocols"][protocol].items() if k != "remove_seen"}
+    settings = SETTINGS["protocols"][protocol]
     if protocol == "long_tail":  # what the dataset adds
-        settings["heads_compat"] = None
+        settings = settings | {"heads_compat": None}
     made = {name: root / f"split/{name}.parquet" for name in SPLIT} | {"leakage": root / "split/leakage.json"}
     job("split", settings, {"interactions": data["interactions"]}, made)
     return made | data

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from ptebench.data.splits import (
+    asked,
     candidates,
     encode,
     events,
@@ -11,6 +12,7 @@ from ptebench.data.splits import (
     highest_overlap,
     histories,
     next_item,
+    repeats,
     require,
     train,
     vocabulary,
@@ -26,7 +28,8 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     Sequences are cut to the last `last` items. Parts are the publisher's (`given`) or drawn at random in the shares
     `valid` and `test`. Validation and test users with a single item cannot be asked about and are left out. With
     `cold_k`, a ranking `cold_{k}` for each k shows only the last k items of a test history, and there is no ranking
-    `full`; validation shows whole histories.
+    `full`; validation shows whole histories. With `remove_seen` a target that the whole history holds already is not
+    asked (`asked`), in no ranking.
     """
     words = vocabulary(interactions)
     users = histories(encode(interactions, words)).with_columns(
@@ -34,23 +37,25 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
         part=_given(interactions, words) if settings["given"] else _drawn(interactions["user_id"].n_unique(), settings),
     )
     mend = "use more users, or larger shares"
-    asked = {}
+    last = {}
     for part in ("valid", "test"):
         chosen = users.filter((pl.col("part") == part) & (pl.col("history").list.len() > 1))
         require(chosen, f"no {part} user with two interactions", mend)
-        asked[part] = next_item(chosen, 1)
+        last[part] = next_item(chosen, 1)
     training = users.filter(pl.col("part") == "train")
     require(training, "no training user", mend)
-    test = asked["test"]
+    ends = {part: asked(frame, settings, part) for part, frame in last.items()}
+    test = ends["test"]
     shown = [
         test.with_columns(pl.col("history").list.tail(k), ranking=pl.lit(f"cold_{k}")) for k in settings["cold_k"]
     ] or [test]
     parts = {
         "vocabulary": words,
         "train": train(training),
-        "valid": events(asked["valid"]),
+        "valid": events(ends["valid"]),
         "test": events(*shown),
         "candidates": candidates(),
+        "repeats": repeats(**{part: (last[part], ends[part]) for part in last}),
     }
     whole = test.select(pl.concat_list("history", "targets")).to_series()
     twins = np.tile(highest_overlap(whole, parts["train"]["history"]) >= NEAR, len(shown))

@@ -3,12 +3,14 @@
 import polars as pl
 
 from ptebench.data.splits import (
+    asked,
     candidates,
     encode,
     events,
     groups,
     histories,
     latest,
+    repeats,
     require,
     train,
     vocabulary,
@@ -24,7 +26,8 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     window reaches from a cut to the next one, the last to `end`. A user with interactions before and within a window
     has one event there: the history is everything before the window, the target the first item within. One window is
     the ranking `full`; of several, each is a ranking `window_{n}` of the one model, which nothing after the first cut
-    has trained. A ranking has the items that occur before its window's end as candidates.
+    has trained. A ranking has the items that occur before its window's end as candidates. With `remove_seen` a target
+    that the history holds already is not asked (`asked`).
     """
     if interactions["timestamp"].null_count():
         raise InputError("global_temporal: the dataset has interactions without a timestamp; use another protocol")
@@ -35,20 +38,23 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     number = round(settings["valid"] * before.height)
     require(before.head(number), "no interaction before the first cut validates", "raise valid, or move the cuts")
     start = before.filter(latest(before, number))["timestamp"].min()
-    asked = {name: _next(encoded, name, *span) for name, *span in [("validation", start, cut), *tests]}
-    for name, frame in asked.items():
+    first = {name: _next(encoded, name, *span) for name, *span in [("validation", start, cut), *tests]}
+    for name, frame in first.items():
         require(frame, f"no user with interactions before and within {name}", "move the cuts, or drop one")
+    chosen = {name: asked(frame, settings, name) for name, frame in first.items()}
     ends = {"validation": cut} | {name: end for name, _, end in tests}
     shown = {name: encoded.filter(time < end)["item"].unique().sort().to_numpy() for name, end in ends.items()}
-    valid = asked.pop("validation")
+    left = repeats(**{name: (first[name], chosen[name]) for name in first})
+    valid = chosen.pop("validation")
     parts = {
         "vocabulary": words,
         "train": train(histories(encoded.filter(time < start))),
         "valid": events(valid),
-        "test": events(*asked.values()),
+        "test": events(*chosen.values()),
         "candidates": candidates(**shown),
+        "repeats": left.with_columns(part=pl.when(part="validation").then(pl.lit("valid")).otherwise(pl.lit("test"))),
     }
-    return parts | {"groups": groups(parts, pl.concat([frame["tied"] for frame in asked.values()]))}
+    return parts | {"groups": groups(parts, pl.concat([frame["tied"] for frame in chosen.values()]))}
 
 
 def _next(encoded: pl.DataFrame, ranking: str, start: int, end: int) -> pl.DataFrame:

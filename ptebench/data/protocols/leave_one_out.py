@@ -2,20 +2,33 @@
 
 import polars as pl
 
-from ptebench.data.splits import candidates, encode, events, groups, histories, next_item, require, train, vocabulary
+from ptebench.data.splits import (
+    asked,
+    candidates,
+    encode,
+    events,
+    groups,
+    histories,
+    next_item,
+    repeats,
+    require,
+    train,
+    vocabulary,
+)  # fmt: skip
 
 
 def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
     """Return the frames of a split, by name; the whole catalogue is ranked."""
-    parts, last = ungrouped(interactions)
+    parts, last = ungrouped(interactions, settings)
     return parts | {"groups": groups(parts, last["tied"])}
 
 
-def ungrouped(interactions: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+def ungrouped(interactions: pl.DataFrame, settings: dict) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Return the frames of a split without groups, and the rows of `next_item` that the test events were made from.
 
     Training histories are all but the last two items; a user with fewer than three interactions trains with all
-    of them and has no event. The test history includes the validation item.
+    of them and has no event. The test history includes the validation item. With `remove_seen` a target that the
+    history holds already is not asked (`asked`); it does not train either.
     """
     words = vocabulary(interactions)
     users = histories(encode(interactions, words))
@@ -25,12 +38,13 @@ def ungrouped(interactions: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.D
     training = users.with_columns(
         pl.when(length >= 3).then(pl.col("history").list.head(length - 2)).otherwise("history")
     )
-    last = next_item(long, 1)
+    ends = {part: next_item(long, back) for part, back in (("valid", 2), ("test", 1))}
+    chosen = {part: asked(frame, settings, part) for part, frame in ends.items()}
     parts = {
         "vocabulary": words,
         "train": train(training),
-        "valid": events(next_item(long, 2)),
-        "test": events(last),
+        **{part: events(frame) for part, frame in chosen.items()},
         "candidates": candidates(),
+        "repeats": repeats(**{part: (ends[part], chosen[part]) for part in ends}),
     }
-    return parts, last
+    return parts, chosen["test"]

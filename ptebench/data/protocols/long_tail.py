@@ -6,7 +6,7 @@ import polars as pl
 from ptebench.data.filters import mix
 from ptebench.data.negatives import draw, keys
 from ptebench.data.protocols import leave_one_out
-from ptebench.data.splits import counts, events, groups
+from ptebench.data.splits import counts, encode, events, groups
 from ptebench.files import OWN_CANDIDATES, InputError
 
 WIDTH = 2  # the items of like popularity to draw from, as a multiple of the negatives
@@ -21,7 +21,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     `heads_compat`, the dataset's published thresholds, events also have the groups that these make (Liu et al., NeurIPS
     2024).
     """
-    parts, last = leave_one_out.ungrouped(interactions)
+    parts, last = leave_one_out.ungrouped(interactions, settings)
     parts["test"] = events(*(last.with_columns(ranking=pl.lit(name)) for name in ("full", "uniform", "matched")))
     trained = counts(parts["train"]["history"], parts["vocabulary"].filter(pl.col("side") == "item").height)
     drawn = np.concatenate(list(_negatives(parts["vocabulary"], last, trained, settings).values()))
@@ -29,7 +29,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     parts["test_candidates"] = pl.DataFrame(own).cast(OWN_CANDIDATES)
     heads = None
     if least := settings["heads_compat"]:
-        total = trained + sum(counts(frame["targets"], len(trained) - 1) for frame in (parts["valid"], last))
+        total = np.bincount(encode(interactions, parts["vocabulary"])["item"], minlength=len(trained))
         of_user = (parts["test"]["history"].list.len() >= least["user"]).to_numpy()
         heads = of_user, total[parts["test"]["targets"].list.first().to_numpy()] >= least["item"]
     return parts | {"groups": groups(parts, pl.concat([last["tied"]] * 3), heads=heads, bins=settings["bins"])}
