@@ -5,7 +5,7 @@ from collections import Counter
 import polars as pl
 
 from ptebench.profiles.instructions import Split, fields_by_id, item_prompts, typical, user_prompts
-from ptebench.profiles.parse import layout, repaired
+from ptebench.profiles.parse import layout, repaired, without_thoughts
 from ptebench.profiles.prompts import digest, stranger_prompt
 from ptebench.profiles.teachers import profiles_frame, with_unknown
 
@@ -13,7 +13,8 @@ from ptebench.profiles.teachers import profiles_frame, with_unknown
 def compose(ids, prompts: list[str], answers: list[str], side: str, made: list[dict], counts: Counter, say=print):
     """Return (frame of the PROFILES contract, record) from one answer to each prompt.
 
-    A text that cannot be parsed is kept as it is and has no fields; texts that were repaired are laid out anew.
+    A text that cannot be parsed is kept, without thoughts, and has no fields; texts that were repaired are laid out
+    anew.
     `made` says of each answer how it came about, `tokens` among it; `counts` are those of the answers so far.
     """
     found = [repaired(text.strip(), side) for text in answers]
@@ -22,7 +23,9 @@ def compose(ids, prompts: list[str], answers: list[str], side: str, made: list[d
         "strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"
         for fields, repair in found
     )
-    texts = [text if fields is None else layout(fields, side) for text, (fields, _) in zip(answers, found)]
+    texts = [
+        without_thoughts(text) if fields is None else layout(fields, side) for text, (fields, _) in zip(answers, found)
+    ]
     generation = [{**how, "repair": repair} for how, (_, repair) in zip(made, found)]
     fields = [f for f, _ in found]
     frame = profiles_frame(ids, texts, fields, [digest(p) for p in prompts], generation)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from ptebench.profiles.parse import FIELDS, LONGEST, PHRASES, normalise, usable
+from ptebench.profiles.parse import FIELDS, ID, LONGEST, PHRASES, normalise, usable
 
 WORD = re.compile(r" ?[^\W_]+(['’][^\W_]+)?|['’][^\W_]+")  # a piece of a phrase, the first of a word with its space
 JOINERS = "-'&/_"  # may stand inside a phrase, never two in a row
@@ -17,7 +17,7 @@ NAMES = re.compile(r"[^\W\d_][^\W_]*(?:[-'&/_][^\W_]+)*")  # words that may name
 
 def names(text: str) -> list[str]:
     """Return the words of a text that may stand in a phrase, each as often as it occurs."""
-    return [w for w in NAMES.findall(text) if 1 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS]
+    return [w for w in NAMES.findall(text) if 1 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS and not ID.search(w)]
 
 
 class Pieces:
@@ -32,6 +32,7 @@ class Pieces:
         self.texts = ["" if i in special else t[before:] for i, t in enumerate(texts)]
         words = [len(t) <= PIECE and t == t.lower() and bool(WORD.fullmatch(t)) for t in self.texts]
         self.inner = np.array(words)
+        self.plain = self.inner & np.array([not any(map(str.isdigit, t)) for t in self.texts])  # numbers grow into ids
         self.first = np.array([w and t[0] == " " and t[1].isalpha() for w, t in zip(words, self.texts)])
         self.joiners = np.array([len(t) == 1 and t in JOINERS for t in self.texts])
         self.semicolons = [i for i, t in enumerate(self.texts) if t == ";"]
@@ -142,7 +143,7 @@ class Answer:
             if self.node is not None and (starts := (self._spelled(self.node, room) & self.words.starts) - self.begun):
                 return [], starts, set()
             self.node = None  # none is left that fits
-            return [pieces.first], set(), self.begun
+            return [pieces.first & pieces.plain], set(), self.begun
         if self.node is not None:
             return [], self._in_words(room), set()
         masks, phrase = [], self.phrase[1:]
@@ -150,7 +151,7 @@ class Answer:
         # a whole piece must fit after a joiner
         room = min(room, LONGEST - PIECE - len(phrase))
         if room > 0 or joined:
-            masks.append(pieces.inner)
+            masks.append(pieces.plain)
         if room > 1 and not joined:
             masks.append(pieces.joiners)
         whole = usable(phrase) and phrase == normalise(phrase) and phrase not in (p[1:] for p in self.phrases)
