@@ -32,18 +32,20 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
             f"event {row['event']} of ranking {row['ranking']!r}: rank {row['rank']} is outside 1 .."
             f" {row['candidates']}; rank this cell again"
         )
-    sums = {}
+    ranks = ranks.select("ranking", "event", "rank", "targets").sort("ranking", "event", maintain_order=True)
+    gains = {"targets": pl.col("targets"), "rows": pl.lit(1)}
     for k in ks:
         within = rank <= k
-        sums[f"HR@{k}"] = within.any().cast(pl.Float64)
-        sums[f"Recall@{k}"] = within.sum() / pl.col("targets").first()
-        sums[f"NDCG@{k}"] = pl.when(within).then(np.log(2) / (rank + 1).log()).otherwise(0.0).sum()
-        sums[f"MRR@{k}"] = pl.when(within).then(1 / rank).otherwise(0.0).max()
-    values = (
-        ranks.group_by("ranking", "event")
-        .agg(pl.col("targets").first(), rows=pl.len(), **sums)
-        .sort("ranking", "event")
-    )
+        gains[f"HR@{k}"] = gains[f"Recall@{k}"] = within.cast(pl.Float64)
+        gains[f"NDCG@{k}"] = pl.when(within).then(np.log(2) / (rank + 1).log()).otherwise(0.0)
+        gains[f"MRR@{k}"] = pl.when(within).then(1 / rank).otherwise(0.0)
+    values = ranks.select("ranking", "event", **gains)
+    same = (pl.col("event") == pl.col("event").shift()) & (pl.col("ranking") == pl.col("ranking").shift())
+    if values.select(same.any()).item():  # most rankings have one target an event: nothing to sum
+        largest = [name for name in gains if name.startswith(("targets", "HR", "MRR"))]
+        values = values.group_by("ranking", "event", maintain_order=True).agg(
+            pl.col(c).max() if c in largest else pl.col(c).sum() for c in gains
+        )
     if (wrong := values.filter(pl.col("rows") != pl.col("targets"))).height:
         row = wrong.row(0, named=True)
         raise InputError(
@@ -52,9 +54,13 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
         )
     targets = values["targets"].to_numpy()
     ideal = np.cumsum(1 / np.log2(np.arange(2, max(ks) + 2)))
-    return values.with_columns(
-        (pl.col(f"NDCG@{k}") / pl.Series(ideal[np.minimum(targets, k) - 1])).clip(upper_bound=1) for k in ks
-    ).drop("rows")
+    return (
+        values.with_columns(pl.col(f"Recall@{k}") / pl.col("targets") for k in ks)
+        .with_columns(
+            (pl.col(f"NDCG@{k}") / pl.Series(ideal[np.minimum(targets, k) - 1])).clip(upper_bound=1) for k in ks
+        )
+        .drop("rows")
+    )
 
 
 def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, list[str]]]:

@@ -1,0 +1,238 @@
+"""Which differences between the rows of a table are more than chance: paired over events, from ranks alone.
+
+What is drawn or flipped at once is a unit: a user with all events of a ranking or, beyond UNITS users, a random block
+of users. The seeds of a row are averaged per event. Per panel (dataset, protocol, ranking, group) and metric:
+  interval    95 %, percentile bootstrap over units, of each mean and of each paired difference
+  p           paired permutation test: the share of sign flips of the units whose difference of means is as large as
+              the one observed in absolute value; all 2^units flips where they are few, else random ones, itself counted
+  p_holm      p adjusted by Holm (Scandinavian Journal of Statistics 1979) within the family of a column of a panel
+  d_z         Cohen's d for paired values: the mean difference over the standard deviation of the differences of events
+Draws and flips are the same for every row, metric and group, so each is one product of matrices.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+import polars as pl
+
+from ptebench.files import GROUPS, RANKS, InputError, read_table
+from ptebench.report.metrics import OVERALL, event_values
+
+LEVEL = 0.05
+SEED = 0
+UNITS = 2**14
+DRAWS = 10_000
+MARGIN = 25  # flips per comparison of a family at least: the smallest p can pass Holm's first step, 1 / 25 < LEVEL
+CHUNK = 2**22  # units times draws in memory
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Metric values of the rows of a panel, summed over the events of each unit.
+
+    sums: (units, metrics, rows); sizes: (units,) events of each; sd: (metrics, rows) over events.
+    """
+
+    sums: np.ndarray
+    sizes: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the sample of a panel says of its rows, and of the pairs of rows that are compared.
+
+    low, high (nan of one unit), sd: (metrics, rows). difference, difference_low, difference_high, d_z (nan: no
+    variance), p, p_holm: (metrics, pairs), of a pair (first, second) first minus second. resolution: the smallest p
+    that there can be.
+    """
+
+    events: int
+    low: np.ndarray
+    high: np.ndarray
+    sd: np.ndarray
+    pairs: list[tuple[int, int]]
+    difference: np.ndarray
+    difference_low: np.ndarray
+    difference_high: np.ndarray
+    d_z: np.ndarray
+    p: np.ndarray
+    p_holm: np.ndarray
+    resolution: float
+
+    def sign(self, metric: int, first: int, second: int) -> int:
+        """Return 1 where `first` is above `second` beyond chance, -1 where below, 0 where nothing shows."""
+        turned = (first, second) not in self.pairs
+        pair = self.pairs.index((second, first) if turned else (first, second))
+        if self.p_holm[metric, pair] > LEVEL:
+            return 0
+        return int(np.sign(self.difference[metric, pair])) * (-1 if turned else 1)
+
+
+# --------------------------------------------------------------------- families
+
+
+def family(compare: str, rows: list[tuple[str, str]], ids: list[str]) -> list[tuple[int, int]]:
+    """Return the pairs of rows that a column tests: with `id` each row and that of ids on its backbone, else all.
+
+    rows: backbone and representation of each; ids: representations that are ids. `best_other` pays for all pairs too:
+    which row is the best was seen on the same events.
+    """
+    if compare != "id":
+        return list(combinations(range(len(rows)), 2))
+    return [(row, other[0]) for row, other in enumerate(rivals(compare, rows, ids, [])) if other]
+
+
+def rivals(compare: str, rows: list[tuple[str, str]], ids: list[str], means: list[float]) -> list[list[int]]:
+    """Return for each row those that its mark speaks of: the best of the others, its backbone's ids, or all others."""
+    every = range(len(rows))
+    if compare == "best_other":
+        return [[max((r for r in every if r != row), key=lambda r: means[r])] if len(rows) > 1 else [] for row in every]
+    if compare == "each":
+        return [[r for r in every if r != row] for row in every]
+    base = {backbone: row for row, (backbone, name) in reversed(list(enumerate(rows))) if name in ids}
+    return [[base[b]] if b in base and name not in ids else [] for b, name in rows]
+
+
+# -------------------------------------------------------------------- inference
+
+
+def units(users: np.ndarray) -> np.ndarray:
+    """Return the unit of each event, 0, 1, ...: its user's, or where users are more than UNITS its user's block."""
+    number = np.unique(users, return_inverse=True)[1]
+    count = number.max() + 1
+    return number if count <= UNITS else np.random.default_rng(SEED).permutation(count)[number] % UNITS
+
+
+def bootstrap(sums: np.ndarray, sizes: np.ndarray, draws: int = DRAWS) -> np.ndarray:
+    """Return the mean of each column in `draws` samples of as many units, drawn with replacement: (draws, columns).
+
+    sums: (units, columns); sizes: (units,).
+    """
+    random, count = np.random.default_rng(SEED), len(sizes)
+    whole = np.column_stack([sums, sizes])
+    totals = np.empty((draws, whole.shape[1]))
+    for start in range(0, draws, step := max(1, CHUNK // count)):
+        rows = min(step, draws - start)
+        drawn = random.integers(count, size=(rows, count), dtype=np.int32) + count * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        totals[start : start + rows] = weights.astype(float) @ whole
+    return totals[:, :-1] / totals[:, -1:]
+
+
+def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRAWS) -> tuple[np.ndarray, float]:
+    """Return two-sided p of differences by sign flips of units, (metrics, pairs), and the smallest p possible.
+
+    sums: (units, metrics, rows). Exact where there are at most `flips` flips, the one observed among them; else p is
+    (1 + as large) / (1 + random flips), `flips` - 1 of them.
+    """
+    count, metrics, rows = sums.shape
+    first, second = np.array(pairs).reshape(-1, 2).T
+    flat = (sums - sums.mean(2, keepdims=True)).reshape(count, -1)  # what rows share is in no difference
+    total = flat.sum(0)
+
+    def gaps(sum_of_rows):
+        sum_of_rows = sum_of_rows.reshape(-1, metrics, rows)
+        return np.abs(sum_of_rows[..., first] - sum_of_rows[..., second])
+
+    norm = np.linalg.norm(flat, axis=0).reshape(metrics, rows)
+    observed = gaps(total)[0] - 1e-10 * (norm[:, first] + norm[:, second])  # equal but for rounding is as large
+    exact = 2**count <= flips
+    random, drawn = np.random.default_rng(SEED), 2**count if exact else flips - 1
+    larger = np.zeros(observed.shape, dtype=np.int64)
+    for start in range(0, drawn, step := max(1, min(CHUNK // count, CHUNK // max(1, observed.size)))):
+        number = min(step, drawn - start)
+        if exact:
+            bits = np.arange(start, start + number)[:, None] >> np.arange(count) & 1
+        else:
+            packed = np.frombuffer(random.bytes(number * -(-count // 8)), dtype=np.uint8).reshape(number, -1)
+            bits = np.unpackbits(packed, axis=1, count=count)
+        larger += (gaps(2 * (bits.astype(float) @ flat) - total) >= observed).sum(0)
+    return (larger / drawn, 2 / drawn) if exact else ((1 + larger) / flips, 1 / flips)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return the p of a family adjusted by Holm's steps."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]).clip(max=1)
+    return adjusted[np.argsort(order, kind="stable")]
+
+
+def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
+    """Return the evidence of a panel, each metric a family of its own."""
+    sums, sizes = sample.sums, sample.sizes
+    count, metrics, rows = sums.shape
+    events = int(sizes.sum())
+    means = sums.sum(0) / events
+    drawn = bootstrap(sums.reshape(count, -1), sizes, DRAWS).reshape(-1, metrics, rows)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if count > 1 else np.full((2, metrics, rows), np.nan)
+    apart = np.empty((2, metrics, len(pairs)))
+    for metric, (place, (first, second)) in product(range(metrics), enumerate(pairs)):
+        apart[:, metric, place] = np.quantile(drawn[:, metric, first] - drawn[:, metric, second], [0.025, 0.975])
+    first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
+    difference = means[:, first] - means[:, second]
+    rest = sums - means * sizes[:, None, None]
+    products = np.einsum("umr,ums->mrs", rest, rest, optimize=True)
+    own = products[:, first, first] + products[:, second, second]
+    spread = own - 2 * products[:, first, second]
+    spread[spread <= 1e-12 * own] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d_z = difference / np.sqrt(spread / events * count / (count - 1))
+    d_z[(difference == 0) & (spread == 0)] = 0
+    d_z[~np.isfinite(d_z)] = np.nan
+    p, resolution = permutation(sums, pairs, max(DRAWS, MARGIN * len(pairs)))
+    return Evidence(
+        events, low, high, sample.sd, pairs, difference, *apart, d_z, p, np.array([holm(row) for row in p]), resolution
+    )
+
+
+# ------------------------------------------------------------------------ ranks
+
+
+def samples(methods: list[list], metrics: list[str], rankings: list[str], groups, ranks: list) -> dict:
+    """Return the sample of each (ranking, group) of one split, read one file of ranks at a time.
+
+    methods: [backbone, representation, seeds]; metrics: columns of `event_values`; groups: their names, and the file of
+    their events; ranks: a file for each seed of each method, in order. A ranking or group without events has no sample.
+    Raises InputError for a cell that ranked other events than the first.
+    """
+    names, members = groups[0], read_table(groups[1], GROUPS)
+    files, ks = iter(ranks), sorted({int(m.split("@")[1]) for m in metrics})
+    events, result = {}, {}
+    for row, (_, _, seeds) in enumerate(methods):
+        values = {}
+        for _ in seeds:
+            path = next(files)
+            frame = read_table(path, RANKS).filter(pl.col("ranking").is_in(rankings))
+            each = event_values(frame, ks)
+            for ranking in rankings:
+                part = each.filter(pl.col("ranking") == ranking)
+                if part.is_empty():
+                    continue
+                if ranking not in events:
+                    users = frame.filter(pl.col("ranking") == ranking).unique("event").sort("event")["user"].to_numpy()
+                    events[ranking] = part["event"], units(users)
+                if not events[ranking][0].equals(part["event"]):
+                    raise InputError(
+                        f"{path}: ranking {ranking!r} is of other events than {ranks[0]}; rank both cells again"
+                    )
+                values[ranking] = values.get(ranking, 0) + part.select(metrics).to_numpy() / len(seeds)
+        for ranking, group in product(values, names):
+            numbers, unit = events[ranking]
+            if group == OVERALL:
+                inside = np.ones(len(unit), dtype=bool)
+            else:
+                inside = numbers.is_in(members.filter(group=group)["event"].implode()).to_numpy()
+            if not inside.any():
+                continue
+            if (ranking, group) not in result:
+                present, place = np.unique(unit[inside], return_inverse=True)
+                shape = len(metrics), len(methods)
+                sample = Sample(np.zeros((len(present), *shape)), np.bincount(place).astype(float), np.zeros(shape))
+                result[ranking, group] = inside, place, sample
+            inside, place, sample = result[ranking, group]
+            for metric, column in enumerate(values[ranking][inside].T):
+                sample.sums[:, metric, row] = np.bincount(place, weights=column)
+                sample.sd[metric, row] = column.std(ddof=1) if len(column) > 1 else 0
+    return {key: sample for key, (_, _, sample) in result.items()}
