@@ -488,7 +488,7 @@ class Trained(Backbone):
     init_std: float = Field(0.02, gt=0)  # of free vectors
     epochs: Positive = 100
     patience: Positive = 10  # validations without a better value before training stops
-    validate_every: Positive = 1  # epochs
+    validate_every: Positive = 1  # epochs, and behind the last
     selection: str = Field("NDCG@10", pattern=r"^(Recall|NDCG|MRR)@\d+$")  # on validation events
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False  # the loss by torch.compile: a minute or more at first, which small models never earn back

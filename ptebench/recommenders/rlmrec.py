@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Free
+from ptebench.recommenders.whitening import scaled
 
 
 def head(width_in: int, width_out: int) -> nn.Sequential:
@@ -18,8 +19,10 @@ class Rlmrec(Free):
     def __init__(self, settings: dict, catalogue):
         super().__init__(catalogue)
         self.settings = settings
-        text, users = catalogue.text["item"], catalogue.text.get("user")
-        known = catalogue.known_items
+        known, users = catalogue.known_items, catalogue.text.get("user")
+        text = scaled(catalogue.text["item"], known)
+        if users is not None:
+            users = scaled(users, catalogue.user_counts.nonzero()[:, 0])
         self.register_buffer("text", text, persistent=False)
         self.register_buffer("pool", known[text[known].any(1)], persistent=False)
         self.register_buffer("user_text", users, persistent=False)

@@ -64,7 +64,8 @@ class Sequential(nn.Module):
         targets = histories[:, 1:]
         real = targets > 0
         vectors, rows, compared = self.needed(histories, targets[real], representation, generator)
-        states = self.states(rows[:, :-1], vectors, representation)
+        # without its last item, a row is as long as if it were alone in the batch
+        states = self.states(rows[:, :-1] * real, vectors, representation)
         hidden = states[real]
         objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
         last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]

@@ -253,7 +253,7 @@ def train(
                 f"lower backbones.*.learning_rate (now {settings['learning_rate']}) or check the training data"
             )
         value = None
-        if (epoch + 1) % settings["validate_every"] == 0:
+        if (epoch + 1) % settings["validate_every"] == 0 or epoch + 1 == settings["epochs"]:
             ranks, _ = rank(backbone, representation, valid, remove_seen, device)
             value = validation_value(ranks, valid.targets, settings["selection"])
             if value > best_value:
@@ -267,7 +267,7 @@ def train(
         if store:
             store.save(epoch, models, optimizer, best, curve, stale)
     if not best:
-        raise InputError("no validation took place: validate_every is greater than epochs; lower it")
+        raise InputError(f"validation has no {settings['selection']}: check the split's valid.parquet for events")
     return best, curve, {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
 
 

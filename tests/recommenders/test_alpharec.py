@@ -47,7 +47,7 @@ def test_vectors_of_users_come_from_training_items_alone(data):
     train_set, _, catalogue = data
     _, representation, _ = made(data, alpharec())
     history = train_set.histories.padded(torch.tensor([4]), 50)[0]
-    expected = representation.mlp(catalogue.text["item"][history].mean(0))
+    expected = representation.mlp(representation.text[history].mean(0))
     assert torch.allclose(representation.user_vectors()[5], expected, atol=1e-6)
     assert torch.allclose(representation.user_vectors(torch.tensor([5]))[0], expected, atol=1e-6)
     assert not representation.user_vectors()[0].any() and not representation.item_vectors()[0].any()

@@ -38,11 +38,11 @@ BOTH = pytest.mark.parametrize("known", [cards, profiles])
 
 def published(backbone, representation, known, users):
     """Return the scores (B, n_items + 1), in the words of the published code."""
-    r, text = representation, known.text
-    item_feats, u_embeds = r.of_card(text.get("card", text["item"])), r.users
-    if "user" in text:
-        item_feats = r.mix(torch.cat([item_feats, r.of_profile(text["item"])], dim=1))
-        u_embeds = r.mix(torch.cat([u_embeds, normalize(r.of_profile(text["user"]))], dim=1))
+    r = representation
+    item_feats, u_embeds = r.of_card(r.card), r.users
+    if "user" in known.text:
+        item_feats = r.mix(torch.cat([item_feats, r.of_profile(r.item_profile)], dim=1))
+        u_embeds = r.mix(torch.cat([u_embeds, normalize(r.of_profile(r.user_profile))], dim=1))
     return u_embeds[users] @ normalize(item_feats).T + backbone.bias[users].view([-1, 1])
 
 

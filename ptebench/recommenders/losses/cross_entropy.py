@@ -8,6 +8,11 @@ CHUNK = 256  # rows of logits alive at once on a processor
 LOGITS = 2**30  # alive at once on a GPU, which would wait for the launches of small chunks
 
 
+def negative_log(probability, rest):
+    """Return -log of `probability`, by `rest`, 1 less it, where that is more exact; float32, of one shape."""
+    return torch.where(rest < 0.5, -torch.log1p(-rest), -probability.clamp_min(1e-30).log())
+
+
 class _FusedCrossEntropy(torch.autograd.Function):
     """Both gradients are made in the forward pass, chunk by chunk, sums in float32."""
 
@@ -27,9 +32,11 @@ class _FusedCrossEntropy(torch.autograd.Function):
             chunk, target = h[part], targets[part, None]
             probability = torch.mm(chunk, e.T, out=logits[: len(chunk)])
             torch.softmax(probability, dim=-1, out=probability)
-            of_target = probability.gather(1, target)
-            loss -= of_target.float().clamp_min(1e-30).log().sum()
-            probability.scatter_(1, target, of_target - 1)
+            of_target = probability.gather(1, target).float()
+            # the others' sum: near 1, `of_target` less 1 is rounding alone
+            of_others = probability.scatter_(1, target, 0.0).sum(1, keepdim=True, dtype=torch.float32)
+            loss += negative_log(of_target, of_others).sum()
+            probability.scatter_(1, target, -of_others.to(kind))
             d_hidden[part] = probability @ e
             if d_vectors is not None:
                 d_vectors += (probability.T @ chunk).float()

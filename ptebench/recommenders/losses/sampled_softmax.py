@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import embedding
 
 from ptebench.hardware import gemm_precision
+from ptebench.recommenders.losses.cross_entropy import negative_log
 
 CHUNK = 128  # rows of logits alive at once on a processor, few enough for its cache
 
@@ -31,8 +32,9 @@ class _FusedSampledSoftmax(torch.autograd.Function):
             probability[:, 1:] = chunk @ e.T
             probability[:, 1:].masked_fill_(targets[part, None] == negatives, float("-inf"))
             torch.softmax(probability, dim=-1, out=probability)
-            loss -= probability[:, 0].clamp_min(1e-30).log().sum()
-            d_positive[part] = probability[:, 0] - 1
+            of_others = probability[:, 1:].sum(1)  # near 1, the target's less 1 is rounding alone
+            loss += negative_log(probability[:, 0], of_others).sum()
+            d_positive[part] = -of_others
             of_negatives = probability[:, 1:].to(kind)
             d_hidden[part] = of_negatives @ e
             d_vectors += (of_negatives.T @ chunk).float()

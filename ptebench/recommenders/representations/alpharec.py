@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.whitening import scaled
 
 
 def mean_text(users: torch.Tensor, items: torch.Tensor, text: torch.Tensor, size: int) -> torch.Tensor:
@@ -28,7 +29,7 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        text = catalogue.text["item"]
+        text = scaled(catalogue.text["item"], catalogue.known_items)
         super().__init__(text.any(1))
         width = text.shape[1]
         self.register_buffer("text", text, persistent=False)

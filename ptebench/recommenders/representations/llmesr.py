@@ -7,6 +7,7 @@ from torch.nn.functional import mse_loss, normalize
 from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.representations.llminit import Representation as Llminit
+from ptebench.recommenders.whitening import scaled
 
 CHUNK = 2048  # users whose similarities to all others are alive at once
 
@@ -43,8 +44,9 @@ class Representation(Base):
         ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
         super().__init__(ids.rankable)
         self.settings, self.ids = settings, ids
-        text, d = catalogue.text["item"], catalogue.dimension
+        text, d = scaled(catalogue.text["item"], catalogue.known_items), catalogue.dimension
         self.register_buffer("text", text, persistent=False)
+        self.scale = d**-0.5
         self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))
         self.of_ids, self.of_text = (nn.MultiheadAttention(d, settings["heads"], batch_first=True) for _ in range(2))
         self.positions = nn.Embedding(settings["max_length"], d)
@@ -60,7 +62,7 @@ class Representation(Base):
     def item_vectors(self, items=None):
         """Return (n_items + 1, 2 d), or the rows of `items`."""
         text = rows(self.text, items)
-        return torch.cat([self.ids.item_vectors(items), self.adapter(text) * text.any(1, keepdim=True)], 1)
+        return torch.cat([self.ids.item_vectors(items), self.adapter(text) * self.scale * text.any(1, keepdim=True)], 1)
 
     def views(self, histories, vectors):
         """Return the id view and the text view, each (B, L, d), after asking the other."""

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Base, rows
-from ptebench.recommenders.whitening import fit
+from ptebench.recommenders.whitening import fit, scaled, with_text
 
 
 def chosen_coordinates(text: torch.Tensor, counts: torch.Tensor, mode: str, d: int) -> torch.Tensor:
@@ -24,25 +24,25 @@ def chosen_coordinates(text: torch.Tensor, counts: torch.Tensor, mode: str, d: i
 class Representation(Base):
     """Item vectors (n_items + 1, d): principal components or chosen coordinates of the text, then trained.
 
-    They start with the mean length that vectors of an `id` representation have.
+    They start with the standard deviation that vectors of an `id` representation have.
     """
 
     def __init__(self, settings: dict, catalogue):
         text, d, mode = catalogue.text["item"], catalogue.dimension, settings["mode"]
         present = text.any(1)
         super().__init__(present | (catalogue.item_counts > 0))
-        known = catalogue.known_items[present[catalogue.known_items]]
+        known = catalogue.known_items
         if mode in ("pca", "pca_white"):
-            mean, transform = fit(text[known], settings["shrinkage"], False, d)
+            mean, transform = fit(with_text(text, known), settings["shrinkage"], False, d)
             if mode == "pca":
                 transform = torch.nn.functional.normalize(transform, dim=0)
-            start = (text - mean) @ transform
+            start = (text - mean) @ transform * present[:, None]
         else:
             start = text[:, chosen_coordinates(text, catalogue.item_counts, mode, d)]
-        scale = 0.02 * start.shape[1] ** 0.5 / start[known].norm(dim=1).mean()
-        vectors = torch.randn(len(text), d) * 0.02  # of an item without text
-        vectors[present, : start.shape[1]] = start[present] * scale
+        vectors = torch.randn(len(text), d)  # of an item without text
+        vectors[present, : start.shape[1]] = scaled(start, known)[present]
         vectors[0] = 0
+        vectors *= catalogue.init_std
         self.items = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
 
     def item_vectors(self, items=None):

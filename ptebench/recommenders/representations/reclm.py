@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.whitening import scaled
 
 
 def tower(width: int, dimension: int) -> nn.Sequential:
@@ -23,8 +24,9 @@ class Representation(Base):
     """
 
     def __init__(self, settings: dict, catalogue):
-        d, text, users = catalogue.dimension, catalogue.text["item"], catalogue.text.get("user")
-        card = catalogue.text.get("card", text)
+        d, known, users = catalogue.dimension, catalogue.known_items, catalogue.text.get("user")
+        text = scaled(catalogue.text["item"], known)
+        card = scaled(catalogue.text["card"], known) if "card" in catalogue.text else text
         profiled = users is not None
         super().__init__(card.any(1) | text.any(1) if profiled else card.any(1))
         self.profiled = profiled
@@ -34,6 +36,7 @@ class Representation(Base):
         self.register_buffer("trained", (catalogue.user_counts > 0).float()[:, None], persistent=False)
         if profiled:
             self.register_buffer("item_profile", text, persistent=False)
+            users = scaled(users, catalogue.user_counts.nonzero()[:, 0])
             self.register_buffer("user_profile", users, persistent=False)
             self.of_profile = tower(text.shape[1], d)
             self.mix = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU())
