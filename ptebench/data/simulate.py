@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ptebench.data.vocabulary import ABOUT_STYLE, ABOUT_TOPIC, NAMES, STYLES, TOPICS
-from ptebench.files import InputError, atomic
+from ptebench.files import atomic
 
 # new items appear from this day on, the middle of every layout's period, whatever its days
 MIDDLE = datetime(2024, 1, 16, tzinfo=UTC)
@@ -24,6 +24,7 @@ DAY = 86400
 HIDDEN = 6  # values of the behaviour-only factor
 SHARPNESS = 3.0  # of the preferences: utilities have variance 1, choices follow exp(SHARPNESS * utility)
 SUCCESSORS = 3  # planted next items per item, with these chances
+FEWEST_ITEMS = 2 * SUCCESSORS * len(TOPICS)
 CHANCES = np.array([0.6, 0.25, 0.15])
 SENTENCES = 5  # of an item's description
 SHOWN = 6  # news of one impression, one of them clicked
@@ -63,8 +64,6 @@ def world(settings: dict) -> World:
     """Return what is planted and what users did, from the settings of a simulated dataset."""
     items, users = settings["items"], settings["users"]
     topics = list(TOPICS.values())
-    if items < 2 * SUCCESSORS * len(topics):
-        raise InputError(f"items: {items} are too few to simulate; expected at least {2 * SUCCESSORS * len(topics)}")
     planted, preference, chance = (np.random.default_rng([settings["seed"], s]) for s in range(3))
     topic, hidden, style, name = (
         planted.permutation(np.arange(items) % n) for n in (len(topics), HIDDEN, len(STYLES), len(NAMES))
