@@ -957,6 +957,13 @@ class Ncf(Pairs):
     """Matrix factorisation beside a perceptron (He et al., WWW 2017)."""
 
     kind: Literal["ncf"]
+    layers: Positive = 3  # of the perceptron, each half as wide as the one before
+
+    @model_validator(mode="after")
+    def _halves(self):
+        if self.dimension % 2**self.layers:
+            raise ValueError(f"dimension: {self.dimension} is no multiple of 2 ^ layers, {2**self.layers}; change one")
+        return self
 
 
 class Graph(Pairs):
@@ -1136,8 +1143,6 @@ class Llmesr(Text):
     )
     kind: Literal["llmesr"]
     heads: Positive = 2  # of the cross-attention
-    dropout: Share = 0.5  # before it
-    max_length: Positive = 50  # most recent places of a history that it tells apart
     similar: Positive = 10  # users that teach one
     weight: float = Field(0.1, ge=0)
 

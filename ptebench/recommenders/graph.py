@@ -67,13 +67,16 @@ def normalised_graph(users, items, n_users: int, n_items: int) -> Sparse:
 class Graph(PairBackbone):
     """LightGCN: layer 0 are the vectors of users and of items; a node without edges keeps them."""
 
+    averages_first = True  # layer 0 too is one of the layers of which a node with edges is the mean
+
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         self.n_users = catalogue.users
         # of the sum of layers; those of a node without edges are zeros but for the first
         connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
-        share = torch.where(connected, 1 / (settings["layers"] + 1), 1.0)
+        share = torch.where(connected, 1 / (settings["layers"] + self.averages_first), 1.0)
         self.register_buffer("share", share, persistent=False)
+        self.register_buffer("alone", ~connected, persistent=False)
         self.cache = None
 
     def observe(self, train) -> None:
@@ -92,7 +95,7 @@ class Graph(PairBackbone):
         Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
         """
         graph = self.graph if graph is None else graph
-        first, total = layer, layer.clone()
+        first, total = layer, layer.clone() if self.averages_first else layer * self.alone
         for _ in range(self.settings["layers"]):
             layer = _Propagate.apply(graph, layer)
             if perturb:
@@ -108,15 +111,26 @@ class Graph(PairBackbone):
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
         layer = self.first_layer(representation)
-        of_users, of_items = self.propagated(layer)
+        of_users, of_items = self.propagated(self.masked(layer, representation))
         # the gradient of a lookup is as large as the table: one for both sides, one for the penalty
         items = torch.stack([positives, negatives])
-        hidden = embedding(users, of_users)
-        scores = (hidden * embedding(items, of_items)).sum(-1)
+        hidden, vectors = embedding(users, of_users), embedding(items, of_items)
+        scores = (hidden * vectors).sum(-1)
         rows = torch.cat([users[None], items + self.n_users + 1])
         objective = bpr(*scores) + self.penalty(*embedding(rows, layer))
         objective = objective + self.views_loss(layer, batch, generator)
-        return objective + representation.auxiliary_loss(hidden, positives, users)
+        pairs = hidden, positives, users, vectors[0]
+        return objective + self.representation_loss(representation, (of_users, of_items), *pairs)
+
+    def masked(self, layer, representation):
+        """Return `layer` (n, d) as training propagates it; items that are not propagated have no neighbours to ask."""
+        return representation.mask(layer) if self.settings["propagate_items"] else layer
+
+    def representation_loss(self, representation, nodes, *pairs):
+        """Return the representation's own loss of all `nodes` or, where items are not propagated, of `pairs` alone."""
+        if self.settings["propagate_items"]:
+            return representation.graph_loss(nodes, *pairs)
+        return representation.auxiliary_loss(*pairs)
 
     def views_loss(self, layer, batch, generator) -> torch.Tensor | float:
         """Return nothing: views of the graph are for those that contrast them."""

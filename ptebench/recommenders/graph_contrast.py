@@ -7,13 +7,24 @@ from ptebench.recommenders.graph import Graph
 
 
 class GraphContrast(Graph):
-    """LightGCN, and InfoNCE between two views of the users and of the items of a batch, told from the batch's others.
+    """LightGCN, and InfoNCE between two views of the users and of the items of a batch.
 
     A backbone adds `view(layer, generator)`: vectors of all users and of all items under one perturbation.
     """
 
+    among_all = True  # a node is told from all users, or items, of the graph; or from those of the batch alone
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        self.register_buffer("trained_users", catalogue.user_counts.nonzero()[:, 0], persistent=False)
+
     def views_loss(self, layer, batch, generator) -> torch.Tensor:
         """Return `weight` times the contrast of the users and of the items of a batch."""
         views = [self.view(layer, generator) for _ in range(2)]
-        sides = [[vectors[ids.unique()] for vectors in both] for ids, both in zip(batch, zip(*views), strict=True)]
-        return self.settings["weight"] * sum(contrast(*pair, self.settings["temperature"]) for pair in sides)
+        total = 0.0
+        for ids, every, (one, other) in zip(batch, (self.trained_users, self.pool), zip(*views), strict=True):
+            ids = ids.unique()
+            others = every if self.among_all else ids
+            at = torch.searchsorted(others, ids)
+            total = total + contrast(one[ids], other[others], self.settings["temperature"], at)
+        return self.settings["weight"] * total

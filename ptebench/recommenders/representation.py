@@ -57,15 +57,32 @@ class Base(torch.nn.Module):
         """Return what a backbone encodes of right-padded histories (B, L): one or more (B, L, d)."""
         return (embedding(histories, vectors),)
 
+    def exchange(self, *views) -> tuple[torch.Tensor, ...]:
+        """Return the views of histories (B, L, d), as a backbone places them, after each has asked the others."""
+        return views
+
+    def mask(self, layer) -> torch.Tensor:
+        """Return what a graph propagates in training of the vectors of users, then of items: (n, d), of `layer`."""
+        return layer
+
+    def graph_loss(self, nodes, hidden, targets, users, vectors) -> torch.Tensor | float:
+        """Return the representation's own loss term on a graph.
+
+        `nodes` are the propagated vectors of all users and of all items; `hidden` (N, d) and `vectors` (N, d) of these
+        are those of `users` (N,) and of their `targets` (N,).
+        """
+        return self.auxiliary_loss(hidden, targets, users, vectors)
+
     def history_loss(self, users, states) -> torch.Tensor | float:
         """Return the loss term of the training histories of `users` (B,), with states (B, d) at their ends."""
         return 0.0
 
-    def auxiliary_loss(self, hidden, targets, users=None) -> torch.Tensor | float:
+    def auxiliary_loss(self, hidden, targets, users=None, vectors=None) -> torch.Tensor | float:
         """Return the representation's own loss term.
 
         `hidden` (N, d) was made to prefer the items `targets` (N,), of histories that end before them or, where `users`
-        (N,) is given, of these users.
+        (N,) is given, of these users. `vectors` (N, d) are the targets' where a backbone scores others than the item
+        vectors.
         """
         return 0.0
 

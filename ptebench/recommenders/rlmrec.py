@@ -13,6 +13,12 @@ def head(width_in: int, width_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width_in, middle), nn.LeakyReLU(), nn.Linear(middle, width_out))
 
 
+def places(distinct: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Return (n,) where in `ids` (N,) each of `distinct` (n,) first stands."""
+    order = ids.argsort(stable=True)
+    return order[torch.searchsorted(ids[order], distinct)]
+
+
 class Rlmrec(Free):
     """Free item vectors and an auxiliary loss; the text is needed in training alone."""
 
@@ -34,9 +40,12 @@ class Rlmrec(Free):
         others = self.pool[torch.randint(len(self.pool), (self.settings["others"],), device=self.pool.device)]
         return items, others[~torch.isin(others, items)]
 
+    def vectors_of_items(self, items, targets, vectors):
+        """Return (n, d) of distinct `items`, some of `targets` (N,): free vectors, or of the targets' `vectors`."""
+        return self.items(items) if vectors is None else vectors[places(items, targets)]
+
     def users_with_text(self, hidden, users):
         """Return vectors and texts of the distinct `users` (N,) that have text, from `hidden` (N, d), theirs."""
-        users, inverse = users.unique(return_inverse=True)
-        row = torch.empty_like(users).scatter_(0, inverse, torch.arange(len(inverse), device=users.device))
-        present = self.user_text[users].any(1)
-        return hidden[row[present]], self.user_text[users[present]]
+        distinct = users.unique()
+        distinct = distinct[self.user_text[distinct].any(1)]
+        return hidden[places(distinct, users)], self.user_text[distinct]

@@ -6,19 +6,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.sampling import length_batches
 
 
 class Sequential(nn.Module):
     """History (B, L) -> query (B, d); an item's score is its similarity to the query.
 
-    A backbone adds `encode(histories, inputs)`: hidden states (B, L, d) of right-padded histories, whose items are seen
-    as inputs (B, L, d); none may depend on a later item.
+    A backbone adds `read(histories, places)`: hidden states (B, L, d) of right-padded histories, from what `place`
+    makes of their items; none may depend on a later item.
     """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         self.settings, self.length = settings, settings["max_length"]
+        self.dropout = Dropout(settings["dropout"])
         objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}")
         self.draw, self.objective = objective.draw, objective.loss
         self.register_buffer("known", catalogue.known_items, persistent=False)
@@ -39,10 +41,18 @@ class Sequential(nn.Module):
             return x
         return F.normalize(x, dim=-1) / self.settings["temperature"] ** 0.5
 
+    def place(self, histories, inputs):
+        """Return (B, L, d), what is read of the items of right-padded histories (B, L), seen as inputs (B, L, d)."""
+        return self.dropout(inputs * inputs.shape[2] ** 0.5)
+
+    def encode(self, histories, inputs):
+        """Return hidden states (B, L, d) of right-padded histories (B, L), seen as inputs (B, L, d)."""
+        return self.read(histories, self.place(histories, inputs))
+
     def states(self, histories, vectors, representation):
         """Return hidden states (B, L, d) of right-padded histories, those of several views side by side."""
-        views = representation.views(histories, vectors)
-        return torch.cat([self.encode(histories, view) for view in views], -1)
+        views = [self.place(histories, view) for view in representation.views(histories, vectors)]
+        return torch.cat([self.read(histories, view) for view in representation.exchange(*views)], -1)
 
     def needed(self, histories, targets, representation, generator):
         """Return item vectors, `histories` as rows of them, and what the loss of `targets` (N,) compares with.

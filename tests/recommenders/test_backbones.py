@@ -779,15 +779,15 @@ def test_an_unperturbed_view_is_the_graph_itself_and_the_contrast_weighs_nothing
     train_set, _, catalogue = data
     model, representation = build(spec(name, weight=0.0, **neutral), catalogue)
     plain, same = build(spec("lightgcn"), catalogue)
+    plain.share, plain.averages_first = model.share, model.averages_first
     for backbone in (model, plain):
         backbone.observe(train_set)
     batches = [next(iter(b.batches(train_set, torch.Generator().manual_seed(0)))) for b in (model, plain)]
     view = model.view(model.first_layer(representation), torch.Generator().manual_seed(0))
     for perturbed, whole in zip(view, plain.propagated(plain.first_layer(same)), strict=True):
         assert torch.allclose(perturbed, whole, atol=1e-6)
-    users = torch.stack(batches[1])
     losses = [
-        b.loss(tuple(users), r, torch.Generator().manual_seed(0)).item()
+        b.loss(batches[1], r, torch.Generator().manual_seed(0)).item()
         for b, r in ((model, representation), (plain, same))
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
@@ -823,10 +823,9 @@ def test_ncf_scores_in_chunks_what_its_loss_scores(data, monkeypatch):
     for row, u in enumerate(query):
         for item in (1, 40):
             v = vectors[item]
-            deep = model.out(torch.relu(model.of_user(u) + model.of_item(v)))
-            assert whole[row, item].item() == pytest.approx(
-                (u * v * model.product).sum().item() + deep.item(), abs=1e-6
-            )
+            deep = model.tower(model.of_user(u[8:]) + model.of_item(v[8:]))
+            expected = (u[:8] * v[:8] * model.product).sum().item() + deep.item()
+            assert whole[row, item].item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_gbce_between_bce_and_calibrated_scores():
@@ -910,22 +909,29 @@ def test_llmesr_is_causal_and_has_two_views(data):
         assert not torch.allclose(changed[0, t], hidden[0, t])
 
 
-def test_llmesr_asks_with_positions_and_dropout(data):
-    """Without positions a view of a history is a bag of items, before the backbone sees it."""
-    _, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), data[2])
-    torch.nn.init.normal_(representation.positions.weight)
-    representation.eval()
+def test_llmesr_asks_with_the_positions_and_the_dropout_of_the_backbone_once(data, monkeypatch):
+    """Without positions a view of a history is a bag of items, before the backbone reads it."""
+    backbone, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), data[2])
+    torch.nn.init.normal_(backbone.positions.weight)
     vectors = representation.item_vectors()
-    one, other = (
-        torch.stack(representation.views(torch.tensor([history]), vectors))[:, 0, 2]
-        for history in ([3, 9, 5], [9, 3, 5])
-    )
+
+    def asked(history):
+        history = torch.tensor([history])
+        placed = [backbone.place(history, view) for view in representation.views(history, vectors)]
+        return torch.stack(representation.exchange(*placed))[:, 0, 2]
+
+    backbone.eval()
+    one, other, padded = asked([3, 9, 5]), asked([9, 3, 5]), asked([3, 9, 5, 0, 0])
     assert ((one - other).norm(dim=1) > 1e-3 * one.norm(dim=1)).all()
-    padded = torch.stack(representation.views(torch.tensor([[3, 9, 5, 0, 0]]), vectors))[:, 0, 2]
     assert torch.allclose(padded, one, atol=1e-6)
-    representation.train()
-    drawn = [representation.views(torch.tensor([[3, 9, 5]]), vectors)[0] for _ in range(2)]
-    assert not torch.equal(*drawn)
+    history, placed = torch.tensor([[3, 9, 5]]), []
+    ids, text = (backbone.place(history, view) for view in vectors[history].chunk(2, -1))
+    read = [backbone.read(history, view) for view in representation.exchange(ids, text)]
+    assert torch.equal(backbone.states(history, vectors, representation), torch.cat(read, -1))
+    place = backbone.place
+    monkeypatch.setattr(backbone, "place", lambda *a: placed.append(place(*a)) or placed[-1])
+    backbone.train().states(history, vectors, representation)
+    assert len(placed) == 2 and all((view == 0).any() for view in placed), "dropped out once, each view"
 
 
 def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
@@ -953,7 +959,6 @@ def test_llmesr_draws_users_to_their_like_and_not_the_like_to_them(data):
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec"])
 def test_llmesr_learns(data, backbone):
     train_set, events, catalogue = data
-    dropout = {"dropout": SEQUENTIAL["dropout"]}
-    cell = spec(backbone, "llmesr", representation_settings=dropout, epochs=40, patience=40, **SEQUENTIAL)
+    cell = spec(backbone, "llmesr", epochs=40, patience=40, **SEQUENTIAL)
     state, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
     assert max(c["value"] for c in curve) > 0.8

@@ -43,7 +43,7 @@ class Backbone(Sequential):
         self.positions = nn.Embedding(self.length + 1, d)
         nn.init.normal_(self.positions.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(d, settings["heads"], dropout) for _ in range(settings["blocks"]))
-        self.norm, self.dropout = nn.LayerNorm(d), Dropout(dropout)
+        self.norm = nn.LayerNorm(d)
 
     def encode(self, histories, inputs, masked):
         """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) unseen where `masked` (B, L)."""

@@ -32,7 +32,7 @@ class Layer(nn.Module):
 
 
 class Backbone(Sequential):
-    """Item vectors through gated layers; order enters by the distance between items alone."""
+    """Item vectors through gated layers and a norm; order enters by the distance between items alone."""
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
@@ -40,14 +40,13 @@ class Backbone(Sequential):
         self.layers = nn.ModuleList(
             Layer(d, settings["heads"], self.length, dropout) for _ in range(settings["blocks"])
         )
-        self.dropout = Dropout(dropout)
+        self.norm = nn.LayerNorm(d)
 
-    def encode(self, histories, inputs):
-        """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d)."""
+    def read(self, histories, places):
+        """Return hidden states (B, L, d) of right-padded histories (B, L), from their places (B, L, d)."""
         position = torch.arange(histories.shape[1], device=histories.device)
         distance = position[:, None] - position
         causal = (distance >= 0) / self.length
-        x = self.dropout(inputs * inputs.shape[2] ** 0.5)
         for layer in self.layers:
-            x = layer(x, distance.clamp_min(0), causal)
-        return x
+            places = layer(places, distance.clamp_min(0), causal)
+        return self.norm(places)

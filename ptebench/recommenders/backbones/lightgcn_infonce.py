@@ -41,16 +41,17 @@ class Backbone(Graph):
         users, positives = batch
         drawn = torch.randint(len(self.pool), (self.settings["negatives"],), generator=generator, device=users.device)
         negatives = self.pool[drawn]
-        of_users, of_items = self.propagated(self.first_layer(representation))
-        hidden = embedding(users, of_users)
+        of_users, of_items = self.propagated(self.masked(self.first_layer(representation), representation))
+        hidden, vectors = embedding(users, of_users), embedding(positives, of_items)
         objective = infonce(
             hidden,
-            embedding(positives, of_items),
+            vectors,
             embedding(negatives, of_items),
             self.touched(users, negatives),
             self.settings["temperature"],
         )
-        return objective + representation.auxiliary_loss(hidden, positives, users)
+        pairs = hidden, positives, users, vectors
+        return objective + self.representation_loss(representation, (of_users, of_items), *pairs)
 
     def prepare(self, representation) -> None:
         """Propagate once for all the events that are about to be ranked, by cosine as in training."""

@@ -1,5 +1,7 @@
 """NCF: a generalised matrix factorisation beside a perceptron over user and item (He et al., WWW 2017)."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn.functional import embedding, softplus
@@ -10,14 +12,22 @@ CHUNK = 2**24  # floats of the perceptron's hidden layer at a time
 
 
 class Backbone(PairBackbone):
-    """Score w.(u * v) + MLP([u; v]), of one vector each; the first layer is applied to u and v apart."""
+    """Score w.[u_1 * v_1; MLP([u_2; v_2])]: half a vector for the product, half for the perceptron.
+
+    The perceptron's first layer is applied to u_2 and v_2 apart; each layer is half as wide as the one before.
+    """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         d = settings["dimension"]
-        self.product = nn.Parameter(torch.ones(d))
-        self.of_user, self.of_item = nn.Linear(d, d), nn.Linear(d, d, bias=False)
-        self.out = nn.Linear(d, 1, bias=False)
+        widths = [d // 2**layer for layer in range(1, settings["layers"] + 1)]
+        self.product = nn.Parameter(torch.ones(d // 2))
+        self.of_user, self.of_item = nn.Linear(d // 2, widths[0]), nn.Linear(d // 2, widths[0], bias=False)
+        tower = [layer for a, b in pairwise(widths) for layer in (nn.ReLU(), nn.Linear(a, b))]
+        self.tower = nn.Sequential(*tower, nn.ReLU(), nn.Linear(widths[-1], 1, bias=False))
+        for name, parameter in self.named_parameters():  # a bias above what short vectors give would kill a unit
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
     def loss(self, batch, representation, generator):
         """Return binary cross entropy over (user, positive) pairs, one uniform negative each."""
@@ -25,11 +35,12 @@ class Backbone(PairBackbone):
         negatives = self.negatives.draw(users, generator)
         hidden = self.user_vectors(users, representation)
         vectors, rows = representation.vectors_of(positives, negatives)
+        wide, deep = hidden.chunk(2, 1)
+        asked = self.of_user(deep)
 
         def score(row):
-            v = embedding(row, vectors)
-            deep = self.out(torch.relu(self.of_user(hidden) + self.of_item(v)))[:, 0]
-            return (hidden * v) @ self.product + deep
+            of_product, of_perceptron = embedding(row, vectors).chunk(2, 1)
+            return (wide * of_product) @ self.product + self.tower(asked + self.of_item(of_perceptron))[:, 0]
 
         objective = softplus(-score(rows[0])).mean() + softplus(score(rows[1])).mean()
         return objective + representation.auxiliary_loss(hidden, positives, users)
@@ -40,8 +51,9 @@ class Backbone(PairBackbone):
 
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""
-        vectors = representation.item_vectors()
-        left, right = self.of_user(queries)[:, None], self.of_item(vectors)
-        size = max(CHUNK // queries.numel(), 1)
-        deep = [self.out(torch.relu(left + part))[..., 0] for part in right.split(size)]
-        return (queries * self.product) @ vectors.T + torch.cat(deep, 1)
+        wide, deep = queries.chunk(2, 1)
+        of_product, of_perceptron = representation.item_vectors().chunk(2, 1)
+        left, right = self.of_user(deep)[:, None], self.of_item(of_perceptron)
+        size = max(CHUNK // deep.numel(), 1)
+        told = [self.tower(left + part)[..., 0] for part in right.split(size)]
+        return (wide * self.product) @ of_product.T + torch.cat(told, 1)

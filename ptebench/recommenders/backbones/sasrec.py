@@ -61,17 +61,16 @@ class Backbone(Sequential):
             Block(d, settings["heads"], settings["dropout"], settings["norm"]) for _ in range(settings["blocks"])
         )
         self.norm = nn.LayerNorm(d, eps=1e-8)
-        self.dropout = Dropout(settings["dropout"])
 
-    def encode(self, histories, inputs):
-        """Return hidden states (B, L, d) of right-padded histories, seen as inputs (B, L, d).
-
-        Position L - 1 is always the most recent.
-        """
+    def place(self, histories, inputs):
+        """Return (B, L, d), inputs with positions, of which the last is always the most recent item's."""
         lengths = (histories > 0).sum(1, keepdim=True)
         age = self.length - lengths + torch.arange(histories.shape[1], device=histories.device)
         scale = inputs.shape[2] ** 0.5
-        x = self.dropout(inputs * scale + self.positions(age.clamp_max(self.length - 1)))
+        return self.dropout(inputs * scale + self.positions(age.clamp_max(self.length - 1)))
+
+    def read(self, histories, places):
+        """Return hidden states (B, L, d) of right-padded histories (B, L), from their places (B, L, d)."""
         for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
+            places = block(places)
+        return self.norm(places)

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
-from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.representations.llminit import Representation as Llminit
 from ptebench.recommenders.whitening import scaled
@@ -34,10 +33,10 @@ def similar_users(text: torch.Tensor, train, users: int, number: int) -> torch.T
 class Representation(Base):
     """Item vectors (n_items + 1, 2 d): a free one that starts from the text's principal components, and adapted text.
 
-    Each view of a history, with positions and dropout, asks the other by causal cross-attention (the published code
-    lets a position see the next item, its own label) and goes through the one backbone. A user's state is drawn to the
-    mean state of similar users, as those states were when last trained on: the published code computes them anew, for
-    ten times the work.
+    Each view of a history, with the backbone's positions and dropout, asks the other by causal cross-attention (the
+    published code lets a position see the next item, its own label) and is read by the one backbone. A user's state is
+    drawn to the mean state of similar users, as those states were when last trained on: the published code computes
+    them anew, for ten times the work.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -49,9 +48,6 @@ class Representation(Base):
         self.scale = d**-0.5
         self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))
         self.of_ids, self.of_text = (nn.MultiheadAttention(d, settings["heads"], batch_first=True) for _ in range(2))
-        self.positions = nn.Embedding(settings["max_length"], d)
-        nn.init.normal_(self.positions.weight, std=0.02)
-        self.dropout = Dropout(settings["dropout"])
         self.users = catalogue.users
         self.register_buffer("bank", torch.zeros(catalogue.users + 1, 2 * d))
 
@@ -65,17 +61,16 @@ class Representation(Base):
         return torch.cat([self.ids.item_vectors(items), self.adapter(text) * self.scale * text.any(1, keepdim=True)], 1)
 
     def views(self, histories, vectors):
-        """Return the id view and the text view, each (B, L, d), after asking the other."""
-        position = torch.arange(histories.shape[1], device=histories.device)
-        age = ((histories > 0).sum(1, keepdim=True) - 1 - position).clamp(0, self.positions.num_embeddings - 1)
-        scale, places = self.positions.embedding_dim**0.5, self.positions(age)
-        ids, text = (self.dropout(view * scale + places) for view in vectors[histories].chunk(2, -1))
+        """Return the id view and the text view of histories (B, L), each (B, L, d)."""
+        return vectors[histories].chunk(2, -1)
+
+    def exchange(self, ids, text):
+        """Return both views (B, L, d) after each has asked the other."""
         later = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).triu(1)
-        asked = (
+        return (
             self.of_ids(text, ids, ids, attn_mask=later, need_weights=False)[0],
             self.of_text(ids, text, text, attn_mask=later, need_weights=False)[0],
         )
-        return tuple(view / scale for view in asked)  # which the backbone multiplies by
 
     def history_loss(self, users, states):
         """Return weight * the mean squared distance to the mean known state of similar users."""

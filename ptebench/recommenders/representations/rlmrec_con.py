@@ -15,12 +15,12 @@ class Representation(Rlmrec):
         if self.user_text is not None:
             self.user_head = head(self.user_text.shape[1], catalogue.dimension)
 
-    def auxiliary_loss(self, hidden, targets, users=None):
+    def auxiliary_loss(self, hidden, targets, users=None, vectors=None):
         """Return weight * InfoNCE of items, and of users where the backbone has them and they have text."""
         items, others = self.items_with_others(targets)
         texts = self.item_head(self.text[torch.cat([items, others])])
-        loss = contrast(self.items(items), texts, self.settings["temperature"])
+        loss = contrast(self.vectors_of_items(items, targets, vectors), texts, self.settings["temperature"])
         if users is not None and self.user_text is not None:
-            vectors, texts = self.users_with_text(hidden, users)
-            loss = loss + contrast(vectors, self.user_head(texts), self.settings["temperature"])
+            of_users, texts = self.users_with_text(hidden, users)
+            loss = loss + contrast(of_users, self.user_head(texts), self.settings["temperature"])
         return self.settings["weight"] * loss

@@ -10,17 +10,41 @@ from ptebench.recommenders.rlmrec import Rlmrec, head
 class Representation(Rlmrec):
     """What is hidden must be made up from what is not, as text.
 
-    On a history the next item is what is hidden: its text is told from the state before it. On pairs, where nothing
-    stands between a vector and its text, a share `mask` of the vector's coordinates is hidden.
+    On a graph, as published, a share `mask` of the nodes: the texts of these are told from the vectors that their
+    neighbours give them. On a history it is the next item, told from the state before it. On pairs, where nothing
+    stands between a vector and its text, a share `mask` of the vector's coordinates.
     """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
+        trained = catalogue.user_counts > 0
+        has_text = trained & False if self.user_text is None else trained & self.user_text.any(1)
+        nodes = torch.cat([has_text, (catalogue.item_counts > 0) & self.text.any(1)])
+        self.register_buffer("nodes", nodes, persistent=False)
         self.item_head = head(catalogue.dimension, self.text.shape[1])
         if self.user_text is not None:
             self.user_head = head(catalogue.dimension, self.user_text.shape[1])
 
-    def auxiliary_loss(self, hidden, targets, users=None):
+    def mask(self, layer):
+        """Return `layer` (n_users + n_items + 2, d) with zeros for the nodes drawn to be hidden, which have a text."""
+        self.gaps = self.nodes & (torch.rand(len(self.nodes), device=layer.device) < self.settings["mask"])
+        return layer * ~self.gaps[:, None]
+
+    def graph_loss(self, nodes, hidden, targets, users, vectors):
+        """Return weight * InfoNCE of the texts of the nodes that `mask` hid, `others` at most of a side."""
+        of_users, of_items = nodes
+        of_user, of_item = self.gaps.split([len(of_users), len(of_items)])
+        loss = self._told(self.item_head, of_items, self.text, of_item)
+        if self.user_text is not None:
+            loss = loss + self._told(self.user_head, of_users, self.user_text, of_user)
+        return self.settings["weight"] * loss
+
+    def _told(self, head, vectors, text, gaps):
+        ids = gaps.nonzero()[:, 0]
+        ids = ids[torch.randperm(len(ids), device=ids.device)[: self.settings["others"]]]
+        return contrast(head(vectors[ids]), text[ids], self.settings["temperature"])
+
+    def auxiliary_loss(self, hidden, targets, users=None, vectors=None):
         """Return weight * InfoNCE of texts told with the true ones, of items and of users that have text."""
         items, others = self.items_with_others(targets)
         texts, temperature = self.text[torch.cat([items, others])], self.settings["temperature"]
