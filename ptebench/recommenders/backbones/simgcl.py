@@ -9,7 +9,7 @@ from ptebench.recommenders.graph_contrast import GraphContrast
 class Backbone(GraphContrast):
     """A view adds noise of length `noise`, with the signs of the vector, to every layer's output.
 
-    Layer 0 is in no mean, of a view or of what ranks, and a node is told from those of its batch (sections 3.1 and 2).
+    Layer 0 is in no mean, of a view or of what ranks, and a node is told from those of its batch.
     """
 
     averages_first, among_all = False, False
