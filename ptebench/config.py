@@ -1263,6 +1263,8 @@ class TableSettings(Settings):
     metrics: Annotated[list[Metric], Field(min_length=1), EachOnce] = ["NDCG@10", "MRR@10"]
     rankings: Annotated[list[str], Field(min_length=1), EachOnce] = ["full"]
     groups: Annotated[list[str], Field(min_length=1), EachOnce] = ["overall"]
+    # what a row's mark compares it with: the best other row, the backbone's ids, or each other row
+    compare: Literal["best_other", "id", "each"] = "best_other"
 
 
 def _kinds(base: type, tag: str):
@@ -1618,8 +1620,17 @@ def _points(axes: dict) -> Iterator[dict]:
 
 
 def _check_grid(model: Benchmark, where: str) -> None:
-    """Raise InputError for a cell that makes no sense."""
+    """Raise InputError for a cell that makes no sense, and for a comparison without a pair of rows."""
     for table, settings in model.tables.items():
+        named = {}
+        for rows in settings.rows:
+            for b in rows.backbones:
+                named.setdefault(b, set()).update(model.representations[r].kind == "id" for r in rows.representations)
+        if settings.compare == "id" and not any(len(sides) == 2 for sides in named.values()):
+            raise InputError(
+                f"{where}: tables.{table}.compare: 'id' compares a representation with ids on the same backbone, and "
+                "no backbone has both; add a row of the kind 'id', or compare best_other or each"
+            )
         for d in settings.datasets:
             for p in settings.protocols:
                 asks = getattr(model.protocols[p], "impressions", False)

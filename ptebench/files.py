@@ -50,7 +50,8 @@ METRICS = {
 }  # fmt: skip
 NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
-    "remove_seen", "sd", "low", "high", "published_sd", "difference",
+    "remove_seen", "sd", "low", "high", "published_sd", "difference", "event_sd",
+    "seed_sd", "d_z",
 }  # fmt: skip
 
 

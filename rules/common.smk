@@ -839,14 +839,30 @@ def table_metrics(wildcards):
     return list(dict.fromkeys(files))
 
 
+def table_ranks(wildcards):
+    """Return the ranks of every cell of a table, in the order of `table_cells`."""
+    return [
+        f"{cell_folder((*method, seed))}/ranks.parquet"
+        for *method, seeds in table_cells(wildcards.table)
+        for seed in seeds
+    ]
+
+
+def table_groups(wildcards):
+    """Return the groups of every split of a table, in the order of its cells."""
+    splits = dict.fromkeys((dataset, protocol) for dataset, protocol, *_ in table_cells(wildcards.table))
+    return [f"results/splits/{dataset}/{protocol}/groups.parquet" for dataset, protocol in splits]
+
+
 def table_spec(wildcards):
-    settings = TABLES[wildcards.table]
+    settings, cells = TABLES[wildcards.table], table_cells(wildcards.table)
     rules = {p: {k: PROTOCOLS[p][k] for k in ("kind", "remove_seen")} for p in settings["protocols"]}
     return canonical(
         {
             "table": wildcards.table,
-            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups")},
-            "cells": table_cells(wildcards.table),
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
+            "cells": cells,
+            "ids": sorted({r for _, _, _, r, _ in cells if CONFIG["representations"][r]["kind"] == "id"}),
             "published": {d: DATASETS[d]["published"] for d in settings["datasets"]},
             "protocols": rules,
         }

@@ -46,7 +46,6 @@ rule collect_metrics:
 
 
 localrules:
-    table,
     statistics_table,
     references_table,
 
@@ -54,25 +53,32 @@ localrules:
 rule table:
     input:
         metrics=table_metrics,
+        ranks=table_ranks,
+        groups=table_groups,
         published=PUBLISHED,
     output:
         csv="results/tables/{table}.csv",
         markdown="results/tables/{table}.md",
         latex="results/tables/{table}.tex",
         html="results/tables/{table}.html",
+        comparisons="results/tables/{table}.comparisons.csv",
         provenance="results/tables/{table}.provenance.json",
     log:
         "logs/tables/{table}.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=more_memory,
+        runtime=30,
     params:
         spec=table_spec,
         code=code_digest("workflow_scripts.table"),
     shell:
         "python -m workflow_scripts.table --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input metrics {input.metrics:q} --input published {input.published:q}"
+        " --input metrics {input.metrics:q} --input ranks {input.ranks:q} --input groups {input.groups:q}"
+        " --input published {input.published:q}"
         " --output csv {output.csv:q} --output markdown {output.markdown:q} --output latex {output.latex:q}"
-        " --output html {output.html:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        " --output html {output.html:q} --output comparisons {output.comparisons:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule statistics_table:

@@ -201,6 +201,18 @@ def test_llmesr_needs_states_at_the_ends_of_histories(backbone, fits):
             resolve(grid, "config.yaml")
 
 
+def test_a_comparison_with_ids_needs_ids_and_another_on_one_backbone():
+    table = GRID["tables"]["one"] | {"compare": "id"}
+    with pytest.raises(InputError, match=r"tables.one.compare: 'id' compares .* no backbone has both"):
+        resolve(json.loads(json.dumps(GRID | {"tables": {"one": table}})), "c.yaml")
+    with pytest.raises(InputError, match=r"tables.one.compare: Input should be 'best_other', 'id' or 'each'"):
+        resolve(json.loads(json.dumps(GRID | {"tables": {"one": table | {"compare": "ids"}}})), "c.yaml")
+    both = table | {"rows": [{"backbones": ["sasrec"], "representations": ["id", "card"]}]}
+    more = {"representations": {"id": {}, "card": {"kind": "pte", "text": "card"}}, "encoders": {"minilm": {}}}
+    whole = resolve(json.loads(json.dumps(GRID | more | {"tables": {"one": both}})), "c.yaml")
+    assert whole["tables"]["one"]["compare"] == "id"
+
+
 def test_groups_of_published_thresholds_need_them():
     grid = json.loads(json.dumps(GRID))
     grid["protocols"]["long_tail"] = {}

@@ -1,18 +1,21 @@
-"""One table of the study: CSV, Markdown, LaTeX and HTML from the metrics of its cells."""
+"""One table of the study: CSV, Markdown, LaTeX and HTML from the metrics and ranks of its cells."""
 
 import polars as pl
 
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
-from ptebench.report.tables import TABLE, build, latex, markdown, read_published, web
+from ptebench.report.significance import evidence
+from ptebench.report.tables import COMPARISONS, TABLE, build, comparisons, latex, markdown, read_published, web
 
 
 def main(job) -> dict:
-    """Write one table in four forms."""
+    """Write one table in four forms, and the comparisons behind its marks."""
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
-    table = build(job.spec, metrics, read_published(job.input("published")))
+    judged = evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
+    table = build(job.spec, metrics, read_published(job.input("published")), judged)
     title = job.spec["title"]
     write_table(table, job.outputs["csv"], TABLE)
+    write_table(comparisons(job.spec, judged), job.outputs["comparisons"], COMPARISONS)
     write_text(markdown(table, title), job.outputs["markdown"])
     write_text(latex(table, title, job.spec["table"]), job.outputs["latex"])
     write_text(web(table, title), job.outputs["html"])

@@ -128,7 +128,7 @@ def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRA
     (1 + as large) / (1 + random flips), `flips` - 1 of them.
     """
     count, metrics, rows = sums.shape
-    first, second = np.array(pairs).reshape(-1, 2).T
+    first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
     flat = (sums - sums.mean(2, keepdims=True)).reshape(count, -1)  # what rows share is in no difference
     total = flat.sum(0)
 
@@ -188,6 +188,22 @@ def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
 
 
 # ------------------------------------------------------------------------ ranks
+
+
+def evidence(spec: dict, ranks: list, groups: list) -> dict[tuple, Evidence]:
+    """Return the evidence of each (dataset, protocol, ranking, group) of a table.
+
+    `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups: of each split, in order.
+    """
+    splits, files, result = {}, iter(ranks), {}
+    for dataset, protocol, *method in spec["cells"]:
+        splits.setdefault((dataset, protocol), []).append(method)
+    for (split, methods), members in zip(splits.items(), groups, strict=True):
+        paths = [next(files) for *_, seeds in methods for _ in seeds]
+        pairs = family(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
+        panels = samples(methods, spec["metrics"], spec["rankings"], (spec["groups"], members), paths)
+        result |= {(*split, *panel): judge(sample, pairs) for panel, sample in panels.items()}
+    return result
 
 
 def samples(methods: list[list], metrics: list[str], rankings: list[str], groups, ranks: list) -> dict:

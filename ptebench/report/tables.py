@@ -1,4 +1,4 @@
-"""Tables: a declared grid of cells, each value with its interval over seeds and the published one beside it.
+"""Tables: a declared grid of cells, each value with its interval over events and the published one beside it.
 
 A table is made once as a frame (one row a value) and rendered from there, so that its forms cannot disagree.
 Within a panel (dataset, protocol, ranking, group) rows are methods in the order declared and columns are metrics.
@@ -8,17 +8,27 @@ import html
 import math
 from datetime import UTC, datetime
 from statistics import fmean, stdev
+from string import ascii_lowercase
 
+import numpy as np
 import polars as pl
-from scipy.stats import t as student
 
 from ptebench.files import InputError, read_table
+from ptebench.report.significance import LEVEL, Evidence, rivals
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
     "representation": pl.String, "metric": pl.String, "k": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "mark": pl.String, "published": pl.Float64, "published_sd": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "events": pl.Int64, "event_sd": pl.Float64, "seed_sd": pl.Float64,
+    "mark": pl.String, "compare": pl.String, "above": pl.String, "below": pl.String, "comparisons": pl.Int64,
+    "resolution": pl.Float64, "published": pl.Float64, "published_sd": pl.Float64,
     "difference": pl.Float64, "source": pl.String, "provenance": pl.String,
+}  # fmt: skip
+COMPARISONS = {
+    "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "metric": pl.String,
+    "k": pl.Int64, "backbone": pl.String, "representation": pl.String, "other_backbone": pl.String,
+    "other_representation": pl.String, "events": pl.Int64, "difference": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "d_z": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64,
 }  # fmt: skip
 PUBLISHED = {
     "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
@@ -37,18 +47,11 @@ SNAPSHOTS = {
 PUBLISHED_KEY = list(PUBLISHED)[:9]
 SEVERAL_TARGETS = {"snapshot"}  # the kinds of protocol with events of several targets
 PANEL = ["dataset", "protocol", "ranking", "group"]
-NOTE = (
-    "Mean over seeds ± half of its 95% interval (Student's t; none for one seed). Best of a panel bold, second best"
-    " underlined. Δ is ours minus the published value; published values compete for no mark."
-)
-
-
-def interval(values: list[float]) -> tuple[float, float | None]:
-    """Return the mean and half of its 95% t interval, None for a single value."""
-    if len(values) < 2:
-        return values[0], None
-    half = student.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return fmean(values), float(half)
+COMPARE = {
+    "best_other": "↑ above, ↓ below the best other row",
+    "id": "↑ above, ↓ below the ids of its backbone",
+    "each": "Raised letters: the rows that a row is above",
+}
 
 
 def read_published(path) -> pl.DataFrame:
@@ -74,12 +77,13 @@ def marks(means: list[float]) -> list[str]:
     return ["best" if m == order[0] else "second" if m == order[1] else "" for m in means]
 
 
-def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: dict[tuple, Evidence]) -> pl.DataFrame:
     """Return the TABLE frame of a grid, in the order declared.
 
     `spec` holds `table` (name), `metrics`, `rankings`, `groups`, `cells` (lists of dataset, protocol, backbone,
-    representation, seeds), `published` (dataset -> key or None) and `protocols` (name -> kind, remove_seen).
-    `metrics` is a METRICS frame. Raises InputError naming the first cell whose value is missing.
+    representation, seeds), `published` (dataset -> key or None), `protocols` (name -> kind, remove_seen), `compare`
+    and `ids` (names of representations). `metrics` is a METRICS frame, `evidence` that of each panel. Raises
+    InputError naming the first cell whose value is missing.
     """
     values = {tuple(row[:-1]): row[-1] for row in metrics.select(pl.exclude("value", "events"), "value").iter_rows()}
     known = {}
@@ -94,29 +98,67 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame) -> pl.Data
         key, rules = spec["published"].get(dataset), spec["protocols"][protocol]
         for ranking in spec["rankings"]:
             for group in spec["groups"]:
-                for name, k in ((name, int(k)) for name, k in (m.split("@") for m in spec["metrics"])):
+                judged = evidence.get((dataset, protocol, ranking, group))
+                for place, (name, k) in enumerate((m.split("@")[0], int(m.split("@")[1])) for m in spec["metrics"]):
                     # one target is all of them: papers call the same value Recall
                     as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
                     column = []
                     for backbone, representation, seeds in methods:
                         cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
                         each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
-                        mean, half = interval(each)
+                        mean = fmean(each)
                         at = (key, rules["kind"], backbone, representation, ranking, group)
                         value, sd, source = known.get((*at, rules["remove_seen"], as_published, k), (None, None, None))
                         column.append({
                             "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
                             "backbone": backbone, "representation": representation, "metric": name, "k": k,
                             "seeds": len(each), "mean": mean,
-                            "low": None if half is None else mean - half,
-                            "high": None if half is None else mean + half,
+                            "seed_sd": stdev(each) if len(each) > 1 else None,
                             "published": value, "published_sd": sd,
                             "difference": None if value is None else mean - value, "source": source,
                             "provenance": ";".join(_provenance(*cell) for cell in cells),
                         })  # fmt: skip
-                    best = marks([row["mean"] for row in column])
-                    rows += [row | {"mark": mark} for row, mark in zip(column, best, strict=True)]
+                    means = [row["mean"] for row in column]
+                    more = _judged(spec, methods, means, judged, place)
+                    rows += [row | {"mark": m} | e for row, m, e in zip(column, marks(means), more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
+
+
+def _judged(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:
+    """Return what evidence adds to each row of a column: variance over events, interval, and its significant lead."""
+    rows = [tuple(method[:2]) for method in methods]
+    others = rivals(spec["compare"], rows, spec["ids"], means)
+    result = []
+    for row, other in enumerate(others):
+        signs = {"/".join(rows[o]): evidence.sign(metric, row, o) for o in other}
+        result.append({
+            "low": _number(evidence.low[metric, row]), "high": _number(evidence.high[metric, row]),
+            "events": evidence.events, "event_sd": _number(evidence.sd[metric, row]), "compare": spec["compare"],
+            "above": ";".join(name for name, sign in signs.items() if sign > 0),
+            "below": ";".join(name for name, sign in signs.items() if sign < 0),
+            "comparisons": len(evidence.pairs), "resolution": evidence.resolution,
+        })  # fmt: skip
+    return result
+
+
+def _number(value: float) -> float | None:
+    """Return a value to ten digits, which no order of summands changes; None for what is not a number."""
+    return None if math.isnan(value) else round(float(value), 10)
+
+
+def comparisons(spec: dict, evidence: dict[tuple, Evidence]) -> pl.DataFrame:
+    """Return the COMPARISONS frame: every pair of rows that the families of a table test, first minus other."""
+    methods, rows = {}, []
+    for dataset, protocol, backbone, representation, _ in spec["cells"]:
+        methods.setdefault((dataset, protocol), []).append((backbone, representation))
+    for panel, e in evidence.items():
+        names = methods[panel[:2]]
+        numbers = np.stack([e.difference, e.difference_low, e.difference_high, e.d_z, e.p, e.p_holm])
+        for metric, (name, k) in enumerate(m.split("@") for m in spec["metrics"]):
+            for place, (first, other) in enumerate(e.pairs):
+                values = map(_number, numbers[:, metric, place])
+                rows.append((*panel, name, int(k), *names[first], *names[other], e.events, *values))
+    return pl.DataFrame(rows, schema=COMPARISONS, orient="row")
 
 
 def _provenance(dataset, protocol, backbone, representation, seed) -> str:
@@ -162,6 +204,42 @@ def sources(table: pl.DataFrame) -> str:
     return f"Published: {'; '.join(names)}." if len(names) else ""
 
 
+def note(table: pl.DataFrame) -> str:
+    """Return the legend: what stands in a cell, how it was tested, and how fine that is."""
+    seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].max()
+    span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
+    several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
+    tested = (
+        f"{COMPARE[table['compare'][0]]}: paired permutation test over events, p adjusted by Holm at most {LEVEL} in a"
+        f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand."
+    )
+    return (
+        f"Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
+        f" second best underlined. {tested if number.max() else 'No row is compared with another.'} Δ is ours minus"
+        " the published value; published values compete for no mark."
+    )
+
+
+def _labels(rows: list[tuple[str, str, list[dict]]]) -> dict[str, str]:
+    """Return the letter of each row of a panel by its name, where rows are compared with each other."""
+    if rows[0][2][0]["compare"] != "each":
+        return {}
+    first = [f"{a}{b}" for a in ("", *ascii_lowercase) for b in ascii_lowercase]
+    return {f"{backbone}/{name}": letter for (backbone, name, _), letter in zip(rows, first)}
+
+
+def _name(backbone: str, representation: str, labels: dict[str, str]) -> str:
+    return f"{representation} ({labels[f'{backbone}/{representation}']})" if labels else representation
+
+
+def _lead(value: dict, labels: dict[str, str], raised: str, arrows: str = " {}") -> str:
+    """Return the mark of a significant lead or lag."""
+    if labels:
+        names = [labels[name] for name in value["above"].split(";") if name]
+        return raised.format(",".join(names)) if names else ""
+    return arrows.format("↑" if value["above"] else "↓") if value["above"] or value["below"] else ""
+
+
 def _mean(value: dict, best: str, second: str) -> str:
     text = f"{value['mean']:.4f}"
     text = {"best": best, "second": second}.get(value["mark"], "{}").format(text)
@@ -186,19 +264,21 @@ def _links(values: list[dict], form: str) -> str:
 
 def markdown(table: pl.DataFrame, title: str) -> str:
     """Return the table as Markdown; the last column links each seed's record."""
-    lines = [f"# {title}", "", NOTE]
+    lines = [f"# {title}", "", note(table)]
     lines += ["", sources(table)] if sources(table) else []
     for heading, names, rows in panels(table):
         lines += ["", f"## {heading}", "", f"| backbone | representation | {' | '.join(names)} | record of seed |"]
         lines += [f"|---|---|{'---:|' * len(names)}---|"]
+        labels = _labels(rows)
         for backbone, representation, values in rows:
             cells = [
-                _mean(v, "**{}**", "<ins>{}</ins>") + ("" if v["published"] is None else f"<br>{_published(v)}")
+                _mean(v, "**{}**", "<ins>{}</ins>")
+                + _lead(v, labels, "<sup>{}</sup>")
+                + ("" if v["published"] is None else f"<br>{_published(v)}")
                 for v in values
             ]
-            lines.append(
-                f"| {backbone} | {representation} | {' | '.join(cells)} | {_links(values, '[{seed}]({path})')} |"
-            )
+            name = _name(backbone, representation, labels)
+            lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {_links(values, '[{seed}]({path})')} |")
     return "\n".join(lines) + "\n"
 
 
@@ -210,6 +290,8 @@ def tex(text: str) -> str:
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "Δ": r"$\Delta$",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
     }
     special |= {c: "\\" + c for c in "&%$#_{}"}
     return "".join(special.get(c, c) for c in text)
@@ -219,15 +301,21 @@ def latex(table: pl.DataFrame, title: str, name: str) -> str:
     """Return the table for LaTeX with the package booktabs; a comment behind each row names its record."""
     shown = panels(table)
     columns = max(len(names) for _, names, _ in shown)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{tex(title)}. {tex(NOTE)} {tex(sources(table))}}}"]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{tex(title)}. {tex(note(table))} {tex(sources(table))}}}"]
     lines += [rf"\label{{tab:{name}}}", rf"\begin{{tabular}}{{ll{'r' * columns}}}", r"\toprule"]
     for position, (heading, names, rows) in enumerate(shown):
         lines += [r"\midrule"] * (position > 0)
         lines += [rf"\multicolumn{{{columns + 2}}}{{l}}{{\emph{{{tex(heading)}}}}} \\"]
         lines += [f"backbone & representation & {' & '.join(map(tex, names))} " + r"\\", r"\midrule"]
+        labels = _labels(rows)
         for backbone, representation, values in rows:
-            means = [_mean(v, r"\textbf{{{}}}", r"\underline{{{}}}").replace("±", r"$\pm$") for v in values]
-            row = f"{tex(backbone)} & {tex(representation)} & {' & '.join(means)} " + r"\\"
+            means = [
+                (_mean(v, r"\textbf{{{}}}", r"\underline{{{}}}") + _lead(v, labels, r"$^{{\mathrm{{{}}}}}$"))
+                .replace("±", r"$\pm$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
+                for v in values
+            ]  # fmt: skip
+            name = _name(backbone, representation, labels)
+            row = f"{tex(backbone)} & {tex(name)} & {' & '.join(means)} " + r"\\"
             lines.append(f"{row} % {values[0]['provenance']}")
             if any(v["published"] is not None for v in values):
                 beside = [
@@ -263,19 +351,22 @@ def page(title: str, body: str) -> str:
 
 def web(table: pl.DataFrame, title: str) -> str:
     """Return the table as one HTML page; the last column links each seed's record."""
-    lines = [f"<p>{html.escape(NOTE)}</p>"] + [f"<p>{html.escape(text)}</p>" for text in [sources(table)] if text]
+    lines = [f"<p>{html.escape(text)}</p>" for text in (note(table), sources(table)) if text]
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{html.escape(name)}</th>' for name in names)
         lines += ['<div class="panel">', "<table>", f"<caption>{html.escape(heading)}</caption>"]
         lines += ['<thead><tr><th scope="col">backbone</th><th scope="col">representation</th>']
         lines += [f'{head}<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
+        labels = _labels(rows)
         for backbone, representation, values in rows:
             cells = ""
             for v in values:
                 beside = "" if v["published"] is None else f"<small>{_published(v)}</small>"
-                cells += f'<td class="number">{_mean(v, "<strong>{}</strong>", "<u>{}</u>")}{beside}</td>'
+                lead = _lead(v, labels, "<sup>{}</sup>")
+                cells += f'<td class="number">{_mean(v, "<strong>{}</strong>", "<u>{}</u>")}{lead}{beside}</td>'
             links = _links(values, '<a href="{path}">{seed}</a>')
-            lines.append(f'<tr><th scope="row">{backbone}</th><td>{representation}</td>{cells}<td>{links}</td></tr>')
+            name = _name(backbone, representation, labels)
+            lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
         lines += ["</tbody>", "</table>", "</div>"]
     return page(title, "\n".join(lines) + "\n")
 

@@ -53,7 +53,9 @@ def test_equals_trec_eval(seed, events, most):
     truth = {str(e): {f"i{t}": 1 for t in wanted} for e, wanted in enumerate(targets)}
     run = {str(e): {f"i{i}": float(s) for i, s in enumerate(row)} for e, row in enumerate(scores)}
     cuts = ",".join(map(str, KS))
-    found = pytrec_eval.RelevanceEvaluator(truth, {f"success.{cuts}", f"recall.{cuts}", f"ndcg_cut.{cuts}", "recip_rank"}).evaluate(run)
+    found = pytrec_eval.RelevanceEvaluator(
+        truth, {f"success.{cuts}", f"recall.{cuts}", f"ndcg_cut.{cuts}", "recip_rank"}
+    ).evaluate(run)
     values = event_values(ranks, [*KS, 30])
     for k in KS:
         for ours, theirs in (("HR", "success"), ("Recall", "recall"), ("NDCG", "ndcg_cut")):
@@ -134,7 +136,9 @@ def test_popularity_equals_an_independent_loop():
                 rank += 0.5
         if rank <= 10:
             recall, ndcg, mrr = recall + 1, ndcg + 1 / np.log2(rank + 1), mrr + 1 / rank
-    assert values["value"].to_list() == pytest.approx([recall / events, recall / events, ndcg / events, mrr / events], abs=1e-12)
+    assert values["value"].to_list() == pytest.approx(
+        [recall / events, recall / events, ndcg / events, mrr / events], abs=1e-12
+    )
 
 
 @settings(max_examples=30, deadline=None)

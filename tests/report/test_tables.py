@@ -4,13 +4,15 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.files import METRICS, InputError, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, InputError, write_table
 from ptebench.job import Job
 from ptebench.report import tables
 from ptebench.report.audit import check_metrics
+from ptebench.report.significance import Sample, evidence, family, judge
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
 
@@ -27,6 +29,8 @@ SPEC = {
     ],
     "published": {"toys": "preferdiff-toys"},
     "protocols": {"cold": {"kind": "cold_start_user", "remove_seen": False}},
+    "compare": "best_other",
+    "ids": ["id"],
 }  # fmt: skip
 VALUES = {("popularity", "id", 0): 0.01, ("sasrec", "id", 0): 0.02, ("sasrec", "id", 1): 0.04,
           ("sasrec", "pte", 0): 0.05, ("sasrec", "pte", 1): 0.07}  # fmt: skip
@@ -42,9 +46,25 @@ def metrics_frame():
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 
 
+# of 200 events, the values of a method at each K: pte is ahead, popularity and ids differ by chance
+EVENTS = np.random.default_rng(0).random((200, 1)) * 0.1 + np.random.default_rng(1).normal(
+    [0.02, 0.021, 0.05], 0.01, (200, 3)
+)
+
+
+def evidence_of(spec):
+    rows = list(dict.fromkeys((b, r) for _, _, b, r, _ in spec["cells"]))
+    sums = np.stack([EVENTS[:, : len(rows)]] * len(spec["metrics"]), 1)
+    panel = judge(Sample(sums, np.ones(200), sums.std(0)), family(spec["compare"], rows, spec["ids"]))
+    splits = dict.fromkeys((d, p) for d, p, *_ in spec["cells"])
+    return {
+        (*split, ranking, group): panel for split in splits for ranking in spec["rankings"] for group in spec["groups"]
+    }
+
+
 @pytest.fixture(scope="module")
 def built():
-    return tables.build(SPEC, metrics_frame(), tables.read_published(PUBLISHED))
+    return tables.build(SPEC, metrics_frame(), tables.read_published(PUBLISHED), evidence_of(SPEC))
 
 
 def value_of(frame, **where):
@@ -55,11 +75,14 @@ def test_values_intervals_and_marks(built):
     assert built.height == 3 * 2 * 2
     pte = value_of(built, representation="pte", metric="NDCG", group="overall")
     assert pte["mean"] == pytest.approx(0.06) and pte["seeds"] == 2 and pte["mark"] == "best"
-    # two values 0.02 apart: s.d. 0.01414, t = 12.706 with one degree of freedom
-    assert pte["high"] - pte["mean"] == pytest.approx(12.7062 * 0.0141421 / 2**0.5, rel=1e-4)
+    # the width is of 200 events; of two seeds nothing but their standard deviation is said
+    assert pte["high"] - pte["low"] == pytest.approx(2 * 1.96 * EVENTS[:, 2].std() / 200**0.5, rel=0.05)
+    assert pte["seed_sd"] == pytest.approx(0.0002**0.5) and pte["events"] == 200
+    assert (pte["above"], pte["below"]) == ("sasrec/id", "")
+    assert value_of(built, backbone="sasrec", representation="id", metric="HR")["below"] == "sasrec/pte"
     assert value_of(built, backbone="sasrec", representation="id", metric="HR")["mark"] == "second"
     popularity = value_of(built, backbone="popularity", metric="HR")
-    assert popularity["mean"] == 0.02 and popularity["low"] is None and popularity["mark"] == ""
+    assert popularity["mean"] == 0.02 and popularity["seed_sd"] is None and popularity["mark"] == ""
     assert popularity["provenance"] == "results/cells/toys/cold/popularity/id/seed=0/provenance.json"
 
 
@@ -78,7 +101,9 @@ def test_a_published_value_of_a_group_stands_beside_that_group_alone(tmp_path):
     (tmp_path / "published.csv").write_text("\n".join([head, line.replace(",overall,", ",item_tail,")]) + "\n")
     for key in ("preferdiff-toys", "amazon2014-toys"):  # one split, published and drawn anew
         spec = SPEC | {"published": {"toys": key}}
-        built = tables.build(spec, metrics_frame(), tables.read_published(tmp_path / "published.csv"))
+        built = tables.build(
+            spec, metrics_frame(), tables.read_published(tmp_path / "published.csv"), evidence_of(SPEC)
+        )
         given = built.filter(pl.col("published").is_not_null())
         assert given.select("group", "representation", "metric").rows() == [("item_tail", "pte", "NDCG")]
         assert "| toys | cold, item_tail | sasrec | pte | NDCG@10 |" in tables.references(built)
@@ -88,7 +113,7 @@ def test_published_values_need_the_same_protocol():
     removed = SPEC | {"protocols": {"cold": {"kind": "cold_start_user", "remove_seen": True}}}
     other = SPEC | {"protocols": {"cold": {"kind": "leave_one_out", "remove_seen": False}}}
     for spec in (removed, other, SPEC | {"published": {"toys": None}}):
-        built = tables.build(spec, metrics_frame(), tables.read_published(PUBLISHED))
+        built = tables.build(spec, metrics_frame(), tables.read_published(PUBLISHED), evidence_of(SPEC))
         assert built["published"].null_count() == built.height
 
 
@@ -101,16 +126,18 @@ def test_a_published_recall_of_several_targets_is_no_hit_rate():
     for kind, beside in (("snapshot", [None, 0.5]), ("leave_one_out", [0.5, 0.5])):
         of_kind = spec | {"protocols": {"p": {"kind": kind, "remove_seen": True}}}
         of_line = published.with_columns(protocol=pl.lit(kind), remove_seen=True)
-        built = tables.build(of_kind, pl.DataFrame(rows, schema=METRICS, orient="row"), of_line)
+        built = tables.build(of_kind, pl.DataFrame(rows, schema=METRICS, orient="row"), of_line, evidence_of(of_kind))
         assert built["published"].to_list() == beside
 
 
 def test_a_missing_cell_is_named():
     metrics = metrics_frame().filter(~((pl.col("representation") == "pte") & (pl.col("seed") == 1)))
     with pytest.raises(InputError, match=r"cell toys/cold/sasrec/pte/seed=1 has no HR@10"):
-        tables.build(SPEC, metrics, tables.read_published(PUBLISHED))
+        tables.build(SPEC, metrics, tables.read_published(PUBLISHED), evidence_of(SPEC))
     with pytest.raises(InputError, match="ranking 'zero_shot'"):
-        tables.build(SPEC | {"rankings": ["zero_shot"]}, metrics_frame(), tables.read_published(PUBLISHED))
+        tables.build(
+            SPEC | {"rankings": ["zero_shot"]}, metrics_frame(), tables.read_published(PUBLISHED), evidence_of(SPEC)
+        )
 
 
 def test_equal_means_share_a_mark():
@@ -125,7 +152,7 @@ def test_markdown(built):
     assert {line.count("|") for line in rows} == {6}
     assert "## toys, cold" in lines and "## toys, cold, item_tail" in lines
     best = next(line for line in rows if line.startswith("| sasrec | pte"))
-    assert "**0.0600** ± 0.1271<br>published 0.0473, Δ +0.0127" in best
+    assert "**0.0600** ± 0.0044 ↑<br>published 0.0473, Δ +0.0127" in best
     assert "[1](../cells/toys/cold/sasrec/pte/seed=1/provenance.json)" in best
     assert any("<ins>0.0300</ins>" in line for line in rows)
 
@@ -137,7 +164,7 @@ def test_latex(built):
     assert {line.count("&") for line in body if "multicolumn" not in line} == {3}
     for opening, closing in (("{", "}"), (r"\begin", r"\end")):
         assert text.replace(r"\{", "").count(opening) == text.replace(r"\}", "").count(closing)
-    assert r"\textbf{0.0600} $\pm$ 0.1271" in text
+    assert r"\textbf{0.0600} $\pm$ 0.0044 $\uparrow$" in text
 
 
 class Balance(HTMLParser):
@@ -160,17 +187,86 @@ def test_html(built):
     page.close()
     assert page.open == [] and "Demo &amp; more" in text
     assert "../cells/toys/cold/sasrec/pte/seed=1/provenance.json" in page.links
-    assert "<strong>0.0600</strong> ± 0.1271<small>published 0.0473, Δ +0.0127</small>" in text
+    assert "<strong>0.0600</strong> ± 0.0044 ↑<small>published 0.0473, Δ +0.0127</small>" in text
+
+
+@pytest.mark.parametrize("form", [tables.markdown, tables.web, lambda *given: tables.latex(*given, "demo")])
+def test_marks_of_each_family_stand_in_every_form(form):
+    published = tables.read_published(PUBLISHED)
+    for compare, legend, mark in (
+        ("best_other", "best other row", ("↑", r"$\uparrow$")), ("id", "ids of its backbone", ("↑", r"$\uparrow$")),
+        ("each", "rows that a row is above", ("<sup>a,b</sup>", r"$^{\mathrm{a,b}}$")),
+    ):  # fmt: skip
+        spec = SPEC | {"compare": compare}
+        text = form(tables.build(spec, metrics_frame(), published, evidence_of(spec)), SPEC["title"])
+        body = next(line for line in text.splitlines() if "sasrec" in line and "pte" in line)
+        assert legend in text and any(m in body for m in mark)
+        assert ("pte (c)" in body) == (compare == "each")
+
+
+def test_rows_without_a_counterpart_have_no_mark():
+    spec = SPEC | {"cells": SPEC["cells"][:1]}
+    for compare in ("best_other", "id", "each"):
+        one = tables.build(spec | {"compare": compare}, metrics_frame(), tables.read_published(PUBLISHED),
+                           evidence_of(spec | {"compare": compare}))  # fmt: skip
+        assert set(one["above"]) == set(one["below"]) == {""} and "No row is compared" in tables.note(one)
+
+
+def write_cells(folder, spec, ranks):
+    """Write the ranks (events, seeds in order) and the groups of a table; return them as a job's inputs."""
+    files, count = [], len(ranks)
+    columns = {"event": range(count), "user": range(count)}
+    for number, column in enumerate(ranks.T):
+        files.append(folder / f"{number}.parquet")
+        frame = pl.DataFrame(columns | {"ranking": "full", "target": 1, "rank": column, "targets": 1, "candidates": 1000},
+                             schema_overrides=RANKS)  # fmt: skip
+        write_table(frame, files[-1], RANKS)
+    groups = pl.DataFrame({"event": range(0, count, 2), "group": "item_tail"}, schema=GROUPS)
+    write_table(groups, folder / "groups.parquet", GROUPS)
+    return {"ranks": files, "groups": [folder / "groups.parquet"]}
 
 
 def test_table_script(tmp_path):
     write_table(metrics_frame(), tmp_path / "metrics.csv", METRICS)
     outputs = {name: tmp_path / f"t.{end}" for name, end in
-               [("csv", "csv"), ("markdown", "md"), ("latex", "tex"), ("html", "html")]}  # fmt: skip
-    inputs = {"metrics": [tmp_path / "metrics.csv"], "published": [PUBLISHED]}
+               [("csv", "csv"), ("markdown", "md"), ("latex", "tex"), ("html", "html"), ("comparisons", "c.csv")]}  # fmt: skip
+    random = np.random.default_rng(0)
+    ranks = random.integers(1, 40, (300, 5)).astype(float)
+    ranks[:, 3:] = random.integers(1, 12, (300, 2))  # both seeds of pte
+    inputs = {"metrics": [tmp_path / "metrics.csv"], "published": [PUBLISHED], **write_cells(tmp_path, SPEC, ranks)}
     # of 6 overall values, 2 for popularity, and NDCG of the two sasrec methods are published
     assert table(Job(SPEC, inputs, outputs, code="", threads=1)) == {"values": 12, "published": 4}
-    assert pl.read_csv(outputs["csv"]).columns == list(tables.TABLE)
+    values = pl.read_csv(outputs["csv"])
+    assert values.columns == list(tables.TABLE) and set(values["events"]) == {300, 150}
+    assert set(values.filter(representation="pte")["above"]) == {"sasrec/id"}
+    pairs = pl.read_csv(outputs["comparisons"])
+    assert pairs.height == 3 * 4 and pairs.columns == list(tables.COMPARISONS)
+    first = pairs.filter(group="overall", metric="HR", representation="id", other_representation="pte").row(
+        0, named=True
+    )
+    hits = (ranks <= 10).astype(float)
+    gaps = hits[:, 0] - hits[:, 3:].mean(1)
+    assert first["difference"] == pytest.approx(gaps.mean()) and first["p"] == 1e-4
+    assert first["d_z"] == pytest.approx(gaps.mean() / gaps.std(ddof=1))
+    again = {name: path.read_bytes() for name, path in outputs.items()}
+    table(Job(SPEC, inputs, outputs, code="", threads=1))
+    assert again == {name: path.read_bytes() for name, path in outputs.items()}
+
+
+def test_rows_of_the_same_scores_have_hardly_a_mark(tmp_path, monkeypatch):
+    """The ranks of one model, each row with a noise of its own: a mark of a column is a false one."""
+    monkeypatch.setattr("ptebench.report.significance.DRAWS", 1000)
+    random, false, columns = np.random.default_rng(11), 0, 0
+    metrics = ["HR@10", "NDCG@10", "MRR@10"]
+    spec = SPEC | {"groups": ["overall"], "metrics": metrics}
+    for _ in range(30):
+        base = np.exp(random.normal(3, 1.5, (200, 1)))
+        ranks = np.clip(np.round(base * np.exp(random.normal(0, 0.5, (200, 5)))), 1, 1000)
+        inputs = write_cells(tmp_path, spec, ranks)
+        panel = evidence(spec, inputs["ranks"], inputs["groups"])["toys", "cold", "full", "overall"]
+        signs = [[panel.sign(m, *pair) for pair in panel.pairs] for m in range(len(metrics))]
+        false, columns = false + sum(map(any, signs)), columns + len(metrics)
+    assert false / columns <= 0.05 + 2 * (0.05 * 0.95 / 30) ** 0.5
 
 
 def test_statistics_table_script(tmp_path):

@@ -48,6 +48,8 @@ ROWS = [
     ("a seed less", [(CONFIG, "seeds: [0, 1]", "seeds: [0]")], {"collect_metrics": 3, "table": 2}),
     ("a new K", [(CONFIG, "ks: [1, 5, 10, 20]", "ks: [1, 5, 10, 20, 50]")], EVALUATION),
     ("the code of the metrics", [(f"{LIBRARY}/report/metrics.py", "import polars as pl", "import polars as pl\n\nX = 1")], EVALUATION),
+    ("what a table compares", [(CONFIG, "    rankings: [full, zero_shot]", "    rankings: [full, zero_shot]\n    compare: id")], {"table": 1}),
+    ("the code of the tests", [(f"{LIBRARY}/report/significance.py", "LEVEL = 0.05", "LEVEL = 0.01")], {"table": 2}),
     ("a table's title", [(CONFIG, "Users never seen in training", "Users never seen before")], {"table": 1}),
     ("the prompt", [(f"{LIBRARY}/profiles/prompts.py", "import", "X = 1\nimport")], {"template_profiles": 2, "language_model": 2, "instructions": 2, **ROUNDS, **WRITTEN}),
     ("one more round", [(CONFIG, "max_rounds: 2", "max_rounds: 3")], {"tune_round": 4, "probe_round": 2, "choose_round": 2, **WRITTEN}),
