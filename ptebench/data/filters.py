@@ -137,7 +137,7 @@ def catalogue(
     """Return exactly the items of the interactions and impressions, sorted by item_id, and what was set aside.
 
     An item without text gets an empty card; texts of items that nobody interacted with are ignored and counted,
-    and so are further rows of one item (the first counts).
+    and so are further rows of one item (the first counts). Raises InputError where texts were read and no item has one.
     """
     wanted = distinct(interactions, "item_id").to_frame()
     if impressions is not None:
@@ -148,6 +148,17 @@ def catalogue(
     frame = wanted.join(known, on="item_id", how="left").with_columns(
         pl.col("categories").fill_null(pl.lit([], dtype=pl.List(pl.String))), pl.col("card").fill_null("")
     )
+    if items.height and not (frame["card"] != "").any():
+        of_both = [", ".join(map(repr, side["item_id"].sort().head(3))) for side in (wanted, first)]
+        raise InputError(
+            f"items: none of the {frame.height} items of the interactions (such as {of_both[0]}) has a text among the "
+            f"{first.height} of the items file (such as {of_both[1]}); "
+            + (
+                "name its columns of text in item_columns"
+                if known.height
+                else "name the column with the interactions' ids as item_id in item_columns, or write both alike"
+            )
+        )
     notes = {
         "items": frame.height,
         "items_without_card": frame.filter(pl.col("card") == "").height,

@@ -6,10 +6,15 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.data.parts import stored
-from ptebench.data.raw import Malformed, table_blocks
+from ptebench.data.raw import Malformed, ids, present, table_blocks
 from ptebench.files import INTERACTIONS, InputError
 
 MILLISECONDS = 10**11  # a time in seconds as large as this lies beyond the year 5000
+DAY = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\.0+)?$"  # eight digits: a day, no seconds
+MOMENT = (
+    r"^(\d{4}[-/]\d\d?[-/]\d\d?)"
+    r"(?:[Tt ]\s*(\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?\s*(?:[Zz]|UTC|GMT|([+-]\d\d):?(\d\d)?)?)?$"
+)
 SOUND = (
     (pl.col("user_id") != "")
     & (pl.col("item_id") != "")
@@ -42,7 +47,7 @@ def read_interactions(
 ) -> list[pl.LazyFrame]:
     """Read a table (see raw.table_blocks) into parts of INTERACTIONS; `columns` names the file's column for ours.
 
-    Times are seconds since 1970 or text such as 2024-05-31 or 2024-05-31T12:00:00 (UTC). Of `columns` those in
+    Times are seconds since 1970 or text such as 2024-05-31 or 2024-05-31T12:00:00Z (`moment`). Of `columns` those in
     `may_lack` are read where they are there.
     """
     return complete(_read(path, columns, malformed, may_lack))
@@ -52,31 +57,68 @@ def _read(path, columns, malformed, may_lack) -> Iterator[pl.DataFrame]:
     required = [theirs for ours, theirs in columns.items() if ours not in may_lack]
     for block in table_blocks(path, required, malformed, [columns[ours] for ours in may_lack]):
         there = {ours: theirs for ours, theirs in columns.items() if theirs in block.columns}
-        kinds = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float64}
-        values = [pl.col(there[c]).cast(kind, strict=False).alias(c) for c, kind in kinds.items() if c in there]
-        if "timestamp" in there:
-            values.append(_seconds(block[there["timestamp"]], path).alias("timestamp"))
-        text = pl.concat_str(pl.col(*there.values()).cast(pl.String).fill_null(""), separator=",")
-        whole = pl.all_horizontal(pl.col(*there).is_not_null())
-        if "rating" in there:
-            whole &= pl.col("rating").is_finite()
-        expected = f"a value of the right type for each of {', '.join(there.values())}"
-        block = block.select(*values, line="@line", text=text)
-        yield malformed.keep(path, block, whole, expected).drop("line", "text")
+        block = block.select(pl.col(theirs).alias(ours) for ours, theirs in {**there, "line": "@line"}.items())
+        for ours, theirs in there.items():
+            expected, value = _value(block[ours], ours, f"{path}: column {theirs!r}")
+            text = pl.col(ours).cast(pl.String, strict=False).fill_null("")
+            block = block.with_columns(value.alias(ours), text=text)
+            block = malformed.keep(path, block, pl.col(ours).is_not_null(), f"{expected} as {theirs}")
+        yield block.select(*there)
 
 
-def _seconds(column: pl.Series, path: Path) -> pl.Series:
-    """Return times as whole seconds, null where one cannot be read; raise InputError on milliseconds."""
-    if column.dtype.is_temporal():
-        return column.cast(pl.Datetime("ms")).dt.epoch("s")
+def _value(column: pl.Series, ours: str, place: str) -> tuple[str, pl.Series]:
+    """Return what is expected of a column, and its values, null where one is not that."""
+    kind = column.dtype
+    if ours == "timestamp":
+        sound = kind == pl.String or kind.is_numeric() or kind == pl.Date or kind == pl.Datetime or kind == pl.Null
+        expected, values = "a time, 1717156800 (seconds since 1970) or 2024-05-31T12:00:00Z,", _seconds
+    elif ours == "rating":
+        sound = kind == pl.String or kind.is_numeric() or kind == pl.Null
+        expected, values = "a finite number such as 4.5 (a point, no separators)", _number
+    else:
+        sound = not kind.is_nested() and kind not in (pl.Duration, pl.Time, pl.Object)
+        expected, values = "an id (a number with all its digits)", lambda column, _: _apply(column, ids)
+    if not sound:
+        raise InputError(f"{place} holds {kind}; expected {expected.rstrip(',')} in each row: convert the column")
+    return expected, values(column, place)
+
+
+def _apply(column: pl.Series, function) -> pl.Series:
+    return column.to_frame().select(function(pl.col(column.name))).to_series()
+
+
+def _number(column: pl.Series, _=None) -> pl.Series:
+    """Return finite numbers, null elsewhere."""
+    if column.dtype == pl.String:
+        column = _apply(column, present)
     number = column.cast(pl.Float64, strict=False)
-    if column.dtype == pl.String and number.null_count() > column.null_count():
-        text = column.str.replace("T", " ", literal=True)
-        formats = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
-        times = pl.select(pl.coalesce(text.str.to_datetime(f, strict=False, time_unit="ms") for f in formats))
-        return times.to_series().dt.epoch("s")
+    return _apply(number, lambda value: pl.when(value.is_finite()).then(value))
+
+
+def moment(text: pl.Expr) -> pl.Expr:
+    """Return seconds since 1970 of text such as 2024-05-31 (UTC) or 2024-05-31T12:00:00.5+02:00."""
+    part = text.str.strip_chars().str.extract_groups(MOMENT).struct
+    day, clock = part[0].str.replace_all("/", "-"), part[1].fill_null("00:00")
+    clock = pl.when(clock.str.len_chars() == 5).then(clock + ":00").otherwise(clock)
+    time = (day + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="ms").dt.epoch("s")
+    minutes = part[2].cast(pl.Int64).abs() * 60 + part[3].cast(pl.Int64).fill_null(0)
+    ahead = pl.when(part[2].str.starts_with("-")).then(-minutes).otherwise(minutes)
+    return time - 60 * ahead.fill_null(0)
+
+
+def _seconds(column: pl.Series, place: str) -> pl.Series:
+    """Return times as whole seconds, null where one cannot be read; raise InputError on days in eight digits and ms."""
+    if column.dtype == pl.Date:
+        column = column.cast(pl.Datetime("ms"))
+    if column.dtype == pl.Datetime:
+        return column.dt.epoch("s")
+    number = _number(column)
+    digits = column.cast(pl.String).drop_nulls()
+    if len(digits) and digits.str.contains(DAY).all():
+        raise InputError(f"{place} holds {digits[0]}; expected seconds since 1970, or days as 2024-05-31")
     if (number.max() or 0) >= MILLISECONDS:
-        raise InputError(
-            f"{path}: {column.name} holds {number.max():.0f}; expected seconds: divide milliseconds by 1000"
-        )
-    return number.floor().cast(pl.Int64, strict=False)
+        raise InputError(f"{place} holds {number.max():.0f}; expected seconds: divide milliseconds by 1000")
+    whole = number.floor().cast(pl.Int64, strict=False)
+    if column.dtype != pl.String or whole.null_count() == column.null_count():
+        return whole
+    return pl.select(pl.coalesce(whole, moment(pl.lit(column)))).to_series()

@@ -1,14 +1,21 @@
 """Item texts: cleaning, the card, and items as ITEMS frames."""
 
+import ast
+import json
+import re
 from html import unescape
 from pathlib import Path
 
 import polars as pl
 
-from ptebench.data.raw import Malformed, table
-from ptebench.files import ITEMS
+from ptebench.data.raw import Malformed, flat, ids, present, table
+from ptebench.files import ITEMS, InputError
 
 TAG = r"<[^<>]*>"
+LISTED = r"(?s)^\s*\[.*\]\s*$"  # a list that stands in a table as text
+LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+# what stands between the texts of a list as Python, NumPy and JSON write it
+BETWEEN = r"(?:[\[\]\s,]|None|null|nan|NaN|array\(|dtype=\w+|\))*"
 LABELS = {"title": "Title", "brand": "Brand", "categories": "Categories", "description": "Description"}
 
 
@@ -20,8 +27,7 @@ def clean(text: pl.Expr) -> pl.Expr:
         .then(text.map_elements(lambda t: unescape(unescape(t)), return_dtype=pl.String, skip_nulls=True))
         .otherwise(text)
     )
-    text = text.str.replace_all(TAG, " ").str.replace_all(r"\s+", " ").str.strip_chars()
-    return pl.when(text != "").then(text)
+    return present(text.str.replace_all(TAG, " ").str.replace_all(r"\s+", " "))
 
 
 def card(fields: dict[str, str]) -> pl.Expr:
@@ -58,27 +64,71 @@ def none() -> pl.DataFrame:
     return pl.DataFrame(schema=ITEMS)
 
 
+def listed(text: str) -> list[str] | None:
+    """Return the texts of a list that stands as text, as Python, NumPy or JSON write it; None where it is none."""
+    try:
+        if re.fullmatch(BETWEEN, re.sub(LITERAL, "", text, flags=re.S)):
+            return [str(ast.literal_eval(one)) for one in re.findall(LITERAL, text, flags=re.S)]
+        numbers = json.loads(text)
+        return [str(one) for one in numbers] if all(isinstance(one, (int, float)) for one in numbers) else None
+    except (ValueError, SyntaxError, RecursionError):
+        return None
+
+
+def lists(column: pl.Series, place: str) -> pl.Series:
+    """Return a column as lists of texts: one text as a list of one, lists of lists flat, lists as text read.
+
+    Raises InputError for what is neither text nor number.
+    """
+    kind, depth = column.dtype, 0
+    while isinstance(kind, (pl.List, pl.Array)):
+        kind, depth = kind.inner, depth + 1
+    if kind.is_nested() or kind in (pl.Duration, pl.Object):
+        raise InputError(f"{place} holds {kind}; expected text, a number or lists of these: convert the column")
+    if depth > 1 or isinstance(column.dtype, pl.Array):
+        column = pl.Series([flat(value) for value in column.to_list()], dtype=pl.List(kind))
+    if depth:
+        return column.cast(pl.List(pl.String))
+    text = column.cast(pl.String)
+    written = text.str.contains(LISTED).fill_null(False)
+    if not written.any():
+        return (
+            text.alias("text")
+            .to_frame()
+            .select(pl.when(pl.col("text").is_not_null()).then(pl.concat_list("text")))["text"]
+        )
+    values = [
+        texts if of_list and (texts := listed(value)) is not None else value and [value]
+        for value, of_list in zip(text, written, strict=True)
+    ]
+    return pl.Series(values, dtype=pl.List(pl.String))
+
+
 def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separator: str = "|") -> pl.DataFrame:
     """Read an items file (see raw.table) into an ITEMS frame; `columns` names the file's column for each of ours.
 
     Text columns that `columns` does not name are taken by their own name where the file has them.
-    Categories are a list, or text with `separator` between them.
+    Categories are a list (also of lists, or as text), or text with `separator` between them.
     """
     required = {"item_id": "item_id", **columns}
     frame = table(path, list(required.values()), malformed, [name for name in LABELS if name not in required])
     names = {name: name for name in LABELS if name in frame.columns} | required
-    item = pl.col(names["item_id"]).cast(pl.String).alias("text")
-    frame = malformed.keep(
-        path, frame.with_columns(item, line="@line"), pl.col("text") != "", f"an id in {names['item_id']}"
+    place = f"{path}: column {names['item_id']!r}"
+    if (kind := frame.schema[names["item_id"]]).is_nested() or kind in (pl.Duration, pl.Time, pl.Object):
+        raise InputError(f"{place} holds {kind}; expected an id in each row: convert the column")
+    item = pl.col(names["item_id"])
+    values = {
+        name: lists(frame[theirs], f"{path}: column {theirs!r}") for name, theirs in names.items() if name in LABELS
+    }
+    frame = frame.select(
+        ids(item).alias("item_id"), item.cast(pl.String, strict=False).alias("text"), line="@line", **values
     )
-    frame = frame.select(pl.col(theirs).alias(ours) for ours, theirs in names.items())
-    expressions = [pl.col("item_id").cast(pl.String)]
-    for name in names:
-        kind = frame.schema[name]
-        if name == "categories":
-            value = pl.col(name) if isinstance(kind, pl.List) else pl.col(name).cast(pl.String).str.split(separator)
-            expressions.append(value.cast(pl.List(pl.String)).list.eval(clean(pl.element()).drop_nulls()))
-        elif name != "item_id":
-            value = pl.col(name).list.join(" ") if isinstance(kind, pl.List) else pl.col(name).cast(pl.String)
-            expressions.append(clean(value).alias(name))
-    return complete(frame.with_columns(expressions))
+    expected = f"an id in {names['item_id']} (a number with all its digits)"
+    frame = malformed.keep(path, frame, pl.col("item_id").is_not_null(), expected)
+    texts = [clean(pl.col(name).list.join(" ")).alias(name) for name in values if name != "categories"]
+    if "categories" in values:
+        parts = pl.col("categories")
+        parts = pl.when(parts.list.len() == 1).then(parts.list.first().str.split(separator)).otherwise(parts)
+        each = parts.list.eval(clean(pl.element()).drop_nulls().unique(maintain_order=True))
+        texts.append(each.alias("categories"))
+    return complete(frame.select("item_id", *texts))

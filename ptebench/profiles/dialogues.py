@@ -26,8 +26,8 @@ def dialogues(users: list[int], split: Split, spec: dict) -> list[Dialogue]:
     """Return two dialogues a user: about the last training item (yes), and about one never chosen (no).
 
     The latter is, with equal chance, of a neighbour's history or as popular as the former. Neighbours are the users
-    of the nearest collaborative vectors, which know nothing of the held-out items. A user who has chosen everything
-    that could be asked about is left out.
+    of the nearest collaborative vectors, which know nothing of the held-out items. Nothing is asked about an item
+    without text. A user who has chosen everything that could be asked about is left out.
     """
     held = {u: split.train[u][-1] for u in users}
     rest = split.without(set(held.items()))
@@ -37,15 +37,15 @@ def dialogues(users: list[int], split: Split, spec: dict) -> list[Dialogue]:
     ladder = warm[np.argsort(counts[warm], kind="stable")]
     place = np.empty(split.items + 1, dtype=np.int64)
     place[ladder] = np.arange(len(ladder))
-    random, found = generator(spec["seed"], "dialogues"), []
+    random, found, told = generator(spec["seed"], "dialogues"), [], split.cards.title.__getitem__
     for user in users:
         own, item = set(split.train[user]), held[user]
-        theirs = sorted({i for o in near[user] for i in rest.train[o]} - own)
+        theirs = sorted({i for o in near[user] for i in rest.train[o] if told(i)} - own)
         first = max(0, place[item] - WINDOW)
-        alike = [i for i in ladder[first : place[item] + WINDOW + 1].tolist() if i not in own]
+        alike = [i for i in ladder[first : place[item] + WINDOW + 1].tolist() if i not in own and told(i)]
         pools = [theirs, alike] if random.random() < 0.5 else [alike, theirs]
         pool = pools[0] or pools[1]
-        if pool:
+        if pool and told(item):
             found.append(Dialogue(user, near[user], item, item, True))
             found.append(Dialogue(user, near[user], item, pool[int(random.integers(len(pool)))], False))
     return found

@@ -124,16 +124,20 @@ def shuffled(profiles: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int) -> dict[int, list[int]]:
-    """Return for each item the `count` others of `among` whose card vectors are most similar, best first."""
-    others = np.array(sorted(among), dtype=np.int64)
+    """Return for each item the `count` others of `among` whose card vectors are most similar, best first.
+
+    An item without text, whose vector is zeros, has no neighbours and is none.
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    others = np.array(sorted(i for i in among if length[i]), dtype=np.int64)
     if not len(others):
         return {i: [] for i in items}
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit = vectors / np.maximum(length, 1e-12)
     found = {}
     for start in range(0, len(items), 1024):
         block = np.asarray(items[start : start + 1024], dtype=np.int64)
         scores = unit[block] @ unit[others].T
-        scores[block[:, None] == others[None]] = -np.inf
+        scores[(block[:, None] == others[None]) | (length[block] == 0)] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         for i, row, values in zip(block.tolist(), order, np.take_along_axis(scores, order, 1)):
             found[i] = others[row[values > -np.inf]].tolist()

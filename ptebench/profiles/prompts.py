@@ -27,7 +27,10 @@ WORDING = {USER_TASK, STRANGER_TASK, ITEM_TASK, READERS, NEIGHBOURS, ALONE, MARK
 
 @dataclass(frozen=True)
 class Cards:
-    """What a prompt shows of each item; every list has n + 1 entries, entry 0 stands for padding."""
+    """What a prompt shows of each item; every list has n + 1 entries, entry 0 stands for padding.
+
+    An item without any text has an empty title, and no prompt shows it among others.
+    """
 
     title: list[str]
     categories: list[list[str]]
@@ -55,7 +58,7 @@ def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:
     title, card = clean(pl.col("title")), clean(pl.col("card"))
     known = known.with_columns(
         # without a title the card speaks; it then stands once, not as the description again
-        name=pl.when(title != "").then(title).when(card != "").then(card).otherwise(pl.lit("no description")),
+        name=pl.when(title != "").then(title).otherwise(card),
         text=clean(pl.col("description")),
     ).with_columns(
         name=pl.col("name").str.split(" ").list.head(WORDS).list.join(" "),
@@ -90,7 +93,7 @@ def assemble(task: str, evidence: list[str], side: str) -> str:
 
 def history_lines(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> list[str]:
     """Return the `shown` newest items, a line each; the `annotated` newest of them with their audience."""
-    history = history[-shown:]
+    history = [i for i in history if cards.title[i]][-shown:]
     lines = [cards.line(i) for i in history]
     for place in range(max(0, len(history) - annotated), len(history)):
         if fields := audiences.get(history[place]):
@@ -113,7 +116,11 @@ def collaborative_prompt(
 ) -> str:
     """Return the prompt for a user beside the histories of similar users, whose newest titles share a line each."""
     lines = history_lines(history, cards, audiences, shown, annotated)
-    theirs = [MARK + "; ".join(cards.title[i] for i in other[-shown:]) for other in others if other]
+    theirs = [
+        MARK + "; ".join(titles[-shown:])
+        for other in others
+        if (titles := [cards.title[i] for i in other if cards.title[i]])
+    ]
     task = "\n".join([SIMILAR, *theirs, USER_TASK]) if theirs else USER_TASK
     return assemble(task, lines, "user")
 
@@ -123,15 +130,19 @@ def question(item: int, cards: Cards) -> str:
     return f"{QUESTION}\n{cards.line(item)}"
 
 
+def _of_item(item: int, cards: Cards, evidence: str) -> str:
+    return "\n".join(part for part in (ITEM_TASK, cards.line(item), evidence) if part)
+
+
 def item_prompt(item: int, cards: Cards, readers: list[dict]) -> str:
     """Return the prompt for an item that people chose: its card and the fields of its readers' profiles."""
-    task = f"{ITEM_TASK}\n{cards.line(item)}\n{READERS if readers else ALONE}"
+    task = _of_item(item, cards, READERS if readers else ALONE)
     return assemble(task, [in_one_line(fields) for fields in readers], "item")
 
 
 def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -> str:
     """Return the prompt for an item that nobody chose: its card, and similar items with their audiences."""
-    task = f"{ITEM_TASK}\n{cards.line(item)}\n{NEIGHBOURS if similar else ALONE}"
+    task = _of_item(item, cards, NEIGHBOURS if similar else ALONE)
     return assemble(task, [f"{cards.title[i]} | {audience(fields)}" for i, fields in similar], "item")
 
 

@@ -1,7 +1,5 @@
 """Teachers: the template teacher, which needs no model, and profiles that somebody supplies."""
 
-import gzip
-import io
 import json
 import re
 from pathlib import Path
@@ -11,7 +9,9 @@ import polars as pl
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from ptebench.files import InputError, read_jsonl
+from ptebench.data.items import lists
+from ptebench.data.raw import Malformed, ids, present, table
+from ptebench.files import InputError
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, normalise, repaired, usable
 from ptebench.profiles.prompts import Cards, digest
 
@@ -185,24 +185,28 @@ def template_frame(ids, fields: list[dict], evidence: list[str], side: str) -> p
 def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict], dict]:
     """Read supplied profiles of one side: dense id -> fields, and the counts of rows used and left out.
 
-    JSON lines, CSV or TSV, plain or gzip, or Parquet. The key is in `user_id` / `item_id` / `id` / `UID`; the
-    profile in `text` / `output` / `response` / `completion` / `profile`. Raises InputError where these are missing
-    or where no profile can be used.
+    A table as of a dataset (raw.table), the names of its columns in any case. The key is in `user_id` / `item_id` /
+    `id` / `UID`; the profile in `text` / `output` / `response` / `completion` / `profile`. A record without a text is
+    unusable. Raises InputError where a key is missing or where no profile can be used.
     """
-    path = Path(path)
-    rows, names = _rows(path), (f"{side}_id", "id", "uid")
-    used, counts = {}, {"rows": len(rows), "unknown": 0, "unusable": 0}
-    for number, row in enumerate(rows, 1):
-        row = {str(k).lower(): v for k, v in row.items()}
-        key = next((row[n] for n in names if row.get(n) is not None), None)
-        text = next((row[n] for n in ("text", "output", "response", "completion", "profile") if row.get(n)), None)
-        if key is None or text is None:
-            raise InputError(
-                f"{path}: record {number}: expected a key in one of {', '.join(names)} and a profile in one of "
-                f"text, output, response, completion, profile; found {', '.join(row)}"
-            )
-        fields, _ = repaired(str(text), side)
-        if (dense := raw.get(str(key))) is None:
+    keys, texts = (f"{side}_id", "id", "uid"), ("text", "output", "response", "completion", "profile")
+    frame = table(path, [], Malformed(None), [*keys, *texts], lower=True)
+    told = frame.select(lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name)
+                        for name in frame.columns if name != "@line")  # fmt: skip
+    key, text = (pl.coalesce([pl.lit(None, pl.String), *(read(pl.col(n)) for n in names if n in told.columns)])
+                 for read, names in ((ids, keys), (present, texts)))  # fmt: skip
+    rows = told.select(key=key, text=text, line=frame["@line"])
+    bare = rows.filter(pl.col("key").is_null())
+    if bare.height or not rows["text"].count():
+        line = (bare if bare.height else rows)["line"][0]
+        raise InputError(
+            f"{path}: line {line}: expected a key in one of {', '.join(keys)} and a profile in one of "
+            f"{', '.join(texts)}; name the columns so, and write a key in each record"
+        )
+    used, counts = {}, {"rows": rows.height, "unknown": 0, "unusable": 0}
+    for key, text in rows.select("key", "text").iter_rows():
+        fields, _ = repaired(text or "", side)
+        if (dense := raw.get(key)) is None:
             counts["unknown"] += 1
         elif fields is None:
             counts["unusable"] += 1
@@ -210,35 +214,8 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
             used[dense] = fields
     if not used:
         raise InputError(
-            f"{path}: none of {len(rows)} profiles can be used ({counts['unknown']} of unknown {side}s, "
+            f"{path}: none of {rows.height} profiles can be used ({counts['unknown']} of unknown {side}s, "
             f"{counts['unusable']} not in the schema); expected {PHRASES[side]} roles and {PHRASES[side]} interests, "
             f"keyed by raw {side} id"
         )
     return used, counts | {"used": len(used)}
-
-
-def _rows(path: Path) -> list[dict]:
-    suffixes = [s for s in path.suffixes if s != ".gz"]
-    try:
-        data = gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: not readable ({error}); check the path under 'teacher'") from error
-    if suffixes[-1:] in ([".jsonl"], [".json"]):
-        if path.suffix != ".gz":
-            return read_jsonl(path)
-        rows = []
-        for number, line in enumerate(data.decode().splitlines(), 1):
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}: line {number}: not JSON ({error.msg})") from error
-        return rows
-    if suffixes[-1:] in ([".csv"], [".tsv"]):
-        separator = "\t" if suffixes[-1] == ".tsv" else ","
-        return pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False).to_dicts()
-    if path.suffix == ".parquet":
-        try:
-            return pl.read_parquet(io.BytesIO(data)).to_dicts()
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"{path}: not readable as Parquet ({error}); check the path under 'teacher'") from error
-    raise InputError(f"{path}: expected .jsonl, .csv or .tsv, plain or .gz, or .parquet")

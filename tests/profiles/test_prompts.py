@@ -1,12 +1,24 @@
 """Prompts show what they may, in lines that can be cut from the middle."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ptebench.files import ITEMS, VOCABULARY, InputError
-from ptebench.profiles.instructions import read_split
+from ptebench.profiles.instructions import nearest, read_split
 from ptebench.profiles.parse import skeleton
-from ptebench.profiles.prompts import CONTRACT, MARK, Cards, cards_of, evidence_text, fit, item_prompt, user_prompt
+from ptebench.profiles.prompts import (
+    CONTRACT,
+    MARK,
+    Cards,
+    cards_of,
+    cold_item_prompt,
+    collaborative_prompt,
+    evidence_text,
+    fit,
+    item_prompt,
+    user_prompt,
+)  # fmt: skip
 from tests.profiles.synthetic import write_split
 
 
@@ -49,10 +61,21 @@ def test_an_item_without_a_row_is_named(split):
         cards_of(items, words)
 
 
-def test_empty_cards_make_prompts(split):
-    items = pl.DataFrame([("i000", None, None, None, None, "")], schema=ITEMS, orient="row")
-    words = pl.DataFrame([("item", 1, "i000")], schema=VOCABULARY, orient="row")
-    assert cards_of(items, words).line(1) == "no description"
+def test_an_item_without_text_is_shown_by_nothing():
+    rows = [("i000", None, None, None, None, ""), ("i001", "Red tent", [], None, None, "Title: Red tent.")]
+    items = pl.DataFrame(rows, schema=ITEMS, orient="row")
+    words = pl.DataFrame([("item", n, raw) for n, (raw, *_) in enumerate(rows, 1)], schema=VOCABULARY, orient="row")
+    cards = cards_of(items, words)
+    assert cards.line(1) == "" and cards.line(2) == "red tent"
+    assert evidence_text(user_prompt([2, 1], cards, {}, 1, 1)) == "red tent"
+    assert evidence_text(user_prompt([1], cards, {}, 3, 3)) == ""
+    assert collaborative_prompt([1], cards, {}, 3, 3, [[1], [2, 1]]).split("\n")[1:2] == ["- red tent"]
+    assert "\n\n" not in item_prompt(1, cards, []) + cold_item_prompt(1, cards, [])
+
+
+def test_an_item_without_text_has_no_neighbours_and_is_none():
+    vectors = np.array([[0, 0], [0, 0], [1, 0], [1, 1], [0, 0]], dtype=np.float32)
+    assert nearest([1, 2, 3], vectors, [2, 3, 4], 2) == {1: [], 2: [3], 3: [2]}
 
 
 def test_the_text_of_the_evidence_is_without_the_wording():

@@ -41,7 +41,7 @@ def test_profiles_follow_the_evidence_and_the_grammar(split):
 def test_an_empty_history_and_empty_cards_still_have_a_profile(split):
     (nobody,) = Template(split.cards, *split.ragged()).users(np.array([], dtype=int), np.array([0, 0]))
     assert strict(layout(nobody, "user"), "user")
-    blank = Cards(["", "no description"], [[], []], ["", ""], ["", ""])
+    blank = Cards(["", ""], [[], []], ["", ""], ["", ""])
     (item,) = Template(blank, np.array([1]), np.array([0, 1])).items(np.array([1]))
     assert strict(layout(item, "item"), "item")
 
@@ -80,11 +80,11 @@ def test_supplied_formats(tmp_path, name):
 @pytest.mark.parametrize(
     "name, data, message",
     [
-        ("p.jsonl", b'{"user_id": 1}\n', "record 1: expected a key"),
+        ("p.jsonl", b'{"user_id": 1}\n', "line 1: expected a key"),
         ("p.jsonl", b"{\n", "line 1"),
-        ("p.jsonl.gz", b"no gzip", "not readable"),
-        ("p.parquet", b"no parquet", "not readable as Parquet"),
-        ("p.txt", b"x", "expected .jsonl, .csv or .tsv"),
+        ("p.jsonl.gz", b"no gzip", "line 1: expected a JSON object .*; mend the line$"),
+        ("p.parquet", b"no parquet", "not readable as parquet"),
+        ("p.zip", b"x", "expected .csv, .tsv"),
         ("p.jsonl", b'{"user_id": 1, "text": "x"}\n', "none of 1 profiles can be used"),
     ],
 )

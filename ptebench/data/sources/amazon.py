@@ -8,7 +8,7 @@ import polars as pl
 from ptebench.data.interactions import SOUND
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete, none
-from ptebench.data.raw import Malformed, json_lines, lines, literal_lines
+from ptebench.data.raw import Malformed, json_lines, lines, literal_lines, present
 from ptebench.files import InputError
 
 EARLY = {"user_id": "reviewerID", "item_id": "asin", "rating": "overall", "timestamp": "unixReviewTime"}
@@ -96,7 +96,7 @@ def _ratings(path: Path, release: str, malformed: Malformed) -> Iterator[pl.Data
         # a fifth part is there only in a line of too many fields
         parts = pl.col("text").str.split_exact(",", 4).struct.rename_fields([*names, "more"])
         block = block.with_columns(parts.struct.unnest()).with_columns(
-            pl.col(name).cast(kind, strict=False) for name, kind in KINDS.items()
+            present(pl.col(name)).cast(kind, strict=False) for name, kind in KINDS.items()
         )
         block = block.with_columns(pl.col("timestamp") // UNIT[release])
         # users' ids are longer or shorter: the check tells a release whose first two fields are the other way round

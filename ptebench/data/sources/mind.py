@@ -7,7 +7,7 @@ import polars as pl
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.data.raw import Malformed, lines
+from ptebench.data.raw import Malformed, lines, present
 from ptebench.files import IMPRESSIONS
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
@@ -49,7 +49,9 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple:
         parts.insert(0, history.select(*clicks.columns[:3], timestamp=start - pl.col("place"), item_id="item_id"))
     interactions = complete_interactions([pl.concat(parts).sort("file", "line", maintain_order=True)])
     news = pl.concat(
-        malformed.keep(path, block, pl.col("item_id") != "", "an id of the news")
+        malformed.keep(
+            path, block.with_columns(present(pl.col("item_id"))), pl.col("item_id").is_not_null(), "an id of the news"
+        )
         for path in paths["news"]
         for block in _fields(path, NEWS, malformed)
     )
@@ -76,8 +78,8 @@ def _impressions(frame: pl.DataFrame) -> pl.DataFrame:
 def _behaviors(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:
     for block in _fields(path, BEHAVIOR, malformed):
         time = pl.col("time").str.to_datetime("%m/%d/%Y %I:%M:%S %p", strict=False)
-        block = block.with_columns(timestamp=time.dt.epoch("s"))
-        whole = pl.col("timestamp").is_not_null() & (pl.col("user_id") != "")
+        block = block.with_columns(present(pl.col("user_id")), timestamp=time.dt.epoch("s"))
+        whole = pl.col("timestamp").is_not_null() & pl.col("user_id").is_not_null()
         block = malformed.keep(path, block, whole, "a user and a time such as 11/12/2019 2:14:46 PM")
         # the publisher's test files show news without labels; nothing can be learnt or judged from them
         whole = pl.col("shown").str.contains(SHOWN)

@@ -7,11 +7,12 @@ import polars as pl
 
 from ptebench.data.interactions import complete
 from ptebench.data.items import none, read_items
-from ptebench.data.raw import Malformed, lines
+from ptebench.data.raw import Malformed, ids, lines
 from ptebench.files import InputError
 
 HEADER = ["user_id", "item_ids"]
-TABBED = r"^([^\t]+)\t(\S+(?: \S+)*)\s*$"
+TABBED = r"^([^\t]+)\t(\s*\S.*)$"
+LIST = r"^\s*\[(.*)\]\s*$"  # a list of Python or JSON
 
 
 def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
@@ -47,17 +48,28 @@ def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed)
             block, tabbed = block[1:], True
         if tabbed:
             block = malformed.keep(path, block, pl.col("text").str.contains(TABBED), "a user, a tab, and item ids")
-        items = block["text"].str.replace_all(r"\s+", " ").str.strip_chars().str.split(" ")
+        items = _items(block["text"])
         if tabbed:
-            user, items = block["text"].str.extract(TABBED, 1), block["text"].str.extract(TABBED, 2).str.split(" ")
+            user, items = block["text"].str.extract(TABBED, 1), _items(block["text"].str.extract(TABBED, 2))
         elif user_column:
             user, items = items.list.first(), items.list.slice(1)
         else:
             user = pl.Series(_names(block["line"].to_numpy(), part))
-        frame = block.with_columns(user_id=user, item_id=items)
-        frame = malformed.keep(path, frame, pl.col("item_id").list.len() > 0, "a user and at least one item")
-        frames.append(frame.drop("text"))
+        frame = block.with_columns(user_id=user, raw=items).with_columns(
+            ids(pl.col("user_id")), item_id=pl.col("raw").list.eval(ids(pl.element()))
+        )
+        whole = pl.col("user_id").is_not_null() & (pl.col("item_id").list.len() > 0)
+        frame = malformed.keep(path, frame, whole, "a user and at least one item")
+        sound = ~pl.col("item_id").list.eval(pl.element().is_null() | pl.element().str.contains(r"[,;\[\]]")).list.any()
+        frame = malformed.keep(path, frame, sound, "item ids with blanks between, each with all its digits")
+        frames.append(frame.drop("text", "raw"))
     return pl.concat(frames).with_columns(path=pl.lit(str(path)), part=pl.lit(part, dtype=pl.String))
+
+
+def _items(text: pl.Series) -> pl.Series:
+    """Return the ids of each text: with white space between, or a list of Python or JSON."""
+    of_list = text.str.extract(LIST).str.replace_all(r"""[\s,'"]+""", " ")
+    return of_list.fill_null(text).str.replace_all(r"\s+", " ").str.strip_chars().str.split(" ")
 
 
 def _names(numbers: np.ndarray, part: str | None) -> list[str]:

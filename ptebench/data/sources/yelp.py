@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ptebench.data.interactions import SOUND
+from ptebench.data.interactions import SOUND, moment
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
 from ptebench.data.raw import Malformed, json_lines
@@ -30,13 +30,10 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
 
 
 def _reviews(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:
-    # early editions give the day alone
-    styles = "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"
-    date = pl.coalesce(pl.col("date").str.to_datetime(style, strict=False, time_unit="ms") for style in styles)
     for block in json_lines(path, REVIEW, list(REVIEW), malformed):
         block = block.select(
             "line", "text", "user_id", item_id="business_id", rating="stars",
-            timestamp=date.dt.epoch("s"),
+            timestamp=moment(pl.col("date")),  # early editions give the day alone
         )  # fmt: skip
         expected = "ids in user_id and business_id, a number as stars, a date since 1970 such as 2012-01-03 15:28:18"
         yield malformed.keep(path, block, SOUND, expected).drop("line", "text")
