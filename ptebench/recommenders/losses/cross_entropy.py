@@ -33,8 +33,10 @@ class _FusedCrossEntropy(torch.autograd.Function):
             probability = torch.mm(chunk, e.T, out=logits[: len(chunk)])
             torch.softmax(probability, dim=-1, out=probability)
             of_target = probability.gather(1, target).float()
-            # the others' sum: near 1, `of_target` less 1 is rounding alone
-            of_others = probability.scatter_(1, target, 0.0).sum(1, keepdim=True, dtype=torch.float32)
+            probability.scatter_(1, target, 0.0)
+            of_others = 1 - of_target
+            sure = (of_others[:, 0] < 0.5).nonzero()[:, 0]  # the nearer 1, the more of that is rounding
+            of_others[sure] = probability[sure].sum(1, keepdim=True, dtype=torch.float32)
             loss += negative_log(of_target, of_others).sum()
             probability.scatter_(1, target, -of_others.to(kind))
             d_hidden[part] = probability @ e
