@@ -129,16 +129,19 @@ def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRA
     """
     count, metrics, rows = sums.shape
     first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
-    flat = (sums - sums.mean(2, keepdims=True)).reshape(count, -1)  # what rows share is in no difference
-    total = flat.sum(0)
+    exact = 2**count <= flips
+    kind, rounding = (np.float64, 1e-10) if exact else (np.float32, 1e-5)
+    # what rows share is in no difference
+    flat = (sums - sums.mean(2, keepdims=True)).reshape(count, -1).astype(kind)
 
     def gaps(sum_of_rows):
         sum_of_rows = sum_of_rows.reshape(-1, metrics, rows)
         return np.abs(sum_of_rows[..., first] - sum_of_rows[..., second])
 
     norm = np.linalg.norm(flat, axis=0).reshape(metrics, rows)
-    observed = gaps(total)[0] - 1e-10 * (norm[:, first] + norm[:, second])  # equal but for rounding is as large
-    exact = 2**count <= flips
+    # equal but for rounding is as large
+    observed = gaps(flat.sum(0, dtype=np.float64))[0] - rounding * (norm[:, first] + norm[:, second])
+    observed = observed.astype(kind)
     random, drawn = np.random.default_rng(SEED), 2**count if exact else flips - 1
     larger = np.zeros(observed.shape, dtype=np.int64)
     for start in range(0, drawn, step := max(1, min(CHUNK // count, CHUNK // max(1, observed.size)))):
@@ -147,8 +150,8 @@ def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRA
             bits = np.arange(start, start + number)[:, None] >> np.arange(count) & 1
         else:
             packed = np.frombuffer(random.bytes(number * -(-count // 8)), dtype=np.uint8).reshape(number, -1)
-            bits = np.unpackbits(packed, axis=1, count=count)
-        larger += (gaps(2 * (bits.astype(float) @ flat) - total) >= observed).sum(0)
+            bits = np.unpackbits(packed, axis=1, count=count).view(np.int8)
+        larger += (gaps((2 * bits - 1).astype(kind) @ flat) >= observed).sum(0)
     return (larger / drawn, 2 / drawn) if exact else ((1 + larger) / flips, 1 / flips)
 
 
