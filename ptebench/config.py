@@ -599,6 +599,8 @@ class LanguageModel(WritingModel):
 
     model: Place = "embedded"  # or any hub id or local path
     revision: str | None = None
+    # of its chat template, such as {enable_thinking: false} or {date_string: "1 Jan 2025"}
+    template_arguments: dict[str, str | bool | int | float | None] = {}
     # or supplied profiles, or the name of a language model at an endpoint
     teacher: Annotated[dict[Literal["user", "item"], Place], Field(min_length=1)] | Name = "template"
     collaborative: Share = 0.0  # of the users' instructions: in two turns, beside people who chose alike
@@ -632,6 +634,17 @@ class LanguageModel(WritingModel):
                 f"tuning.batch_size: {self.tuning.batch_size} is no multiple of processes, {self.processes}; change one"
             )
         return self
+
+    @field_validator("template_arguments")
+    @classmethod
+    def _names_of_arguments(cls, given):
+        ours = ("messages", "add_generation_prompt")
+        for name in given:
+            if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in ours:
+                raise ValueError(
+                    f"{name}: expected the name of an argument of the chat template, none of {', '.join(ours)}"
+                )
+        return given
 
 
 class EndpointModel(WritingModel):

@@ -351,7 +351,7 @@ def writing_spec(*keys):
 
 
 written_spec = writing_spec(
-    "seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision"
+    "seed", "context", "history", "neighbours", "new_tokens", "write_batch", "model", "revision", "template_arguments"
 )
 
 
@@ -579,7 +579,7 @@ def quality_arguments(wildcards):
 
 def quality_spec(wildcards):
     settings = LANGUAGE_MODELS[wildcards.language_model]
-    keys = ("seed", "probes", "context", "history", "neighbours", "model", "revision")
+    keys = ("seed", "probes", "context", "history", "neighbours", "model", "revision", "template_arguments")
     return canonical(
         {
             **{key: settings[key] for key in keys},

@@ -10,7 +10,7 @@ from ptebench.job import run
 from ptebench.profiles.audit import AUDIT, compare, markdown
 from ptebench.profiles.encode import Encoder
 from ptebench.profiles.instructions import draw, generator, read_profiles, read_split
-from ptebench.profiles.language_model import fitted, load
+from ptebench.profiles.language_model import fitted, load, whose
 from ptebench.profiles.parse import strict
 from ptebench.profiles.policy import Judge, item_tasks, strangers, strangers_support, user_tasks
 from ptebench.profiles.preference import Preference, pairs
@@ -32,10 +32,9 @@ def encoder_of(settings: dict, split, items, texts: list[str]):
 def written(job, prompts: list[str]) -> tuple[dict, dict]:
     """Return the answers to the prompts and their lengths, under `before` and `after`, decoded as profiles are."""
     spec, side = job.spec, job.spec["side"]
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
     texts, tokens, limit = {}, {}, spec["new_tokens"][side]
     for when in ("before", "after"):
-        model, tokenizer = load(source, spec["revision"], spec["context"], job.input(when), {}, False)
+        model, tokenizer = load(**whose(job), adapter=job.input(when), lora={}, trainable=False)
         shown = fitted(prompts, tokenizer, spec["context"] - limit)
         within = side if spec["model"] == "embedded" else None
         ids = generate(model, tokenizer, shown, limit, spec["write_batch"], within)

@@ -2,8 +2,8 @@
 
 from ptebench.files import PROFILES, TRAIN, read_embeddings, read_table, write_table
 from ptebench.job import run
-from ptebench.profiles.compose import everybody
-from ptebench.profiles.endpoint import written
+from ptebench.profiles.compose import everybody, failed_of
+from ptebench.profiles.endpoint import none_of, written
 from ptebench.profiles.instructions import read_profiles, read_split
 
 
@@ -19,6 +19,8 @@ def main(job):
         return written(ids, prompts, side, spec["endpoint"], answers)
 
     frame, record = everybody(side, split, histories, cards, evidence, spec, write)
+    if frame["fields"].null_count() == frame.height:
+        raise none_of(spec["endpoint"], failed_of(frame), answers)
     write_table(frame, job.outputs["profiles"], PROFILES)
     return {"written": record}
 

@@ -10,7 +10,7 @@ from ptebench.job import run
 from ptebench.profiles.encode import Encoder
 from ptebench.profiles.grpo import columns, optimise
 from ptebench.profiles.instructions import draw, read_profiles, read_split
-from ptebench.profiles.language_model import load, save_adapter
+from ptebench.profiles.language_model import load, save_adapter, whose
 from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers, strangers_support, user_tasks
 from ptebench.profiles.preference import Preference, pairs
 from ptebench.provenance import canonical, file_digest
@@ -42,8 +42,7 @@ def main(job):
         return encode(texts)
 
     judge = Judge(tasks, fresh, side, settings["weights"], threshold, prefer)
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), spec["lora"], True)
+    model, tokenizer = load(**whose(job), adapter=job.input("adapter"), lora=spec["lora"], trainable=True)
     given = {name: [file_digest(p) for p in paths] for name, paths in job.inputs.items()}
     fingerprint = hashlib.sha256(canonical([spec, job.code, given]).encode()).hexdigest()
     scratch = job.outputs["adapter"].with_name("checkpoints")

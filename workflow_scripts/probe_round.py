@@ -88,12 +88,10 @@ def main(job):
         }
         audiences = read_profiles(job.input(f"{name}_item_profiles"))
     if spec["collaborative"]:
-        from ptebench.profiles.language_model import conversation_tokens, load, preference
+        from ptebench.profiles.language_model import conversation_tokens, load, preference, whose
 
         audiences = audiences if earlier else {}  # as the prompts of this round's users showed them
-        source = str(job.input("base").parent) if job.input("base") else spec["model"]
-        arguments = (source, spec["revision"], spec["context"], job.input("user_adapter"), {}, False)
-        model, tokenizer = load(*arguments)
+        model, tokenizer = load(**whose(job), adapter=job.input("user_adapter"), lora={}, trainable=False)
         asked, profiles = dialogues(users, split, spec), dict(zip(users, now["user"]["text"].to_list()))
         turns = []
         for dialogue in asked:

@@ -7,7 +7,7 @@ from ptebench.job import run
 from ptebench.profiles.drawing import draw_rounds
 from ptebench.profiles.encode import Encoder
 from ptebench.profiles.instructions import draw, fields_by_id, item_prompts, read_split, user_prompts
-from ptebench.profiles.language_model import load_base, load_tokenizer, with_adapter
+from ptebench.profiles.language_model import load_base, load_tokenizer, whose, with_adapter
 from ptebench.profiles.parse import layout
 from ptebench.profiles.quality import (
     QUALITY,
@@ -43,8 +43,8 @@ def main(job):
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
     encode, drawn = Encoder(spec["encoder"]), draw(split, spec["seed"], spec["probes"])
     title = f"Profiles of {spec['dataset']}, {spec['protocol']}, {spec['language_model']}"
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    tokenizer = load_tokenizer(source, spec["revision"])
+    base = whose(job)
+    tokenizer = load_tokenizer(base["source"], base["revision"], base["template_arguments"])
 
     frames = {
         w: {s: read_table(job.input(f"{w}_{s}"), PROFILES) for s in SIDES} for w in ("template", *spec["writers"])
@@ -69,7 +69,7 @@ def main(job):
         probes = [i for i in drawn.probes[side] if i in answers[side]]
         prompts = prompts_of(side, probes, split.without(drawn.held))
         pairs = [(p, layout(answers[side][i], side)) for i, p in zip(probes, prompts)]
-        model = load_base(source, spec["revision"], spec["context"])
+        model = load_base(base["source"], base["revision"], base["context"])
         model = with_adapter(model, adapter.parent, {}, False) if adapter else model
         return perplexity(model, tokenizer, pairs, spec["context"]) if pairs else None
 

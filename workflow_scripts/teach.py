@@ -1,8 +1,9 @@
 """Ask the teacher at an endpoint for the profiles that distillation needs; they are written as supplied ones are."""
 
-from ptebench.files import InputError, read_embeddings, write_jsonl
+from ptebench.files import read_embeddings, write_jsonl
 from ptebench.job import run
-from ptebench.profiles.endpoint import written
+from ptebench.profiles.compose import failed_of
+from ptebench.profiles.endpoint import none_of, written
 from ptebench.profiles.instructions import (
     cold_examples,
     draw,
@@ -30,11 +31,7 @@ def main(job):
         frame, record[side] = written(ids[side], prompts, side, endpoint, answers)
         frames[side] = frame.drop_nulls("fields")
         if frames[side].is_empty():
-            raise InputError(
-                f"{endpoint['endpoint']}: none of {len(prompts)} answers of {endpoint['model']!r} is a profile "
-                f"({answers} has them); name a model that follows instructions under "
-                f"language_models.{endpoint['name']}.model"
-            )
+            raise none_of(endpoint, failed_of(frame), answers)
 
     ask("user", user_prompts(ids["user"], shown.train, split.cards, {}, spec))
     readers = template["user"] | fields_by_id(frames["user"])

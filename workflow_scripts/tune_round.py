@@ -50,7 +50,7 @@ def main(job):
 
     from ptebench.profiles.dialogues import Dialogue, first_turn
     from ptebench.profiles.finetune import finetune, finetune_by
-    from ptebench.profiles.language_model import load, load_tokenizer, merged, save_adapter, shortened
+    from ptebench.profiles.language_model import load, load_tokenizer, merged, save_adapter, shortened, whose
     from ptebench.profiles.write import write
 
     torch.set_num_threads(job.threads)
@@ -91,9 +91,8 @@ def main(job):
         wanted = {i for u in people for i in split.train[u][-spec["neighbours"] :]}
     wanted = sorted(wanted | set(drawn.probes[side]))
 
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    model_settings = {"source": source} | {k: spec[k] for k in ("revision", "context", "lora", "quantization")}
-    tokenizer = load_tokenizer(source, spec["revision"])
+    model_settings = whose(job) | {key: spec[key] for key in ("lora", "quantization")}
+    tokenizer = load_tokenizer(*(model_settings[key] for key in ("source", "revision", "template_arguments")))
     examples = rows[side]
     if spec["round"] and spec["loop"] != "static":
         texts = prompts(ids[side], cold_examples(ids[side], spec["seed"]) if side == "item" else ())

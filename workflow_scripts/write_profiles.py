@@ -5,7 +5,8 @@ import torch
 from ptebench.files import PROFILES, write_table
 from ptebench.job import run
 from ptebench.profiles.answers import kept, kept_of
-from ptebench.profiles.write import write
+from ptebench.profiles.compose import failed_of
+from ptebench.profiles.write import nothing_written, write
 from ptebench.profiles.writing import given, maker, prepare
 
 
@@ -21,6 +22,8 @@ def main(job):
             return write(model, tokenizer, ids, prompts, spec["side"], spec, made, known=known, keep=keep)
 
         frame, record = everyone(written)
+    if frame["fields"].null_count() == frame.height:
+        raise nothing_written(spec, failed_of(frame))
     write_table(frame, profiles, PROFILES)
     return {"written": record}
 

@@ -1,13 +1,31 @@
 """From answers to the profiles of a side, whoever gave the answers."""
 
+import json
 from collections import Counter
 
 import polars as pl
 
+from ptebench.files import InputError
 from ptebench.profiles.instructions import Split, fields_by_id, item_prompts, typical, user_prompts
 from ptebench.profiles.parse import layout, repaired, without_thoughts
 from ptebench.profiles.prompts import digest, stranger_prompt
 from ptebench.profiles.teachers import profiles_frame, with_unknown
+
+TRIED = 24  # answers of which at least one is a profile, or the writer is asked no further
+
+
+def none_parsed(writer: str, failed: list[tuple[str, str]], mend: str) -> InputError:
+    """Return the error of a writer none of whose answers is a profile; `failed` has (reason, text) of each."""
+    ((reason, _),) = Counter(reason for reason, _ in failed).most_common(1)
+    text = " ".join(next((text for why, text in failed if why == reason), "").split())
+    example = f": {text[:100]!r}" if text else ""
+    return InputError(f"{writer}: none of {len(failed)} answers is a profile ({reason}{example}); {mend}")
+
+
+def failed_of(frame: pl.DataFrame) -> list[tuple[str, str]]:
+    """Return (reason, text) of every profile without fields that a writer wrote."""
+    rows = frame.filter(pl.col("fields").is_null()).select("generation", "text").iter_rows()
+    return [(made["repair"], text) for made, text in ((json.loads(g), text) for g, text in rows) if "repair" in made]
 
 
 def compose(ids, prompts: list[str], answers: list[str], side: str, made: list[dict], counts: Counter, say=print):

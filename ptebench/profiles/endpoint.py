@@ -4,21 +4,25 @@ Answers stand in a file of JSON lines that grows as they come. The key is read f
 process in the request's header alone, and is struck out of what a server says.
 """
 
+import json
 import math
 import os
+import re
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import requests
 
 from ptebench.files import InputError
 from ptebench.profiles.answers import kept
-from ptebench.profiles.compose import compose
-from ptebench.profiles.prompts import digest, messages
+from ptebench.profiles.compose import TRIED, compose, none_parsed
+from ptebench.profiles.parse import TAG, THOUGHTS, repaired, skeleton, without_thoughts
+from ptebench.profiles.prompts import CONTRACT, digest, messages
 from ptebench.provenance import canonical
 
 PATIENCE = 120  # seconds without a byte after which a server counts as stalled
@@ -71,13 +75,46 @@ def seconds(header: str | None) -> float:
     return max(pause, 0.0) if math.isfinite(pause) else 0.0
 
 
-def fault(response) -> tuple[str, str]:
-    """Return (code, message) of a server's refusal, both empty where it does not explain itself."""
+def again(body: dict, text: str, reason: str, side: str) -> dict:
+    """Return the body of a second request, which says what is wrong with the answer to the first."""
+    turns = [
+        {"role": "assistant", "content": without_thoughts(text)},
+        *messages(f"That is not the form ({reason}). {CONTRACT}\n{skeleton(side)}"),
+    ]
+    return {**body, "messages": body["messages"] + turns}
+
+
+def words(value) -> str:
+    """Return what a server's error says, wherever in it that stands."""
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(words, value)))
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    for name in ("error", "errors", "message", "msg", "detail", "details", "error_description", "reason", "title"):
+        if message := words(value.get(name)):
+            place = value.get("loc")
+            return f"{'.'.join(map(str, place))}: {message}" if isinstance(place, list) else message
+    return json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def fault(response) -> tuple[set[str], str]:
+    """Return (codes, message) of a server's refusal, both empty where it does not explain itself."""
     try:
-        error = response.json()["error"]
-        return str(error.get("code") or ""), str(error.get("message") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", ""
+        body = response.json()
+    except ValueError:
+        return set(), TAG.sub(" ", re.sub(r"(?s)<(style|script).*?</\1>", "", response.text))
+    error = body.get("error") if isinstance(body, dict) and isinstance(body.get("error"), dict) else body
+    codes = {str(error.get(name)) for name in ("code", "type")} if isinstance(error, dict) else set()
+    return codes, words(body)
+
+
+def joined(content) -> str:
+    """Return the text of a message's content; of parts those that are text, no thoughts."""
+    if isinstance(content, list):
+        return "".join(map(joined, content))
+    if isinstance(content, dict):
+        return joined(content.get("text")) if content.get("type", "text") in ("text", "output_text") else ""
+    return content if isinstance(content, str) else ""
 
 
 def said(response) -> dict:
@@ -87,16 +124,27 @@ def said(response) -> dict:
     except ValueError:
         return {"text": "", "tokens": 0, "model": None, "fault": "no JSON"}
     try:
-        text = body["choices"][0]["message"]["content"]
-    except (KeyError, IndexError, TypeError):
+        message = body["choices"][0]["message"]
+        content, refusal = message.get("content"), message.get("refusal")
+        thoughts = any(message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+        if not (thoughts or refusal or "content" in message):
+            raise KeyError
+    except (KeyError, IndexError, TypeError, AttributeError):
         return {"text": "", "tokens": 0, "model": None, "fault": "no choices"}
     usage = body.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    answer = {"text": text, "tokens": tokens if isinstance(tokens, int) else 0, "model": body.get("model")}
-    if not isinstance(text, str) or not text.strip():
-        return answer | {"text": "", "fault": "empty text"}
+    answer = {"text": joined(content), "tokens": tokens if isinstance(tokens, int) else 0, "model": body.get("model")}
+    if not answer["text"].strip():
+        thoughts |= isinstance(content, list) and any(content)
+        return answer | {"text": "", "fault": "refusal" if refusal else THOUGHTS if thoughts else "empty text"}
     # an answer cut at its limit may end in half a character, which no file takes
-    return answer | {"text": text.encode(errors="replace").decode()}
+    return answer | {"text": answer["text"].encode(errors="replace").decode()}
+
+
+def unparsed(answer: dict, side: str) -> str | None:
+    """Return why an answer is no profile, None where it is one."""
+    fields, reason = repaired(answer["text"].strip(), side)
+    return None if fields else answer.get("fault", reason)
 
 
 class Endpoint:
@@ -147,12 +195,13 @@ class Endpoint:
         response = self.session.post(self.url, json=body, timeout=PATIENCE, allow_redirects=False)
         status = response.status_code
         if status == 200:
-            return said(response)
-        code, message = fault(response)
-        told = f"{status}{': ' if message else ''}{self._clean(message)}"
-        if code == "content_filter":
+            answer = said(response)
+            return answer | {"text": self._struck(answer["text"])}
+        codes, message = fault(response)
+        told = f"{status}: {self._clean(message)}".removesuffix(": ")
+        if "content_filter" in codes:
             return {"text": "", "tokens": 0, "model": None, "fault": "content filter"}
-        if code != "insufficient_quota" and (status in PASSING or status >= 500):
+        if "insufficient_quota" not in codes and (status in PASSING or status >= 500):
             raise Passing(told, seconds(response.headers.get("Retry-After")))
         raise InputError(f"{self.url}: {told}; {self._mend(status)}")
 
@@ -166,45 +215,118 @@ class Endpoint:
             return f"it points elsewhere; name the final address under {self.place}.endpoint"
         return f"check the settings of {self.place} and the account behind its key"
 
-    def _clean(self, words) -> str:
-        """Return words of others on one line, short and without the key."""
-        words = " ".join(str(words).split())
-        return (words.replace(self.secret, "***") if self.secret else words)[:300]
+    def _struck(self, text: str) -> str:
+        """Return a text without the key, however it is spelled."""
+        for spelling in (
+            {self.secret, json.dumps(self.secret)[1:-1], quote(self.secret, safe="")} if self.secret else ()
+        ):
+            text = text.replace(spelling, "***")
+        return text
+
+    def _clean(self, text) -> str:
+        """Return words of others on one line, short and without secrets."""
+        text = re.sub(r"(?i)(bearer\s+|\bsk-)\S+", r"\1***", self._struck(" ".join(str(text).split())))
+        return text if len(text) <= 300 else text[:299] + "…"
 
 
-def ask(prompts: list[str], limit: int, settings: dict, file: Path, say=print) -> tuple[list[dict], Counter]:
+class Doubt:
+    """Hears of answers one by one; raises InputError when TRIED have come and none is a profile of `side`."""
+
+    def __init__(self, settings: dict, side: str | None, file: Path):
+        self.settings, self.side, self.file = settings, side, file
+        self.failed, self.lock = [], threading.Lock()
+
+    def __call__(self, answer: dict) -> None:
+        with self.lock:
+            if not self.side:
+                return
+            if not (reason := unparsed(answer, self.side)):
+                self.side = None  # no doubt is left
+            else:
+                self.failed.append((reason, answer["text"]))
+                if len(self.failed) >= TRIED:
+                    raise none_of(self.settings, self.failed, self.file)
+
+
+def none_of(settings: dict, failed: list[tuple[str, str]], file: Path) -> InputError:
+    """Return the error of a model none of whose answers is a profile; `failed` has (reason, text) of each."""
+    place = f"language_models.{settings['name']}"
+    mend = f"name a model that follows instructions under {place}.model"
+    if all(reason == THOUGHTS for reason, _ in failed):
+        mend = f"raise {place}.new_tokens, or turn its thinking off by {place}.request"
+    return none_parsed(f"{settings['endpoint']}: {settings['model']!r}", failed, f"{file} has them; {mend}")
+
+
+def ask(
+    prompts: list[str], limit: int, settings: dict, file: Path, say=print, side: str | None = None
+) -> tuple[list[dict], Counter]:
     """Return the answer to each prompt, as `said` describes it, and counts; `limit` is in tokens.
 
-    What `file` holds is not asked for; what comes is in it at once. Raises InputError where the endpoint refuses,
-    stays away, or speaks another interface.
+    What `file` holds is not asked for; what comes is in it at once. With `side`, what is no profile of it is asked for
+    once more (`better`). Raises InputError where the endpoint refuses, stays away, speaks another interface, or writes
+    no profiles at all.
     """
-    bodies = [request(p, limit, settings) for p in prompts]
-    keys = [digest(canonical([settings["endpoint"], body])) for body in bodies]
+
+    def key(body: dict) -> str:
+        return digest(canonical([settings["endpoint"], body]))
+
+    asked = [request(p, limit, settings) for p in prompts]
+    bodies, doubt = {key(body): body for body in asked}, Doubt(settings, side, file)
     with kept(file) as (answers, keep):
-        missing = {key: body for key, body in zip(keys, bodies) if key not in answers}
-        counts = Counter(asked=len(missing), kept=len(set(keys)) - len(missing))
+        found = {k: better(body, lambda b: answers.get(key(b)), side) for k, body in bodies.items()}
+        found = {k: answer for k, answer in found.items() if answer}
+        for answer in found.values():
+            doubt(answer)
+        missing = {k: body for k, body in bodies.items() if k not in found}
+        counts = Counter(asked=0, kept=len(found))
         if missing:
             say(f"{settings['name']}: {len(missing):,} prompts to {settings['endpoint']}, {counts['kept']:,} known")
-            answers = answers | _gather(Endpoint(settings), missing, keep, say)
-    found = [answers[key] for key in keys]
-    counts.update(f"malformed: {a['fault']}" for a in found if "fault" in a)
-    return found, counts
+            endpoint = Endpoint(settings)
+
+            def fetch(body: dict) -> dict | None:
+                if (k := key(body)) in answers:
+                    return answers[k]
+                if answer := endpoint.answer(body):
+                    with doubt.lock:
+                        counts["asked"] += 1
+                    if answer.get("fault") not in ASKED_ANEW:
+                        keep(k, answer)
+                return answer
+
+            found |= _gather(endpoint, missing, lambda body: better(body, fetch, side), doubt, say)
+    answered = [found[key(body)] for body in asked]
+    counts.update(f"malformed: {a['fault']}" for a in answered if "fault" in a)
+    counts.update(f"asked again: {a['first']}" for a in answered if "first" in a)
+    return answered, counts
 
 
-def _gather(endpoint: Endpoint, bodies: dict[str, dict], keep, say) -> dict[str, dict]:
-    """Return the answers by key; each is kept when it comes, also while another request has failed for good."""
+def better(body: dict, fetch, side: str | None) -> dict | None:
+    """Return the answer to a request: where it is no profile the second one, if that is; None where either lacks.
+
+    fetch(body) -> answer or None. What has no text is not asked for again. `first` says what was wrong.
+    """
+    answer = fetch(body)
+    reason = unparsed(answer, side) if answer and answer["text"] and side else None
+    if reason in (None, THOUGHTS):
+        return answer
+    if (second := fetch(again(body, answer["text"], reason, side))) is None:
+        return None
+    chosen = answer if unparsed(second, side) else second
+    return chosen | {"tokens": answer["tokens"] + second["tokens"], "first": reason}
+
+
+def _gather(endpoint: Endpoint, bodies: dict[str, dict], answer_to, doubt: Doubt, say) -> dict[str, dict]:
+    """Return the answers by key; requests that are under way are finished also when another has failed for good."""
     found, shown = {}, time.monotonic()
 
     def work(key: str) -> None:
         try:
-            answer = endpoint.answer(bodies[key])
+            if answer := answer_to(bodies[key]):
+                found[key] = answer
+                doubt(answer)
         except BaseException:
             endpoint.stop.set()  # at once: this thread would take the next prompt
             raise
-        if answer:
-            found[key] = answer
-            if answer.get("fault") not in ASKED_ANEW:
-                keep(key, answer)
 
     with endpoint.session, ThreadPoolExecutor(endpoint.settings["concurrency"]) as pool:
         futures = [pool.submit(work, key) for key in bodies]
@@ -229,6 +351,6 @@ def _gather(endpoint: Endpoint, bodies: dict[str, dict], keep, say) -> dict[str,
 
 def written(ids, prompts: list[str], side: str, settings: dict, file: Path, say=print):
     """Return (frame of the PROFILES contract, record): the profiles that an endpoint writes of `ids` of one side."""
-    answers, counts = ask(prompts, settings["new_tokens"][side], settings, file, say)
+    answers, counts = ask(prompts, settings["new_tokens"][side], settings, file, say, side)
     made = [{"writer": settings["name"], "model": a["model"], "tokens": a["tokens"]} for a in answers]
     return compose(ids, prompts, [a["text"] for a in answers], side, made, counts, say)

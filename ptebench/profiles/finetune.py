@@ -31,6 +31,7 @@ def trainer_settings(seed: int, folder: str) -> dict:
     return {
         "output_dir": folder, "seed": seed, "data_seed": seed, "use_cpu": not gpu, "bf16": gpu,
         "gradient_checkpointing": gpu, "report_to": "none", "disable_tqdm": True, "save_strategy": "no",
+        "router_aux_loss_coef": 0.0,  # of a mixture of experts the routers stay as they are
         "logging_steps": 1, "dataloader_pin_memory": gpu, "max_grad_norm": 1.0,
     }  # fmt: skip
 

@@ -1,8 +1,10 @@
 """Loading a language model, its tokenizer and its adapter; placing them on the device."""
 
 import hashlib
+import inspect
 import json
 import os
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,13 +13,20 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
 
 from ptebench.files import InputError, atomic
+from ptebench.profiles.parse import CLOSES, OPENS
 from ptebench.profiles.prompts import fit, messages
+
+NO_THOUGHTS = re.compile(rf"(?:{OPENS})\s*(?:(?:{CLOSES})\s*)?", re.I)
+OPENED = re.compile(rf"({OPENS})\s*\Z", re.I)
+ANSWER = "the answer"
 
 
 def device() -> torch.device:
@@ -25,7 +34,48 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_tokenizer(source: str, revision: str | None = None):
+def whose(job) -> dict:
+    """Return the arguments of `load` that say which model a job works with."""
+    spec = job.spec
+    source = str(job.input("base").parent) if job.input("base") else spec["model"]
+    chosen = {"source": source, "revision": spec["revision"], "context": spec["context"]}
+    return chosen | {"template_arguments": spec.get("template_arguments", {})}
+
+
+def with_template(tokenizer, arguments: dict, source: str) -> None:
+    """Fix arguments of the chat template, and have its prompts end where answers begin.
+
+    The template of a reasoning model puts an empty place for thoughts (or the mark of a channel) before an answer, but
+    not into a prompt, or opens the thoughts there; then the prompt is completed, so that nothing is thought.
+    """
+    template = tokenizer.get_chat_template().removesuffix("\n")
+    for name in arguments:
+        if not re.search(rf"\b{name}\b", template):
+            raise InputError(
+                f"language model {source!r}: 'template_arguments': its chat template does not read {name!r}"
+            )
+    fixed = "".join(f"{{% set {name} = {value!r} %}}" for name, value in arguments.items())
+    tokenizer.chat_template = fixed + template
+    turns = [*messages("a question"), {"role": "assistant", "content": ANSWER}]
+    try:
+        prompt = tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    except TemplateError as error:
+        raise InputError(
+            f"language model {source!r}: its chat template refuses a question and its answer ({error}); see "
+            "'template_arguments', or choose another model"
+        ) from error
+    before, _, _ = whole.rpartition(ANSWER)
+    lacking = ""
+    if before.startswith(prompt):
+        lacking = before[len(prompt) :]
+    elif opened := OPENED.search(prompt):
+        lacking = "\n" + re.sub(r"^([<\[◁])", r"\1/", opened[1]).replace("/|START_", "|END_") + "\n\n"
+    if lacking.strip():
+        tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ {lacking!r} }}}}{{% endif %}}"
+
+
+def load_tokenizer(source: str, revision: str | None = None, template_arguments: dict | None = None):
     """Load a tokenizer; raise InputError where it lacks what prompts need."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
@@ -41,6 +91,7 @@ def load_tokenizer(source: str, revision: str | None = None):
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    with_template(tokenizer, template_arguments or {}, source)
     return tokenizer
 
 
@@ -74,6 +125,10 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
         raise InputError(
             f"language model {source!r}: no causal language model there ({str(error).splitlines()[0]})"
         ) from error
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        raise InputError(
+            f"language model {source!r}: {type(model).__name__} has no cache to read prompts into; choose another"
+        )
     longest = getattr(model.config, "max_position_embeddings", None) or context
     if context > longest:
         raise InputError(
@@ -89,10 +144,10 @@ def fingerprint(model) -> str:
     """
     parts = hashlib.sha256()
     for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) or "lora_" in name:
+        if isinstance(module, torch.nn.Linear | Conv1D) or "lora_" in name:
             continue
         for kind, weights in module.named_parameters(recurse=False):
-            name = name.removeprefix("base_model.model.")
+            name = name.removeprefix("base_model.model.").replace(".base_layer", "")
             # bfloat16 is what is left of them on any device
             first = weights.detach().flatten()[:64].to(torch.bfloat16).float().tolist()
             parts.update(f"{name}.{kind}{tuple(weights.shape)}{first}".encode())
@@ -122,9 +177,35 @@ def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
         return continued(base, folder, trainable)
     settings = LoraConfig(
         task_type="CAUSAL_LM", r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
-        target_modules="all-linear",
+        target_modules=adapted(base),
     )  # fmt: skip
-    return get_peft_model(base, settings)
+    try:
+        return get_peft_model(base, settings)
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"language model {base.config.name_or_path!r}: PEFT has no adapter for {type(base).__name__} "
+            f"({str(error).splitlines()[0]}); choose another 'model'"
+        ) from error
+
+
+def adapted(base) -> str | list[str]:
+    """Return the layers that get an adapter: all linear ones; of a mixture of experts those of attention.
+
+    Experts are fused into parameters, of which PEFT takes no dropout, and each would need its share of the lessons.
+    """
+    if not any("experts." in name and weights.dim() == 3 for name, weights in base.named_parameters()):
+        return "all-linear"
+    found = [
+        name
+        for name, module in base.named_modules()
+        if isinstance(module, torch.nn.Linear) and re.search(r"attn|attention", name, re.I)
+    ]
+    if not found:
+        raise InputError(
+            f"language model {base.config.name_or_path!r}: {type(base).__name__} is a mixture of experts without "
+            "linear layers of attention, which an adapter needs; choose another 'model'"
+        )
+    return found
 
 
 def merged(model):
@@ -165,27 +246,31 @@ def conversation_tokens(turns: list[dict], tokenizer) -> tuple[list[int], list[i
     """Return (token ids, labels) of a conversation; labels are the ids of answers and -100 elsewhere.
 
     A prompt has the very tokens that `prompt_tokens` gives it when profiles are written. Raises InputError where the
-    chat template renders a turn differently once another follows it.
+    chat template renders a turn differently once another follows it, but for an empty place for thoughts.
     """
 
     def rendered(count: int, ask: bool) -> str:
         return tokenizer.apply_chat_template(turns[:count], tokenize=False, add_generation_prompt=ask)
 
-    ids, labels, done = [], [], ""
+    def same(one: str, other: str) -> bool:
+        return NO_THOUGHTS.sub("", one) == NO_THOUGHTS.sub("", other)
+
+    ids, labels, done, said = [], [], "", ""
     for place in range(1, len(turns), 2):
         prompt, whole = rendered(place, True), rendered(place + 1, False)
-        if not (prompt.startswith(done) and whole.startswith(prompt)):
+        start = len(done) if prompt.startswith(done) else prompt.rfind(said) + len(said)
+        asked = prompt[start:]
+        answer = len(prompt) if whole.startswith(prompt) else whole.rfind(turns[place]["content"].strip())
+        if not (same(prompt[:start], done) and same(whole[:answer], prompt)):
             raise InputError(
                 "language model: its chat template does not keep prompt and answer apart; choose a model whose "
                 "template renders a conversation turn by turn"
             )
-        asked, said = (
-            tokenizer(text, add_special_tokens=False)["input_ids"]
-            for text in (prompt[len(done) :], whole[len(prompt) :])
-        )
-        ids += asked + said
-        labels += [-100] * len(asked) + said
-        done = whole
+        said, done = whole[answer:], prompt + whole[answer:]
+        for text, learnt in ((asked, False), (said, True)):
+            tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids += tokens
+            labels += tokens if learnt else [-100] * len(tokens)
     return ids, labels
 
 
@@ -235,10 +320,10 @@ def shortened(rows: list[dict], tokenizer, limit: int) -> tuple[list[dict], dict
 
 def load(
     source: str, revision: str | None, context: int, adapter: Path | None, lora: dict, trainable: bool,
-    quantization: str | None = None,
+    quantization: str | None = None, template_arguments: dict | None = None,
 ):  # fmt: skip
     """Return (model with adapter, tokenizer); `adapter` is the adapter's file, None for a new adapter."""
     folder = None if adapter is None else adapter.parent
-    tokenizer = load_tokenizer(source, revision)
+    tokenizer = load_tokenizer(source, revision, template_arguments)
     model = with_adapter(load_base(source, revision, context, quantization), folder, lora, trainable)
     return model if trainable else merged(model), tokenizer

@@ -28,6 +28,7 @@ CLOSES = rf"</{THINKING}>|\[/THINK\]|◁/think▷|<\|(?:END_THINKING|end_of_thou
 OPENING, CLOSING = re.compile(OPENS, re.I), re.compile(CLOSES, re.I)
 BLOCK = re.compile(f"(?:{OPENS}).*?(?:{CLOSES})", re.I | re.S)
 CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
+MARKS = re.compile(f"{OPENS}|{CLOSES}|{CHANNEL.pattern}", re.I)
 BARE_CHANNELS = re.compile(r"\Aanalysis(?=[A-Z\"'*]).*?(?:assistantfinal|\Z)", re.S)  # marks lost in decoding
 AFTER = re.compile(r"<\|[^|>\s]*\|>|</s>|<end_of_turn>|<eos>|\[/?INST\]")  # another turn begins
 

@@ -8,11 +8,11 @@ import polars as pl
 import torch
 
 from ptebench.files import InputError
-from ptebench.profiles.compose import compose
+from ptebench.profiles.compose import TRIED, compose, none_parsed
 from ptebench.profiles.grammar import Answer, Pieces, Words, names
 from ptebench.profiles.greedy import ROWS, greedy
 from ptebench.profiles.language_model import fitted, prompt_tokens
-from ptebench.profiles.parse import repaired
+from ptebench.profiles.parse import MARKS, repaired
 from ptebench.profiles.prompts import digest, evidence_text
 
 WIDTH = 64  # prompts are padded to multiples of this many tokens and one more
@@ -116,6 +116,18 @@ def generate(
     return answers
 
 
+def text_of(tokens: list[int], tokenizer) -> str:
+    """Return the text of an answer, with special tokens where they mark thoughts."""
+    text = tokenizer.decode(tokens)
+    return text if MARKS.search(text) else tokenizer.decode(tokens, skip_special_tokens=True)
+
+
+def nothing_written(spec: dict, failed: list[tuple[str, str]]) -> InputError:
+    """Return the error of a model none of whose answers is a profile; `failed` has (reason, text) of each."""
+    mend = "raise 'new_tokens' to what a whole profile needs, or choose an instruction-tuned model"
+    return none_parsed(f"language model {spec['model']!r}", failed, mend)
+
+
 def answered(
     model, tokenizer, prompts: list[str], side: str, spec: dict, known: dict, keep=None, say=print
 ) -> tuple[list[dict], Counter]:
@@ -135,19 +147,22 @@ def answered(
         keys, decoding = list(left), "greedy, within the grammar" if within else "greedy"
 
         def take(row: int, tokens: list[int]) -> None:
-            text, key = tokenizer.decode(tokens, skip_special_tokens=True), keys[row]
+            text, key = text_of(tokens, tokenizer), keys[row]
             answer = {"text": text, "tokens": len(tokens), "decoding": decoding, "first": wrong.get(key)}
             fields, repair = repaired(text.strip(), side)
             if fields is None and not within:
                 wrong[key] = repair
                 return
+            failed.append(fields is None and (repair, text))
+            if all(failed) and len(failed) >= TRIED:
+                raise nothing_written(spec, failed)
             found[key] = answer
             if keep is not None:
                 keep(key, answer)
 
         generate(model, tokenizer, list(left.values()), limit, batch, side if within else None, say, take)
 
-    wrong = {}
+    wrong, failed = {}, []
     ask(missing, embedded)
     ask({key: missing[key] for key in wrong}, True)
     counts["tokens_written"] = sum(found[key]["tokens"] for key in missing)

@@ -5,7 +5,7 @@ from pathlib import Path
 from ptebench.files import TRAIN, read_embeddings, read_jsonl, read_table
 from ptebench.profiles.compose import everybody
 from ptebench.profiles.instructions import read_profiles, read_split
-from ptebench.profiles.language_model import load
+from ptebench.profiles.language_model import load, whose
 from ptebench.profiles.prompts import digest
 from ptebench.provenance import canonical, file_digest
 
@@ -19,8 +19,7 @@ def prepare(job):
     histories = read_table(job.input("histories"), TRAIN)
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
     evidence = read_profiles(job.input("evidence")) if job.input("evidence") else {}
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
-    model, tokenizer = load(source, spec["revision"], spec["context"], job.input("adapter"), {}, False)
+    model, tokenizer = load(**whose(job), adapter=job.input("adapter"), lora={}, trainable=False)
 
     def everyone(write):
         return everybody(spec["side"], split, histories, cards, evidence, spec, write)
@@ -30,8 +29,8 @@ def prepare(job):
 
 def maker(job) -> str:
     """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
-    keys = ("model", "revision", "context", "write_batch")
-    parts = {key: job.spec[key] for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
+    keys = ("model", "revision", "context", "write_batch", "template_arguments")
+    parts = {key: job.spec.get(key) for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
     parts |= {name: file_digest(job.input(name)) for name in ("base", "adapter") if job.input(name)}
     return digest(canonical({"code": job.code, **parts}))
 

@@ -15,6 +15,7 @@ from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_tab
 from ptebench.profiles import endpoint
 from ptebench.profiles.endpoint import ask, seconds, written
 from tests.profiles.fake_endpoint import KEY, FakeEndpoint, answer
+from tests.profiles.fake_endpoint import PROFILES as SAID
 from tests.profiles.synthetic import write_split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,12 +156,24 @@ ECHO = json.dumps({"error": {"message": f"no {KEY}", "code": "x"}})
     "way, said",
     [
         ({"status": 401, "body": ECHO}, r"401: no \*\*\*; the key is missing or refused; .*language_models.gpt.key_var"),
-        ({"status": 403}, "403; the key is missing or refused"),
+        ({"status": 403, "body": ""}, "403; the key is missing or refused"),
         ({"status": 404, "body": ECHO}, r"404: no \*\*\*; check language_models.gpt.model \('m'\) and .endpoint"),
         ({"status": 400, "body": ECHO}, r"400: no \*\*\*; check the settings of language_models.gpt"),
-        ({"status": 308, "headers": {"Location": "http://127.0.0.1:1/"}}, "308; it points elsewhere"),
+        ({"status": 308, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""}, "308; it points elsewhere"),
         ({"status": 429, "body": json.dumps({"error": {"message": "pay", "code": "insufficient_quota"}})}, "429: pay; "),
         ({"status": 400, "body": "[]"}, "400; check"),
+        ({"status": 400, "body": '{"error": "too long"}'}, "400: too long; check"),
+        ({"status": 400, "body": '{"detail": "too long"}'}, "400: too long; check"),
+        ({"status": 400, "body": '{"object": "error", "message": "too long", "code": 400}'}, "400: too long; check"),
+        ({"status": 422, "body": '{"detail": [{"loc": ["body", "seed"], "msg": "extra"}, {"loc": ["body", "top_k"], '
+          '"msg": "extra"}]}'}, "422: body.seed: extra; body.top_k: extra; check"),
+        ({"status": 400, "body": '{"errors": [{"title": "too long"}]}'}, "400: too long; check"),
+        ({"status": 400, "body": '{"fault": {"faultstring": "gone"}}'}, '400: {"fault": {"faultstring": "gone"}}; check'),
+        ({"status": 400, "body": "<html><head><style>p {}</style></head><p>Bad\n gateway</p></html>"},
+         "400: Bad gateway; check"),
+        ({"status": 400, "body": "too\nlong"}, "400: too long; check"),
+        ({"status": 400, "body": "x" * 999}, "400: x{299}…; check"),
+        ({"status": 400, "body": '{"error": "Bearer other-key is none"}'}, r"400: Bearer \*\*\* is none; check"),
     ],
 )  # fmt: skip
 def test_refusals_that_stay_end_at_once_with_the_mend(server, tmp_path, way, said, capsys):
@@ -174,24 +187,87 @@ def test_refusals_that_stay_end_at_once_with_the_mend(server, tmp_path, way, sai
 
 def test_malformed_answers_are_counted_and_left_to_the_parser(server, tmp_path):
     body = {"messages": [{"content": "Roles"}]}
+
+    def message(**fields):
+        return {"body": json.dumps({"choices": [{"message": fields}], "usage": 3})}
+
     server.first = [
         {"body": "<html>"}, {"body": '{"choices": []}'}, {"body": '{"error": "busy"}'}, {"body": "[1]"},
         {"body": answer(body, " \n")}, {"body": answer(body).replace('"content"', '"refusal"')},
-        {"body": json.dumps({"choices": [{"message": {"content": None}}], "usage": 3})},
-        {"body": answer(body, "I cannot.")},
+        message(content=None), message(content=None, reasoning_content="Roles: a; b; c\nInterests: d; e; f"),
+        message(reasoning="hm"),
         {"body": answer(body, "Roles: A, B, C\nInterests: D, E, F \ud83d")},
         {"status": 400, "body": json.dumps({"error": {"code": "content_filter", "message": "no"}})},
     ]  # fmt: skip
     spec, file = settings(server, concurrency=1), tmp_path / "a.jsonl"
     frame, record = written(list(range(1, 13)), MANY, "user", spec, file)
     assert {k: v for k, v in record.items() if k.startswith("malformed")} == {
-        "malformed: no JSON": 1, "malformed: no choices": 4, "malformed: empty text": 2, "malformed: content filter": 1,
+        "malformed: no JSON": 1, "malformed: no choices": 3, "malformed: empty text": 2, "malformed: refusal": 1,
+        "malformed: thoughts without an answer": 2, "malformed: content filter": 1,
     }  # fmt: skip
-    assert record["parsed"] == 3 and record["strict"] == 2 and record["failed: missing heading"] == 9
-    assert frame["fields"].null_count() == 9 and "I cannot." in frame["text"].to_list()
+    assert record["parsed"] == 2 and record["strict"] == 1 and record["failed: missing heading"] == 10
+    assert frame["fields"].null_count() == 10
     # what a server did not deliver is asked for again, what it charged for is not
     _, record = written(list(range(1, 13)), MANY, "user", spec, file)
-    assert record["asked"] == 5 and record["kept"] == 7 and record["parsed"] == 8
+    assert record["asked"] == 4 and record["kept"] == 8 and record["parsed"] == 6
+
+
+def test_parts_that_are_text_are_joined_and_thoughts_left_out(server, tmp_path):
+    profile = SAID["user"]
+    parts = [
+        [{"type": "text", "text": profile}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": profile}],
+        [{"type": "reasoning", "text": "Roles: hm"}, {"type": "output_text", "text": profile}],
+        [{"text": profile[:30]}, profile[30:]],
+    ]
+    server.first = [{"body": json.dumps({"choices": [{"message": {"content": content}}]})} for content in parts]
+    found, _ = ask(MANY[:4], 96, settings(server, concurrency=1), tmp_path / "a.jsonl")
+    assert [a["text"] for a in found] == [profile] * 4
+    server.first = [{"body": json.dumps({"choices": [{"message": {"content": parts[1][:1]}}]})}]
+    found, _ = ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
+    assert found[0]["fault"] == "thoughts without an answer"
+
+
+def test_what_is_no_profile_is_asked_for_once_more_with_the_reason(server, tmp_path):
+    body, file = {"messages": [{"content": "Roles"}]}, tmp_path / "a.jsonl"
+    few = "<think>Roles: and Interests:</think>Roles: a; b\nInterests: c; d; e"
+    server.first = [{"body": answer(body, few)}, {}, {"body": answer(body, "No.")}, {"body": answer(body, "Never.")}]
+    frame, record = written([1, 2, 3], MANY[:3], "user", settings(server, concurrency=1), file)
+    assert frame["fields"].null_count() == 1 and frame["text"][1] == "No." and len(server.asked) == 5
+    assert record["asked"] == 5 and record["tokens"] == 5 * 7
+    assert record["asked again: too few phrases"] == record["asked again: missing heading"] == 1
+    first, said, asked = server.asked[1][2]["messages"]
+    assert first["content"] == MANY[0] and said == {"role": "assistant", "content": few[36:]}
+    assert "(too few phrases)" in asked["content"] and asked["content"].endswith("Interests: ...; ...; ...")
+    assert len(read_jsonl(file)) == 5
+    again, record = written([1, 2, 3], MANY[:3], "user", settings(server), file)
+    assert record["asked"] == 0 and again.equals(frame) and len(server.asked) == 5
+
+
+@pytest.mark.parametrize(
+    "content, why, mend",
+    [
+        ("Hello!", "missing heading: 'Hello!'", "name a model that follows instructions under language_models.gpt.model"),
+        ("<think>Roles: a; b; c", "thoughts without an answer: '<think>Roles", "raise language_models.gpt.new_tokens, or "),
+        (None, r"thoughts without an answer\)", "raise language_models.gpt.new_tokens, or turn its thinking off by .*request"),
+    ],
+)  # fmt: skip
+def test_a_writer_of_no_profiles_is_asked_no_further(server, tmp_path, content, why, mend):
+    message = {"content": content, "reasoning_content": "hm"}
+    server.first = [{"body": json.dumps({"choices": [{"message": message}]})}] * 999
+    prompts, file = [f"prompt {n}" for n in range(200)], tmp_path / "a.jsonl"
+    for _ in range(2):  # the second time it is known
+        with pytest.raises(InputError, match=f"'m': none of 24 answers is a profile .{why}.*{file} has them; {mend}"):
+            written(list(range(200)), prompts, "user", settings(server), file)
+        assert 24 <= len(server.asked) <= 2 * (24 + 3)
+
+
+def test_one_profile_takes_all_doubt(server, tmp_path):
+    none = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 46
+    server.first = [*none, {}, *[{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 999]
+    prompts = [f"prompt {n}" for n in range(40)]
+    frame, _ = written(list(range(40)), prompts, "user", settings(server, concurrency=1), tmp_path / "a.jsonl")
+    assert frame["fields"].null_count() == 39
 
 
 def test_another_interface_is_named(server, tmp_path):
@@ -310,11 +386,11 @@ def test_a_teacher_at_an_endpoint_is_read_like_supplied_profiles(server, files, 
 
 
 def test_a_teacher_that_writes_no_profiles_leaves_nothing(server, files, tmp_path):
-    server.first = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 8
+    server.first = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 16
     spec = {"seed": 0, "probes": 6, "history": 4, "neighbours": 2, "examples": 8, "endpoint": settings(server)}
     outputs = {s: tmp_path / f"student/teacher/{s}.jsonl" for s in ("user", "item")}
     done = run("teach", command(files, TEACH, spec, outputs), check=False)
-    assert done.returncode == 1 and "none of 8 answers of 'm' is a profile" in done.stderr
+    assert done.returncode == 1 and "'m': none of 8 answers is a profile" in done.stderr
     assert not any(path.exists() for path in outputs.values())
 
 
@@ -330,6 +406,15 @@ def test_an_endpoint_writes_everybody(server, files, tmp_path):
     assert json.loads(frames[1]["generation"][0]) == {"writer": "gpt", "model": "fake-1", "tokens": 7, "repair": None}
     cold = [p for p in server.prompts() if "Nobody has chosen it yet" in p]
     assert len(cold) == 3 and all("liked by a, b, f, g" in p for p in cold), "cold items come after the warm ones"
+
+
+def test_a_writer_of_no_profiles_leaves_none(server, files, tmp_path):
+    server.first = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 999
+    spec = {"seed": 0, "history": 4, "neighbours": 2, "side": "item", "endpoint": settings(server)}
+    profiles = tmp_path / "gpt/item.parquet"
+    words = command(files | {"evidence": files["template_user"]}, (*WRITE, "evidence"), spec, {"profiles": profiles})
+    done = run("endpoint_profiles", words, check=False)
+    assert done.returncode == 1 and "'m': none of 24 answers is a profile" in done.stderr and not profiles.exists()
 
 
 def test_a_refused_key_ends_a_job_without_a_word_of_it(server, files, tmp_path):
