@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args
 
 import yaml
 from pydantic import (
@@ -59,6 +59,17 @@ class Settings(BaseModel):
     """Unknown keys are refused; values are not coerced silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, raw):
+        for name, field in cls.model_fields.items() if isinstance(raw, dict) else ():
+            kinds = {getattr(kind, "__origin__", kind) for kind in get_args(field.annotation) or [field.annotation]}
+            if isinstance(raw.get(name), bool) and kinds & {int, float}:
+                raise ValueError(
+                    f"{name}: expected a number, and YAML reads {raw[name]} (on, off, yes and no are words)"
+                )
+        return raw
 
 
 # ---------------------------------------------------------------- datasets

@@ -141,6 +141,21 @@ def table_files():
     return [f"results/tables/{t}.{kind}" for t in TABLES for kind in ("csv", "md", "tex", "html")]
 
 
+def of_tables(files):
+    """Return files that tables need; raise WorkflowError where there are none."""
+    if not files:
+        raise WorkflowError("no table is asked for; define one under 'tables', or select others by --config")
+    return files
+
+
+def csv_of_tables(wildcards):
+    return of_tables([f"results/tables/{t}.csv" for t in TABLES])
+
+
+def statistics_of_datasets(wildcards):
+    return of_tables([f"results/data/{d}/statistics.csv" for d in dict.fromkeys(d for d, _ in PAIRS)])
+
+
 def more_memory(wildcards, attempt):
     return 4000 * attempt
 

@@ -83,7 +83,7 @@ rule table:
 
 rule statistics_table:
     input:
-        statistics=expand("results/data/{dataset}/statistics.csv", dataset=dict.fromkeys(d for d, _ in PAIRS)),
+        statistics=statistics_of_datasets,
     output:
         csv="results/tables/statistics.csv",
         markdown="results/tables/statistics.md",
@@ -104,7 +104,7 @@ rule statistics_table:
 
 rule references_table:
     input:
-        tables=expand("results/tables/{table}.csv", table=TABLES),
+        tables=csv_of_tables,
     output:
         markdown="results/tables/references.md",
         provenance="results/tables/references.provenance.json",

@@ -122,6 +122,8 @@ def with_text(kind, **settings):
         (with_table(datasets=["toys", "toys"]), "tables.one.datasets: Value error, 'toys' stands here twice"),
         (with_table(rows=[{"backbones": ["sasrec", "sasrec"]}]), "'sasrec' stands here twice"),
         (with_table(rows=[]), "tables.one.rows: "),
+        ({"backbones": {"sasrec": {"epochs": True}}}, "epochs: expected a number, and YAML reads True"),
+        ({"protocols": {"long_tail": {"bins": False}}}, "bins: expected a number, and YAML reads False"),
         (with_table(datasets=[True]), "(True given); in quotes it is text to YAML"),
         (with_table({"snapshot": {}}), "snapshot without 'cut' takes the publisher's split, and the source of toys has none"),
         (with_table({"snapshot": {"cut": "2020-01-01"}}), "snapshot parts by time, and the interactions of toys have no timestamps"),

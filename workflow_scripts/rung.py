@@ -6,14 +6,12 @@ which is also what the trial would have had without halving.
 
 from dataclasses import replace
 
-import torch
-
 from ptebench.files import read_json, write_json
 from ptebench.job import run
 from ptebench.recommenders.cell import load
 from ptebench.recommenders.halving import epochs, places, promoted
-from ptebench.recommenders.training import Diverged, train
-from ptebench.recommenders.tuning import laid, point
+from ptebench.recommenders.training import train
+from ptebench.recommenders.tuning import FAILURES, laid, point, reason
 
 PLACE = ("space", "halving", "bracket", "rung", "place")
 
@@ -45,8 +43,9 @@ def main(job):
             _, curve, _ = train(spec, *arguments)
             # a checkpoint may be of a later rung, where this one is run again
             reached = [c for c in curve if c["epoch"] <= last]
-        except (Diverged, MemoryError, torch.OutOfMemoryError) as error:
-            failure = str(error) or type(error).__name__
+        except FAILURES as error:
+            failure = reason(error)
+            print(f"trial {trial} failed: {failure}", flush=True)
     if failure is not None or rung == halving["rungs"] - 1:
         checkpoint(trial).unlink(missing_ok=True)
     value = max((c["value"] for c in reached if c["value"] is not None), default=None)

@@ -1,12 +1,10 @@
 """One trial of a tuning study: train with one point of the space, keep the validation value, never the model."""
 
-import torch
-
 from ptebench.files import write_json
 from ptebench.job import run
 from ptebench.recommenders.cell import load
-from ptebench.recommenders.training import Diverged, rank, restore, train, validation_value
-from ptebench.recommenders.tuning import laid, point
+from ptebench.recommenders.training import rank, restore, train, validation_value
+from ptebench.recommenders.tuning import FAILURES, laid, point, reason
 
 COUNTER_SELECTION = "NDCG@10"
 
@@ -27,8 +25,9 @@ def main(job):
             counter, _, _ = restore(spec, known, train_set, state)
             ranks, _ = rank(counter, None, valid, spec["remove_seen"])
             value = validation_value(ranks, valid.targets, COUNTER_SELECTION)
-    except (Diverged, MemoryError, torch.OutOfMemoryError) as error:
-        failure = str(error) or type(error).__name__
+    except FAILURES as error:
+        value, failure = None, reason(error)
+        print(f"trial {trial} failed: {failure}", flush=True)
     checkpoint.unlink(missing_ok=True)
     record = {"trial": trial, "value": value, "epochs": epochs, "failure": failure, "settings": settings}
     write_json(record, job.outputs["trial"])

@@ -2,6 +2,16 @@
 
 from ptebench.files import InputError, read_json
 
+# what settings that go wrong raise, where a model is built or trained; the others are faults of the program
+FAILURES = (InputError, ArithmeticError, AssertionError, MemoryError, RuntimeError, ValueError)
+
+
+def reason(error: Exception) -> str:
+    """Return in one line why a trial failed."""
+    lines = str(error).strip().splitlines()
+    told = lines[0] if lines else "no memory is left" if isinstance(error, MemoryError) else "no reason is told"
+    return told if isinstance(error, InputError) else f"{type(error).__name__}: {told}"
+
 
 def point(space: dict, trial: int, seed: int) -> dict:
     """Return the settings of one trial, as backbone and representation -> key -> value.

@@ -8,7 +8,7 @@ from ptebench.config import resolve
 from ptebench.files import InputError
 from ptebench.job import Job
 from ptebench.recommenders.halving import epochs, places, promoted
-from ptebench.recommenders.training import train
+from ptebench.recommenders.training import Diverged, train
 from ptebench.recommenders.tuning import choose, laid, point
 from tests.recommenders import test_backbones as shared
 from workflow_scripts import rung as script
@@ -98,19 +98,29 @@ def test_another_bracket_has_other_trials_and_changes_nothing_of_the_first(brack
     assert [r["trial"] for r in other[0]] == [4, 5, 6, 7] and all_rungs(bracket, 0) == before
 
 
-def test_a_trial_that_fails_is_recorded_and_left_behind(bracket, monkeypatch):
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (Diverged("the loss is nan"), "the loss is nan"),
+        (AssertionError("embed_dim must be divisible by num_heads"), "AssertionError: embed_dim must be divisible"),
+        (RuntimeError("shape '[2, 3]' is invalid\nmore"), "RuntimeError: shape '[2, 3]' is invalid"),
+        (MemoryError(), "MemoryError: no memory is left"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_trial_that_fails_is_recorded_and_left_behind(bracket, monkeypatch, error, said):
     def explode(spec, *rest):
         if spec["backbone"]["learning_rate"] == point(SPACE, 1, 0)["backbone"]["learning_rate"]:
-            raise script.Diverged("the loss is nan")
+            raise error
         return train(spec, *rest)
 
     monkeypatch.setattr(script, "train", explode)
     first, second, _ = all_rungs(bracket, 0)
-    assert first[1]["failure"] == "the loss is nan" and first[1]["value"] is None
+    assert first[1]["failure"].startswith(said) and "\n" not in first[1]["failure"] and first[1]["value"] is None
     assert 1 not in [r["trial"] for r in second]
     monkeypatch.setattr(script, "train", lambda *rest: explode({"backbone": point(SPACE, 1, 0)["backbone"]}))
     *_, (last,) = all_rungs(bracket, 1)
-    assert last["failure"] == "the loss is nan" and last["epochs"] == 0
+    assert last["failure"].startswith(said) and last["epochs"] == 0
 
 
 def test_a_budget_is_whole_brackets():

@@ -1,9 +1,16 @@
 """Points of a study: deterministic, inside the space, unmoved by a larger budget; the winner by validation alone."""
 
+import json
+
 import pytest
 
 from ptebench.files import InputError
+from ptebench.job import Job
 from ptebench.recommenders.tuning import choose, laid, point
+from tests.recommenders import test_backbones as shared
+from workflow_scripts import trial as script
+
+data = shared.data
 
 SPACE = {
     "backbone": {
@@ -48,3 +55,27 @@ def test_the_best_value_wins_and_failures_never_do():
     assert choose(trials, "study")["trial"] == 2
     with pytest.raises(InputError, match="study: every trial failed, the first with: nan"):
         choose(trials[:1], "study")
+
+
+@pytest.mark.parametrize(
+    "backbone, representation", [("sasrec", "id"), ("hstu", "id"), ("gru4rec", "jepa"), ("gru4rec", "llmesr")]
+)
+def test_an_impossible_point_fails_and_is_recorded(data, tmp_path, monkeypatch, backbone, representation):
+    """16 dimensions cannot be parted among 3 heads."""
+    train_set, events, catalogue = data
+    monkeypatch.setattr(script, "load", lambda job, spec: (train_set, catalogue, events, ""))
+    cell = shared.spec(backbone, **{**shared.SEQUENTIAL, "epochs": 1})
+    if representation != "id":
+        cell["representation"] = settings_of(representation)
+    part = "backbone" if representation == "id" else "representation"
+    space = {"backbone": {}, "representation": {}} | {part: {"heads": [3]}}
+    output = tmp_path / "trial.json"
+    script.main(Job({**cell, "remove_seen": False, "trial": 1, "space": space}, {}, {"trial": output}, "", 1))
+    record = json.loads(output.read_text())
+    assert record["value"] is None and record["failure"] and record["settings"][part] == {"heads": 3}
+    with pytest.raises(InputError, match="every trial failed, the first with: "):
+        choose([record], "study")
+
+
+def settings_of(kind):
+    return shared.resolve({"encoders": {"minilm": {}}, "representations": {kind: {}}}, "c")["representations"][kind]
