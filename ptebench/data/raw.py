@@ -116,7 +116,7 @@ def _value(value, kind):
     """Return a JSON value as `kind`; a lone string where a list belongs becomes a list of one."""
     if value is None:
         return None
-    if isinstance(kind, pl.List):
+    if isinstance(kind, pl.List) and isinstance(value, (str, list, tuple)):
         return [_value(v, kind.inner) for v in ([value] if isinstance(value, str) else value)]
     if kind == pl.String and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         value = int(value) if isinstance(value, float) and value.is_integer() else value

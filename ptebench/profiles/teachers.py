@@ -216,6 +216,6 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
         raise InputError(
             f"{path}: none of {rows.height} profiles can be used ({counts['unknown']} of unknown {side}s, "
             f"{counts['unusable']} not in the schema); expected {PHRASES[side]} roles and {PHRASES[side]} interests, "
-            f"keyed by raw {side} id"
+            f"keyed by raw {side} id, such as {next(iter(raw), '')!r} (the file has {rows['key'][0]!r})"
         )
     return used, counts | {"used": len(used)}

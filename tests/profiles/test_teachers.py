@@ -78,6 +78,19 @@ def test_supplied_formats(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    "name, data",
+    [
+        ("p.jsonl", '\ufeff{"id": 7.0, "text": "@"}\n\n{"id": "8 ", "text": NaN}\n'), ("p.CSV", 'user_id,text\r7.0,"@"\r8,nan\r'),
+        ("p.tsv", 'UID\tProfile\t\t\n7\t"@"\t\t\n8\t"\n"\t\t\n\t\t\t\n'),
+    ],
+)  # fmt: skip
+def test_supplied_files_as_other_tools_write_them(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data.replace("@", ANSWER).encode())
+    found, counts = supplied(tmp_path / name, {"7": 1, "8": 2}, "user")
+    assert list(found) == [1] and counts == {"rows": 2, "unknown": 0, "unusable": 1, "used": 1}
+
+
+@pytest.mark.parametrize(
     "name, data, message",
     [
         ("p.jsonl", b'{"user_id": 1}\n', "line 1: expected a key"),
@@ -85,7 +98,13 @@ def test_supplied_formats(tmp_path, name):
         ("p.jsonl.gz", b"no gzip", "line 1: expected a JSON object .*; mend the line$"),
         ("p.parquet", b"no parquet", "not readable as parquet"),
         ("p.zip", b"x", "expected .csv, .tsv"),
-        ("p.jsonl", b'{"user_id": 1, "text": "x"}\n', "none of 1 profiles can be used"),
+        (
+            "p.jsonl",
+            b'{"user_id": 1, "text": "x"}\n',
+            "none of 1 profiles can be used .* such as '7' .the file has '1'",
+        ),
+        ("p.jsonl", b'{"user_id": 1, "text": {"a": 1}}\n', "line 1: expected a JSON object"),
+        ("p.jsonl", b"\xff\n", "line 1: not utf-8 text"),
     ],
 )
 def test_bad_supplied_files(tmp_path, name, data, message):
