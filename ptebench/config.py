@@ -749,6 +749,28 @@ class Lsa(Encoder):
         return self.dimension
 
 
+# -------------------------------------------------------------------- text
+
+
+Placebo = Literal["shuffled", "one", "random"]
+
+
+class Control(Settings):
+    """Vectors in place of the true ones, of the same width: another owner's, one owner's for all, noise."""
+
+    item: Placebo | None = None  # of profile and card alike
+    user: Placebo | None = None
+
+
+class Reader(Settings):
+    """The text that a representation or a counter reads."""
+
+    text: str = "card"  # card, template, or LANGUAGE_MODEL.WRITER with writer kd, sft or grpo
+    card: bool = True  # of profiles: the encoding of the card beside
+    encoder: Name = "minilm"
+    control: Control = Control()
+
+
 # --------------------------------------------------------------- backbones
 
 
@@ -813,13 +835,11 @@ class Itemknn(Backbone):
     window: Positive = 50
 
 
-class Textknn(Backbone):
+class Textknn(Backbone, Reader):
     """Cosine with the texts of a history, decayed along it."""
 
     counter: ClassVar[bool] = True
     kind: Literal["textknn"]
-    text: str = "card"  # as in a representation
-    encoder: Name = "minilm"
     decay: float = 0.7
     window: Positive = 50
 
@@ -954,7 +974,14 @@ class Pairs(Trained):
     draw: Literal["pairs", "users"] = "pairs"  # each pair once an epoch; or users alike, then one of the own items
 
 
-class Biasmf(Pairs):
+class FreeUsers(Pairs):
+    """What backbones with free vectors of users share."""
+
+    free_users: bool = True  # beside the vectors of users that a representation has; False: where it has none
+    user_gate: float = Field(0.0, ge=0)  # training events at which a free vector has half its weight; 0: the whole
+
+
+class Biasmf(FreeUsers):
     """Matrix factorisation with biases and BPR (Koren 2009, Rendle 2009)."""
 
     kind: Literal["biasmf"]
@@ -977,7 +1004,7 @@ class BiasmfReclm(Pairs):
     penalty: float = Field(1e-7, ge=0)  # of the squares of all parameters
 
 
-class Ncf(Pairs):
+class Ncf(FreeUsers):
     """Matrix factorisation beside a perceptron (He et al., WWW 2017)."""
 
     kind: Literal["ncf"]
@@ -990,7 +1017,7 @@ class Ncf(Pairs):
         return self
 
 
-class Graph(Pairs):
+class Graph(FreeUsers):
     """What backbones on the graph of training interactions share."""
 
     layers: Positive = 2
@@ -1008,6 +1035,7 @@ class LightgcnInfonce(Graph):
     """LightGCN trained by InfoNCE of cosines; with the representation alpharec, AlphaRec (Sheng et al., ICLR 2025)."""
 
     kind: Literal["lightgcn_infonce"]
+    free_users: bool = False
     negatives: Positive = 256  # shared by the batch
     temperature: float = Field(0.15, gt=0)
 
@@ -1040,7 +1068,8 @@ class Simgcl(GraphContrast):
 class Representation(Settings):
     """How item and user vectors enter a recommender."""
 
-    reads_users: ClassVar[bool] = False  # their profiles, and so knows those too who never trained
+    cold_users: ClassVar[bool] = False  # has vectors of users by their profiles, and so of those who never trained
+    pairs_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that has vectors of users
     causal_alone: ClassVar[str | None] = None  # why it is of use only to a backbone that reads a history in order
     only_with: ClassVar[tuple[str, str] | None] = None  # a kind of backbone, and why no other
 
@@ -1055,11 +1084,22 @@ class Id(Representation):
     kind: Literal["id"]
 
 
-class Text(Representation):
+class Text(Representation, Reader):
     """What every representation that reads text shares."""
 
-    text: str = "card"  # card, template, or LANGUAGE_MODEL.WRITER with writer kd, sft or grpo
-    encoder: Name = "minilm"
+    cold_users: ClassVar[bool] = True
+    users: bool = True  # of profiles: those of users as well, where the backbone has vectors of users
+
+    @property
+    def reads_users(self) -> bool:
+        """Return whether there are profiles of users to read."""
+        return self.users and self.text != "card"
+
+    @model_validator(mode="after")
+    def _somebody_to_control(self):
+        if self.control.user and not self.reads_users:
+            raise ValueError("control.user: no profiles of users are read; name them in 'text', or leave it out")
+        return self
 
 
 class Frozen(Text):
@@ -1069,7 +1109,6 @@ class Frozen(Text):
         "tiger", "has the encoder's width and learns nothing, which {} cannot compare with its states",
     )  # fmt: skip
     kind: Literal["frozen"]
-    card: bool = False  # of profiles: the encoding of the card beside
 
 
 class Whitenrec(Text):
@@ -1141,6 +1180,7 @@ class Alpharec(Text):
 class Rlmrec(Text):
     """What both forms of RLMRec share."""
 
+    cold_users: ClassVar[bool] = False
     weight: float = Field(0.01, ge=0)
     temperature: float = Field(0.2, gt=0)
     others: Positive = 1000  # items beside the batch's that a text is told from
@@ -1199,18 +1239,17 @@ class Jepa(Representation):
 class ReclmText(Text):
     """RecLM's perceptrons over the card and, where `text` names profiles, over these as well (Jiang et al., 2024)."""
 
-    reads_users: ClassVar[bool] = True
+    pairs_alone: ClassVar[str | None] = "has vectors of users of its own, which {} does not read"
     kind: Literal["reclm"]
-    card: Literal[True] = True  # the encoding of the card beside the profile's
+    card: Literal[True] = True
+    users: Literal[True] = True
 
 
 class Pte(Text):
     """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
 
-    reads_users: ClassVar[bool] = True
     kind: Literal["pte"]
     text: str = "embedded.grpo"
-    card: bool = True  # the encoding of the card beside the profile's
     components: Positive = 256
     shrinkage: float = Field(1e-3, ge=0)
     dropout: Share = 0.1
@@ -1293,13 +1332,19 @@ class TableSettings(Settings):
 
 def _kinds(base: type, tag: str):
     """Return the union of the classes below `base` that carry a tag, told apart by it."""
-    found, pending = [], [base]
+    members = tuple(_models(base, tag).values())
+    return Annotated[Union[members], Field(discriminator=tag)]  # noqa: UP007 (a union of computed members)
+
+
+def _models(base: type, tag: str) -> dict[str, type]:
+    """Return the classes below `base` that carry a tag, by its value."""
+    models, pending = {}, [base]
     while pending:
         model = pending.pop(0)
         pending += model.__subclasses__()
         if tag in model.model_fields:
-            found.append(model)
-    return Annotated[Union[tuple(found)], Field(discriminator=tag)]  # noqa: UP007 (a union of computed members)
+            models[model.model_fields[tag].annotation.__args__[0]] = model
+    return models
 
 
 class Benchmark(Settings):
@@ -1321,8 +1366,10 @@ class Benchmark(Settings):
 
 
 COUNTERS = {m.model_fields["kind"].annotation.__args__[0] for m in Backbone.__subclasses__() if m.counter}
+BACKBONES = _models(Backbone, "kind")
 WRITERS = ("kd", "sft", "grpo")
-FIXED = {"kind", "loss", "device", "compile", "selection", "text", "encoder", "card"}  # closed to tuning studies
+# closed to tuning studies
+FIXED = {"kind", "loss", "device", "compile", "selection", *Reader.model_fields, "users"}
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
 PUBLISHED = ("published.csv", "published_statistics.csv")
 
@@ -1335,6 +1382,32 @@ def published_keys() -> set[str]:
         with open(Path(__file__).parent / "report" / name, encoding="utf-8", newline="") as stream:
             keys |= {key for row in csv.DictReader(stream) for key in row["dataset"].split(" ")}
     return keys
+
+
+def reader(backbone: dict, representation: dict) -> dict | None:
+    """Return the settings by which a cell reads text, of the backbone where it counts; None where it reads none."""
+    settings = backbone if BACKBONES[backbone["kind"]].counter else representation
+    return settings if "text" in settings else None
+
+
+def text_sides(backbone: dict, representation: dict) -> tuple[str, ...]:
+    """Return which text vectors a cell reads, of `item`, `card` and `user`."""
+    settings = reader(backbone, representation)
+    if settings is None:
+        return ()
+    profiles = settings["text"] != "card"
+    users = settings.get("users", False) and BACKBONES[backbone["kind"]].needs_users
+    return ("item", *["card"] * (profiles and settings["card"]), *["user"] * (profiles and users))
+
+
+def text_label(backbone: dict, representation: dict) -> str:
+    """Return what a cell reads, for tables; "" where it reads no text."""
+    sides, settings = text_sides(backbone, representation), reader(backbone, representation)
+    if not sides:
+        return ""
+    items = " + ".join([settings["text"], *["card"] * ("card" in sides)])
+    parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in sides)]
+    return ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
 
 
 def schema() -> dict:
@@ -1688,6 +1761,11 @@ def _check_grid(model: Benchmark, where: str) -> None:
                                 f"{where}: tables.{table}: {r} {representation.causal_alone.format(b)}; "
                                 "use a backbone such as sasrec, gru4rec or hstu"
                             )
+                        if representation.pairs_alone and not (backbone.needs_users or backbone.counter):
+                            raise InputError(
+                                f"{where}: tables.{table}: {r} {representation.pairs_alone.format(b)}; "
+                                "use a backbone on pairs such as biasmf_reclm or lightgcn"
+                            )
                         kind, reason = backbone.only_with or (representation.kind, "")
                         if representation.kind != kind:
                             raise InputError(
@@ -1700,7 +1778,13 @@ def _check_grid(model: Benchmark, where: str) -> None:
                                 f"{where}: tables.{table}: {r} {reason.format(b)}; use a backbone of the kind "
                                 f"{kind!r}, or a representation such as morec"
                             )
-                        profiled = representation.reads_users and representation.text != "card"
+                        control = isinstance(representation, Text) and representation.control.user
+                        if control and not (backbone.needs_users or backbone.counter):
+                            raise InputError(
+                                f"{where}: tables.{table}: {r} controls the profiles of users, which {b} does not "
+                                "read; use a backbone with vectors of users, such as lightgcn, or control items"
+                            )
+                        profiled = representation.cold_users and representation.reads_users
                         if cold and backbone.needs_users and not profiled:
                             raise InputError(
                                 f"{where}: tables.{table}: {b} with {r} cannot rank for users unseen in training, and "

@@ -287,19 +287,15 @@ def rank_code(wildcards):
 
 
 def text_files(wildcards):
-    """Return the text vectors that a cell's counter or representation reads: of items, their cards, users."""
+    """Return the text vectors that a cell reads: of items, their cards, users."""
     cell = cell_settings(wildcards)
-    counter = cell["backbone"]["kind"] in configuration.COUNTERS
-    settings = cell["backbone" if counter else "representation"]
-    if "text" not in settings:
-        return {}
-    base = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}"
-    text, encoder = settings["text"], settings["encoder"]
-    files = {"item": f"{base}/{text}/{encoder}/item.safetensors"}
-    if text != "card":
-        files["user"] = f"{base}/{text}/{encoder}/user.safetensors"
-        if settings.get("card"):
-            files["card"] = f"{base}/card/{encoder}/item.safetensors"
+    read = cell["backbone"], cell["representation"]
+    base, settings = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}", configuration.reader(*read)
+    files = {}
+    for side in configuration.text_sides(*read):
+        text = "card" if side == "card" else settings["text"]
+        name = "user" if side == "user" else "item"
+        files[side] = f"{base}/{text}/{settings['encoder']}/{name}.safetensors"
     return files
 
 

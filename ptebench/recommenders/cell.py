@@ -11,7 +11,8 @@ def load_train(job, spec: dict):
     sizes = read_sizes(job.input("vocabulary"))
     train_set = read_train(job.input("train"))
     text = {name: job.input(name) for name in TEXT if job.input(name)}
-    return sizes, train_set, catalogue(train_set, sizes, spec["backbone"], text)
+    reader = spec["backbone"] if "text" in spec["backbone"] else spec["representation"]
+    return sizes, train_set, catalogue(train_set, sizes, spec["backbone"], text, reader.get("control"))
 
 
 def load(job, spec: dict):

@@ -3,34 +3,38 @@
 import torch
 from torch import nn
 
+from ptebench.recommenders.representation import rows
 from ptebench.recommenders.sampling import Negatives, Ragged
-
-GATE = 5.0  # training events at which a user's free vector has half its weight beside a text vector
 
 
 class PairBackbone(nn.Module):
-    """Free user vectors beside those, if any, of the representation."""
+    """Free user vectors, weighed by n / (n + user_gate) at n training events, beside those that a representation has.
+
+    So whatever represents the items, users are the same.
+    """
 
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         self.settings = settings
-        self.users = nn.Embedding(catalogue.users + 1, settings["dimension"])
-        nn.init.normal_(self.users.weight, std=catalogue.init_std)
-        counts = catalogue.user_counts.float()[:, None]
-        self.register_buffer("trained", (counts > 0).float(), persistent=False)
-        self.register_buffer("gate", counts / (counts + GATE), persistent=False)
+        self.users = None
+        if catalogue.free_users:
+            self.users = nn.Embedding(catalogue.users + 1, settings["dimension"])
+            nn.init.normal_(self.users.weight, std=catalogue.init_std)
+            counts = catalogue.user_counts.float()[:, None]
+            weight = torch.where(counts > 0, counts / (counts + settings["user_gate"]), 0.0)
+            self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("pool", catalogue.known_items, persistent=False)
 
     def user_vectors(self, users, representation):
-        """Return (len(users), d), or all (n_users + 1, d) for None: free vectors, gated where the user has text too.
+        """Return (len(users), d), or all (n_users + 1, d) for None.
 
         A user without training events has no free vector (zeros).
         """
-        free, text = self.users.weight, representation.user_vectors(users)
-        weight = self.trained if text is None else self.gate
-        if users is not None:
-            free, weight = free[users], weight[users]
-        return free * weight if text is None else free * weight + text
+        text = representation.user_vectors(users)
+        if self.users is None:
+            return text
+        free = rows(self.users.weight, users) * rows(self.weight, users)
+        return free if text is None else free + text
 
     def penalty(self, *vectors) -> torch.Tensor | float:
         """Return `l2` / 2 times the squares of a batch's `vectors`, each (B, d), divided by B.
@@ -50,8 +54,8 @@ class PairBackbone(nn.Module):
         order = torch.randperm(len(items), generator=generator)
         if self.settings["draw"] == "users":
             order = user_draws(train.histories.to("cpu"), generator)
-        for rows in order.to(items.device).split(self.settings["batch_size"]):
-            yield owners[rows], items[rows]
+        for batch in order.to(items.device).split(self.settings["batch_size"]):
+            yield owners[batch], items[batch]
 
 
 def user_draws(histories: Ragged, generator) -> torch.Tensor:

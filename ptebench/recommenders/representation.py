@@ -8,7 +8,7 @@ from torch.nn.functional import embedding
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Sizes and training counts; `text` holds the vectors that the representation declared it reads."""
+    """Sizes and training counts; `text` holds the vectors that the cell reads."""
 
     users: int
     items: int
@@ -17,6 +17,17 @@ class Catalogue:
     user_counts: torch.Tensor  # (users + 1,)
     text: dict[str, torch.Tensor] = field(default_factory=dict)  # item, user, card: (n + 1, d_text)
     init_std: float = 0.02  # of free vectors
+    free_users: bool = True  # whether a backbone on pairs has free vectors of users
+
+    @property
+    def item_text(self) -> torch.Tensor:
+        """Return (items + 1, d_text): of each item its text, and beside it its card where that is read as well."""
+        return torch.cat([self.text[name] for name in ("item", "card") if name in self.text], 1)
+
+    @property
+    def known_users(self) -> torch.Tensor:
+        """Return the ids of users with at least one training event."""
+        return self.user_counts.nonzero()[:, 0]
 
     @property
     def known_items(self) -> torch.Tensor:
@@ -30,7 +41,12 @@ def rows(table: torch.Tensor, ids: torch.Tensor | None) -> torch.Tensor:
 
 
 class Base(torch.nn.Module):
-    """What a representation offers; `rankable` (n_items + 1,) marks the items whose vector means something."""
+    """What a representation offers; `rankable` (n_items + 1,) marks the items whose vector means something.
+
+    `has_users` says whether it has vectors of users, `free_users` whether those are free ones already.
+    """
+
+    has_users, free_users = False, False
 
     def __init__(self, rankable: torch.Tensor):
         super().__init__()
@@ -85,6 +101,33 @@ class Base(torch.nn.Module):
         vectors.
         """
         return 0.0
+
+
+class Towers(Base):
+    """Item vectors (n_items + 1, d) by a tower over their texts, user vectors by another over their profiles. No id.
+
+    A representation names its `tower`: a module made from (settings, text (n + 1, d_text), the ids that training knows,
+    d), of which forward(ids or None) returns vectors (n + 1, d) or the rows of `ids`.
+    """
+
+    tower: type[torch.nn.Module]
+
+    def __init__(self, settings: dict, catalogue):
+        text, users = catalogue.item_text, catalogue.text.get("user")
+        super().__init__(text.any(1))
+        self.items = self.tower(settings, text, catalogue.known_items, catalogue.dimension)
+        self.has_users = users is not None
+        if self.has_users:
+            self.users = self.tower(settings, users, catalogue.known_users, catalogue.dimension)
+            self.register_buffer("profiled", users.any(1), persistent=False)
+
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, d), or the rows of `items`."""
+        return self.items(items) * rows(self.rankable[:, None], items)
+
+    def user_vectors(self, users=None):
+        """Return (n_users + 1, d), or the rows of `users`, zeros without a profile; None where none are read."""
+        return self.users(users) * rows(self.profiled[:, None], users) if self.has_users else None
 
 
 class Free(Base):

@@ -26,9 +26,9 @@ class Rlmrec(Free):
         super().__init__(catalogue)
         self.settings = settings
         known, users = catalogue.known_items, catalogue.text.get("user")
-        text = scaled(catalogue.text["item"], known)
+        text = scaled(catalogue.item_text, known)
         if users is not None:
-            users = scaled(users, catalogue.user_counts.nonzero()[:, 0])
+            users = scaled(users, catalogue.known_users)
         self.register_buffer("text", text, persistent=False)
         self.register_buffer("pool", known[text[known].any(1)], persistent=False)
         self.register_buffer("user_text", users, persistent=False)

@@ -17,6 +17,7 @@ from ptebench.files import (
     read_embeddings,
     read_table,
 )  # fmt: skip
+from ptebench.recommenders.controls import controlled
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 
@@ -108,14 +109,19 @@ def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tens
     return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().max()))
 
 
-def catalogue(train: Train, sizes: tuple[int, int], settings: dict, text: dict) -> Catalogue:
-    """Return sizes, training counts, what `settings` of a backbone say, and the vectors of `text` (name -> path)."""
+def catalogue(
+    train: Train, sizes: tuple[int, int], settings: dict, text: dict, control: dict | None = None
+) -> Catalogue:
+    """Return sizes, training counts, what `settings` of a backbone say, and the vectors of `text` (name -> path).
+
+    Those of the sides that `control` (side -> kind or None) names are replaced.
+    """
     users, items = sizes
     owners, values = train.pairs
     rows = {"item": items + 1, "card": items + 1, "user": users + 1}
     return Catalogue(
         users, items, settings.get("dimension", 0),
         torch.bincount(values, minlength=items + 1), torch.bincount(owners, minlength=users + 1),
-        {name: read_embeddings(path, rows[name]) for name, path in text.items()},
+        controlled({name: read_embeddings(path, rows[name]) for name, path in text.items()}, control or {}),
         settings.get("init_std", Catalogue.init_std),
     )  # fmt: skip

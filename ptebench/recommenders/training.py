@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,7 +32,8 @@ def build(spec: dict, catalogue):
         return module.Counter(backbone, catalogue), None
     made = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
     representation = made.Representation(representation, catalogue)
-    return module.Backbone(backbone, catalogue), representation
+    free = not representation.has_users or (backbone.get("free_users", False) and not representation.free_users)
+    return module.Backbone(backbone, replace(catalogue, free_users=free)), representation
 
 
 def restore(spec: dict, catalogue, train_set, state: dict):

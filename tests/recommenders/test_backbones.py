@@ -48,7 +48,7 @@ def data():
     text[0] = 0
     catalogue = Catalogue(
         USERS, ITEMS, 16, torch.bincount(values, minlength=ITEMS + 1), torch.bincount(owners, minlength=USERS + 1),
-        {"item": text, "card": text.flip(1) * (torch.arange(ITEMS + 1) > 0)[:, None]},
+        {"item": text},
     )  # fmt: skip
     return train_set, events, catalogue
 
@@ -223,7 +223,7 @@ def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkey
     _, quick = build(spec("sasrec", "whitenrec"), data[2])
     quicken(quick, torch.device("cpu"))
     for representation in (exact, quick):
-        representation.head[2].p = 0.0  # nothing random
+        representation.items.head[2].p = 0.0  # nothing random
     lower, vectors = quick.train().item_vectors(), exact.item_vectors()
     assert lower.dtype == torch.float32 and 0 < (lower - vectors).norm() < 1e-2 * vectors.norm()
     assert torch.equal(quick.eval().item_vectors(), vectors)
@@ -277,7 +277,7 @@ def test_lightgcn_equals_a_dense_reference(data, monkeypatch, part):
     assert torch.allclose(product(graph, torch.eye(len(reference))), reference, atol=1e-6)
     model, representation = build(spec("lightgcn", layers=2), catalogue)
     model.observe(train_set)
-    layer = torch.cat([model.users.weight * model.trained, representation.item_vectors()])
+    layer = torch.cat([model.users.weight * model.weight, representation.item_vectors()])
     mean = (layer + reference @ layer + reference @ reference @ layer) / 3
     of_users, of_items = model.propagated(model.first_layer(representation))
     assert torch.allclose(of_users[1:], mean[1 : USERS + 1], atol=1e-6)
@@ -609,10 +609,11 @@ def test_unisrec_gates_are_noisy_in_training_only(data):
 def test_unisrec_is_the_sum_of_its_experts_weighted_by_the_gates(data):
     _, _, catalogue = data
     model = build(spec("sasrec", "unisrec", **SEQUENTIAL), catalogue)[1].eval()
-    for parameter in (model.gate, model.shift):
+    tower = model.items
+    for parameter in (tower.gate, tower.shift):
         torch.nn.init.normal_(parameter)
-    x, gates = model.text, (model.text @ model.gate).softmax(1)
-    experts = zip(gates.T, model.shift, model.expert, strict=True)
+    x, gates = tower.text, (tower.text @ tower.gate).softmax(1)
+    experts = zip(gates.T, tower.shift, tower.expert, strict=True)
     expected = sum(gate[:, None] * ((x - shift) @ expert) for gate, shift, expert in experts) / 16**0.5
     assert torch.allclose(model.item_vectors(), expected * model.rankable[:, None], atol=1e-5)
 
@@ -713,7 +714,7 @@ def test_text_is_seen_at_the_scale_that_a_layer_is_initialised_for_however_long_
     for rows in (unit, 40 * unit):
         model = build(spec("sasrec", kind, **SEQUENTIAL), replace(known, text={"item": rows}))[1].eval()
         vectors.append(model.item_vectors())
-        assert model.text[known.known_items].square().mean().item() == pytest.approx(1, rel=1e-4)
+        assert model.items.text[known.known_items].square().mean().item() == pytest.approx(1, rel=1e-4)
     assert torch.allclose(*vectors, atol=1e-6)
 
 

@@ -23,14 +23,13 @@ def profiles(catalogue, users_trained=True):
     drawn = torch.Generator().manual_seed(1)
     users = torch.randn(USERS + 1, 24, generator=drawn) * (torch.arange(USERS + 1) > 0)[:, None]
     counts = catalogue.user_counts if users_trained else catalogue.user_counts * (torch.arange(USERS + 1) != 9)
-    item, card = catalogue.text["item"], catalogue.text["card"]
+    item = catalogue.text["item"]
+    card = torch.cat([item[:1], item[1:].flip(1)])
     return Catalogue(USERS, ITEMS, 16, catalogue.item_counts, counts, {"item": item, "card": card, "user": users})
 
 
 def cards(catalogue):
-    return Catalogue(
-        USERS, ITEMS, 16, catalogue.item_counts, catalogue.user_counts, {"item": catalogue.text["card"]}
-    )  # fmt: skip
+    return catalogue
 
 
 BOTH = pytest.mark.parametrize("known", [cards, profiles])

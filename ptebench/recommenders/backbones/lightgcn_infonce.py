@@ -19,17 +19,12 @@ def infonce(users, positives, negatives, excluded, temperature: float) -> torch.
 
 
 class Backbone(Graph):
-    """Vectors of users are those of the representation alone; free ones only where it has none.
+    """As published, with `free_users` False, vectors of users are the representation's alone, free where it has none.
 
     Negatives are drawn once for a batch, which makes the published loss one matrix product; what a user has touched is
     no negative of that user. Every training pair comes once an epoch, where the published code draws a user and then
     one of the user's items.
     """
-
-    def user_vectors(self, users, representation):
-        """Return (len(users), d), or all (n_users + 1, d) for None."""
-        of_text = representation.user_vectors(users)
-        return super().user_vectors(users, representation) if of_text is None else of_text
 
     def touched(self, users, items):
         """Return (B, K), whether each of `users` (B,) has trained on each of `items` (K,)."""

@@ -14,7 +14,7 @@ class Counter:
 
     def __init__(self, settings: dict, catalogue):
         self.settings, self.items = settings, catalogue.items
-        text, known = catalogue.text["item"], catalogue.known_items
+        text, known = catalogue.item_text, catalogue.known_items
         present = text.any(1)
         self.vectors = normalize(text - with_text(text, known).mean(0), dim=1) * present[:, None]
 

@@ -4,35 +4,46 @@ import torch
 from torch import nn
 
 from ptebench.files import InputError
-from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.representation import Towers, rows
 from ptebench.recommenders.whitening import Whitened
 
 
-class Representation(Base):
-    """Item vectors (n_items + 1, d) = whitened text, of d principal components; the last ones plus a free vector.
+class Tower(nn.Module):
+    """Whitened text, of d principal components; the last ones plus a free vector.
 
-    Components are those of the training items, of one variance, together about 1 long. A free vector is added to that:
+    Components are those of training, of one variance, together about 1 long. A free vector is added to that:
     were it scaled with the text, from unit variance, it would learn at the sqrt(d)-th part of the rate of other ids.
     """
 
-    def __init__(self, settings: dict, catalogue):
-        text, d = catalogue.text["item"], catalogue.dimension
-        super().__init__(text.any(1) | (catalogue.item_counts > 0))
-        self.text = Whitened(text, catalogue.known_items, settings["shrinkage"], False, d)
+    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, d: int):
+        super().__init__()
+        self.text = Whitened(text, known, settings["shrinkage"], False, d)
         if self.text.width < d:
             raise InputError(
                 f"backbones.*.dimension: {d} is more than the {self.text.width} components of the text; lower it"
             )
         free = round(d * settings["free"])
         self.first, self.scale = d - free, d**-0.5
-        self.items = nn.Embedding(len(text), free, padding_idx=0)
+        self.free = nn.Embedding(len(text), free, padding_idx=0)
         with torch.no_grad():
             if settings["start"] == "zeros":
-                self.items.weight.zero_()
+                self.free.weight.zero_()
             else:
-                self.items.weight[1:].normal_(std=self.scale)
+                self.free.weight[1:].normal_(std=self.scale)
 
-    def item_vectors(self, items=None):
-        """Return (n_items + 1, d), or the rows of `items`."""
-        fixed, free = rows(self.text(), items) * self.scale, rows(self.items.weight, items)
+    def forward(self, ids=None):
+        """Return (n + 1, d), or the rows of `ids`."""
+        fixed, free = rows(self.text(), ids) * self.scale, rows(self.free.weight, ids)
         return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + free], 1)
+
+
+class Representation(Towers):
+    """Item vectors, and on pairs user vectors, that are free where the text says little."""
+
+    tower, free_users = Tower, True
+
+    def __init__(self, settings: dict, catalogue):
+        super().__init__(settings, catalogue)
+        self.rankable |= catalogue.item_counts > 0
+        if self.has_users:
+            self.profiled |= catalogue.user_counts > 0

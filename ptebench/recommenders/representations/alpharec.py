@@ -21,21 +21,33 @@ def mean_text(users: torch.Tensor, items: torch.Tensor, text: torch.Tensor, size
     return (touched @ text) / (touched @ text.any(1, keepdim=True).float()).clamp_min(1)
 
 
+def mlp(width: int, dimension: int) -> nn.Sequential:
+    """Return Linear, LeakyReLU, Linear, through half of the width."""
+    return nn.Sequential(nn.Linear(width, width // 2), nn.LeakyReLU(), nn.Linear(width // 2, dimension))
+
+
 class Representation(Base):
     """Vectors of items (n_items + 1, d) and of users (n_users + 1, d): Linear, LeakyReLU, Linear of text.
+
+    Where users have profiles, those through layers of their own are added, which is no part of the paper.
 
     A model's file holds the training items of the users: the mean is taken before the MLP, so that their vectors cannot
     be had from those of the items, and ranking shows a representation no training data.
     """
 
+    has_users = True
+
     def __init__(self, settings: dict, catalogue):
-        text = scaled(catalogue.text["item"], catalogue.known_items)
+        text = scaled(catalogue.item_text, catalogue.known_items)
         super().__init__(text.any(1))
         width = text.shape[1]
         self.register_buffer("text", text, persistent=False)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, width // 2), nn.LeakyReLU(), nn.Linear(width // 2, catalogue.dimension)
-        )
+        self.mlp = mlp(width, catalogue.dimension)
+        profiles = catalogue.text.get("user")
+        self.profiled = profiles is not None
+        if self.profiled:
+            self.register_buffer("profiles", scaled(profiles, catalogue.known_users), persistent=False)
+            self.of_profile = mlp(profiles.shape[1], catalogue.dimension)
         owners = torch.arange(catalogue.users + 1).repeat_interleave(catalogue.user_counts)
         self.register_buffer("owners", owners, persistent=False)
         self.register_buffer("touched", torch.zeros(len(owners), dtype=torch.int32))
@@ -53,8 +65,12 @@ class Representation(Base):
         return self.mlp(rows(self.text, items)) * rows(self.rankable[:, None], items)
 
     def user_vectors(self, users=None):
-        """Return (n_users + 1, d), or the rows of `users`; zeros where none of a user's training items has text."""
+        """Return (n_users + 1, d), or the rows of `users`; zeros without profile and training items that have text."""
         if self.of_users is None:
             self.of_users = mean_text(self.owners, self.touched.long(), self.text, self.users + 1)
-        text = self.of_users if users is None else self.of_users[users]
-        return self.mlp(text) * text.any(1, keepdim=True)
+        text = rows(self.of_users, users)
+        vectors = self.mlp(text) * text.any(1, keepdim=True)
+        if self.profiled:
+            profiles = rows(self.profiles, users)
+            vectors = vectors + self.of_profile(profiles) * profiles.any(1, keepdim=True)
+        return vectors

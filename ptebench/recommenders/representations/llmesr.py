@@ -43,7 +43,7 @@ class Representation(Base):
         ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
         super().__init__(ids.rankable)
         self.settings, self.ids = settings, ids
-        text, d = scaled(catalogue.text["item"], catalogue.known_items), catalogue.dimension
+        text, d = scaled(catalogue.item_text, catalogue.known_items), catalogue.dimension
         self.register_buffer("text", text, persistent=False)
         self.scale = d**-0.5
         self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))

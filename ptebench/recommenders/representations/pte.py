@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.dropout import Dropout
-from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.representation import Towers, rows
 from ptebench.recommenders.whitening import Whitened
 
 
@@ -25,32 +25,20 @@ class Adapter(nn.Module):
         return self.norm(self.skip(x) + self.deep(x)) * self.scale
 
 
-class Representation(Base):
-    """Item vectors from the profile and the card; user vectors from the user's profile. No id."""
+class Tower(nn.Module):
+    """The adapter over whitened text."""
 
-    def __init__(self, settings: dict, catalogue):
-        text = catalogue.text["item"]
-        if "card" in catalogue.text:
-            text = torch.cat([text, catalogue.text["card"]], 1)
-        super().__init__(text.any(1))
-        users = catalogue.text.get("user")
-        options = settings["shrinkage"], False, settings["components"]
-        self.item_text = Whitened(text, catalogue.known_items, *options)
-        self.item_adapter = Adapter(self.item_text.width, catalogue.dimension, settings["dropout"])
-        if users is not None:
-            self.user_text = Whitened(users, catalogue.user_counts.nonzero()[:, 0], *options)
-            self.user_adapter = Adapter(self.user_text.width, catalogue.dimension, settings["dropout"])
-            self.register_buffer("has_text", users.any(1), persistent=False)
+    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
+        super().__init__()
+        self.text = Whitened(text, known, settings["shrinkage"], False, settings["components"])
+        self.adapter = Adapter(self.text.width, dimension, settings["dropout"])
 
-    def item_vectors(self, items=None):
-        """Return (n_items + 1, d), or the rows of `items`."""
-        return self.item_adapter(rows(self.item_text(), items)) * rows(self.rankable[:, None], items)
+    def forward(self, ids=None):
+        """Return (n + 1, d), or the rows of `ids`."""
+        return self.adapter(rows(self.text(), ids))
 
-    def user_vectors(self, users=None):
-        """Return (n_users + 1, d), or the rows of `users`; None where users have no profile."""
-        if not hasattr(self, "user_adapter"):
-            return None
-        rows, known = self.user_text(), self.has_text
-        if users is not None:
-            rows, known = rows[users], known[users]
-        return self.user_adapter(rows) * known[:, None]
+
+class Representation(Towers):
+    """Item vectors from the profile and the card; on pairs, user vectors from the user's profile."""
+
+    tower = Tower

@@ -23,6 +23,8 @@ class Representation(Base):
     vector may be zero. P starts in [0, 1) as published; a user without training events has zeros in its place.
     """
 
+    has_users, free_users = True, True
+
     def __init__(self, settings: dict, catalogue):
         d, known, users = catalogue.dimension, catalogue.known_items, catalogue.text.get("user")
         text = scaled(catalogue.text["item"], known)
@@ -36,7 +38,7 @@ class Representation(Base):
         self.register_buffer("trained", (catalogue.user_counts > 0).float()[:, None], persistent=False)
         if profiled:
             self.register_buffer("item_profile", text, persistent=False)
-            users = scaled(users, catalogue.user_counts.nonzero()[:, 0])
+            users = scaled(users, catalogue.known_users)
             self.register_buffer("user_profile", users, persistent=False)
             self.of_profile = tower(text.shape[1], d)
             self.mix = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU())
