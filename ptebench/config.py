@@ -1400,11 +1400,11 @@ def text_sides(backbone: dict, representation: dict) -> tuple[str, ...]:
     return ("item", *["card"] * (profiles and settings["card"]), *["user"] * (profiles and users))
 
 
-def text_label(backbone: dict, representation: dict) -> str:
-    """Return what a cell reads, for tables; "" where it reads no text."""
+def text_label(backbone: dict, representation: dict) -> str | None:
+    """Return what a cell reads, for tables; None where it reads no text."""
     sides, settings = text_sides(backbone, representation), reader(backbone, representation)
     if not sides:
-        return ""
+        return None
     items = " + ".join([settings["text"], *["card"] * ("card" in sides)])
     parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in sides)]
     return ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)

@@ -46,12 +46,12 @@ RANKS = {
 METRICS = {
     "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
     "seed": pl.Int64, "ranking": pl.String, "group": pl.String, "metric": pl.String, "k": pl.Int64,
-    "value": pl.Float64, "events": pl.Int64,
+    "value": pl.Float64, "events": pl.Int64, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64,
 }  # fmt: skip
 NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
     "remove_seen", "sd", "low", "high", "published_sd", "difference", "event_sd",
-    "seed_sd", "d_z",
+    "seed_sd", "d_z", "text",
 }  # fmt: skip
 
 

@@ -560,14 +560,14 @@ def of_writer_arguments(wildcards):
 
 def profile_files():
     """Return the profiles that the requested cells read."""
-    used = {(d, p, r) for d, p, b, r, _ in CELLS if CONFIG["backbones"][b]["kind"] not in configuration.COUNTERS}
-    files = []
-    for dataset, protocol, representation in sorted(used):
-        text = CONFIG["representations"][representation].get("text", "card")
-        if text != "card":
-            folder = f"results/profiles/{dataset}/{protocol}/{text.replace('.', '/')}"
-            files += [f"{folder}/{side}.parquet" for side in ("user", "item")]
-    return files
+    files = set()
+    for dataset, protocol, *names, _ in CELLS:
+        cell = [CONFIG[section][name] for section, name in zip(("backbones", "representations"), names)]
+        settings = configuration.reader(*cell)
+        if settings and settings["text"] != "card":
+            folder = f"results/profiles/{dataset}/{protocol}/{settings['text'].replace('.', '/')}"
+            files |= {f"{folder}/{side}.parquet" for side in configuration.text_sides(*cell) if side != "card"}
+    return sorted(files)
 
 
 def quality_inputs(wildcards):
@@ -820,6 +820,8 @@ def metric_ks():
 def metrics_spec(wildcards):
     names = ("dataset", "protocol", "backbone", "representation")
     cell = {name: wildcards[name] for name in names}
+    settings = cell_settings(wildcards)
+    cell["text"] = configuration.text_label(settings["backbone"], settings["representation"])
     return canonical({**cell, "seed": int(wildcards.seed), "ks": metric_ks()})
 
 

@@ -5,6 +5,7 @@ rule metrics:
     input:
         ranks=f"{CELL}/ranks.parquet",
         groups="results/splits/{dataset}/{protocol}/groups.parquet",
+        record=f"{CELL}/provenance.json",
     output:
         metrics=f"{CELL}/metrics.csv",
         provenance=f"{CELL}/metrics.provenance.json",
@@ -20,7 +21,7 @@ rule metrics:
         code=code_digest("workflow_scripts.metrics"),
     shell:
         "python -m workflow_scripts.metrics --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input ranks {input.ranks:q} --input groups {input.groups:q}"
+        " --input ranks {input.ranks:q} --input groups {input.groups:q} --input record {input.record:q}"
         " --output metrics {output.metrics:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 

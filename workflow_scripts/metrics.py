@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from ptebench.files import GROUPS, METRICS, RANKS, read_table, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, read_json, read_table, write_table
 from ptebench.job import run
 from ptebench.report.audit import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
@@ -15,7 +15,8 @@ def main(job) -> dict:
     several = set(values.filter(pl.col("targets") > 1)["ranking"])
     single = set(values["ranking"]) - several
     frame = check_metrics(averages(values, groups), single, partitions(values, groups))
-    cell = {key: job.spec[key] for key in ("dataset", "protocol", "backbone", "representation", "seed")}
+    cell = {key: job.spec[key] for key in ("dataset", "protocol", "backbone", "representation", "seed", "text")}
+    cell |= {key: read_json(job.input("record"))[key] for key in ("width", "parameters")}
     frame = frame.with_columns(pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in cell.items())
     write_table(frame, job.outputs["metrics"], METRICS)
     return {"events": values.height}

@@ -19,7 +19,7 @@ def main(job):
     write_tensors(state, model)
     write_text(pl.DataFrame(curve, schema=CURVE).write_csv(), job.outputs["curve"])
     checkpoint.unlink(missing_ok=True)
-    return {**notes, "spec": spec}
+    return {**notes, "width": known.width, "spec": spec}
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ class Catalogue:
         return torch.cat([self.text[name] for name in ("item", "card") if name in self.text], 1)
 
     @property
+    def width(self) -> int:
+        """Return the columns of the items' text, 0 where none is read."""
+        return self.item_text.shape[1] if self.text else 0
+
+    @property
     def known_users(self) -> torch.Tensor:
         """Return the ids of users with at least one training event."""
         return self.user_counts.nonzero()[:, 0]

@@ -18,7 +18,8 @@ from ptebench.report.significance import LEVEL, Evidence, rivals
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
-    "representation": pl.String, "metric": pl.String, "k": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
+    "representation": pl.String, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64, "metric": pl.String,
+    "k": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "events": pl.Int64, "event_sd": pl.Float64, "seed_sd": pl.Float64,
     "mark": pl.String, "compare": pl.String, "above": pl.String, "below": pl.String, "comparisons": pl.Int64,
     "resolution": pl.Float64, "published": pl.Float64, "published_sd": pl.Float64,
@@ -52,6 +53,7 @@ COMPARE = {
     "id": "↑ above, ↓ below the ids of its backbone",
     "each": "Raised letters: the rows that a row is above",
 }
+INPUTS = ("text", "width", "parameters")
 
 
 def read_published(path) -> pl.DataFrame:
@@ -85,7 +87,12 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     and `ids` (names of representations). `metrics` is a METRICS frame, `evidence` that of each panel. Raises
     InputError naming the first cell whose value is missing.
     """
-    values = {tuple(row[:-1]): row[-1] for row in metrics.select(pl.exclude("value", "events"), "value").iter_rows()}
+    cell_key = ["dataset", "protocol", "backbone", "representation", "seed"]
+    keys = [*cell_key, "ranking", "group", "metric", "k"]
+    values = {tuple(row[:-1]): row[-1] for row in metrics.select(*keys, "value").iter_rows()}
+    inputs = {
+        row[:5]: dict(zip(INPUTS, row[5:], strict=True)) for row in metrics.select(*cell_key, *INPUTS).iter_rows()
+    }
     known = {}
     for *key, seen, metric, k, value, sd, source in published.iter_rows():
         for flag in (True, False) if seen is None else (seen,):
@@ -111,7 +118,8 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
                         value, sd, source = known.get((*at, rules["remove_seen"], as_published, k), (None, None, None))
                         column.append({
                             "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
-                            "backbone": backbone, "representation": representation, "metric": name, "k": k,
+                            "backbone": backbone, "representation": representation, **inputs[cells[0]],
+                            "metric": name, "k": k,
                             "seeds": len(each), "mean": mean,
                             "seed_sd": stdev(each) if len(each) > 1 else None,
                             "published": value, "published_sd": sd,
@@ -214,7 +222,8 @@ def note(table: pl.DataFrame) -> str:
         f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand."
     )
     return (
-        f"Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
+        "Text is what a row reads, width the columns of its items' text, parameters what it trains."
+        f" Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
         f" second best underlined. {tested if number.max() else 'No row is compared with another.'} Δ is ours minus"
         " the published value; published values compete for no mark."
     )
@@ -256,6 +265,12 @@ def _published(value: dict) -> str:
     return f"published {value['published']:.4f}{sd}, Δ {_difference(value)}"
 
 
+def _inputs(values: list[dict]) -> list[str]:
+    """Return a row's text, width and parameters, as shown."""
+    text, *numbers = (values[0][name] for name in INPUTS)
+    return [text or "", *(f"{number:,}" if number else "" for number in numbers)]
+
+
 def _links(values: list[dict], form: str) -> str:
     paths = values[0]["provenance"].split(";")
     seeds = [path.split("seed=")[1].split("/")[0] for path in paths]
@@ -267,11 +282,11 @@ def markdown(table: pl.DataFrame, title: str) -> str:
     lines = [f"# {title}", "", note(table)]
     lines += ["", sources(table)] if sources(table) else []
     for heading, names, rows in panels(table):
-        lines += ["", f"## {heading}", "", f"| backbone | representation | {' | '.join(names)} | record of seed |"]
-        lines += [f"|---|---|{'---:|' * len(names)}---|"]
+        head = ["backbone", "representation", *INPUTS, *names, "record of seed"]
+        lines += ["", f"## {heading}", "", f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
         labels = _labels(rows)
         for backbone, representation, values in rows:
-            cells = [
+            cells = _inputs(values) + [
                 _mean(v, "**{}**", "<ins>{}</ins>")
                 + _lead(v, labels, "<sup>{}</sup>")
                 + ("" if v["published"] is None else f"<br>{_published(v)}")
@@ -300,13 +315,14 @@ def tex(text: str) -> str:
 def latex(table: pl.DataFrame, title: str, name: str) -> str:
     """Return the table for LaTeX with the package booktabs; a comment behind each row names its record."""
     shown = panels(table)
-    columns = max(len(names) for _, names, _ in shown)
+    columns = max(len(names) for _, names, _ in shown) + len(INPUTS) - 1
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{tex(title)}. {tex(note(table))} {tex(sources(table))}}}"]
-    lines += [rf"\label{{tab:{name}}}", rf"\begin{{tabular}}{{ll{'r' * columns}}}", r"\toprule"]
+    lines += [rf"\label{{tab:{name}}}", rf"\begin{{tabular}}{{lll{'r' * columns}}}", r"\toprule"]
     for position, (heading, names, rows) in enumerate(shown):
         lines += [r"\midrule"] * (position > 0)
-        lines += [rf"\multicolumn{{{columns + 2}}}{{l}}{{\emph{{{tex(heading)}}}}} \\"]
-        lines += [f"backbone & representation & {' & '.join(map(tex, names))} " + r"\\", r"\midrule"]
+        lines += [rf"\multicolumn{{{columns + 3}}}{{l}}{{\emph{{{tex(heading)}}}}} \\"]
+        head = ("backbone", "representation", *INPUTS, *names)
+        lines += [f"{' & '.join(map(tex, head))} " + r"\\", r"\midrule"]
         labels = _labels(rows)
         for backbone, representation, values in rows:
             means = [
@@ -315,14 +331,14 @@ def latex(table: pl.DataFrame, title: str, name: str) -> str:
                 for v in values
             ]  # fmt: skip
             name = _name(backbone, representation, labels)
-            row = f"{tex(backbone)} & {tex(name)} & {' & '.join(means)} " + r"\\"
+            row = f"{' & '.join([*map(tex, (backbone, name, *_inputs(values))), *means])} " + r"\\"
             lines.append(f"{row} % {values[0]['provenance']}")
             if any(v["published"] is not None for v in values):
                 beside = [
                     "" if v["published"] is None else rf"\scriptsize {v['published']:.4f} ($\Delta$ ${_difference(v)}$)"
                     for v in values
                 ]
-                lines.append(rf" & \scriptsize published & {' & '.join(beside)} \\")
+                lines.append(rf" & \scriptsize published {'& ' * len(INPUTS)}& {' & '.join(beside)} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
@@ -355,11 +371,13 @@ def web(table: pl.DataFrame, title: str) -> str:
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{html.escape(name)}</th>' for name in names)
         lines += ['<div class="panel">', "<table>", f"<caption>{html.escape(heading)}</caption>"]
-        lines += ['<thead><tr><th scope="col">backbone</th><th scope="col">representation</th>']
+        inputs = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in INPUTS)
+        lines += [f'<thead><tr><th scope="col">backbone</th><th scope="col">representation</th>{inputs}']
         lines += [f'{head}<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
         labels = _labels(rows)
         for backbone, representation, values in rows:
-            cells = ""
+            text, *numbers = map(html.escape, _inputs(values))
+            cells = f"<td>{text}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers)
             for v in values:
                 beside = "" if v["published"] is None else f"<small>{_published(v)}</small>"
                 lead = _lead(v, labels, "<sup>{}</sup>")

@@ -226,8 +226,10 @@ def chain(tmp_path_factory):
         "representation": "id",
         "seed": 0,
         "ks": [1, 5, 10],
+        "text": None,
     }
-    job("metrics", place, {"ranks": at / "ranks.parquet", "groups": parts["groups"]}, {"metrics": at / "metrics.csv"})
+    ranked = {"ranks": at / "ranks.parquet", "record": at / "model.safetensors.provenance.json"}
+    job("metrics", place, ranked | {"groups": parts["groups"]}, {"metrics": at / "metrics.csv"})
     return at
 
 

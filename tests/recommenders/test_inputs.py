@@ -193,7 +193,7 @@ def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
     ("sasrec", "morec", {"control": {"item": "random"}}, "template + card (random)"),
     ("lightgcn", "pte", {"text": "card"}, "card"),
     ("textknn", "id", {"text": "card"}, "card"),
-    ("sasrec", "id", {}, ""),
+    ("sasrec", "id", {}, None),
 ])  # fmt: skip
 def test_a_label_says_what_a_row_reads(backbone, representation, keys, label):
     made = cell(backbone, representation, **keys)

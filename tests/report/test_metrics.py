@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write_json, write_table
 from ptebench.job import Job
 from ptebench.report.audit import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
@@ -246,8 +246,9 @@ def test_scripts(tmp_path):
     many = many.with_columns(pl.col("event") + 3)
     write_table(pl.concat([one, many]), tmp_path / "ranks.parquet", RANKS)
     write_table(groups_frame(x_a=[0, 3], x_b=[1, 2, 4]), tmp_path / "groups.parquet", GROUPS)
-    cell = {"dataset": "d", "protocol": "p", "backbone": "b", "representation": "r"}
-    inputs = {name: [tmp_path / f"{name}.parquet"] for name in ("ranks", "groups")}
+    cell = {"dataset": "d", "protocol": "p", "backbone": "b", "representation": "r", "text": "card"}
+    inputs = {name: [tmp_path / f"{name}.parquet"] for name in ("ranks", "groups")} | {"record": [tmp_path / "r.json"]}
+    write_json({"width": 384, "parameters": 1234, "seed": 1}, tmp_path / "r.json")
     paths = []
     for seed in (1, 0):
         paths.append(tmp_path / f"{seed}.csv")

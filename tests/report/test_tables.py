@@ -36,9 +36,12 @@ VALUES = {("popularity", "id", 0): 0.01, ("sasrec", "id", 0): 0.02, ("sasrec", "
           ("sasrec", "pte", 0): 0.05, ("sasrec", "pte", 1): 0.07}  # fmt: skip
 
 
+INPUTS = {"id": (None, 0, 1234), "pte": ("template + card, users", 768, 57664)}
+
+
 def metrics_frame():
     rows = [
-        ("toys", "cold", *cell, "full", group, metric, 10, value * (2 if metric == "HR" else 1), 100)
+        ("toys", "cold", *cell, "full", group, metric, 10, value * 2 ** (metric == "HR"), 100, *INPUTS[cell[1]])
         for cell, value in VALUES.items()
         for group in ("overall", "item_tail")
         for metric in ("HR", "NDCG")
@@ -120,7 +123,9 @@ def test_published_values_need_the_same_protocol():
 def test_a_published_recall_of_several_targets_is_no_hit_rate():
     line = "d,snapshot,sasrec,id,full,overall,,Recall,10,0.5,,a paper"
     published = pl.read_csv(f"{','.join(tables.PUBLISHED)}\n{line}".encode(), schema_overrides=tables.PUBLISHED)
-    rows = [("d", "p", "sasrec", "id", 0, "full", "overall", metric, 10, 0.6, 9) for metric in ("HR", "Recall")]
+    rows = [
+        ("d", "p", "sasrec", "id", 0, "full", "overall", metric, 10, 0.6, 9, None, 0, 7) for metric in ("HR", "Recall")
+    ]
     spec = SPEC | {"cells": [["d", "p", "sasrec", "id", [0]]], "published": {"d": "d"}, "groups": ["overall"],
                    "metrics": ["HR@10", "Recall@10"]}  # fmt: skip
     for kind, beside in (("snapshot", [None, 0.5]), ("leave_one_out", [0.5, 0.5])):
@@ -149,7 +154,9 @@ def test_equal_means_share_a_mark():
 def test_markdown(built):
     lines = tables.markdown(built, SPEC["title"]).splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {6}
+    assert {line.count("|") for line in rows} == {9}
+    assert any(line.startswith("| sasrec | id |  |  | 1,234 |") for line in rows)
+    assert any(line.startswith("| sasrec | pte | template + card, users | 768 | 57,664 |") for line in rows)
     assert "## toys, cold" in lines and "## toys, cold, item_tail" in lines
     best = next(line for line in rows if line.startswith("| sasrec | pte"))
     assert "**0.0600** ± 0.0044 ↑<br>published 0.0473, Δ +0.0127" in best
@@ -161,7 +168,7 @@ def test_latex(built):
     text = tables.latex(built, SPEC["title"], "demo")
     assert r"\caption{Demo \& more. " in text and r"item\_tail" in text and text.isascii()
     body = [line.split(" % ")[0] for line in text.splitlines() if line.rstrip().split(" % ")[0].endswith(r"\\")]
-    assert {line.count("&") for line in body if "multicolumn" not in line} == {3}
+    assert {line.count("&") for line in body if "multicolumn" not in line} == {6}
     for opening, closing in (("{", "}"), (r"\begin", r"\end")):
         assert text.replace(r"\{", "").count(opening) == text.replace(r"\}", "").count(closing)
     assert r"\textbf{0.0600} $\pm$ 0.0044 $\uparrow$" in text
