@@ -108,6 +108,17 @@ class Base(torch.nn.Module):
         return 0.0
 
 
+class Unread(Base):
+    """No vectors (n_items + 1, 0), for a backbone that reads none; items of training are what it ranks."""
+
+    def __init__(self, catalogue):
+        super().__init__(catalogue.item_counts > 0)
+
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, 0), or the rows of `items`."""
+        return rows(self.rankable.new_zeros(len(self.rankable), 0, dtype=torch.float32), items)
+
+
 class Towers(Base):
     """Item vectors (n_items + 1, d) by a tower over their texts, user vectors by another over their profiles. No id.
 

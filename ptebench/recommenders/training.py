@@ -13,6 +13,7 @@ import torch
 from ptebench.files import InputError, read_tensors, write_tensors
 from ptebench.hardware import gemm_precision
 from ptebench.recommenders.ranking import rank_events
+from ptebench.recommenders.representation import Unread
 from ptebench.recommenders.sampling import Ragged, seed_of
 
 CHECKPOINT_SECONDS = 60.0
@@ -30,8 +31,11 @@ def build(spec: dict, catalogue):
     module = importlib.import_module(f"ptebench.recommenders.backbones.{backbone['kind']}")
     if hasattr(module, "Counter"):
         return module.Counter(backbone, catalogue), None
-    made = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
-    representation = made.Representation(representation, catalogue)
+    if getattr(module.Backbone, "reads_vectors", True):
+        made = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
+        representation = made.Representation(representation, catalogue)
+    else:
+        representation = Unread(catalogue)
     free = not representation.has_users or (backbone.get("free_users", False) and not representation.free_users)
     return module.Backbone(backbone, replace(catalogue, free_users=free)), representation
 

@@ -137,7 +137,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
 
 
-@pytest.mark.parametrize("representation, fits", [("pte", True), ("alpharec", False), ("whitenrec", False)])
+@pytest.mark.parametrize("representation, fits", [("pte", True), ("whitenrec", True), ("rlmrec_con", False)])
 def test_users_unseen_in_training_need_a_representation_that_reads_their_profiles(representation, fits):
     grid = {
         "datasets": {"d": {"source": "sequences", "sequences": "s.txt"}},

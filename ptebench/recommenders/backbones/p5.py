@@ -9,6 +9,8 @@ from ptebench.recommenders.item_index import item_index, levels_for
 class Backbone(Generative):
     """Indices are made of training histories alone; an item that training does not know has one and is not spelled."""
 
+    reads_vectors = False
+
     def __init__(self, settings: dict, catalogue):
         self.ways = settings["clusters"] if settings["index"] == "collaborative" else settings["codes"]
         super().__init__(settings, catalogue, levels_for(catalogue.items, settings["codes"], self.ways))
