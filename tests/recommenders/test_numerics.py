@@ -150,7 +150,7 @@ def test_text_has_one_scale_for_all_that_learn_layers_over_it(data, kind):
     buffers = [dict(m.named_buffers()) for m in made]
     seen = [
         name
-        for name in ("text", "card", "item_profile", "user_profile", "user_text")
+        for name in ("text", "items.text", "users.text", "card", "item_profile", "user_profile", "user_text")
         if buffers[0].get(name) is not None
     ]
     assert seen

@@ -26,9 +26,9 @@ def start(settings: dict, text: torch.Tensor, known: torch.Tensor, counts: torch
 
     What is fitted is fitted on `known`, the ids of training, of which `counts` (n + 1,) says how often each was met.
     """
-    mode, present = settings["mode"], text.any(1)
+    mode, present, told = settings["mode"], text.any(1), with_text(text, known)
     if mode in ("pca", "pca_white"):
-        mean, transform = fit(with_text(text, known), settings["shrinkage"], False, d)
+        mean, transform = fit(told, settings["shrinkage"], False, d)
         if mode == "pca":
             transform = torch.nn.functional.normalize(transform, dim=0)
         chosen = (text - mean) @ transform * present[:, None]
