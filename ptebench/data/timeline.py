@@ -29,7 +29,15 @@ LAST_DAY = 18
 EXAMPLES = {
     "leave_one_out": {"remove_seen": True},
     "long_tail": {"negatives": 3, "seed": 0, "heads_compat": None, "bins": None, "remove_seen": True},
-    "cold_start_user": {"last": 5, "valid": 0.25, "test": 0.25, "seed": 2, "given": False, "cold_k": [2], "remove_seen": False},
+    "cold_start_user": {
+        "last": 5,
+        "valid": 0.25,
+        "test": 0.25,
+        "seed": 2,
+        "given": False,
+        "cold_k": [2],
+        "remove_seen": False,
+    },
     "snapshot": {"cut": "1970-01-11", "end": None, "valid": 0.2, "seed": 0},
     "global_temporal": {"cuts": ["1970-01-11", "1970-01-15"], "end": "1970-01-18", "valid": 0.2, "remove_seen": True},
 }
