@@ -6,7 +6,6 @@ file that implements it. Adding a kind is: write that file, add a class below.
 
 import csv
 import difflib
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -907,25 +906,21 @@ class Dreamrec(Trained):
     blocks: Positive = 2
     heads: Positive = 1
     norm: Literal["original", "pre", "post"] = "post"
-    steps: Positive = 2000
-    stride: Positive = 1000  # of the steps in sampling; few, as a ranking wants the mean (docs/tuning.md)
-    samples: Positive = 4  # whose mean ranks
-    eta: Share = 0.0  # fresh noise in sampling: none, DDIM; 1 with stride 1 is DDPM
-    first_noise: float = Field(1e-4, gt=0, lt=1)
-    last_noise: float = Field(2e-2, gt=0, lt=1)
-    guidance: float = Field(0.0, ge=0)  # w; 0: the conditional branch alone
+    steps: int = Field(10, ge=2)  # of noise, from where the target is in plain sight to where it is hidden
+    first_signal: float = Field(20.0, ge=1)  # the target's squared length over the noise's in one direction
+    last_signal: float = Field(0.1, gt=0, lt=1)  # below 1 it is hidden: a softmax head, which trains the item vectors
+    reconstruction: float = Field(0.3, ge=0)  # weight of the loss at the steps that show something of the target
     unconditional: Share = 0.1  # of the training positions, for guidance
-    contrast: Share = 0.97  # of the loss, the softmax that trains the item vectors; the rest is regression
+    guidance: float = Field(0.0, ge=0)  # w; 0: the conditional branch alone
+    samples: Count = 8  # whose mean ranks; 0: one pass from zeros, the head without diffusion
+    eta: Share = 1.0  # fresh noise in sampling: none, DDIM; 1: as much as in DDPM
 
     @model_validator(mode="after")
-    def _the_noise_hides_the_target(self):
-        pace = (self.last_noise - self.first_noise) / max(self.steps - 1, 1)
-        left = math.prod(1 - self.first_noise - pace * step for step in range(self.steps))
-        if self.contrast and left * self.dimension >= 1:
-            raise ValueError(
-                f"last_noise: after {self.steps} steps {left:.2g} of the target is left, less than 1 / dimension "
-                f"({1 / self.dimension:.2g}) is needed; raise last_noise or steps"
-            )
+    def _what_samples_is_trained(self):
+        if self.samples and not self.reconstruction:
+            raise ValueError("samples: expected 0 beside reconstruction: 0, which trains none of their steps")
+        if self.guidance and not self.unconditional:
+            raise ValueError("guidance: expected 0 beside unconditional: 0, which trains no unconditional branch")
         return self
 
 

@@ -260,12 +260,21 @@ def test_overrides_and_axes_have_the_types_of_what_they_change():
         resolve({**json.loads(json.dumps(GRID)), "tuning": {"backbones": {"sasrec": {"learning_rate": ["x"]}}}}, "c")
 
 
-def test_dreamrec_refuses_noise_that_never_hides_the_target():
-    short = {"backbones": {"dreamrec": {"steps": 50, "stride": 10}}}
-    with pytest.raises(InputError, match=r"backbones\.dreamrec.*last_noise: after 50 steps 0\.6 of the target is left"):
-        resolve(short, "c")
-    short["backbones"]["dreamrec"]["contrast"] = 0.0
-    assert resolve(short, "c")["backbones"]["dreamrec"]["steps"] == 50
+@pytest.mark.parametrize(
+    "keys, fault",
+    [
+        ({"last_signal": 2.0}, "last_signal"),
+        ({"first_signal": 0.5}, "first_signal"),
+        ({"reconstruction": 0}, "samples: expected 0 beside reconstruction: 0"),
+        ({"guidance": 2, "unconditional": 0}, "guidance: expected 0 beside unconditional: 0"),
+        ({"steps": 2000, "stride": 100}, "stride"),
+    ],
+)
+def test_dreamrec_refuses_steps_that_hide_nothing_or_that_nothing_trains(keys, fault):
+    with pytest.raises(InputError, match=rf"backbones\.dreamrec.*{fault}"):
+        resolve({"backbones": {"dreamrec": keys}}, "c")
+    head = {"backbones": {"dreamrec_head": {"kind": "dreamrec", "reconstruction": 0, "samples": 0}}}
+    assert resolve(head, "c")["backbones"]["dreamrec_head"]["samples"] == 0
 
 
 def test_whitenrec_plus_refuses_the_whole_text_twice():

@@ -274,7 +274,35 @@ def train(
             store.save(epoch, models, optimizer, best, curve, stale)
     if not best:
         raise InputError(f"validation has no {settings['selection']}: check the split's valid.parquet for events")
-    return best, curve, {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
+    notes = {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
+    if getattr(backbone, "samples", 0):
+        models.load_state_dict(best)
+        notes["one_pass"] = one_pass(backbone, representation, valid, remove_seen, device)
+    return best, curve, notes
+
+
+@torch.no_grad()
+def one_pass(backbone, representation, events, remove_seen: bool, device) -> dict:
+    """Return the validation value of one pass from zeros, and how far samples agree with it.
+
+    `spearman` is the mean over events of the rank correlation of both scores of the items that training knows.
+    """
+    selection, samples, total = backbone.settings["selection"], backbone.samples, 0.0
+    try:
+        backbone.samples = 0
+        ranks, _ = rank(backbone, representation, events, remove_seen, device)
+        for start in range(0, len(events.users), RANK_CHUNK):
+            rows = torch.arange(start, min(start + RANK_CHUNK, len(events.users)))
+            part, users = Ragged(*_rows(events.histories, rows)).to(device), events.users[rows].to(device)
+            places = []
+            for backbone.samples in (0, samples):
+                scores = backbone.scores(backbone.queries(part, users, representation), representation)
+                places.append(scores[:, backbone.known].argsort(1).argsort(1).double())
+            total += float(torch.corrcoef(torch.cat(places)).diagonal(len(rows)).sum())
+    finally:
+        backbone.samples = samples
+    value = validation_value(ranks, events.targets, selection)
+    return {selection: value, "spearman": total / max(len(events.users), 1)}
 
 
 def _progress(epoch, last, selection, loss, value, best, started, first) -> None:

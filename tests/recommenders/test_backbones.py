@@ -2,7 +2,6 @@
 
 import importlib
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from ptebench.config import resolve
 from ptebench.files import InputError
-from ptebench.recommenders.backbones.dreamrec import earlier
+from ptebench.recommenders.backbones.dreamrec import earlier, gauss
 from ptebench.recommenders.graph import PART, normalised_graph, product
 from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.representation import Catalogue
@@ -622,37 +621,63 @@ def test_dreamrec_without_guidance_is_the_conditional_branch(data):
     _, _, catalogue = data
     plain, _ = build(spec("dreamrec", guidance=0.0, **SEQUENTIAL), catalogue)
     guided, _ = build(spec("dreamrec", guidance=2.0, **SEQUENTIAL), catalogue)
-    noisy, condition, step = torch.randn(5, 16), torch.randn(5, 16), torch.randint(2000, (5,))
+    noisy, condition, step = torch.randn(5, 16), torch.randn(5, 16), torch.randint(10, (5,))
     one, null = plain.denoise(noisy, condition, step), plain.denoise(noisy, plain.null.expand(5, 16), step)
     assert torch.equal(plain.guided(noisy, condition, step), one)
     assert torch.allclose(guided.guided(noisy, condition, step), 3 * one - 2 * null, atol=1e-5)
 
 
-@pytest.mark.parametrize("sampling", [{}, {"stride": 100, "samples": 1}, {"stride": 500, "eta": 1.0}])
+def test_dreamrec_tells_items_from_noise_by_the_rule_of_bayes(data):
+    model, _ = build(spec("dreamrec", **SEQUENTIAL), data[2])
+    noisy, condition, items = torch.randn(5, 16), torch.randn(5, 16), torch.randn(9, 16)
+    for step in range(10):
+        steps, signal = torch.full((5,), step), model.signal[step]
+        logits = model.denoise(noisy, condition, steps) @ model.choices(items).T
+        if not model.blind[step]:
+            density = torch.distributions.Normal(signal.sqrt() * items, (1 - signal).sqrt()).log_prob(noisy[:, None])
+            logits = logits - density.sum(2)
+        prior = model.denoise(noisy, condition, steps)[:, :16] @ items.T
+        if not model.blind[step]:
+            prior = prior - signal.sqrt() / (1 - signal) * noisy @ items.T
+        assert torch.allclose(logits.log_softmax(1), prior.log_softmax(1), atol=1e-4)
+    assert model.signal[9] * 16 < 1 - model.signal[9] and model.signal[0] * 16 > 8 and (model.signal.diff() < 0).all()
+
+
+def test_noise_is_standard_normal_and_told_by_its_key_alone():
+    keys = torch.arange(20000)
+    noise = gauss(keys, 8)
+    assert torch.equal(gauss(keys[7:9], 8), noise[7:9])
+    assert torch.allclose(torch.cov(noise.T), torch.eye(8), atol=0.03) and noise.mean().abs() < 0.01
+    assert torch.cov(torch.cat([noise[:-1], noise[1:]], 1).T)[:8, 8:].abs().max() < 0.04, "neighbours share nothing"
+    assert (noise.abs() < 1).double().mean().item() == pytest.approx(0.6827, abs=0.01)
+
+
+@pytest.mark.parametrize("key", [-2, -1])
+def test_noise_is_finite_at_both_ends(monkeypatch, key):
+    monkeypatch.setattr("ptebench.recommenders.backbones.dreamrec.scramble", lambda keys: keys)
+    assert 7 < gauss(torch.tensor([key]), 1).abs().item() < 9
+
+
+@pytest.mark.parametrize("sampling", [{}, {"eta": 0.0, "samples": 1}, {"steps": 4, "samples": 3}, {"samples": 0}])
 def test_dreamrec_samples_an_event_alike_in_any_batch(data, sampling):
     _, events, catalogue = data
     model, representation = build(spec("dreamrec", **sampling, **SEQUENTIAL), catalogue)
     model.eval()
     together = model.queries(events.histories, events.users, representation)
+    assert torch.allclose(together.sum(1), torch.ones(USERS), atol=1e-5) and not together[:, 0].any()
     first = Ragged(events.histories.values[: events.histories.offsets[1]], events.histories.offsets[:2])
     assert torch.allclose(model.queries(first, events.users[:1], representation), together[:1], atol=1e-5)
-    draws = torch.cat([model.noise(events.users[:1], 2, draw) for draw in range(3)], 1).view(6, 16)
-    assert len(draws.unique(dim=0)) == 6, "each step and view has noise of its own"
 
 
-def test_dreamrec_ranks_by_the_mean_of_samples_with_noise_of_their_own(data):
-    _, events, catalogue = data
-    (one, representation), (three, _) = (
-        build(spec("dreamrec", samples=samples, stride=500, eta=1.0, **SEQUENTIAL), catalogue) for samples in (1, 3)
-    )
-    condition, longest = torch.randn(len(events.users), 16), torch.tensor(100.0)
-    drawn = [three.eval().sample(condition, events.users, longest, number) for number in range(3)]
-    assert all((a - b).abs().max() > 1e-3 for a, b in combinations(drawn, 2))
-    seen, sample = [], three.sample
-    three.sample = lambda *arguments: seen.append(sample(*arguments)) or seen[-1]
-    mean = three.queries(events.histories, events.users, representation)
-    assert len(seen) == 3 and torch.allclose(mean, sum(seen) / 3, atol=1e-6)
-    assert torch.equal(one.eval().queries(events.histories, events.users, representation), seen[0])
+def test_events_users_samples_and_seeds_have_noise_of_their_own(data, monkeypatch):
+    """That of one user on two days differs, that of users who are neighbours, and that of every step."""
+    seen = []
+    module = importlib.import_module("ptebench.recommenders.backbones.dreamrec")
+    monkeypatch.setattr(module, "gauss", lambda keys, width: seen.append(gauss(keys, width)) or seen[-1])
+    for seed in (0, 1):
+        model, representation = build(spec("dreamrec", seed=seed, steps=3, samples=2, **SEQUENTIAL), data[2])
+        model.eval().queries(ragged([[1], [1, 2], [1], [1]]), torch.tensor([5, 5, 6, 7]), representation)
+    assert len(seen) == 2 * 2 * 3 and len(torch.cat(seen).unique(dim=0)) == 2 * 2 * 3 * 4
 
 
 def test_dreamrec_samples_by_ddim_or_ddpm(data):
@@ -660,7 +685,7 @@ def test_dreamrec_samples_by_ddim_or_ddpm(data):
     model, _ = build(spec("dreamrec", **SEQUENTIAL), data[2])
     noisy, clean, fresh = torch.randn(3, 200, 16).double()
     signal = model.signal.double()
-    for t in (1, 900, 1999):
+    for t in (1, 5, 9):
         now, then = signal[t], signal[t - 1]
         beta = 1 - now / then
         mean = (then.sqrt() * beta * clean + (1 - beta).sqrt() * (1 - then) * noisy) / (1 - now)
@@ -676,33 +701,93 @@ def test_dreamrec_samples_with_fresh_noise_where_eta_says_so(data):
     _, events, catalogue = data
     queries = []
     for eta in (0.0, 0.5, 1.0):
-        model, representation = build(spec("dreamrec", eta=eta, stride=500, **SEQUENTIAL), catalogue)
+        model, representation = build(spec("dreamrec", eta=eta, **SEQUENTIAL), catalogue)
         queries.append(model.eval().queries(events.histories, events.users, representation))
-    assert all((a - b).abs().max() > 1e-3 for a, b in zip(queries, queries[1:], strict=False))
+    assert all((a - b).abs().max() > 1e-4 for a, b in zip(queries, queries[1:], strict=False))
 
 
-def test_dreamrec_does_not_train_items_through_the_regression_target(data):
-    train_set, _, catalogue = data
-    model, representation = build(spec("dreamrec", contrast=0.0, **SEQUENTIAL), catalogue)
-    batch = torch.tensor([1]), torch.tensor([[1, 2, 3]])
-    model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
-    gradient = representation.items.weight.grad
-    assert gradient[3].abs().sum() == 0 and gradient[1].abs().sum() > 0
-
-
-def test_dreamrec_trains_items_by_the_steps_that_do_not_show_the_target(data):
+def test_dreamrec_trains_items_by_the_steps_that_do_not_show_the_target(data, monkeypatch):
     _, _, catalogue = data
     model, representation = build(spec("dreamrec", **SEQUENTIAL), catalogue)
-    readable = model.signal * 16 >= 1
-    assert readable[0] and not readable[-1] and torch.equal(readable, ~model.blind)
     batch = torch.tensor([1]), torch.tensor([[1, 2, 3]])
-    of_target = []
-    for blind in (torch.zeros_like(readable), torch.ones_like(readable)):
-        model.blind = blind
+    module = importlib.import_module("ptebench.recommenders.backbones.dreamrec")
+    of_target, softmax = [], module.cross_entropy
+    for learns in (True, False):
+        monkeypatch.setattr(
+            module,
+            "cross_entropy",
+            lambda query, choices, row, learns=learns: softmax(query, choices, row) * (choices.requires_grad == learns),
+        )
         representation.zero_grad()
         model.loss(batch, representation, torch.Generator().manual_seed(0)).backward()
         of_target.append(representation.items.weight.grad[3].abs().sum().item())
-    assert of_target[0] == 0 < of_target[1]
+    assert of_target[0] > 0 == of_target[1]
+
+
+def test_positions_of_a_training_row_do_not_depend_on_its_batch_mates(data):
+    _, _, catalogue = data
+    model, representation = build(
+        spec("dreamrec", dropout=0.0, **{k: v for k, v in SEQUENTIAL.items() if k != "dropout"}), catalogue
+    )
+    seen, encoded = [], model.states
+    model.states = lambda *arguments: seen.append(encoded(*arguments)) or seen[-1]
+    for histories in ([[1, 2, 3]], [[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]]):
+        batch = torch.arange(1, len(histories) + 1), torch.tensor(histories)
+        model.loss(batch, representation, torch.Generator().manual_seed(0))
+    assert torch.allclose(seen[0][0, :2], seen[1][0, :2], atol=1e-6)
+
+
+def both_modes_on_top(model, representation):
+    """Return the share of the items on the ring whose two successors have the two best ranks."""
+    history = ragged([[i] for i in range(1, 17)])
+    targets = ragged([[(i + 3) % 16 + 1, (i - 5) % 16 + 1] for i in range(1, 17)])
+    events = Events("full", torch.arange(16), torch.arange(1, 17), history, targets, None)
+    return float((rank(model, representation, events, remove_seen=False)[0] <= 2).double().mean())
+
+
+def test_samples_reach_both_of_two_opposite_next_items_and_one_pass_does_not():
+    """Items are fixed on a circle, a quarter ahead and a quarter behind come next: no one query prefers both."""
+    torch.manual_seed(0)
+    catalogue = Catalogue(16, 16, 16, torch.ones(17, dtype=torch.long) * (torch.arange(17) > 0), torch.ones(17), {})
+    cell = spec("dreamrec", dropout=0.0, max_length=1, blocks=1, samples=32)
+    model, representation = build(cell, catalogue)
+    angle = torch.arange(17) * (torch.pi / 8)
+    plane = torch.linalg.qr(torch.randn(16, 2)).Q.T
+    with torch.no_grad():
+        representation.items.weight.copy_(torch.stack([angle.cos(), angle.sin()], 1) @ plane)
+        representation.items.weight[0] = 0
+    representation.items.weight.requires_grad_(False)
+    items = torch.arange(1, 17).repeat(8)
+    turn = torch.where(torch.arange(128) < 64, 4, -4)
+    batch = items, torch.stack([items, (items - 1 + turn) % 16 + 1], 1)
+    optimizer, generator = torch.optim.Adam(model.parameters(), 0.01), torch.Generator().manual_seed(0)
+    for _ in range(300):
+        optimizer.zero_grad()
+        model.loss(batch, representation, generator).backward()
+        optimizer.step()
+    sampled = both_modes_on_top(model, representation)
+    model.samples = 0
+    alone = both_modes_on_top(model, representation)
+    assert sampled > 0.6 and alone < 0.3
+
+
+def test_the_record_says_how_far_samples_agree_with_one_pass_from_zeros(data):
+    train_set, events, catalogue = data
+    cell = spec("dreamrec", **{**SEQUENTIAL, "epochs": 3})
+    state, _, notes = train(cell, train_set, events, catalogue, remove_seen=False)
+    model, representation = build(cell, catalogue)
+    torch.nn.ModuleDict({"backbone": model, "representation": representation}).load_state_dict(state)
+    correlations, both = [], []
+    for model.samples in (8, 0):
+        ranks, _ = rank(model, representation, events, remove_seen=False)
+        both.append(model.queries(events.histories, events.users, representation)[:, 1:].detach())
+    for one, other in zip(*both, strict=True):
+        places = [np.argsort(np.argsort(scores.numpy())) for scores in (one, other)]
+        correlations.append(np.corrcoef(places)[0, 1])
+    assert notes["one_pass"]["spearman"] == pytest.approx(np.mean(correlations), abs=1e-3)
+    assert notes["one_pass"]["NDCG@10"] == pytest.approx(validation_value(ranks, events.targets, "NDCG@10"))
+    head = spec("dreamrec", samples=0, reconstruction=0.0, **{**SEQUENTIAL, "epochs": 1})
+    assert "one_pass" not in train(head, train_set, events, catalogue, remove_seen=False)[2]
 
 
 @pytest.mark.parametrize("kind", ["morec", "unisrec"])
@@ -735,17 +820,18 @@ def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):
     _, events, catalogue = data
     model, representation = build(spec("dreamrec", "llmesr", guidance=2.0, **SEQUENTIAL), catalogue)
     model.eval()
-    noisy, condition, step = torch.randn(5, 32), torch.randn(5, 32), torch.randint(2000, (5,))
+    noisy, condition, step = torch.randn(5, 32), torch.randn(5, 32), torch.randint(10, (5,))
     both = model.guided(noisy, condition, step)
-    each = [model.guided(noisy[:, part], condition[:, part], step) for part in (slice(16), slice(16, 32))]
-    assert torch.allclose(both, torch.cat(each, 1), atol=1e-6)
+    exchanged = [torch.cat(x.chunk(2, 1)[::-1], 1) for x in (noisy, condition)]
+    assert torch.allclose(
+        model.guided(*exchanged, step), torch.cat([both[:, 16:32], both[:, :16], both[:, 32:]], 1), atol=1e-6
+    )
     for part in model.scaled(representation.item_vectors())[catalogue.known_items].chunk(2, 1):
         assert torch.allclose(part.mean(0), torch.zeros(16), atol=1e-5)
         assert part.square().mean().item() == pytest.approx(1, rel=1e-5)
     vectors = representation.item_vectors()
     assert torch.allclose(model.scaled(3 * vectors + 1), model.scaled(vectors), atol=1e-4)
-    queries = model.queries(events.histories, events.users, representation)
-    assert queries.shape == (USERS, 32) and not torch.allclose(queries[:, :16], queries[:, 16:], atol=0.1)
+    assert model.queries(events.histories, events.users, representation).shape == (USERS, ITEMS + 1)
 
 
 def own_losses(data, kind, weight):

@@ -1,5 +1,7 @@
 """DreamRec: the next item's vector by guided diffusion from the history (Yang et al., NeurIPS 2023)."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -7,6 +9,21 @@ from ptebench.recommenders.backbones.sasrec import Backbone as Sasrec
 from ptebench.recommenders.losses.cross_entropy import loss as cross_entropy
 
 TIME = 256  # width of the sinusoids
+SHIFTS = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1))  # of splitmix64 (Steele et al., OOPSLA 2014)
+
+
+def scramble(keys: torch.Tensor) -> torch.Tensor:
+    """Return keys (int64) mixed bit by bit: neighbours have nothing in common."""
+    for shift, factor in SHIFTS:
+        keys = (keys ^ (keys >> shift & (1 << 64 - shift) - 1)) * factor
+    return keys
+
+
+def gauss(keys: torch.Tensor, width: int) -> torch.Tensor:
+    """Return standard normal noise (n, width), each row told by its own key (n,) alone."""
+    bits = scramble(scramble(keys)[:, None] + torch.arange(1, width + 1, device=keys.device))
+    uniform = ((bits >> 12 & 2**52 - 1).double() + 0.5) / 2**52
+    return (torch.erfinv(2 * uniform - 1) * math.sqrt(2)).float()
 
 
 def sinusoids(steps: torch.Tensor) -> torch.Tensor:
@@ -28,13 +45,14 @@ def earlier(noisy, clean, now, then, eta: float, fresh):
 
 
 class Backbone(Sasrec):
-    """A SASRec encoder conditions a denoiser that predicts the target's vector x_0 from its noisy form x_t.
+    """A SASRec encoder conditions a denoiser that tells the target's vector x_0 from its noisy form x_t.
 
-    The target is detached, so that items cannot shrink to a point to please the regression; a softmax over the items
-    at the denoiser's output trains their vectors, at the blind steps, where x_t shows nothing of the target: at the
-    others it would train them to be told from noise, not from a history. Vectors are seen centred, at one scale.
-    Ranking samples with noise that a user keeps, whoever else is in the batch. Each view of a history, side by side in
-    states and vectors (n, views * d), goes through the one denoiser, as it went through the encoder.
+    The denoiser gives a distribution over the items, whose mean vector is its x_0: what x_t says of each of them is
+    Bayes' rule, what the history says a small net's. At blind steps, where x_t shows nothing of the target, that is a
+    softmax head, and it alone trains the items' vectors: at the others they would learn to be told from noise. Vectors
+    are seen centred, at one scale. Every step of every sample estimates the one distribution over the next item; their
+    mean ranks. Each view of a history, side by side in states and vectors (n, views * d), goes through the one net, as
+    it went through the encoder.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -43,11 +61,13 @@ class Backbone(Sasrec):
         self.time = nn.Sequential(nn.Linear(TIME, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
         self.denoiser = nn.Sequential(nn.Linear(3 * d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
         self.null = nn.Parameter(torch.randn(d) * 0.02)
-        kept = 1 - torch.linspace(settings["first_noise"], settings["last_noise"], settings["steps"]).double()
-        self.register_buffer("signal", kept.cumprod(0).float(), persistent=False)
-        # what x_t holds of x_0 is sqrt(signal * d) long, shorter than noise is in any one direction
-        self.register_buffer("blind", self.signal * d < 1, persistent=False)
-        self.register_buffer("gauss", torch.randn(catalogue.users + 1, d), persistent=False)
+        ends = math.log(settings["first_signal"]), math.log(settings["last_signal"])
+        levels = torch.linspace(*ends, settings["steps"], dtype=torch.float64)
+        self.register_buffer("signal", (levels - math.log(d)).sigmoid().float(), persistent=False)
+        self.register_buffer("blind", levels < 0, persistent=False)
+        self.clear = int((levels >= 0).sum())
+        self.samples = settings["samples"]
+        self.seed = int(torch.randint(2**62, ()))
 
     def scaled(self, vectors):
         """Return vectors (n + 1, views * d): over the items that training knows, each view has mean 0 and variance 1.
@@ -58,11 +78,22 @@ class Backbone(Sasrec):
         centred = views - views[self.known].mean(0)
         return (centred / centred[self.known].square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
 
+    @staticmethod
+    def choices(items):
+        """Return scaled vectors (n, views * d) beside their squared lengths: what `denoise` is compared with."""
+        return torch.cat([items, items.square().sum(1, keepdim=True)], 1)
+
     def denoise(self, noisy, condition, step):
-        """Return the prediction of x_0 (n, views * d) from x_t and the condition, of the same shape, and t (n,)."""
-        noisy, condition = (x.unflatten(1, (-1, len(self.null))) for x in (noisy, condition))
-        time = self.time(sinusoids(step))[:, None].expand_as(noisy)
-        return self.denoiser(torch.cat([noisy, condition, time], 2)).flatten(1)
+        """Return the query (n, views * d + 1) whose products with `choices` are the logits of x_0.
+
+        `noisy` x_t and `condition` are (n, views * d), `step` (n,). The net's part, log p(i | history), is beside the
+        log density of x_t around item i: signal^.5 x_t . i / noise - signal |i|^2 / (2 noise).
+        """
+        each = [x.unflatten(1, (-1, len(self.null))) for x in (noisy, condition)]
+        time = self.time(sinusoids(step))[:, None].expand_as(each[0])
+        net = self.denoiser(torch.cat([*each, time], 2)).flatten(1) / noisy.shape[1] ** 0.5
+        signal = (self.signal * ~self.blind)[step][:, None]
+        return torch.cat([net + signal.sqrt() / (1 - signal) * noisy, -signal / (1 - signal) / 2], 1)
 
     def unconditioned(self, condition):
         """Return the null vector in the place of every condition (n, views * d), each of its views."""
@@ -76,12 +107,16 @@ class Backbone(Sasrec):
         without = self.denoise(noisy, self.unconditioned(condition), step)
         return with_condition + self.settings["guidance"] * (with_condition - without)
 
-    def noise(self, users, views: int, draw: int):
-        """Return the noise (B, views * d) of a user's `draw`-th call, one row of a table further with every view."""
-        return torch.cat([self.gauss[(users - draw * views - view) % len(self.gauss)] for view in range(views)], 1)
+    def denoised(self, clean, hidden, step, generator):
+        """Return the query (n, views * d + 1) for the targets' vectors `clean` after noise of `step` (n,)."""
+        signal = self.signal[step][:, None]
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        drop = torch.rand(step.shape, generator=generator, device=clean.device) < self.settings["unconditional"]
+        condition = torch.where(drop[:, None], self.unconditioned(hidden), hidden)
+        return self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
 
     def loss(self, batch, representation, generator):
-        """Return the mean squared error of x_0 at every position and, a share `contrast`, the softmax at blind steps.
+        """Return the cross entropy of every target at a blind step and, `reconstruction` times, at one of the others.
 
         The representation's own terms are of the encoder's states, which condition the denoiser.
         """
@@ -89,48 +124,57 @@ class Backbone(Sasrec):
         users, histories = batch
         targets = histories[:, 1:]
         real = targets > 0
-        states = self.states(histories[:, :-1], vectors, representation)
-        hidden = states[real]
-        items, row = self.scaled(vectors), targets[real]
-        clean, device = items[row].detach(), row.device
-        step = torch.randint(len(self.signal), row.shape, generator=generator, device=device)
-        noise = torch.randn(clean.shape, generator=generator, device=device)
-        signal = self.signal[step][:, None]
-        unconditional = torch.rand(row.shape, generator=generator, device=device) < self.settings["unconditional"]
-        condition = torch.where(unconditional[:, None], self.unconditioned(hidden), hidden)
-        predicted = self.denoise(signal.sqrt() * clean + (1 - signal).sqrt() * noise, condition, step)
-        share, blind = self.settings["contrast"], self.blind[step]
-        objective = (1 - share) * (clean - predicted).square().mean()
-        if share and bool(blind.any()):
-            choices = items[self.known] / items.shape[1] ** 0.5
-            objective = objective + share * cross_entropy(predicted[blind], choices, self.row[row[blind]])
+        # without its last item, a row is as long as if it were alone in the batch
+        states = self.states(histories[:, :-1] * real, vectors, representation)
+        hidden, row = states[real], targets[real]
+        items = self.scaled(vectors)
+        clean, choices, device = items[row].detach(), self.choices(items[self.known]), row.device
+        objective = 0.0
+        for weight, steps, compared in (
+            (1.0, (self.clear, len(self.signal)), choices),
+            (self.settings["reconstruction"], (0, self.clear), choices.detach()),
+        ):
+            if weight:
+                step = torch.randint(*steps, row.shape, generator=generator, device=device)
+                query = self.denoised(clean, hidden, step, generator)
+                objective = objective + weight * cross_entropy(query, compared, self.row[row])
         last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
         return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)
 
     def queries(self, histories, users, representation):
-        """Return x_0 (B, views * d), the mean of `samples`, none longer than 99 % of the items are."""
+        """Return the mean distribution over the items (B, n_items + 1) of samples, or that of one pass from zeros."""
         vectors = representation.item_vectors()
-        longest = self.scaled(vectors)[self.known].norm(dim=1).quantile(0.99)
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
-        samples = [self.sample(condition, users, longest, number) for number in range(self.settings["samples"])]
-        return torch.stack(samples).mean(0)
+        items = self.scaled(vectors)[representation.rankable]
+        if self.samples:
+            keys = scramble(scramble(users + self.seed) + histories.lengths)
+            chances = sum(self.sample(condition, keys, items, number) for number in range(self.samples))
+        else:
+            chances = self.distribution(torch.zeros_like(condition), condition, len(self.signal) - 1, items)
+        every = chances.new_zeros(len(chances), len(vectors))
+        every[:, representation.rankable] = chances / max(self.samples * len(self.signal), 1)
+        return every
 
-    def sample(self, condition, users, longest, number: int):
-        """Return the `number`-th sample of x_0 (B, views * d), shortened to `longest`, given the condition."""
-        views, eta = condition.shape[1] // len(self.null), self.settings["eta"]
-        steps = list(range(len(self.signal) - 1, -1, -self.settings["stride"]))
-        first = number * len(steps)
-        noisy = self.noise(users, views, first)
-        for draw, (step, following) in enumerate(zip(steps, [*steps[1:], None], strict=True), first + 1):
-            clean = self.guided(noisy, condition, torch.full((len(users),), step, device=users.device))
-            clean = clean * (longest / clean.norm(dim=1, keepdim=True).clamp_min(1e-8)).clamp_max(1)
-            if following is None:
-                return clean
-            fresh = self.noise(users, views, draw) if eta else 0.0
-            noisy = earlier(noisy, clean, self.signal[step], self.signal[following], eta, fresh)
+    def distribution(self, noisy, condition, step: int, items):
+        """Return what x_t (B, views * d) and the condition say of x_0 among `items` (n, views * d): (B, n)."""
+        steps = torch.full((len(noisy),), step, device=noisy.device)
+        return (self.guided(noisy, condition, steps) @ self.choices(items).T).softmax(1)
+
+    def sample(self, condition, keys, items, number: int):
+        """Return the sum over all steps of the `number`-th sample of the distributions over `items` (B, n)."""
+        eta, draw, total = self.settings["eta"], number * len(self.signal), 0.0
+        noisy = gauss(keys + draw, condition.shape[1])
+        for step in reversed(range(len(self.signal))):
+            chances = self.distribution(noisy, condition, step, items)
+            total = total + chances
+            if step:
+                draw += 1
+                fresh = gauss(keys + draw, condition.shape[1]) if eta else 0.0
+                noisy = earlier(noisy, chances @ items, self.signal[step], self.signal[step - 1], eta, fresh)
+        return total
 
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""
-        return queries @ self.scaled(representation.item_vectors()).T
+        return queries
