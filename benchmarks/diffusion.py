@@ -116,15 +116,15 @@ def main():
     print(f"head alone: {value(backbone, representation, valid):.4f}", flush=True)
     for name, ndcg, explained in means(backbone, representation, valid):
         print(f"mean of {name} vectors over its distribution: {ndcg:.4f}, variance explained {explained:.3f}")
-    backbone, representation, sampled, notes = trained(train_set, valid, items, {}, arguments.epochs)
-    print(f"diffusion, samples as configured: {sampled:.4f}; one pass from zeros: {notes['one_pass']}", flush=True)
-    for samples, eta, guidance in ((1, 1, 0), (8, 0, 0), (8, 1, 2), (32, 1, 0)):
-        backbone.samples = samples
-        backbone.settings = {**backbone.settings, "eta": eta, "guidance": guidance}
-        print(
-            f"samples {samples}, eta {eta}, guidance {guidance}: {value(backbone, representation, valid):.4f}",
-            flush=True,
-        )
+    for signal in (4.0, 20.0):
+        keys = {"first_signal": signal}
+        backbone, representation, sampled, notes = trained(train_set, valid, items, keys, arguments.epochs)
+        print(f"first_signal {signal}, 8 samples: {sampled:.4f}; one pass from zeros: {notes['one_pass']}", flush=True)
+        for samples, eta, guidance in ((1, 1, 0), (16, 1, 0), (8, 0, 0), (8, 1, 2)):
+            backbone.samples = samples
+            backbone.settings = {**backbone.settings, "eta": eta, "guidance": guidance}
+            ndcg = value(backbone, representation, valid)
+            print(f"samples {samples}, eta {eta}, guidance {guidance}: {ndcg:.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -906,8 +906,8 @@ class Dreamrec(Trained):
     blocks: Positive = 2
     heads: Positive = 1
     norm: Literal["original", "pre", "post"] = "post"
-    steps: int = Field(10, ge=2)  # of noise, from where the target is in plain sight to where it is hidden
-    first_signal: float = Field(20.0, ge=1)  # the target's squared length over the noise's in one direction
+    steps: int = Field(10, ge=2)  # of noise, from where the target is told from most others to where it is hidden
+    first_signal: float = Field(4.0, ge=1)  # the target's squared length over the noise's in one direction
     last_signal: float = Field(0.1, gt=0, lt=1)  # below 1 it is hidden: a softmax head, which trains the item vectors
     reconstruction: float = Field(0.3, ge=0)  # weight of the loss at the steps that show something of the target
     unconditional: Share = 0.1  # of the training positions, for guidance

@@ -640,7 +640,7 @@ def test_dreamrec_tells_items_from_noise_by_the_rule_of_bayes(data):
         if not model.blind[step]:
             prior = prior - signal.sqrt() / (1 - signal) * noisy @ items.T
         assert torch.allclose(logits.log_softmax(1), prior.log_softmax(1), atol=1e-4)
-    assert model.signal[9] * 16 < 1 - model.signal[9] and model.signal[0] * 16 > 8 and (model.signal.diff() < 0).all()
+    assert model.signal[9] * 16 < 1 - model.signal[9] and model.signal[0] * 16 > 3 and (model.signal.diff() < 0).all()
 
 
 def test_noise_is_standard_normal_and_told_by_its_key_alone():
@@ -749,7 +749,7 @@ def test_samples_reach_both_of_two_opposite_next_items_and_one_pass_does_not():
     """Items are fixed on a circle, a quarter ahead and a quarter behind come next: no one query prefers both."""
     torch.manual_seed(0)
     catalogue = Catalogue(16, 16, 16, torch.ones(17, dtype=torch.long) * (torch.arange(17) > 0), torch.ones(17), {})
-    cell = spec("dreamrec", dropout=0.0, max_length=1, blocks=1, samples=32)
+    cell = spec("dreamrec", dropout=0.0, max_length=1, blocks=1, samples=32, first_signal=20.0)
     model, representation = build(cell, catalogue)
     angle = torch.arange(17) * (torch.pi / 8)
     plane = torch.linalg.qr(torch.randn(16, 2)).Q.T
