@@ -13,11 +13,13 @@ test: $(READY)
 
 check: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
 
 schema: $(READY)
-	.venv/bin/python -m ptebench.schema > config.schema.json
+	.venv/bin/python -m ptebench.config.schema > config.schema.json
+	.venv/bin/python -m ptebench.config.reference > docs/guide/configuration.md
 
 drawings: $(READY)
 	.venv/bin/python -m ptebench.data.timeline docs/protocols

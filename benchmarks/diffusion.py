@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.split import Events, Train

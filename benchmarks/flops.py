@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.recommenders.split import catalogue, read_sizes, read_train
 from ptebench.recommenders.training import build, device_of
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from measure import machine, save, spread
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import CANDIDATES, EVENTS, TRAIN, VOCABULARY, write_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -17,7 +17,7 @@ import torch
 from measure import machine, save, settle, spread
 from torch.nn import functional as F
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.graph import normalised_graph, product
 from ptebench.recommenders.losses import cross_entropy, sampled_softmax

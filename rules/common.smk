@@ -16,7 +16,9 @@ if strange := set("{}:") & set(str(REPOSITORY)):
     # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH
     raise WorkflowError(f"{REPOSITORY}: {min(strange)!r} in the folder of this checkout; rename or move it")
 
-from ptebench import config as configuration
+from ptebench.config.cells import reader, text_label, text_sides
+from ptebench.config.counters import COUNTERS
+from ptebench.config.read import read as read_configuration
 from ptebench.data.downloads import advice, find
 from ptebench.files import InputError
 from ptebench.provenance import canonical, code_digest
@@ -27,7 +29,7 @@ try:
     # benchmark is one self-contained grid
     named, own = workflow.config_settings.configfiles, Path("config.yaml")
     files = named or [own if own.exists() else REPOSITORY / "config.yaml"]
-    CONFIG = configuration.read(files, dict(workflow.config_settings.config))
+    CONFIG = read_configuration(files, dict(workflow.config_settings.config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -114,7 +116,7 @@ def cells_of_table(settings):
         for protocol in settings["protocols"]:
             for rows in settings["rows"]:
                 for backbone in rows["backbones"]:
-                    counter = CONFIG["backbones"][backbone]["kind"] in configuration.COUNTERS
+                    counter = CONFIG["backbones"][backbone]["kind"] in COUNTERS
                     for representation in rows["representations"]:
                         for seed in CONFIG["seeds"][:1] if counter else CONFIG["seeds"]:
                             yield dataset, protocol, backbone, representation, seed
@@ -191,7 +193,7 @@ def cell_spec(wildcards):
 
 def tuning_space(wildcards):
     """Return the axes along which a cell's settings are tuned, by part."""
-    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
+    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in COUNTERS
     spaces = CONFIG["tuning"]
     return {
         "backbone": spaces["backbones"].get(wildcards.backbone, {}),
@@ -226,7 +228,7 @@ def trials(wildcards):
         names = f"{wildcards.backbone} with {wildcards.representation}"
         raise WorkflowError(f"nothing of {names} is tuned; give one of the two axes under 'tuning'")
     budget, halving = CONFIG["tuning"]["budget"], CONFIG["tuning"]["halving"]
-    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in configuration.COUNTERS
+    counter = CONFIG["backbones"][wildcards.backbone]["kind"] in COUNTERS
     if halving is None or counter:  # a counter has no epochs
         return [f"{filled(STUDY, wildcards)}/trial={k}/trial.json" for k in range(budget)]
     brackets, rungs = range(budget // places(halving, 0)), range(halving["rungs"])
@@ -290,9 +292,9 @@ def text_files(wildcards):
     """Return the text vectors that a cell reads: of items, their cards, users."""
     cell = cell_settings(wildcards)
     read = cell["backbone"], cell["representation"]
-    base, settings = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}", configuration.reader(*read)
+    base, settings = f"results/embeddings/{wildcards.dataset}/{wildcards.protocol}", reader(*read)
     files = {}
-    for side in configuration.text_sides(*read):
+    for side in text_sides(*read):
         text = "card" if side == "card" else settings["text"]
         name = "user" if side == "user" else "item"
         files[side] = f"{base}/{text}/{settings['encoder']}/{name}.safetensors"
@@ -563,10 +565,10 @@ def profile_files():
     files = set()
     for dataset, protocol, *names, _ in CELLS:
         cell = [CONFIG[section][name] for section, name in zip(("backbones", "representations"), names)]
-        settings = configuration.reader(*cell)
+        settings = reader(*cell)
         if settings and settings["text"] != "card":
             folder = f"results/profiles/{dataset}/{protocol}/{settings['text'].replace('.', '/')}"
-            files |= {f"{folder}/{side}.parquet" for side in configuration.text_sides(*cell) if side != "card"}
+            files |= {f"{folder}/{side}.parquet" for side in text_sides(*cell) if side != "card"}
     return sorted(files)
 
 
@@ -821,7 +823,7 @@ def metrics_spec(wildcards):
     names = ("dataset", "protocol", "backbone", "representation")
     cell = {name: wildcards[name] for name in names}
     settings = cell_settings(wildcards)
-    cell["text"] = configuration.text_label(settings["backbone"], settings["representation"])
+    cell["text"] = text_label(settings["backbone"], settings["representation"])
     return canonical({**cell, "seed": int(wildcards.seed), "ks": metric_ks()})
 
 

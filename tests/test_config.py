@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ptebench.config import Benchmark, read, resolve, schema
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.read import read, resolve
+from ptebench.config.schema import schema
 from ptebench.files import InputError
 
 ROOT = Path(__file__).resolve().parents[1]

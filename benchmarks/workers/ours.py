@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from turns import Turns
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.recommenders import training
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
 

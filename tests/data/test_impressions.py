@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.data.leakage import checks
 from ptebench.data.protocols import snapshot
 from ptebench.data.simulate import write

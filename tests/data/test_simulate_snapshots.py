@@ -6,7 +6,7 @@ import pytest
 import yaml
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.data.protocols import snapshot
 from ptebench.data.simulate_snapshots import snapshots, write
 from ptebench.data.splits import complete

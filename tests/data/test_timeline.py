@@ -2,11 +2,12 @@
 
 import pytest
 
-from ptebench.config import Protocol
+from ptebench.config.base import kinds
+from ptebench.config.benchmark import Protocol
 from ptebench.data.timeline import EXAMPLES, drawing, roles
 from tests.conftest import REPOSITORY
 
-KINDS = [model.model_fields["kind"].annotation.__args__[0] for model in Protocol.__subclasses__()]
+KINDS = list(kinds(Protocol))
 
 
 @pytest.mark.parametrize("kind", KINDS)

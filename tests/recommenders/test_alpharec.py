@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.lightgcn_infonce import infonce
 from ptebench.recommenders.representation import Catalogue

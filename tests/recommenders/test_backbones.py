@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.dreamrec import earlier, gauss
 from ptebench.recommenders.graph import PART, normalised_graph, product

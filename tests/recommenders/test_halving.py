@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.job import Job
 from ptebench.recommenders.halving import epochs, places, promoted

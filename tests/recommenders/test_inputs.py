@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ptebench.config import BACKBONES, Representation, _models, resolve, text_label, text_sides
+from ptebench.config.base import kinds
+from ptebench.config.benchmark import Representation
+from ptebench.config.cells import BACKBONES, text_label, text_sides
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.controls import controlled
 from ptebench.recommenders.training import build, train
@@ -21,7 +24,7 @@ SMALL = {
 
 def cell(backbone, representation, text="template", protocol="leave_one_out", control=None):
     """Return the settings of a cell that reads profiles; raises InputError where the configuration refuses the pair."""
-    models = BACKBONES[backbone], _models(Representation, "kind")[representation]
+    models = BACKBONES[backbone], kinds(Representation)[representation]
     keys = [{k: v for k, v in SMALL.items() if k in model.model_fields} for model in models]
     for model, part in zip(models, keys, strict=True):
         if "text" in model.model_fields:
@@ -43,7 +46,7 @@ def cell(backbone, representation, text="template", protocol="leave_one_out", co
 
 def pairs():
     for backbone, model in BACKBONES.items():
-        for representation in ["id"] if model.counter else _models(Representation, "kind"):
+        for representation in ["id"] if model.counter else kinds(Representation):
             try:
                 yield backbone, representation, cell(backbone, representation)
             except InputError:
@@ -85,7 +88,7 @@ def learned(made, world, text):
 
 def test_every_pair_of_a_backbone_and_a_representation_is_here_that_the_configuration_allows():
     assert len(PAIRS) > 80 and {b for b, *_ in PAIRS} == set(BACKBONES)
-    assert {r for _, r, _ in PAIRS} == set(_models(Representation, "kind"))
+    assert {r for _, r, _ in PAIRS} == set(kinds(Representation))
 
 
 @pytest.mark.parametrize("backbone, representation, side", READERS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.representations.jepa import COLLAPSED, collapse, target_blocks
 from ptebench.recommenders.training import build, train

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError, write_tensors
 from ptebench.recommenders.item_index import clustered, cooccurrence, item_index, levels_for, spectral_clusters
 from ptebench.recommenders.representation import Catalogue

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from ptebench.config import Backbone, Representation, resolve
+from ptebench.config.base import kinds
+from ptebench.config.benchmark import Backbone, Representation
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.graph import product
 from ptebench.recommenders.training import build
@@ -148,16 +150,10 @@ def test_ncf_has_vectors_of_its_own_for_the_product_and_for_the_perceptron(data)
     assert halves() == [True, False] * 2
 
 
-def kinds(base):
-    """Return the kinds of the settings below `base`."""
-    own = [base.model_fields["kind"].annotation.__args__[0]] if "kind" in base.model_fields else []
-    return own + [kind for below in base.__subclasses__() for kind in kinds(below)]
-
-
 def test_every_system_has_one_row_among_the_deviations():
     page = (Path(__file__).parents[2] / "docs/deviations.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| .+ \|$", page, re.MULTILINE)
-    assert sorted(rows) == sorted(kinds(Backbone) + kinds(Representation))
+    assert sorted(rows) == sorted([*kinds(Backbone), *kinds(Representation)])
 
 
 def test_a_perceptron_that_cannot_be_halved_is_refused():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.training import build, rank, restore, train, validation_value

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import InputError, write_tensors
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged

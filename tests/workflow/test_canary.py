@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from ptebench.config import resolve
+from ptebench.config.read import resolve
 from ptebench.files import read_tensors
 from tests.profiles.synthetic import TOPICS
 from tests.profiles.test_chain import ENCODER, Chain, half, job

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 import yaml
 
-from ptebench.config import COUNTERS, read
+from ptebench.config.counters import COUNTERS
+from ptebench.config.read import read
 from ptebench.report import tables
 from tests.data.study_files import CONFIG, write_all
 from tests.workflow.conftest import ROOT, SKIP, snakemake

@@ -1,0 +1,57 @@
+"""The whole configuration."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ptebench.config import (
+    backbones,
+    counters,
+    datasets,
+    encoders,
+    histories,
+    pairs,
+    protocols,
+    representations,
+    simulated,
+)
+from ptebench.config.base import Count, EachOnce, Kinds, Name, Place, Positive, Settings
+from ptebench.config.language_models import AnyLanguageModel
+from ptebench.config.tables import TableSettings
+from ptebench.config.tuning import Tuning
+
+Dataset = Annotated[datasets.Dataset, Kinds("source", datasets, simulated)]
+Protocol = Annotated[protocols.Protocol, Kinds("kind", protocols)]
+Encoder = Annotated[encoders.Encoder, Kinds("kind", encoders)]
+Backbone = Annotated[backbones.Backbone, Kinds("kind", counters, histories, pairs)]
+Representation = Annotated[representations.Representation, Kinds("kind", representations)]
+
+
+class Benchmark(Settings):
+    """The whole configuration: definitions by name, and tables over them."""
+
+    data_root: Place = "data"
+    """Folder where the relative paths of sources and of supplied profiles start."""
+    seeds: Annotated[list[Count], Field(min_length=1), EachOnce] = [0]
+    """Seeds of every cell that trains; tables show the mean over them."""
+    ks: Annotated[list[Positive], Field(min_length=1), EachOnce] = [1, 5, 10, 20, 50]
+    """Cut-offs K of the metrics in `results/metrics`."""
+    datasets: dict[Name, Dataset] = {}
+    """Datasets by name, each of a `source`."""
+    protocols: dict[Name, Protocol] = {}
+    """Protocols by name, each of a `kind`, by default the name."""
+    language_models: dict[Name, AnyLanguageModel] = {}
+    """Language models by name; one with the key `endpoint` runs elsewhere."""
+    encoders: dict[Name, Encoder] = {}
+    """Encoders of text by name, each of a `kind`, by default the name."""
+    backbones: dict[Name, Backbone] = {}
+    """Recommenders by name, each of a `kind`, by default the name."""
+    representations: dict[Name, Representation] = {}
+    """Representations by name, each of a `kind`, by default the name."""
+    overrides: dict[Name, dict[str, dict[str, Any]]] = {}
+    """Settings of backbones that differ on a dataset: dataset, then BACKBONE or BACKBONE.REPRESENTATION (the stronger),
+    then keys."""
+    tuning: Tuning = Tuning()
+    """What is tuned, and with which budget."""
+    tables: dict[Name, TableSettings] = {}
+    """Tables by name, which ask for cells."""

@@ -1,0 +1,88 @@
+"""Overrides and axes of tuning: settings that change others, read as what they change."""
+
+from collections.abc import Iterator
+from itertools import islice, product
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ptebench.config.base import Settings
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.messages import hint
+from ptebench.files import InputError
+
+Key = TypeVar("Key")
+
+
+def cast_changes(config: dict[str, Any], model: Benchmark, where: str) -> None:
+    """Give overrides and tuning's values the types of what they change, so that 1e-3, text to YAML, is a number.
+
+    Raises InputError where settings so changed are no valid ones.
+    """
+    for dataset, cells in config["overrides"].items():
+        for cell in sorted(cells):  # BACKBONE before BACKBONE.REPRESENTATION, which is laid over it
+            backbone, _, representation = cell.partition(".")
+            under = cells.get(backbone, {}) if representation else {}
+            entry, place = model.backbones[backbone], f"{where}: overrides.{dataset}.{cell}"
+            cells[cell] = changed(entry, cells[cell], place, under)
+    for section in ("backbones", "representations"):
+        for name, axes in config["tuning"][section].items():
+            entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
+            for key, axis in axes.items():
+                bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
+                values = [changed(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
+                axes[key] = axis if bounds else values
+
+
+def changed(
+    entry: Settings,
+    changes: dict[str, Any],
+    place: str,
+    under: dict[str, Any] | None = None,
+    axes: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return `changes` of some settings, laid over those `under` them, as they are once validated.
+
+    Raises InputError where the whole is not valid: with `axes`, at no point of these.
+    """
+    kind, settings = type(entry), entry.model_dump() | (under or {})
+    try:
+        whole = kind.model_validate(settings | changes)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
+        if key or not axes:
+            unknown = fault["type"] == "extra_forbidden"
+            message = f"unknown key{hint(key, kind.model_fields)}" if unknown else fault["msg"]
+            raise InputError(f"{place}{key}: {message}") from None
+        others = {key: axis for key, axis in axes.items() if key not in changes}
+        valid = first_valid(kind, (settings | point | changes for point in points(others)))
+        if valid is None:
+            key, value = next(iter(changes.items()))
+            raise InputError(f"{place}: {key} at {value}, with all that the other axes offer: {fault['msg']}") from None
+        whole = valid
+    dump = whole.model_dump(mode="json")
+    return {key: dump[key] for key in changes}
+
+
+def first_valid(kind: type[Settings], candidates: Iterator[dict[str, Any]]) -> Settings | None:
+    """Return the first of some settings that are valid, None where none are."""
+    for settings in candidates:
+        try:
+            return kind.model_validate(settings)
+        except ValidationError:
+            continue
+    return None
+
+
+def points(axes: dict[Key, Any]) -> Iterator[dict[Key, Any]]:
+    """Yield points of tuning axes, at most 2,000: of a range its whole numbers, or else its ends."""
+
+    def values(axis: Any) -> Any:
+        if isinstance(axis, list):
+            return axis
+        low, high = axis["low"], axis["high"]
+        return range(low, high + 1) if isinstance(low, int) and isinstance(high, int) else (low, high)
+
+    for point in islice(product(*(values(axis) for axis in axes.values())), 2000):
+        yield dict(zip(axes, point, strict=True))

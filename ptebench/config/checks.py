@@ -1,0 +1,149 @@
+"""Laws on names across sections: each yields a sentence for what no job could do.
+
+The first sentence ends the reading, so that a law may count on those before it.
+"""
+
+import csv
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from ptebench.config.backbones import Backbone
+from ptebench.config.base import kind_of
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
+from ptebench.config.messages import hint, nearest
+from ptebench.config.readers import Reader
+from ptebench.config.representations import Representation
+from ptebench.config.tuning import FIXED
+from ptebench.files import InputError
+from ptebench.profiles.encode import KINDS as JUDGES
+
+PUBLISHED = ("published.csv", "published_statistics.csv")
+OTHER_TEXTS = ("card", "template")  # than what language models write
+
+
+def check_names(model: Benchmark, where: str) -> None:
+    """Raise InputError where an entry names another that is not defined, or that cannot serve."""
+    for law in (published, table_names, grid_names, texts, teachers, override_names, axes):
+        for fault in law(model):
+            raise InputError(f"{where}: {fault}")
+
+
+def undefined(model: Benchmark, section: str, name: str, place: str) -> Iterator[str]:
+    """Yield that `place` names what `section` does not define."""
+    if name not in (entries := getattr(model, section)):
+        yield f"{place}: {name!r} is not defined under {section!r}{hint(name, entries)}"
+
+
+@cache
+def published_keys() -> set[str]:
+    """Return the keys under which values or counts of datasets are published."""
+    keys: set[str] = set()
+    for name in PUBLISHED:
+        with open(Path(__file__).parents[1] / "report" / name, encoding="utf-8", newline="") as stream:
+            keys |= {key for row in csv.DictReader(stream) for key in row["dataset"].split(" ")}
+    return keys
+
+
+def published(model: Benchmark) -> Iterator[str]:
+    """A dataset is compared with values that are published."""
+    for name, settings in model.datasets.items():
+        key, keys = settings.published, published_keys()
+        if key is not None and key not in keys:
+            yield (
+                f"datasets.{name}.published: nothing is published under {key!r}; did you mean "
+                f"{nearest(key, sorted(keys))!r}? (the column dataset of report/{' and report/'.join(PUBLISHED)})"
+            )
+
+
+def table_names(model: Benchmark) -> Iterator[str]:
+    """A table leaves the names of the tables over all others alone."""
+    for name in ("statistics", "references"):
+        if name in model.tables:
+            yield f"tables.{name}: the name belongs to a table over all others; choose another"
+
+
+def grid_names(model: Benchmark) -> Iterator[str]:
+    """A table names what is defined."""
+    for table, settings in model.tables.items():
+        for axis in ("datasets", "protocols"):
+            for name in getattr(settings, axis):
+                yield from undefined(model, axis, name, f"tables.{table}.{axis}")
+        for rows in settings.rows:
+            for axis in ("backbones", "representations"):
+                for name in getattr(rows, axis):
+                    yield from undefined(model, axis, name, f"tables.{table}.rows.{axis}")
+
+
+def texts(model: Benchmark) -> Iterator[str]:
+    """What reads text names an encoder, and a text that something writes."""
+    readers: dict[str, Backbone | Representation] = {f"backbones.{n}": s for n, s in model.backbones.items()}
+    readers |= {f"representations.{n}": s for n, s in model.representations.items()}
+    for place, settings in readers.items():
+        if not isinstance(settings, Reader):
+            continue
+        yield from undefined(model, "encoders", settings.encoder, f"{place}.encoder")
+        if settings.text in OTHER_TEXTS:
+            continue
+        name, *writer = settings.text.split(".")
+        yield from undefined(model, "language_models", name, f"{place}.text")
+        if isinstance(model.language_models[name], EndpointModel):
+            if writer:
+                yield (
+                    f"{place}.text: {settings.text!r}; {name} is at an endpoint, where nothing is fine-tuned; name "
+                    f"{name!r} alone for what it writes as it is, or LANGUAGE_MODEL.WRITER of a language model with "
+                    f"'teacher: {name}'"
+                )
+        elif len(writer) != 1 or writer[0] not in WRITERS:
+            yield (
+                f"{place}.text: {settings.text!r}; expected card, template, a language model at an endpoint, or "
+                f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
+            )
+
+
+def teachers(model: Benchmark) -> Iterator[str]:
+    """A language model has an encoder that judges, a name of its own, and a teacher that teaches."""
+    for name, settings in model.language_models.items():
+        place = f"language_models.{name}"
+        yield from undefined(model, "encoders", settings.encoder, f"{place}.encoder")
+        if name in OTHER_TEXTS:
+            yield f"{place}: the name belongs to another text; choose another"
+        kind = kind_of(model.encoders[settings.encoder])
+        if isinstance(settings, LanguageModel) and kind not in JUDGES:
+            yield (
+                f"{place}.encoder: {settings.encoder!r} is of the kind {kind!r}, which cannot judge profiles; name an "
+                f"encoder of the kind {' or '.join(JUDGES)}"
+            )
+        teacher = settings.teacher if isinstance(settings, LanguageModel) else "template"
+        if isinstance(teacher, str) and teacher != "template":
+            yield from undefined(model, "language_models", teacher, f"{place}.teacher")
+            if not isinstance(model.language_models[teacher], EndpointModel):
+                yield (
+                    f"{place}.teacher: {teacher!r} is at no endpoint; name template, a language model with an "
+                    "'endpoint', or files of supplied profiles"
+                )
+
+
+def override_names(model: Benchmark) -> Iterator[str]:
+    """Overrides name a dataset, a backbone of it, and perhaps a representation."""
+    for dataset, settings in model.overrides.items():
+        yield from undefined(model, "datasets", dataset, "overrides")
+        for cell in settings:
+            backbone, _, representation = cell.partition(".")
+            yield from undefined(model, "backbones", backbone, f"overrides.{dataset}")
+            if representation:
+                yield from undefined(model, "representations", representation, f"overrides.{dataset}.{backbone}")
+
+
+def axes(model: Benchmark) -> Iterator[str]:
+    """An axis of a study belongs to what is defined, and leaves alone what a cell reads, runs or is judged by."""
+    for section in ("backbones", "representations"):
+        for name, space in getattr(model.tuning, section).items():
+            yield from undefined(model, section, name, f"tuning.{section}")
+            for key in space:
+                if key in FIXED:
+                    yield (
+                        f"tuning.{section}.{name}.{key}: no axis, it changes what a cell reads, runs or is judged by; "
+                        "define a second entry with the other value"
+                    )

@@ -1,0 +1,61 @@
+"""Counters: backbones that count and never train, the floors of every table."""
+
+from typing import ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from ptebench.config.backbones import Backbone
+from ptebench.config.base import Positive
+from ptebench.config.readers import Reader
+
+
+class Popularity(Backbone):
+    """Training count of the item."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["popularity"]
+
+
+class Markov(Backbone):
+    """Decayed counts of item-to-item transitions."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["markov"]
+    decay: float = 0.5
+    """Weight of an item's vote for each step that it is older."""
+    window: Positive = 50
+    """Most recent items of a history that vote."""
+
+
+class Itemknn(Backbone):
+    """Cosine of co-occurrence, decayed along the history."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["itemknn"]
+    decay: float = 0.7
+    """Weight of an item's vote for each step that it is older."""
+    window: Positive = 50
+    """Most recent items of a history that vote."""
+
+
+class Textknn(Backbone, Reader):
+    """Cosine with the texts of a history, decayed along it."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["textknn"]
+    decay: float = 0.7
+    """Weight of an item's vote for each step that it is older."""
+    window: Positive = 50
+    """Most recent items of a history that vote."""
+
+
+class Ease(Backbone):
+    """A linear item-to-item model in closed form (Steck, WWW 2019)."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["ease"]
+    l2: float = Field(500.0, gt=0)
+    """What is added to the diagonal of the Gram matrix."""
+
+
+COUNTERS = {get_args(m.model_fields["kind"].annotation)[0] for m in Backbone.__subclasses__() if m.counter}

@@ -1,0 +1,258 @@
+"""Laws on tables and their cells: each yields a sentence for what no job could do.
+
+The first sentence ends the reading, so that a law may count on those before it.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import chain, product
+from typing import Any, NamedTuple
+
+from ptebench.config.backbones import Backbone
+from ptebench.config.base import kind_of
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.changes import points
+from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
+from ptebench.config.messages import hint
+from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
+from ptebench.config.representations import Representation, Text
+from ptebench.config.tables import TableSettings
+from ptebench.files import InputError
+
+
+class Cell(NamedTuple):
+    """A place of a table's grid, whatever the dataset: names, and their settings."""
+
+    table: str
+    protocol_name: str
+    backbone_name: str
+    representation_name: str
+    protocol: Protocol
+    backbone: Backbone
+    representation: Representation
+
+
+def check_grid(model: Benchmark, where: str) -> None:
+    """Raise InputError for a cell that makes no sense."""
+    for name, table in model.tables.items():
+        of_table = (law(model, name, table) for law in TABLE_LAWS)
+        of_cells = (law(cell) for cell in cells(model, name, table) for law in CELL_LAWS)
+        for fault in chain.from_iterable(chain(of_table, of_cells)):
+            raise InputError(f"{where}: {fault}")
+
+
+def cells(model: Benchmark, name: str, table: TableSettings) -> Iterator[Cell]:
+    """Yield the cells of a table."""
+    for rows in table.rows:
+        for b, p, r in product(rows.backbones, table.protocols, rows.representations):
+            yield Cell(name, p, b, r, model.protocols[p], model.backbones[b], model.representations[r])
+
+
+# ------------------------------------------------------------------ tables
+
+
+def compared_ids(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A comparison with ids has a backbone with them and with another representation."""
+    if table.compare != "id":
+        return
+    sides: dict[str, set[bool]] = {}
+    for rows in table.rows:
+        for b in rows.backbones:
+            sides.setdefault(b, set()).update(kind_of(model.representations[r]) == "id" for r in rows.representations)
+    if not any(len(both) == 2 for both in sides.values()):
+        yield (
+            f"tables.{name}.compare: 'id' compares a representation with ids on the same backbone, and no backbone has "
+            "both; add a row of the kind 'id', or compare best_other or each"
+        )
+
+
+def impressions(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A protocol ranks impressions of datasets that have them."""
+    for d, p in product(table.datasets, table.protocols):
+        if _has_impressions(model.protocols[p]) and not _has_impressions(model.datasets[d]):
+            yield (
+                f"tables.{name}: {p} ranks impressions, and {d} has none; set 'impressions: true' for the dataset "
+                "where its source has them (mind), or leave it out of the protocol"
+            )
+
+
+def _has_impressions(settings: Any) -> bool:
+    return getattr(settings, "impressions", False)
+
+
+def times(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A protocol parts a dataset by times, within its days, or by the publisher's split, where there are any."""
+    for d, p in product(table.datasets, table.protocols):
+        dataset, protocol, place = model.datasets[d], model.protocols[p], f"tables.{name}"
+        if isinstance(protocol, Snapshot) and protocol.cut is None and dataset.split != "interactions":
+            yield (
+                f"{place}: {p} without 'cut' takes the publisher's split, and the source of {d} has none of "
+                f"interactions; set protocols.{p}.cut, the first day of the test period"
+            )
+        if isinstance(protocol, ColdStartUser) and protocol.given and dataset.split != "users":
+            yield (
+                f"{place}: {p} takes the publisher's split of users ('given'), and the source of {d} has none; set "
+                f"protocols.{p}.given: false to draw one"
+            )
+        cuts = cuts_of(protocol)
+        if cuts and not dataset.timed:
+            own = dataset.split == "interactions"
+            mend = "leave 'cut' out for the publisher's split" if own else "use another protocol"
+            yield f"{place}: {p} parts by time, and the interactions of {d} have no timestamps; {mend}"
+        first, last = dataset.period
+        for cut in cuts:
+            if (first and cut <= first) or (last and cut > last):
+                yield (
+                    f"{place}: {p} cuts at {cut}, and the interactions of {d} are of {first or '...'} to "
+                    f"{last or '...'}; move the cut between them"
+                )
+
+
+def cuts_of(protocol: Protocol) -> list[date]:
+    """Return the days at which a protocol parts interactions."""
+    if isinstance(protocol, GlobalTemporal):
+        return protocol.cuts
+    return [protocol.cut] if isinstance(protocol, Snapshot) and protocol.cut else []
+
+
+def compat_groups(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """Groups by published thresholds are of datasets that have such thresholds."""
+    compat = next((group for group in table.groups if group.endswith("_compat")), None)
+    for d in table.datasets if compat else ():
+        if model.datasets[d].heads_compat is None:
+            yield (
+                f"tables.{name}: the group {compat} needs published thresholds, and {d} has none; set "
+                f"datasets.{d}.heads_compat: {{user: ..., item: ...}}, or name groups without _compat"
+            )
+
+
+def ranking_names(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A table shows rankings and groups that its protocols can have of its datasets."""
+    for d, p in product(table.datasets, table.protocols):
+        protocol = model.protocols[p]
+        groups = [group for group in protocol.groups if group not in TIES or model.datasets[d].timed]
+        for key, possible in (("rankings", protocol.rankings), ("groups", groups)):
+            for shown in getattr(table, key):
+                if shown not in possible:
+                    yield (
+                        f"tables.{name}.{key}: {p} of {d} has no {shown!r}{hint(shown, possible)} "
+                        f"({', '.join(possible)})"
+                    )
+
+
+def widths(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A representation goes with the backbone's dimension, at every value of their axes beside some of the others."""
+    for rows in table.rows:
+        for d, b, r in product(table.datasets, rows.backbones, rows.representations):
+            if not model.backbones[b].counter:
+                for fault in misfits(model, d, b, r):
+                    yield f"tables.{name}: {b} with {r} on {d}{fault}"
+
+
+def misfits(model: Benchmark, d: str, b: str, r: str) -> Iterator[str]:
+    """Yield the end of a sentence on a backbone and a representation that do not go together."""
+    representation, overrides = model.representations[r], model.overrides.get(d, {})
+    settings = model.backbones[b].model_dump() | overrides.get(b, {}) | overrides.get(f"{b}.{r}", {})
+    encoder = model.encoders.get(getattr(representation, "encoder", ""))
+    width = None if encoder is None else encoder.width
+    axes = {
+        (section, key): axis if isinstance(axis, list) else axis.model_dump()
+        for section, name in (("backbones", b), ("representations", r))
+        for key, axis in getattr(model.tuning, section).get(name, {}).items()
+        if key in ("dimension", "heads", "groups")
+    }
+
+    def misfit(point: dict[tuple[str, str], Any]) -> str | None:
+        own = {key: value for (section, key), value in point.items() if section == "representations"}
+        dimension = int(point.get(("backbones", "dimension"), settings["dimension"]))
+        return representation.model_copy(update=own).misfit(dimension, width)
+
+    if reason := misfit({}):
+        yield f": {reason}"
+    for axis, values in axes.items():
+        others = {key: value for key, value in axes.items() if key != axis}
+        for value in values if isinstance(values, list) else []:
+            if all(misfit(point | {axis: value}) for point in points(others)):
+                section, key = axis
+                name = {"backbones": b, "representations": r}[section]
+                yield f", tuning.{section}.{name}.{key} at {value}: {misfit({axis: value})}"
+
+
+# ------------------------------------------------------------------- cells
+
+
+def causal(cell: Cell) -> Iterator[str]:
+    """A representation that learns from histories goes with a backbone that reads them in order."""
+    backbone = cell.backbone
+    in_order = isinstance(backbone, Sequential | Dreamrec) and not isinstance(backbone, Bert4rec)
+    if (reason := cell.representation.causal_alone) and not (in_order or backbone.counter):
+        yield (
+            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone such "
+            "as sasrec, gru4rec or hstu"
+        )
+
+
+def pairwise(cell: Cell) -> Iterator[str]:
+    """A representation with users of its own goes with a backbone that has vectors of users."""
+    backbone = cell.backbone
+    if (reason := cell.representation.pairs_alone) and not (backbone.needs_users or backbone.counter):
+        yield (
+            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone on "
+            "pairs such as biasmf_reclm or lightgcn"
+        )
+
+
+def only_representation(cell: Cell) -> Iterator[str]:
+    """A backbone that is nothing without one kind of representation has it."""
+    own = kind_of(cell.representation)
+    kind, reason = cell.backbone.only_with or (own, "")
+    if own != kind:
+        yield (
+            f"tables.{cell.table}: {cell.backbone_name} {reason}, and {cell.representation_name} is of the kind "
+            f"{own!r}; use a representation of the kind {kind!r}"
+        )
+
+
+def only_backbone(cell: Cell) -> Iterator[str]:
+    """A representation that is nothing without one kind of backbone has it."""
+    own = kind_of(cell.backbone)
+    kind, reason = cell.representation.only_with or (own, "")
+    if own != kind and not cell.backbone.counter:
+        yield (
+            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone of "
+            f"the kind {kind!r}, or a representation such as morec"
+        )
+
+
+def control_of_users(cell: Cell) -> Iterator[str]:
+    """Profiles of users are controlled where they are read."""
+    representation, backbone = cell.representation, cell.backbone
+    control = isinstance(representation, Text) and representation.control.user
+    if control and not (backbone.needs_users or backbone.counter):
+        yield (
+            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, which "
+            f"{cell.backbone_name} does not read; use a backbone with vectors of users, such as lightgcn, or control "
+            "items"
+        )
+
+
+def cold_users(cell: Cell) -> Iterator[str]:
+    """Users who never trained are ranked for by what reads their history or their profile."""
+    if not (isinstance(cell.protocol, ColdStartUser) and cell.backbone.needs_users):
+        return
+    representation, (table, protocol) = cell.representation, cell[:2]
+    place = f"tables.{table}: {cell.backbone_name} with {cell.representation_name}"
+    if not (representation.cold_users and isinstance(representation, Text) and representation.reads_users):
+        yield (
+            f"{place} cannot rank for users unseen in training, and {protocol} has no others; use a backbone that "
+            "reads histories, or user profiles"
+        )
+    if len(cell.protocol.cold_k) > 1:
+        yield (
+            f"{place} reads user profiles, written once, from the shortest history of {protocol}; give each of "
+            f"protocols.{protocol}.cold_k a protocol of its own"
+        )
+
+
+TABLE_LAWS = (compared_ids, impressions, times, compat_groups, ranking_names, widths)
+CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

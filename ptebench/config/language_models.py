@@ -1,0 +1,256 @@
+"""Language models: what writes profiles, where it runs, and how it is taught."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from ptebench.config.base import Above, Name, Place, Positive, Settings, Share
+
+Side = Literal["user", "item"]
+WRITERS = ("kd", "sft", "grpo")  # of a language model that runs here
+
+
+class Lora(Settings):
+    """The adapter, on all linear layers."""
+
+    rank: Positive = 16
+    """Rank of the two matrices beside a layer."""
+    alpha: Positive = 32
+    """Their product counts alpha / rank."""
+    dropout: Share = 0.05
+    """Dropout of what enters them in training."""
+
+
+class FineTuning(Settings):
+    """One half-round of supervised fine-tuning, its rate warmed up and then falling as a cosine."""
+
+    examples: Positive = 400
+    """Instructions of a half-round, drawn by seed."""
+    epochs: Positive = 1
+    """Passes over the instructions."""
+    batch_size: Positive = 8
+    """Instructions of a step, a multiple of `processes`."""
+    learning_rate: Above = 2e-4
+    """Highest rate of AdamW; after a refused round half of it."""
+
+
+class RewardWeights(Settings):
+    """What the components of GRPO's reward count beside the gate, which is always there; 0: not computed."""
+
+    rank: float = Field(1.0, ge=0)
+    """Users: the held-out item's rank by the profile, less that by the history's mean card."""
+    auc: float = Field(1.0, ge=0)
+    """Items: how well the profile tells held-out readers from others, less how well the card does."""
+    faithfulness: float = Field(0.3, ge=0)
+    """Share of the phrases that the evidence supports, less what is copied."""
+    identification: float = Field(0.5, ge=0)
+    """How well the owner is found in a crowd, less over-smoothing."""
+    length: float = Field(0.1, ge=0)
+    """0 from 20 to 80 tokens, falling to -1 outside."""
+    preference: float = Field(0.0, ge=0)
+    """Preference by a Bradley-Terry model of template profiles, as RecLM's reward; 0.2 suits it beside the others."""
+
+
+class Grpo(Settings):
+    """Group relative policy optimisation."""
+
+    prompts: Positive = 64
+    """Owners of a side whose profiles are sampled, one prompt each."""
+    generations: int = Field(4, ge=2)
+    """Texts of a prompt, among which a text's advantage is taken."""
+    batch_size: Positive = 16
+    """Texts of a step, a multiple of `generations`."""
+    learning_rate: Above = 1e-5
+    """Constant rate of AdamW."""
+    beta: float = Field(0.02, ge=0)
+    """Weight of the divergence from the adapter that GRPO starts from."""
+    temperature: Above = 1.0
+    """Temperature of sampling."""
+    candidates: Positive = 49
+    """Number of others that what was held out is ranked against; 49, as in the probe of rounds."""
+    weights: RewardWeights = RewardWeights()
+    """Weights of the reward's components."""
+    window: Positive = 5
+    """Steps at the beginning and at the end that the stop rules compare."""
+    vllm: bool = False
+    """Generate with vLLM, where it is installed."""
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        if self.batch_size % self.generations:
+            raise ValueError(
+                f"batch_size: {self.batch_size} is no multiple of generations, {self.generations}; change one"
+            )
+        if self.prompts < (groups := self.batch_size // self.generations):
+            raise ValueError(
+                f"prompts: {self.prompts} do not fill one batch of {groups} groups; raise it, or lower batch_size"
+            )
+        return self
+
+
+class EmbeddedModel(Settings):
+    """The language model that the workflow builds itself (used where `model` is `embedded`)."""
+
+    hidden: Positive = 128
+    """Width of its states, a multiple of twice `heads`."""
+    layers: Positive = 2
+    """Number of layers."""
+    heads: Positive = 4
+    """Attention heads of a layer."""
+    vocabulary: Positive = 4096
+    """Tokens of its byte-pair vocabulary, at most."""
+    steps: Positive = 600
+    """Steps of pretraining on the template teacher's lessons."""
+    batch_size: Positive = 4
+    """Lessons of a step."""
+    learning_rate: Above = 3e-3
+    """Highest rate, of Muon for matrices inside the layers and of AdamW for the rest."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden: {self.hidden} is no multiple of {2 * self.heads}, twice the heads; change one")
+        return self
+
+
+class WritingModel(Settings):
+    """What every language model shares: the evidence that its prompts show, and the length of its answers."""
+
+    model: Place
+    """Name of the model, as the endpoint knows it."""
+    history: Positive = 10
+    """Most recent training items that a user's prompt shows."""
+    neighbours: Positive = 5
+    """Readers that an item's prompt shows, and newest items that a user's prompt shows with their audience."""
+    new_tokens: dict[Side, Positive] = {"user": 96, "item": 128}
+    """Tokens of an answer, at most, by side."""
+    encoder: Name = "minilm"
+    """Encoder of the cards that resemble a cold item's, of drift and of rewards; a name under `encoders`."""
+    seed: int = 0
+    """Seed of all draws, and of an endpoint's decoding."""
+
+    @field_validator("new_tokens")
+    @classmethod
+    def _of_both_sides(cls, value: dict[Side, int]) -> dict[Side, int]:
+        return {**cls.model_fields["new_tokens"].default, **value}
+
+
+class LanguageModel(WritingModel):
+    """A causal language model that runs here and how it is taught to write profiles."""
+
+    model: Place = "embedded"
+    """`embedded`, any hub id or local path; `embedded`, so that everything runs without a download."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id; null: its default branch."""
+    template_arguments: dict[str, str | bool | int | float | None] = {}
+    """Arguments of its chat template, such as `enable_thinking: false` or `date_string: 1 Jan 2025`."""
+    teacher: Annotated[dict[Side, Place], Field(min_length=1)] | Name = "template"
+    """What answers the instructions of round 0: `template`, files of supplied profiles by side, or the name of a
+    language model at an endpoint."""
+    collaborative: Share = 0.0
+    """Share of the users' instructions that are in two turns, beside people who chose alike; 0, as they did not help on
+    MIND."""
+    context: Positive = 768
+    """Tokens of prompt and answer together, at most."""
+    write_batch: Positive = 32
+    """Prompts that are answered at once; halved once where memory does not suffice."""
+    shards: Positive = 1
+    """Jobs among which the writing of a side is divided."""
+    max_rounds: Positive = 2
+    """Rounds after distillation, at most."""
+    loop: Literal["closed", "static", "user", "item", "shuffled"] = "closed"
+    """What prompts of later rounds show: new profiles; or, as controls, those of distillation in every round, one side
+    fine-tuned alone, users' prompts with the profiles of other items."""
+    probes: Positive = 64
+    """Users and items, each, that are watched for convergence and teach nothing; at most a quarter of a side."""
+    embedding_drift: float = 0.02
+    """Drift of the profiles' vectors (1 - cosine) below which a round is steady."""
+    field_drift: float = 0.10
+    """Drift of the profiles' phrases (1 - Jaccard overlap) below which a round is steady."""
+    embedded: EmbeddedModel = EmbeddedModel()
+    """Settings of the model `embedded`."""
+    lora: Lora = Lora()
+    """Settings of the adapter."""
+    quantization: Literal["4bit"] | None = None
+    """Precision of the model's weights while its adapter is fine-tuned (QLoRA); null: full."""
+    processes: Positive = 1
+    """Processes that share every batch of fine-tuning, a GPU each where there are GPUs."""
+    tuning: FineTuning = FineTuning()
+    """Settings of supervised fine-tuning."""
+    grpo: Grpo = Grpo()
+    """Settings of GRPO."""
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self) -> Self:
+        side, longest = max(self.new_tokens.items(), key=lambda entry: entry[1])
+        if self.context <= longest:
+            raise ValueError(
+                f"context: {self.context} tokens for prompt and answer together, and new_tokens gives {longest} to the "
+                f"answers of the side {side!r}; raise context, or lower new_tokens"
+            )
+        if self.tuning.batch_size % self.processes:
+            raise ValueError(
+                f"tuning.batch_size: {self.tuning.batch_size} is no multiple of processes, {self.processes}; change one"
+            )
+        return self
+
+    @field_validator("template_arguments")
+    @classmethod
+    def _names_of_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+        ours = ("messages", "add_generation_prompt")
+        for name in given:
+            if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in ours:
+                raise ValueError(
+                    f"{name}: expected the name of an argument of the chat template, none of {', '.join(ours)}"
+                )
+        return given
+
+
+class EndpointModel(WritingModel):
+    """A language model behind an OpenAI-compatible interface, which teaches others, and writes as it is."""
+
+    endpoint: str
+    """The address up to and without `/chat/completions`."""
+    key_variable: str | None = None
+    """The environment variable that holds the key; null: no key is sent."""
+    temperature: float = Field(0.0, ge=0)
+    """Temperature of decoding; 0, the most repeatable."""
+    request: dict[str, Any] = {}
+    """Further fields of a request, over ours; null leaves one of ours out."""
+    concurrency: Positive = 8
+    """Requests under way at once."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_fine_tuning(cls, given: Any) -> Any:
+        if foreign := [k for k in given if k in set(LanguageModel.model_fields) - set(cls.model_fields)]:
+            raise ValueError(
+                f"{foreign[0]}: nothing is fine-tuned at an endpoint; give it to a language model that runs here, "
+                "whose 'teacher' may be this one"
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:
+        # here and not as patterns of the fields, whose errors would print what was given
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", self.endpoint):
+            raise ValueError("endpoint: expected https://HOST/PATH, without a user, a password or a query")
+        if self.key_variable is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_variable):
+            raise ValueError(
+                "key_variable: expected the name of an environment variable (capitals, digits, _), never the key itself"
+            )
+        return self
+
+
+def _where_it_runs(entry: Any) -> str:
+    """Return the tag of a language model's class."""
+    named = "endpoint" in entry if isinstance(entry, dict) else isinstance(entry, EndpointModel)
+    return "EndpointModel" if named else "LanguageModel"
+
+
+MODELS: dict[str, type[WritingModel]] = {"LanguageModel": LanguageModel, "EndpointModel": EndpointModel}
+AnyLanguageModel = Annotated[
+    Annotated[LanguageModel, Tag("LanguageModel")] | Annotated[EndpointModel, Tag("EndpointModel")],
+    Discriminator(_where_it_runs),
+]

@@ -1,0 +1,83 @@
+"""What is said of a configuration that is not valid: one sentence with place, expectation and mend."""
+
+from collections.abc import Iterable
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ptebench.config.base import kinds
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.language_models import MODELS
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return which of `names` is spelled most like `name`; None where there are none."""
+    return next(iter(get_close_matches(name, list(names), n=1, cutoff=0.0)), None)
+
+
+def hint(name: str, names: Iterable[str]) -> str:
+    """Return the end of a sentence that proposes the nearest of `names`; nothing where there are none."""
+    near = nearest(name, names)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def explained(error: ValidationError, raw: dict[str, Any]) -> str:
+    """Return one sentence for the most telling of pydantic's findings, unknown keys first."""
+    fault = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    path = ".".join(map(str, _place(fault, raw)))
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: unknown key{hint(str(fault['loc'][-1]), _keys(fault['loc'][:-1]))}"
+    if fault["type"] == "union_tag_invalid":
+        names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
+        tag, key = fault["ctx"]["tag"], fault["ctx"]["discriminator"].strip("'")
+        return f"{path}.{key}: {tag!r} is unknown{hint(tag, names)} ({', '.join(names)})"
+    more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
+    if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
+        more += "; in quotes it is text to YAML"
+    return f"{path}: {fault['msg']}{more}"
+
+
+def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:
+    """Return the keys of the file that lead to a fault: pydantic's location without what the file does not have."""
+    location, place = list(fault["loc"]), list[Any]()
+    node: Any = raw
+    if _tagged(location, raw):  # also where a key of the entry has the tag's name
+        del location[2]
+    for part in location[:-1]:
+        if (isinstance(node, dict) and part in node) or isinstance(node, list):
+            place.append(part)
+            node = node[part]
+    last = location[-1] if location else ""
+    if last not in ("[key]", *MODELS) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
+        place.append(last)
+    return place
+
+
+def _tagged(location: list[Any], raw: dict[str, Any]) -> bool:
+    """Return whether a pydantic location goes on, after section and name, with the entry's own `source` or `kind`."""
+    node: Any = raw
+    for part in location[:2]:
+        node = node.get(part) if isinstance(node, dict) else None
+    return len(location) > 2 and isinstance(node, dict) and location[2] in (node.get("source"), node.get("kind"))
+
+
+def _keys(location: tuple[Any, ...]) -> list[str]:
+    """Return the keys that the model at a pydantic location allows."""
+    node: Any = Benchmark
+    for part in location:
+        if classes := kinds(node):  # the part is the tag
+            node = classes[part]
+        elif part in MODELS:
+            node = MODELS[part]
+        elif _is_model(node):
+            node = node.model_fields[part].annotation
+        else:  # of a mapping its values, of a list its items
+            node = getattr(node, "__args__", (node,))[-1]
+    models = [model for model in (node, *getattr(node, "__args__", ())) if _is_model(model)]
+    return list(models[0].model_fields) if models else []
+
+
+def _is_model(node: Any) -> bool:
+    return isinstance(node, type) and issubclass(node, BaseModel)

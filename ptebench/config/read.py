@@ -1,0 +1,88 @@
+"""Reading a configuration: files one over the other, checks, defaults, and the selection of the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ptebench.config.benchmark import Benchmark
+from ptebench.config.changes import cast_changes
+from ptebench.config.checks import check_names
+from ptebench.config.grid import check_grid
+from ptebench.config.loader import load
+from ptebench.config.messages import explained, nearest
+from ptebench.files import InputError
+
+NAMED_BY_KIND = ("protocols", "encoders", "backbones", "representations")  # where a name says the kind
+SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` laid on it, mappings key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Read configuration files, later ones over earlier ones, and `--config` values over both.
+
+    `--config datasets=[toys]` keeps the definitions and selects among them. Returns a plain dict with
+    all defaults filled in. Raises InputError naming file and key.
+    """
+    raw: dict[str, Any] = {}
+    for file in files:
+        if not isinstance(content := load(file), dict):
+            raise InputError(f"{file}: expected keys and values at the top, such as 'datasets:'")
+        raw = merged(raw, content)
+    selection = {k: v for k, v in overrides.items() if k in SELECTABLE and not isinstance(v, dict)}
+    raw = merged(raw, {k: v for k, v in overrides.items() if k not in selection})
+    return selected(resolve(raw, " + ".join(map(str, files))), selection)
+
+
+def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """Validate a configuration and fill in the defaults; raise InputError naming the first key at fault."""
+    for section, entries in raw.items():
+        if isinstance(entries, dict) and section in Benchmark.model_fields and section != "tables":
+            # an entry may be empty, and its name says the kind where nothing else does
+            kind = section in NAMED_BY_KIND
+            raw[section] = {
+                name: {**({"kind": name} if kind else {}), **(entry or {})} if isinstance(entry, dict | None) else entry
+                for name, entry in entries.items()
+            }
+    try:
+        model = Benchmark.model_validate(raw, strict=False)
+    except ValidationError as error:
+        raise InputError(f"{where}: {explained(error, raw)}") from None
+    config = model.model_dump(mode="json")
+    check_names(model, where)
+    cast_changes(config, model, where)
+    check_grid(model.model_copy(update={"overrides": config["overrides"]}), where)
+    return config
+
+
+def selected(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with its tables reduced to the selected names; raise InputError for unknown ones."""
+    for axis, names in selection.items():
+        names = names if isinstance(names, list) else [names]
+        for name in names:
+            if name not in config[axis]:
+                near = nearest(str(name), config[axis])
+                raise InputError(f"--config {axis}: {name!r} is not defined; did you mean {near!r}?")
+        if axis == "tables":
+            config["tables"] = {k: v for k, v in config["tables"].items() if k in names}
+            continue
+        tables = {}
+        for table, settings in config["tables"].items():
+            if axis in ("datasets", "protocols"):
+                kept = {**settings, axis: [n for n in settings[axis] if n in names]}
+            else:
+                rows = [{**r, axis: [n for n in r[axis] if n in names]} for r in settings["rows"]]
+                kept = {**settings, "rows": [r for r in rows if r["backbones"] and r["representations"]]}
+            if kept["datasets"] and kept["protocols"] and kept["rows"]:
+                tables[table] = kept
+        config["tables"] = tables
+    return config
