@@ -30,6 +30,7 @@ $(READY): requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 clean:

@@ -15,43 +15,43 @@ include: "rules/report.smk"
 rule tables:
     default_target: True
     input:
-        table_files(),
-        statistics_files(),
+        reporting.table_files(),
+        reporting.statistics_files(),
     localrule: True
 
 
 rule statistics:
     input:
-        statistics_files(),
+        reporting.statistics_files(),
     localrule: True
 
 
 rule references:
     input:
-        "results/tables/references.md",
+        f"{TABLES}/references.md",
     localrule: True
 
 
 rule splits:
     input:
-        [f"results/splits/{d}/{p}/leakage.json" for d, p in PAIRS],
+        [f"results/splits/{d}/{p}/leakage.json" for d, p in grid.pairs],
     localrule: True
 
 
 rule profiles:
     input:
-        profile_files(),
-        quality_files(),
+        writing.profiles(),
+        writing.measures(),
     localrule: True
 
 
 rule audits:
     input:
-        audit_files(),
+        writing.audits(),
     localrule: True
 
 
 rule cells:
     input:
-        [f"{cell_folder(c)}/metrics.csv" for c in CELLS],
+        reporting.cell_files(),
     localrule: True

@@ -12,10 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-
-class InputError(Exception):
-    """A fault that the user can mend; the message names the place, what was expected and the mend."""
-
+from ptebench.errors import InputError
 
 ids = pl.List(pl.Int32)
 INTERACTIONS = {

@@ -1,142 +1,99 @@
+# Tuning, training and ranking of cells. Test files are inputs of `rank` alone.
+
+
 rule trial:
     input:
-        unpack(text_files),
-        train="results/splits/{dataset}/{protocol}/train.parquet",
-        valid="results/splits/{dataset}/{protocol}/valid.parquet",
-        candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
-        vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
+        unpack(cells.text_inputs),
+        **TRAINING,
     output:
-        trial=f"{STUDY}/trial={{trial}}/trial.json",
-        provenance=f"{STUDY}/trial={{trial}}/provenance.json",
+        **recorded(f"{TRIAL}/provenance.json", trial=f"{TRIAL}/trial.json"),
     log:
-        f"logs/{STUDY}/trial={{trial}}.log",
+        f"logs/{TRIAL}.log",
+    benchmark:
+        f"logs/{TRIAL}.tsv"
     conda:
         "../envs/recommenders.yaml"
-    threads: 1
     resources:
-        gpu=cell_gpu,
-        mem_mb=more_memory,
-        runtime=240,
+        gpu=gpus(cells.on_gpu),
     params:
-        spec=trial_spec,
-        code=trial_code,
-        text=text_arguments,
+        **job("trial", cells.trial_settings, modules=cells.modules),
     shell:
-        "python -m workflow_scripts.trial --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input train {input.train:q} --input valid {input.valid:q} --input candidates {input.candidates:q}"
-        " --input vocabulary {input.vocabulary:q} {params.text}"
-        " --output trial {output.trial:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
 rule rung:
     input:
-        unpack(text_files),
-        before=before_rung,
-        train="results/splits/{dataset}/{protocol}/train.parquet",
-        valid="results/splits/{dataset}/{protocol}/valid.parquet",
-        candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
-        vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
+        unpack(cells.text_inputs),
+        **TRAINING,
+        before=cells.earlier_rung,
     output:
-        trial=f"{RUNG}/trial.json",
-        provenance=f"{RUNG}/provenance.json",
+        **recorded(f"{RUNG}/provenance.json", trial=f"{RUNG}/trial.json"),
     log:
         f"logs/{RUNG}.log",
+    benchmark:
+        f"logs/{RUNG}.tsv"
     conda:
         "../envs/recommenders.yaml"
-    threads: 1
     resources:
-        gpu=cell_gpu,
-        mem_mb=more_memory,
-        runtime=240,
+        gpu=gpus(cells.on_gpu),
     params:
-        spec=rung_spec,
-        code=rung_code,
-        text=text_arguments,
+        **job("rung", cells.rung_settings, modules=cells.modules),
     shell:
-        "python -m workflow_scripts.rung --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input train {input.train:q} --input valid {input.valid:q} --input candidates {input.candidates:q}"
-        " --input vocabulary {input.vocabulary:q} --input before {input.before:q} {params.text}"
-        " --output trial {output.trial:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
 rule choose_trial:
     input:
-        trials=trials,
+        trials=cells.trials,
     output:
-        best=f"{STUDY}/best.json",
-        study=f"{STUDY}/study.csv",
-        provenance=f"{STUDY}/provenance.json",
+        **recorded(f"{STUDY}/provenance.json", best=f"{STUDY}/best.json", study=f"{STUDY}/study.csv"),
     log:
         f"logs/{STUDY}/choose_trial.log",
+    benchmark:
+        f"logs/{STUDY}/choose_trial.tsv"
     conda:
         "../envs/recommenders.yaml"
     params:
-        code=code_digest("workflow_scripts.choose_trial"),
+        **job("choose_trial"),
     shell:
-        "python -m workflow_scripts.choose_trial --code {params.code} --threads {threads}"
-        " --input trials {input.trials:q} --output best {output.best:q} --output study {output.study:q}"
-        " --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
 rule train:
     input:
-        unpack(cell_files),
-        train="results/splits/{dataset}/{protocol}/train.parquet",
-        valid="results/splits/{dataset}/{protocol}/valid.parquet",
-        candidates="results/splits/{dataset}/{protocol}/valid_candidates.parquet",
-        vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
+        unpack(cells.cell_inputs),
+        **TRAINING,
     output:
-        model=f"{CELL}/model.safetensors",
-        curve=f"{CELL}/training.csv",
-        provenance=f"{CELL}/provenance.json",
+        **recorded(f"{CELL}/provenance.json", model=f"{CELL}/model.safetensors", curve=f"{CELL}/training.csv"),
     log:
         f"logs/{CELL}/train.log",
     benchmark:
         f"logs/{CELL}/train.tsv"
     conda:
         "../envs/recommenders.yaml"
-    threads: 1
     resources:
-        gpu=cell_gpu,
-        mem_mb=more_memory,
-        runtime=240,
+        gpu=gpus(cells.on_gpu),
     params:
-        spec=cell_spec,
-        code=train_code,
-        more=cell_arguments,
+        **job("train", cells.settings, modules=cells.modules),
     shell:
-        "python -m workflow_scripts.train --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input train {input.train:q} --input valid {input.valid:q} --input candidates {input.candidates:q}"
-        " --input vocabulary {input.vocabulary:q} {params.more}"
-        " --output model {output.model:q} --output curve {output.curve:q} --provenance {output.provenance:q}"
-        " > {log:q} 2>&1"
+        RUN
 
 
 rule rank:
     input:
-        unpack(cell_files),
-        model=f"{CELL}/model.safetensors",
-        train="results/splits/{dataset}/{protocol}/train.parquet",
-        test="results/splits/{dataset}/{protocol}/test.parquet",
-        candidates="results/splits/{dataset}/{protocol}/test_candidates.parquet",
-        vocabulary="results/splits/{dataset}/{protocol}/vocabulary.parquet",
+        unpack(cells.cell_inputs),
+        **RANKING,
     output:
-        ranks=f"{CELL}/ranks.parquet",
+        **recorded(ranks=f"{CELL}/ranks.parquet"),
     log:
         f"logs/{CELL}/rank.log",
+    benchmark:
+        f"logs/{CELL}/rank.tsv"
     conda:
         "../envs/recommenders.yaml"
-    threads: 1
     resources:
-        gpu=cell_gpu,
-        mem_mb=more_memory,
-        runtime=60,
+        gpu=gpus(cells.on_gpu),
     params:
-        spec=cell_spec,
-        code=rank_code,
-        more=cell_arguments,
+        **job("rank", cells.settings, modules=cells.modules),
     shell:
-        "python -m workflow_scripts.rank --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input model {input.model:q} --input train {input.train:q} --input test {input.test:q}"
-        " --input candidates {input.candidates:q} --input vocabulary {input.vocabulary:q} {params.more}"
-        " --output ranks {output.ranks:q} > {log:q} 2>&1"
+        RUN

@@ -3,119 +3,89 @@
 
 rule metrics:
     input:
-        ranks=f"{CELL}/ranks.parquet",
-        groups="results/splits/{dataset}/{protocol}/groups.parquet",
-        record=f"{CELL}/provenance.json",
+        unpack(reporting.metric_inputs),
     output:
-        metrics=f"{CELL}/metrics.csv",
-        provenance=f"{CELL}/metrics.provenance.json",
-    log:
-        f"logs/{CELL}/metrics.log",
-    conda:
-        "../envs/report.yaml"
-    resources:
-        mem_mb=more_memory,
-        runtime=30,
-    params:
-        spec=metrics_spec,
-        code=code_digest("workflow_scripts.metrics"),
-    shell:
-        "python -m workflow_scripts.metrics --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input ranks {input.ranks:q} --input groups {input.groups:q} --input record {input.record:q}"
-        " --output metrics {output.metrics:q} --provenance {output.provenance:q} > {log:q} 2>&1"
-
-
-rule collect_metrics:
-    input:
-        cells=metrics_of_backbone,
-    output:
-        metrics="results/metrics/{dataset}/{protocol}/{backbone}.csv",
-        provenance="results/metrics/{dataset}/{protocol}/{backbone}.provenance.json",
+        **recorded(metrics=f"{METRICS}.csv"),
     log:
         "logs/metrics/{dataset}/{protocol}/{backbone}.log",
+    benchmark:
+        "logs/metrics/{dataset}/{protocol}/{backbone}.tsv"
     conda:
         "../envs/report.yaml"
-    resources:
-        mem_mb=more_memory,
-        runtime=30,
     params:
-        code=code_digest("workflow_scripts.collect_metrics"),
+        **job("metrics", reporting.metric_settings),
     shell:
-        "python -m workflow_scripts.collect_metrics --code {params.code} --threads {threads}"
-        " --input cells {input.cells:q}"
-        " --output metrics {output.metrics:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
-localrules:
-    statistics_table,
-    references_table,
+rule cell_metrics:
+    input:
+        ranks=f"{CELL}/ranks.parquet",
+        records=f"{CELL}/provenance.json",
+        groups=f"{SPLIT}/groups.parquet",
+    output:
+        **recorded(metrics=f"{CELL}/metrics.csv"),
+    log:
+        f"logs/{CELL}/metrics.log",
+    benchmark:
+        f"logs/{CELL}/metrics.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        **job("metrics", reporting.cell_metric_settings),
+    shell:
+        RUN
 
 
 rule table:
     input:
-        metrics=table_metrics,
-        ranks=table_ranks,
-        groups=table_groups,
+        unpack(reporting.table_inputs),
         published=PUBLISHED,
     output:
-        csv="results/tables/{table}.csv",
-        markdown="results/tables/{table}.md",
-        latex="results/tables/{table}.tex",
-        html="results/tables/{table}.html",
-        comparisons="results/tables/{table}.comparisons.csv",
-        provenance="results/tables/{table}.provenance.json",
+        **recorded(**formats(TABLE, "csv", "md", "tex", "html"), comparisons=f"{TABLE}.comparisons.csv"),
     log:
         "logs/tables/{table}.log",
+    benchmark:
+        "logs/tables/{table}.tsv"
     conda:
         "../envs/report.yaml"
-    resources:
-        mem_mb=more_memory,
-        runtime=30,
     params:
-        spec=table_spec,
-        code=code_digest("workflow_scripts.table"),
+        **job("table", reporting.table_settings),
     shell:
-        "python -m workflow_scripts.table --spec {params.spec:q} --code {params.code} --threads {threads}"
-        " --input metrics {input.metrics:q} --input ranks {input.ranks:q} --input groups {input.groups:q}"
-        " --input published {input.published:q}"
-        " --output csv {output.csv:q} --output markdown {output.markdown:q} --output latex {output.latex:q}"
-        " --output html {output.html:q} --output comparisons {output.comparisons:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
 rule statistics_table:
     input:
-        statistics=statistics_of_datasets,
+        statistics=reporting.every_dataset,
     output:
-        csv="results/tables/statistics.csv",
-        markdown="results/tables/statistics.md",
-        latex="results/tables/statistics.tex",
-        provenance="results/tables/statistics.provenance.json",
+        **recorded(**formats(f"{TABLES}/statistics", "csv", "md", "tex")),
     log:
         "logs/tables/statistics.log",
+    benchmark:
+        "logs/tables/statistics.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:
-        code=code_digest("workflow_scripts.statistics_table"),
+        **job("statistics_table"),
     shell:
-        "python -m workflow_scripts.statistics_table --code {params.code} --threads {threads}"
-        " --input statistics {input.statistics:q}"
-        " --output csv {output.csv:q} --output markdown {output.markdown:q} --output latex {output.latex:q}"
-        " --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN
 
 
 rule references_table:
     input:
-        tables=csv_of_tables,
+        tables=reporting.every_table,
     output:
-        markdown="results/tables/references.md",
-        provenance="results/tables/references.provenance.json",
+        **recorded(**formats(f"{TABLES}/references", "md")),
     log:
         "logs/tables/references.log",
+    benchmark:
+        "logs/tables/references.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:
-        code=code_digest("workflow_scripts.references"),
+        **job("references"),
     shell:
-        "python -m workflow_scripts.references --code {params.code} --threads {threads}"
-        " --input tables {input.tables:q}"
-        " --output markdown {output.markdown:q} --provenance {output.provenance:q} > {log:q} 2>&1"
+        RUN

@@ -84,7 +84,7 @@ def main(job):
     frame = pl.DataFrame(rows, schema=AUDIT)
     print(table := markdown(frame, side))
     write_table(frame, job.outputs["csv"], AUDIT)
-    write_text(table, job.outputs["markdown"])
+    write_text(table, job.outputs["md"])
     return {
         "owners": len(texts["before"]),
         "thresholds_of_faithfulness": thresholds,

@@ -1,4 +1,4 @@
-"""Metrics of one cell from its ranks, overall and by group, checked against the laws of audit.py."""
+"""Metrics of cells from their ranks, overall and by group, checked against the laws of audit.py."""
 
 import polars as pl
 
@@ -8,18 +8,23 @@ from ptebench.report.audit import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
 
 
-def main(job) -> dict:
-    """Write METRICS of one cell."""
-    ranks, groups = read_table(job.input("ranks"), RANKS), read_table(job.input("groups"), GROUPS)
-    values = event_values(ranks, sorted(job.spec["ks"]))
+def measure(path, groups: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
+    """Return the metrics of one cell."""
+    values = event_values(read_table(path, RANKS), ks)
     several = set(values.filter(pl.col("targets") > 1)["ranking"])
     single = set(values["ranking"]) - several
-    frame = check_metrics(averages(values, groups), single, partitions(values, groups))
-    cell = {key: job.spec[key] for key in ("dataset", "protocol", "backbone", "representation", "seed", "text")}
-    cell |= {key: read_json(job.input("record"))[key] for key in ("width", "parameters")}
-    frame = frame.with_columns(pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in cell.items())
-    write_table(frame, job.outputs["metrics"], METRICS)
-    return {"events": values.height}
+    return check_metrics(averages(values, groups), single, partitions(values, groups))
+
+
+def main(job) -> dict:
+    """Write METRICS, the cells in the order of their ranks and records."""
+    groups, frames = read_table(job.input("groups"), GROUPS), []
+    for cell, ranks, record in zip(job.spec["cells"], job.inputs["ranks"], job.inputs["records"], strict=True):
+        cost = {key: read_json(record)[key] for key in ("width", "parameters")}
+        columns = (pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in {**cell, **cost}.items())
+        frames.append(measure(ranks, groups, sorted(job.spec["ks"])).with_columns(columns).select(*METRICS))
+    write_table(pl.concat(frames), job.outputs["metrics"], METRICS)
+    return {"cells": len(frames)}
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def main(job):
         shown_owners[side], shown_prompts[side] = owners[:SHOWN], dict(zip(owners, prompts))
     frame = table(rows)
     write_table(frame, job.outputs["csv"], QUALITY)
-    write_text(markdown(frame, title), job.outputs["markdown"])
+    write_text(markdown(frame, title), job.outputs["md"])
     write_text(page(title, shown_owners, shown_prompts, texts), job.outputs["samples"])
     with atomic(job.outputs["rounds"]) as temporary:
         draw_rounds(read_json(job.input("convergence"))["rounds"], title, temporary)

@@ -4,13 +4,14 @@ import polars as pl
 
 from ptebench.files import read_table, write_text
 from ptebench.job import run
-from ptebench.report.tables import TABLE, references
+from ptebench.report import references
+from ptebench.report.tables import TABLE
 
 
 def main(job) -> dict:
     """Write the comparison over all tables of the configuration."""
     tables = pl.concat(read_table(path, TABLE) for path in job.inputs["tables"])
-    write_text(references(tables), job.outputs["markdown"])
+    write_text(references.render(tables), job.outputs["md"])
     return {"published": tables["published"].count()}
 
 

@@ -4,15 +4,15 @@ import polars as pl
 
 from ptebench.files import read_table, write_text
 from ptebench.job import run
-from ptebench.report.tables import STATISTICS, statistics_latex, statistics_markdown, statistics_wide
+from ptebench.report.statistics import STATISTICS, latex, markdown, wide
 
 
 def main(job) -> dict:
     """Write the table in three forms, and say how many published counts are met."""
     frame = pl.concat(read_table(path, STATISTICS) for path in job.inputs["statistics"])
-    write_text(statistics_wide(frame).write_csv(), job.outputs["csv"])
-    write_text(statistics_markdown(frame), job.outputs["markdown"])
-    write_text(statistics_latex(frame), job.outputs["latex"])
+    write_text(wide(frame).write_csv(), job.outputs["csv"])
+    write_text(markdown(frame), job.outputs["md"])
+    write_text(latex(frame), job.outputs["tex"])
     given = frame.filter(pl.col("published").is_not_null())
     return {"published": given.height, "equal": given.filter(pl.col("verdict") == "equal").height}
 

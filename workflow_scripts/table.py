@@ -4,8 +4,9 @@ import polars as pl
 
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
+from ptebench.report import html, latex, markdown
 from ptebench.report.significance import evidence
-from ptebench.report.tables import COMPARISONS, TABLE, build, comparisons, latex, markdown, read_published, web
+from ptebench.report.tables import COMPARISONS, TABLE, build, comparisons, read_published
 
 
 def main(job) -> dict:
@@ -16,9 +17,9 @@ def main(job) -> dict:
     title = job.spec["title"]
     write_table(table, job.outputs["csv"], TABLE)
     write_table(comparisons(job.spec, judged), job.outputs["comparisons"], COMPARISONS)
-    write_text(markdown(table, title), job.outputs["markdown"])
-    write_text(latex(table, title, job.spec["table"]), job.outputs["latex"])
-    write_text(web(table, title), job.outputs["html"])
+    write_text(markdown.render(table, title), job.outputs["md"])
+    write_text(latex.render(table, title, job.spec["table"]), job.outputs["tex"])
+    write_text(html.render(table, title), job.outputs["html"])
     return {"values": table.height, "published": table["published"].count()}
 
 

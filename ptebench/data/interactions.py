@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.data.parts import stored
-from ptebench.data.raw import Malformed, ids, present, table_blocks
 from ptebench.files import INTERACTIONS, InputError
+from ptebench.raw import Malformed, ids, present, table_blocks
 
 MILLISECONDS = 10**11  # a time in seconds as large as this lies beyond the year 5000
 DAY = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\.0+)?$"  # eight digits: a day, no seconds

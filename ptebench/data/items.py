@@ -1,21 +1,15 @@
 """Item texts: cleaning, the card, and items as ITEMS frames."""
 
-import ast
-import json
-import re
 from html import unescape
 from pathlib import Path
 
 import polars as pl
 
-from ptebench.data.raw import Malformed, flat, ids, present, table
 from ptebench.files import ITEMS, InputError
+from ptebench.lists import lists
+from ptebench.raw import Malformed, ids, present, table
 
 TAG = r"<[^<>]*>"
-LISTED = r"(?s)^\s*\[.*\]\s*$"  # a list that stands in a table as text
-LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-# what stands between the texts of a list as Python, NumPy and JSON write it
-BETWEEN = r"(?:[\[\]\s,]|None|null|nan|NaN|array\(|dtype=\w+|\))*"
 LABELS = {"title": "Title", "brand": "Brand", "categories": "Categories", "description": "Description"}
 
 
@@ -62,46 +56,6 @@ def complete(frame: pl.DataFrame, labels: dict[str, str] = LABELS) -> pl.DataFra
 def none() -> pl.DataFrame:
     """Return the ITEMS frame of a dataset without item texts."""
     return pl.DataFrame(schema=ITEMS)
-
-
-def listed(text: str) -> list[str] | None:
-    """Return the texts of a list that stands as text, as Python, NumPy or JSON write it; None where it is none."""
-    try:
-        if re.fullmatch(BETWEEN, re.sub(LITERAL, "", text, flags=re.S)):
-            return [str(ast.literal_eval(one)) for one in re.findall(LITERAL, text, flags=re.S)]
-        numbers = json.loads(text)
-        return [str(one) for one in numbers] if all(isinstance(one, (int, float)) for one in numbers) else None
-    except (ValueError, SyntaxError, RecursionError):
-        return None
-
-
-def lists(column: pl.Series, place: str) -> pl.Series:
-    """Return a column as lists of texts: one text as a list of one, lists of lists flat, lists as text read.
-
-    Raises InputError for what is neither text nor number.
-    """
-    kind, depth = column.dtype, 0
-    while isinstance(kind, (pl.List, pl.Array)):
-        kind, depth = kind.inner, depth + 1
-    if kind.is_nested() or kind in (pl.Duration, pl.Object):
-        raise InputError(f"{place} holds {kind}; expected text, a number or lists of these: convert the column")
-    if depth > 1 or isinstance(column.dtype, pl.Array):
-        column = pl.Series([flat(value) for value in column.to_list()], dtype=pl.List(kind))
-    if depth:
-        return column.cast(pl.List(pl.String))
-    text = column.cast(pl.String)
-    written = text.str.contains(LISTED).fill_null(False)
-    if not written.any():
-        return (
-            text.alias("text")
-            .to_frame()
-            .select(pl.when(pl.col("text").is_not_null()).then(pl.concat_list("text")))["text"]
-        )
-    values = [
-        texts if of_list and (texts := listed(value)) is not None else value and [value]
-        for value, of_list in zip(text, written, strict=True)
-    ]
-    return pl.Series(values, dtype=pl.List(pl.String))
 
 
 def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separator: str = "|") -> pl.DataFrame:

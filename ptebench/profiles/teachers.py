@@ -9,11 +9,11 @@ import polars as pl
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from ptebench.data.items import lists
-from ptebench.data.raw import Malformed, ids, present, table
 from ptebench.files import InputError
+from ptebench.lists import lists
 from ptebench.profiles.parse import FIELDS, PHRASES, layout, normalise, repaired, usable
 from ptebench.profiles.prompts import Cards, digest
+from ptebench.raw import Malformed, ids, present, table
 
 FEATURES = 8192
 MARKS = re.compile(r"[^\w\s'-]+")

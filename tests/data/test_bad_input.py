@@ -345,7 +345,7 @@ def test_a_truncated_gzip_file(case, tmp_path):
 
 
 def test_records_of_csv_over_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("ptebench.data.raw.BLOCK", 64)
+    monkeypatch.setattr("ptebench.raw.BLOCK", 64)
     settings = {"columns": {"user_id": "u", "item_id": "i"}, "item_columns": {"title": "name"}}
     paths = {
         "interactions": put(tmp_path / "t.csv", "u,i\n" + "".join(f"u,{n}\n" for n in range(30))),

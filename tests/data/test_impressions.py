@@ -171,7 +171,15 @@ CONFIG = {
         ("datasets", {"news": {"source": "simulated", "layout": "amazon", "impressions": True}}, "only 'mind' has"),
         (
             "datasets",
-            {"news": {"source": "mind", "behaviors": [], "news": [], "impressions": True, "item_core": 5}},
+            {
+                "news": {
+                    "source": "mind",
+                    "behaviors": ["b.tsv"],
+                    "news": ["n.tsv"],
+                    "impressions": True,
+                    "item_core": 5,
+                }
+            },
             "item_core drops",
         ),
         ("protocols", {"day": {"kind": "snapshot", "impressions": True}}, "impressions need 'cut'"),
@@ -219,17 +227,10 @@ def chain(tmp_path_factory):
         "rank", cell, known | {"model": at / "model.safetensors", "test": parts["test"], "candidates": parts["test_candidates"]},
         {"ranks": at / "ranks.parquet"},
     )  # fmt: skip
-    place = {
-        "dataset": "d",
-        "protocol": "p",
-        "backbone": "popularity",
-        "representation": "id",
-        "seed": 0,
-        "ks": [1, 5, 10],
-        "text": None,
-    }
-    ranked = {"ranks": at / "ranks.parquet", "record": at / "model.safetensors.provenance.json"}
-    job("metrics", place, ranked | {"groups": parts["groups"]}, {"metrics": at / "metrics.csv"})
+    place = {"dataset": "d", "protocol": "p", "backbone": "popularity", "representation": "id", "seed": 0, "text": None}
+    files = {"ranks": at / "ranks.parquet", "records": at / "model.safetensors.provenance.json"}
+    spec = {"cells": [place], "ks": [1, 5, 10]}
+    job("metrics", spec, files | {"groups": parts["groups"]}, {"metrics": at / "metrics.csv"})
     return at
 
 

@@ -287,7 +287,7 @@ def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
         "before": chain.root / "best/adapter_model.safetensors",
         "after": tmp_path / "adapter_model.safetensors",
     }
-    outputs = {"csv": tmp_path / "audit.csv", "markdown": tmp_path / "audit.md"}
+    outputs = {"csv": tmp_path / "audit.csv", "md": tmp_path / "audit.md"}
     spec = WRITING | {"grpo": SETTINGS | settings, "encoders": [("minilm", ENCODER), ("lsa", LSA)], "side": "item"}
     notes = job("audit_grpo", spec, given(chain, "item") | adapters | {"second": chain.lsa}, outputs)
     frame = read_table(outputs["csv"], AUDIT)
@@ -297,7 +297,7 @@ def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
     assert frame["encoder"].to_list() == ["minilm"] * 7 + ["lsa"] * 7
     assert frame.filter(component="schema")["before"].n_unique() == 1, "the gate knows no encoder"
     assert frame.filter(component="reward")["pairs"].to_list() == [5, 5]
-    assert outputs["markdown"].read_text().count("\n| ") == 15
+    assert outputs["md"].read_text().count("\n| ") == 15
     assert set(notes["accuracies_of_preference"]) == {"minilm", "lsa"}
 
 

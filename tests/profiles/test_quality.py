@@ -140,7 +140,7 @@ def run(tmp_path_factory):
     spec |= {"dataset": "small", "protocol": "split", "language_model": "embedded"}
 
     def quality(folder, **extra):
-        names = {"csv": "quality.csv", "markdown": "quality.md", "samples": "samples.md", "rounds": "rounds.svg"}
+        names = {"csv": "quality.csv", "md": "quality.md", "samples": "samples.md", "rounds": "rounds.svg"}
         outputs = {n: chain.root / folder / f for n, f in names.items()}
         job("quality", spec, inputs | extra, outputs)
         return read_table(outputs["csv"], QUALITY), outputs
@@ -163,7 +163,7 @@ def test_quality_of_writers(run):
         assert true["parsed"] == true["strict"] == 1 and true["tokens_per_second"] == 20
         # a new adapter changes nothing
         assert true["perplexity"] == pytest.approx(rows[side, "base"]["perplexity"], rel=1e-4)
-    text = outputs["markdown"].read_text()
+    text = outputs["md"].read_text()
     assert text == markdown(frame, "Profiles of small, split, embedded") and "100.0 %" in text
     samples = outputs["samples"].read_text()
     assert samples.count("## user") == samples.count("## item") == 5 and "(no profile)" in samples

@@ -10,7 +10,6 @@ from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write
 from ptebench.job import Job
 from ptebench.report.audit import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
-from workflow_scripts.collect_metrics import main as collect_metrics
 from workflow_scripts.metrics import main as metrics
 
 KS = [1, 3, 5, 10]
@@ -241,19 +240,17 @@ def test_ndcg_may_fall_with_k_where_targets_are_several():
 
 
 def test_scripts(tmp_path):
-    """Two rankings, one with several targets an event; then two cells collected in order."""
+    """Two rankings, one with several targets an event, of two cells, in the order given."""
     one, many = ranks_frame([1, 2.5, 9], [1, 1, 1], 9), ranks_frame([1, 2, 3], [1, 2], 5, "zero_shot")
     many = many.with_columns(pl.col("event") + 3)
     write_table(pl.concat([one, many]), tmp_path / "ranks.parquet", RANKS)
     write_table(groups_frame(x_a=[0, 3], x_b=[1, 2, 4]), tmp_path / "groups.parquet", GROUPS)
-    cell = {"dataset": "d", "protocol": "p", "backbone": "b", "representation": "r", "text": "card"}
-    inputs = {name: [tmp_path / f"{name}.parquet"] for name in ("ranks", "groups")} | {"record": [tmp_path / "r.json"]}
     write_json({"width": 384, "parameters": 1234, "seed": 1}, tmp_path / "r.json")
-    paths = []
-    for seed in (1, 0):
-        paths.append(tmp_path / f"{seed}.csv")
-        metrics(Job(cell | {"seed": seed, "ks": [5, 1]}, inputs, {"metrics": paths[-1]}, code="", threads=1))
-    collect_metrics(Job({}, {"cells": paths}, {"metrics": tmp_path / "all.csv"}, code="", threads=1))
+    inputs = {"ranks": [tmp_path / "ranks.parquet"] * 2, "records": [tmp_path / "r.json"] * 2}
+    inputs["groups"] = [tmp_path / "groups.parquet"]
+    cell = {"dataset": "d", "protocol": "p", "backbone": "b", "representation": "r", "text": "card"}
+    spec = {"cells": [cell | {"seed": seed} for seed in (1, 0)], "ks": [5, 1]}
+    metrics(Job(spec, inputs, {"metrics": tmp_path / "all.csv"}, code="", threads=1))
     frame = read_table(tmp_path / "all.csv", METRICS)
     assert frame["seed"].unique(maintain_order=True).to_list() == [1, 0]
     assert frame.height == 2 * 2 * 3 * 2 * 4  # seeds, rankings, groups, Ks, metrics

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from ptebench.report.tables import SNAPSHOTS, STATISTICS, snapshots_markdown, statistics_markdown
+from ptebench.report.statistics import SNAPSHOTS, STATISTICS, markdown, snapshots_markdown
 
 MIND = [57128, 1020, 2386, 89734, 99.934, 2461, 87974, 99.937]
 
@@ -22,9 +22,7 @@ def test_snapshots_stand_in_one_row_each():
         "| mind | 57,128 ✓ | 1,020 ✓ | 2,386 ✓ | 89,735 (published 89,734) | 99.934 ✓ | 2,461 ✓ | 87,974 ✓ | 99.937 ✓ |",
         "| own | 57,128 | 1,020 | 2,386 | 89,734 | 99.934 | 2,461 | 87,974 | 99.937 |",
     ]
-    assert statistics_markdown(frame(*rows)).startswith("# Snapshots") and "# Datasets" in statistics_markdown(
-        frame(*rows)
-    )
+    assert markdown(frame(*rows)).startswith("# Snapshots") and "# Datasets" in markdown(frame(*rows))
 
 
 def test_without_snapshots_nothing_is_said():

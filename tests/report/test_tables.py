@@ -10,7 +10,7 @@ import pytest
 
 from ptebench.files import GROUPS, METRICS, RANKS, InputError, write_table
 from ptebench.job import Job
-from ptebench.report import tables
+from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
 from ptebench.report.audit import check_metrics
 from ptebench.report.significance import Sample, evidence, family, judge
 from workflow_scripts.statistics_table import main as statistics_table
@@ -109,7 +109,7 @@ def test_a_published_value_of_a_group_stands_beside_that_group_alone(tmp_path):
         )
         given = built.filter(pl.col("published").is_not_null())
         assert given.select("group", "representation", "metric").rows() == [("item_tail", "pte", "NDCG")]
-        assert "| toys | cold, item_tail | sasrec | pte | NDCG@10 |" in tables.references(built)
+        assert "| toys | cold, item_tail | sasrec | pte | NDCG@10 |" in references.render(built)
 
 
 def test_published_values_need_the_same_protocol():
@@ -152,7 +152,7 @@ def test_equal_means_share_a_mark():
 
 
 def test_markdown(built):
-    lines = tables.markdown(built, SPEC["title"]).splitlines()
+    lines = markdown.render(built, SPEC["title"]).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert {line.count("|") for line in rows} == {9}
     assert any(line.startswith("| sasrec | id |  |  | 1,234 |") for line in rows)
@@ -165,7 +165,7 @@ def test_markdown(built):
 
 
 def test_latex(built):
-    text = tables.latex(built, SPEC["title"], "demo")
+    text = latex.render(built, SPEC["title"], "demo")
     assert r"\caption{Demo \& more. " in text and r"item\_tail" in text and text.isascii()
     body = [line.split(" % ")[0] for line in text.splitlines() if line.rstrip().split(" % ")[0].endswith(r"\\")]
     assert {line.count("&") for line in body if "multicolumn" not in line} == {6}
@@ -190,14 +190,14 @@ class Balance(HTMLParser):
 
 def test_html(built):
     page = Balance()
-    page.feed(text := tables.web(built, SPEC["title"]))
+    page.feed(text := html.render(built, SPEC["title"]))
     page.close()
     assert page.open == [] and "Demo &amp; more" in text
     assert "../cells/toys/cold/sasrec/pte/seed=1/provenance.json" in page.links
     assert "<strong>0.0600</strong> ± 0.0044 ↑<small>published 0.0473, Δ +0.0127</small>" in text
 
 
-@pytest.mark.parametrize("form", [tables.markdown, tables.web, lambda *given: tables.latex(*given, "demo")])
+@pytest.mark.parametrize("form", [markdown.render, html.render, lambda *given: latex.render(*given, "demo")])
 def test_marks_of_each_family_stand_in_every_form(form):
     published = tables.read_published(PUBLISHED)
     for compare, legend, mark in (
@@ -216,7 +216,7 @@ def test_rows_without_a_counterpart_have_no_mark():
     for compare in ("best_other", "id", "each"):
         one = tables.build(spec | {"compare": compare}, metrics_frame(), tables.read_published(PUBLISHED),
                            evidence_of(spec | {"compare": compare}))  # fmt: skip
-        assert set(one["above"]) == set(one["below"]) == {""} and "No row is compared" in tables.note(one)
+        assert set(one["above"]) == set(one["below"]) == {""} and "No row is compared" in rendering.note(one)
 
 
 def write_cells(folder, spec, ranks):
@@ -236,7 +236,7 @@ def write_cells(folder, spec, ranks):
 def test_table_script(tmp_path):
     write_table(metrics_frame(), tmp_path / "metrics.csv", METRICS)
     outputs = {name: tmp_path / f"t.{end}" for name, end in
-               [("csv", "csv"), ("markdown", "md"), ("latex", "tex"), ("html", "html"), ("comparisons", "c.csv")]}  # fmt: skip
+               [("csv", "csv"), ("md", "md"), ("tex", "tex"), ("html", "html"), ("comparisons", "c.csv")]}  # fmt: skip
     random = np.random.default_rng(0)
     ranks = random.integers(1, 40, (300, 5)).astype(float)
     ranks[:, 3:] = random.integers(1, 12, (300, 2))  # both seeds of pte
@@ -284,16 +284,16 @@ def test_statistics_table_script(tmp_path):
     paths = []
     for name, rows in frames.items():
         paths.append(tmp_path / f"{name}.csv")
-        write_table(pl.DataFrame(rows, schema=tables.STATISTICS, orient="row"), paths[-1], tables.STATISTICS)
-    outputs = {name: tmp_path / f"s.{end}" for name, end in [("csv", "csv"), ("markdown", "md"), ("latex", "tex")]}
+        write_table(pl.DataFrame(rows, schema=statistics.STATISTICS, orient="row"), paths[-1], statistics.STATISTICS)
+    outputs = {name: tmp_path / f"s.{end}" for name, end in [("csv", "csv"), ("md", "md"), ("tex", "tex")]}
     notes = statistics_table(Job({}, {"statistics": paths}, outputs, code="", threads=1))
     assert notes == {"published": 2, "equal": 1}
     wide = pl.read_csv(outputs["csv"])
     assert wide["dataset"].to_list() == ["a", "b"] and wide["users"].to_list() == [57128, 3]
     assert wide["sparsity_percent_verdict"].to_list() == [None, "differs"]
-    assert "| users | 57,128<br>published 57,128: equal | 3 |" in outputs["markdown"].read_text()
-    assert "| first timestamp | 2017-07-14 |  |" in outputs["markdown"].read_text()
-    assert r"99.5 {\scriptsize (99.4: differs)}" in outputs["latex"].read_text()
+    assert "| users | 57,128<br>published 57,128: equal | 3 |" in outputs["md"].read_text()
+    assert "| first timestamp | 2017-07-14 |  |" in outputs["md"].read_text()
+    assert r"99.5 {\scriptsize (99.4: differs)}" in outputs["tex"].read_text()
 
 
 # ------------------------------------------------------------- published.csv
@@ -394,11 +394,11 @@ def test_a_value_given_twice_is_refused(tmp_path):
     ],
 )  # fmt: skip
 def test_a_verdict_allows_two_published_standard_deviations(mean, published, sd, expected):
-    assert tables.verdict(mean, published, sd) == expected
+    assert references.verdict(mean, published, sd) == expected
 
 
 def test_references_hold_every_published_value_once(built):
-    text = tables.references(pl.concat([built, built]))
+    text = references.render(pl.concat([built, built]))
     shown = built.filter(pl.col("published").is_not_null())
     assert f"{shown.height} values with a published one beside" in text
     assert len(re.findall(r"^\| toys ", text, re.M)) == shown.height

@@ -7,8 +7,8 @@ import pytest
 
 from tests.workflow.conftest import snakemake
 
-READERS = {"test.parquet": {"rank"}, "test_candidates.parquet": {"rank"}, "groups.parquet": {"metrics"}}
-AFTER = {"rank", "metrics", "collect_metrics", "table"}  # what may depend on a test file
+READERS = {"test.parquet": {"rank"}, "test_candidates.parquet": {"rank"}, "groups.parquet": {"metrics", "table"}}
+AFTER = {"rank", "metrics", "table"}  # what may depend on a test file
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import polars as pl
 from ptebench.data.interactions import SOUND
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete, none
-from ptebench.data.raw import Malformed, json_lines, lines, literal_lines, present
 from ptebench.files import InputError
+from ptebench.raw import Malformed, json_lines, lines, literal_lines, present
 
 EARLY = {"user_id": "reviewerID", "item_id": "asin", "rating": "overall", "timestamp": "unixReviewTime"}
 REVIEW = {

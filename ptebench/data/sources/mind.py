@@ -7,8 +7,8 @@ import polars as pl
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.data.raw import Malformed, lines, present
 from ptebench.files import IMPRESSIONS
+from ptebench.raw import Malformed, lines, present
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
 NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]

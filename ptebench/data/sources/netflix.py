@@ -12,8 +12,8 @@ import polars as pl
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.data.raw import Malformed, lines
 from ptebench.files import InputError
+from ptebench.raw import Malformed, lines
 
 MOVIE = r"^\s*(\d+):\s*$"
 RATING = r"^(?<user_id>\d+),(?<rating>[1-5]),(?<date>\d{4}-\d\d-\d\d)\s*$"

@@ -6,7 +6,7 @@ import polars as pl
 
 from ptebench.data.interactions import read_interactions
 from ptebench.data.items import none, read_items
-from ptebench.data.raw import Malformed
+from ptebench.raw import Malformed
 
 
 def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:

@@ -9,9 +9,9 @@ from scipy import sparse
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.data.raw import Malformed, json_lines
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import InputError
+from ptebench.raw import Malformed, json_lines
 
 FIELDS = {
     "item_id": pl.String, "title": pl.String, "abstract": pl.String, "cate": pl.String, "sub_cate": pl.String,

@@ -7,8 +7,8 @@ import polars as pl
 
 from ptebench.data.interactions import complete
 from ptebench.data.items import none, read_items
-from ptebench.data.raw import Malformed, ids, lines
 from ptebench.files import InputError
+from ptebench.raw import Malformed, ids, lines
 
 HEADER = ["user_id", "item_ids"]
 TABBED = r"^([^\t]+)\t(\s*\S.*)$"

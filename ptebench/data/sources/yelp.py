@@ -8,7 +8,7 @@ import polars as pl
 from ptebench.data.interactions import SOUND, moment
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.data.raw import Malformed, json_lines
+from ptebench.raw import Malformed, json_lines
 
 REVIEW = {"user_id": pl.String, "business_id": pl.String, "stars": pl.Float64, "date": pl.String}
 BUSINESS = {

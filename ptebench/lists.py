@@ -1,0 +1,55 @@
+"""Lists that a file wrote as text."""
+
+import ast
+import json
+import re
+
+import polars as pl
+
+from ptebench.errors import InputError
+from ptebench.raw import flat
+
+LISTED = r"(?s)^\s*\[.*\]\s*$"  # a list that stands in a table as text
+LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+# what stands between the texts of a list as Python, NumPy and JSON write it
+BETWEEN = r"(?:[\[\]\s,]|None|null|nan|NaN|array\(|dtype=\w+|\))*"
+
+
+def listed(text: str) -> list[str] | None:
+    """Return the texts of a list that stands as text, as Python, NumPy or JSON write it; None where it is none."""
+    try:
+        if re.fullmatch(BETWEEN, re.sub(LITERAL, "", text, flags=re.S)):
+            return [str(ast.literal_eval(one)) for one in re.findall(LITERAL, text, flags=re.S)]
+        numbers = json.loads(text)
+        return [str(one) for one in numbers] if all(isinstance(one, (int, float)) for one in numbers) else None
+    except (ValueError, SyntaxError, RecursionError):
+        return None
+
+
+def lists(column: pl.Series, place: str) -> pl.Series:
+    """Return a column as lists of texts: one text as a list of one, lists of lists flat, lists as text read.
+
+    Raises InputError for what is neither text nor number.
+    """
+    kind, depth = column.dtype, 0
+    while isinstance(kind, (pl.List, pl.Array)):
+        kind, depth = kind.inner, depth + 1
+    if kind.is_nested() or kind in (pl.Duration, pl.Object):
+        raise InputError(f"{place} holds {kind}; expected text, a number or lists of these: convert the column")
+    if depth > 1 or isinstance(column.dtype, pl.Array):
+        column = pl.Series([flat(value) for value in column.to_list()], dtype=pl.List(kind))
+    if depth:
+        return column.cast(pl.List(pl.String))
+    text = column.cast(pl.String)
+    written = text.str.contains(LISTED).fill_null(False)
+    if not written.any():
+        return (
+            text.alias("text")
+            .to_frame()
+            .select(pl.when(pl.col("text").is_not_null()).then(pl.concat_list("text")))["text"]
+        )
+    values = [
+        texts if of_list and (texts := listed(value)) is not None else value and [value]
+        for value, of_list in zip(text, written, strict=True)
+    ]
+    return pl.Series(values, dtype=pl.List(pl.String))

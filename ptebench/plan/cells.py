@@ -1,0 +1,129 @@
+"""Cells and their tuning: settings, files and code of a training, a ranking and a trial."""
+
+from typing import Any
+
+from ptebench.config.cells import reader, text_sides
+from ptebench.errors import InputError
+from ptebench.plan.grid import Grid
+from ptebench.plan.paths import CELL, SPLIT, STUDY, VECTORS, Wildcards, fill
+from ptebench.recommenders.halving import places
+
+TRAINING = {
+    "train": f"{SPLIT}/train.parquet",
+    "valid": f"{SPLIT}/valid.parquet",
+    "candidates": f"{SPLIT}/valid_candidates.parquet",
+    "vocabulary": f"{SPLIT}/vocabulary.parquet",
+}
+RANKING = {
+    "model": f"{CELL}/model.safetensors",
+    "train": f"{SPLIT}/train.parquet",
+    "test": f"{SPLIT}/test.parquet",
+    "candidates": f"{SPLIT}/test_candidates.parquet",
+    "vocabulary": f"{SPLIT}/vocabulary.parquet",
+}
+
+
+class Cells:
+    """How the cells of a configuration are tuned, trained and ranked."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config, self.grid, self.tuning = config, Grid(config), config["tuning"]
+
+    def settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a cell is made from: defaults < backbone < the dataset's overrides, representation, seed.
+
+        Of a cell that is tuned, the winner's settings come on top, from a file, when the job runs.
+        """
+        overrides = self.config["overrides"].get(wildcards.dataset, {})
+        backbone = dict(self.config["backbones"][wildcards.backbone])
+        for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
+            backbone |= overrides.get(key, {})
+        return {
+            "backbone": backbone,
+            "representation": self.config["representations"][wildcards.representation],
+            "remove_seen": self.config["protocols"][wildcards.protocol]["remove_seen"],
+            "seed": int(wildcards.get("seed", self.tuning["seed"])),
+        }
+
+    def modules(self, wildcards: Wildcards) -> list[str]:
+        """Return the modules that a cell loads by name."""
+        settings = self.settings(wildcards)
+        modules = [
+            f"ptebench.recommenders.backbones.{settings['backbone']['kind']}",
+            f"ptebench.recommenders.representations.{settings['representation']['kind']}",
+        ]
+        if "loss" in settings["backbone"]:
+            modules.append(f"ptebench.recommenders.losses.{settings['backbone']['loss']}")
+        return modules
+
+    def text_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the text vectors that a cell reads: of items, their cards, users."""
+        settings = self.settings(wildcards)
+        parts, files = (settings["backbone"], settings["representation"]), {}
+        for side in text_sides(*parts):
+            described = reader(*parts)
+            text, of = ("card", "item") if side == "card" else (described["text"], side)
+            files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=described["encoder"], side=of)
+        return files
+
+    def cell_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what a cell reads beside its split: text vectors, and the settings that tuning chose."""
+        files = self.text_inputs(wildcards)
+        if any(self.space(wildcards).values()):
+            files["tuned"] = fill(f"{STUDY}/best.json", wildcards)
+        return files
+
+    def on_gpu(self, wildcards: Wildcards) -> bool:
+        """Return whether a cell would use a GPU."""
+        return bool(self.settings(wildcards)["backbone"].get("device", "cpu") != "cpu")
+
+    def space(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the axes along which a cell's settings are tuned, by part."""
+        counter = self.grid.counter(wildcards.backbone)
+        return {
+            "backbone": self.tuning["backbones"].get(wildcards.backbone, {}),
+            "representation": {} if counter else self.tuning["representations"].get(wildcards.representation, {}),
+        }
+
+    def study_settings(self, wildcards: Wildcards, first: bool) -> dict[str, Any]:
+        """Return what a trial is made from: the cell's settings, or of all but the first, those off the tuned axes.
+
+        So that a trial does not depend on what the configuration says in the place of its own values.
+        """
+        settings, space = self.settings(wildcards), self.space(wildcards)
+        if not first:
+            for part, axes in space.items():
+                settings[part] = {key: value for key, value in settings[part].items() if key not in axes}
+        return {**settings, "space": space}
+
+    def trial_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of one trial; the first is the cell's own."""
+        trial = int(wildcards.trial)
+        return {**self.study_settings(wildcards, trial == 0), "trial": trial}
+
+    def rung_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of one place in a rung of halving; the first of the first bracket is the cell's own."""
+        place = {key: int(wildcards[key]) for key in ("bracket", "rung", "place")}
+        first = place["bracket"] == 0 and (place["rung"] > 0 or place["place"] == 0)
+        return {**self.study_settings(wildcards, first), "halving": self.tuning["halving"], **place}
+
+    def trials(self, wildcards: Wildcards) -> list[str]:
+        """Return the records of a study: one of every trial, or with halving one of every rung that it trains in."""
+        if not any(self.space(wildcards).values()):
+            names = f"{wildcards.backbone} with {wildcards.representation}"
+            raise InputError(f"nothing of {names} is tuned; give one of the two axes under 'tuning'")
+        budget, halving = self.tuning["budget"], self.tuning["halving"]
+        if halving is None or self.grid.counter(wildcards.backbone):  # a counter has no epochs
+            return [fill(f"{STUDY}/trial={k}/trial.json", wildcards) for k in range(budget)]
+        brackets, rungs = range(budget // places(halving, 0)), range(halving["rungs"])
+        return [file for bracket in brackets for rung in rungs for file in self.rung(wildcards, bracket, rung)]
+
+    def rung(self, wildcards: Wildcards, bracket: int | str, rung: int) -> list[str]:
+        """Return the records of the places of a rung."""
+        folder = fill(f"{STUDY}/bracket={bracket}/rung={rung}", wildcards)
+        return [f"{folder}/place={k}/trial.json" for k in range(places(self.tuning["halving"], rung))]
+
+    def earlier_rung(self, wildcards: Wildcards) -> list[str]:
+        """Return the records of a bracket's previous rung; the first one has none."""
+        rung = int(wildcards.rung)
+        return self.rung(wildcards, wildcards.bracket, rung - 1) if rung else []

@@ -1,0 +1,85 @@
+"""The one command line of all jobs: settings, code and files of a rule as Snakemake's params."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ptebench.plan.paths import Wildcards
+from ptebench.provenance import canonical, code_digest
+
+RUN = (
+    "python -m workflow_scripts.{params.script} --spec {params.spec:q} --code {params.code} --threads {threads}"
+    " {params.files} > {log:q} 2>&1"
+)
+
+# what all jobs have in common, and what is no setting: it changes no result
+VARIABLES = {
+    "PYTHONSAFEPATH": "1",  # nor does a job import what lies in the folder that it runs in
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "passive",  # threads that wait must not spin: they would take the cores of other jobs
+    # freed memory stays with the job (glibc): to get it back page by page took up to a quarter of a training step
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TRIM_THRESHOLD_": "2000000000",
+}
+
+Settings = Callable[[Wildcards], dict[str, Any]]
+Modules = Callable[[Wildcards], Iterable[str]]
+
+
+def environment(repository: Path, deployed: bool, keys: str) -> str:
+    """Return the shell text before every job: it imports this checkout, and runs this interpreter unless `deployed`.
+
+    A deployed environment has packages of its own, which those of PYTHONPATH would hide. `keys` says which variable
+    holds the key of which endpoint.
+    """
+    others = [] if deployed else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    imports = [str(repository), *(path for path in others if path and Path(path).resolve() != Path.cwd())]
+    variables = {"PYTHONPATH": os.pathsep.join(imports), **VARIABLES, "PTEBENCH_KEYS": keys}
+    line = [f"export POLARS_MAX_THREADS=${{OMP_NUM_THREADS:-1}} {shlex.join(f'{k}={v}' for k, v in variables.items())}"]
+    if not deployed:
+        line.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    return "; ".join(line) + "; "
+
+
+def words(option: str, files: Mapping[str, Any]) -> list[str]:
+    """Return the words that name files, each with its path or paths.
+
+    A name may end in `_`, which is cut off: Snakemake keeps the name `items` to itself.
+    """
+    line = []
+    for name, paths in files.items():
+        line += [option, name.rstrip("_"), *([paths] if isinstance(paths, str) else paths)]
+    return line
+
+
+def files(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
+    """Return the part of the command line that names a job's inputs, outputs and record, quoted for the shell."""
+    made = dict(output.items())
+    record = made.pop("provenance")
+    line = words("--input", input) + words("--output", made) + ["--provenance", record]
+    return shlex.join(line)
+
+
+def job(script: str, settings: Settings | None = None, modules: Modules | None = None) -> dict[str, Any]:
+    """Return a rule's params: its script, the settings and the code that a rerun compares, and its files.
+
+    `modules` names what the script loads by name, which the closure of its imports cannot see.
+    """
+
+    def spec(wildcards: Wildcards) -> str:
+        return canonical(settings(wildcards) if settings else {})
+
+    def code(wildcards: Wildcards) -> str:
+        return code_digest(f"workflow_scripts.{script}", *(modules(wildcards) if modules else ()))
+
+    return {"script": script, "spec": spec, "code": code, "files": files}
+
+
+def recorded(record: str | None = None, **outputs: str) -> dict[str, str]:
+    """Return a rule's outputs and its record, by default beside the first output and named after it."""
+    first = next(iter(outputs.values()))
+    stem = first.rpartition(".")[0] or first
+    return {**outputs, "provenance": record or f"{stem}.provenance.json"}

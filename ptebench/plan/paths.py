@@ -1,0 +1,62 @@
+"""Every path below results/, once, as a pattern of wildcards."""
+
+import re
+from collections.abc import ItemsView
+from typing import Any, Protocol
+
+from ptebench.errors import InputError
+
+DATA = "results/data/{dataset}"
+SPLIT = "results/splits/{dataset}/{protocol}"
+TEMPLATE = "results/profiles/{dataset}/{protocol}/template"
+WRITING = "results/profiles/{dataset}/{protocol}/{language_model}"
+ROUND = f"{WRITING}/rounds/{{round}}"
+HALF_ROUND = f"{ROUND}/{{side}}"
+GRPO = f"{WRITING}/grpo/{{side}}"
+VECTORS = "results/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}"
+STUDY = "results/tuning/{dataset}/{protocol}/{backbone}/{representation}"
+TRIAL = f"{STUDY}/trial={{trial}}"
+RUNG = f"{STUDY}/bracket={{bracket}}/rung={{rung}}/place={{place}}"
+CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}"
+METRICS = "results/metrics/{dataset}/{protocol}/{backbone}"
+TABLES = "results/tables"
+TABLE = f"{TABLES}/{{table}}"
+
+
+class Wildcards(Protocol):
+    """What Snakemake fills a pattern with: the value of each wildcard by name, all of them text."""
+
+    def __getattr__(self, name: str) -> str: ...
+
+    def __getitem__(self, name: str) -> str: ...
+
+    def get(self, name: str, default: Any = None) -> Any: ...
+
+    def items(self) -> ItemsView[str, str]: ...
+
+
+def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
+    """Return the path of a pattern; `more` stands over what the wildcards say."""
+    return pattern.format(**{**dict(wildcards.items()), **more})
+
+
+def whole(path: str) -> str:
+    """Return the path of a file that exists before any job; raise InputError where Snakemake would see a wildcard."""
+    if re.search(r"\{.*\}", path):
+        raise InputError(f"{path}: Snakemake takes what stands in braces for a wildcard; rename the file or folder")
+    return path
+
+
+def sides(folder: str, suffix: str) -> dict[str, str]:
+    """Return the files of both sides in a folder."""
+    return {side: f"{folder}/{side}.{suffix}" for side in ("user", "item")}
+
+
+def formats(stem: str, *suffixes: str) -> dict[str, str]:
+    """Return one file in several formats, by suffix."""
+    return {suffix: f"{stem}.{suffix}" for suffix in suffixes}
+
+
+def adapter(folder: str, name: str = "adapter") -> dict[str, str]:
+    """Return an adapter's weights and its configuration, as the files `name` and `name`_config."""
+    return {name: f"{folder}/adapter_model.safetensors", f"{name}_config": f"{folder}/adapter_config.json"}

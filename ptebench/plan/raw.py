@@ -1,0 +1,132 @@
+"""From raw files to splits: which files, which settings, which reader."""
+
+from pathlib import Path
+from typing import Any
+
+from ptebench.data.downloads import advice, find
+from ptebench.errors import InputError
+from ptebench.plan.grid import Grid
+from ptebench.plan.paths import DATA, SPLIT, Wildcards, fill, whole
+
+# the settings of a source that name its files
+RAW_FILES = {
+    "amazon": ("reviews", "ratings", "metadata"),
+    "yelp": ("reviews", "businesses"),
+    "netflix": ("ratings", "titles", "probe", "qualifying"),
+    "mind": ("behaviors", "news"),
+    "reclm": ("train", "test", "items"),
+    "sequences": ("sequences", "train", "valid", "test", "items"),
+    "recbole": ("inter", "item"),
+    "table": ("interactions", "items"),
+}
+# what a simulated dataset writes, named as its publisher names it
+SIMULATED = {
+    "amazon": {"reviews": "Simulated_5.json.gz", "metadata": "meta_Simulated.json.gz"},
+    "netflix": {"ratings": "combined_data_1.txt", "titles": "movie_titles.csv"},
+    "mind": {"behaviors": "behaviors.tsv", "news": "news.tsv"},
+    "reclm": {"train": "train.npz", "test": "test.npz", "items": "items.jsonl.gz"},
+}
+SPLIT_FILES = {
+    name: f"{SPLIT}/{name}.parquet"
+    for name in (
+        "vocabulary", "train", "valid", "test", "valid_candidates", "test_candidates", "histories", "groups",
+    )
+} | {"leakage": f"{SPLIT}/leakage.json"}  # fmt: skip
+GENERATOR = (
+    "seed", "users", "items", "mean_length", "behaviour_only", "text_only", "sequential", "new_items", "snapshots",
+)  # fmt: skip
+
+
+def simulated_files(layout: str) -> dict[str, str]:
+    """Return the raw files of a simulated dataset, as patterns."""
+    return {f"{name}_": f"{DATA}/raw/{file}" for name, file in SIMULATED[layout].items()}
+
+
+class Raw:
+    """How the raw files of a configuration become interactions and splits."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config, self.datasets, self.grid = config, config["datasets"], Grid(config)
+        self.with_impressions = [name for name, settings in self.datasets.items() if settings.get("impressions")]
+
+    def of_layout(self, layout: str) -> list[str]:
+        """Return the datasets that are simulated in a publisher's layout."""
+        return [name for name, settings in self.datasets.items() if settings.get("layout") == layout]
+
+    def simulation_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a simulation depends on."""
+        settings = self.datasets[wildcards.dataset]
+        return {key: settings[key] for key in ("layout", *GENERATOR)}
+
+    def files(self, dataset: str) -> dict[str, str | list[str]]:
+        """Return the raw files of a dataset, by the name that its reader knows them by."""
+        settings = self.datasets[dataset]
+        if settings["source"] == "simulated":
+            files = simulated_files(settings["layout"])
+            return {name.rstrip("_"): path.format(dataset=dataset) for name, path in files.items()}
+        root, paths = Path(self.config["data_root"]), {}
+        for name in RAW_FILES[settings["source"]]:
+            if (value := settings[name]) is not None:
+                several = [whole(str(root / file)) for file in ([value] if isinstance(value, str) else value)]
+                paths[name] = several[0] if isinstance(value, str) else several
+        return paths
+
+    def missing(self, dataset: str) -> dict[str, Any]:
+        """Return the raw files that a dataset lacks, each with what is known of getting it; None for nothing."""
+        settings = self.datasets[dataset]
+        if settings["source"] == "simulated":
+            return {}
+        paths: list[str] = []
+        for files in self.files(dataset).values():
+            paths += [files] if isinstance(files, str) else files
+        return {path: find(path, settings) for path in paths if not Path(path).exists()}
+
+    def download_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what is known of every raw file that the requested tables need and lack."""
+        return {path: facts for dataset in self.grid.datasets for path, facts in self.missing(dataset).items()}
+
+    def raw_inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
+        """Return the raw files of a dataset as a rule's inputs; raise InputError for those that are not there."""
+        if missing := self.missing(wildcards.dataset):
+            raise InputError("\n".join(advice(path, facts) for path, facts in missing.items()))
+        return {f"{name}_": files for name, files in self.files(wildcards.dataset).items()}
+
+    def reading_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what reading and filtering depend on: not the paths, whose content counts, and not the generator."""
+        settings = self.datasets[wildcards.dataset]
+        simulated = settings["source"] == "simulated"
+        aside = {"published", "heads_compat", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
+        return {key: value for key, value in settings.items() if key not in aside}
+
+    def reading_modules(self, wildcards: Wildcards) -> list[str]:
+        """Return the module that reads a dataset's source."""
+        settings = self.datasets[wildcards.dataset]
+        return [f"ptebench.data.sources.{settings.get('layout', settings['source'])}"]
+
+    def split_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the protocol and what it takes from the dataset; a snapshot asks for new items whatever is ranked."""
+        settings = dict(self.config["protocols"][wildcards.protocol])
+        if settings["kind"] == "snapshot":
+            del settings["remove_seen"]
+        if settings["kind"] == "long_tail":
+            settings["heads_compat"] = self.datasets[wildcards.dataset]["heads_compat"]
+        return settings
+
+    def split_modules(self, wildcards: Wildcards) -> list[str]:
+        """Return the module of a protocol."""
+        return [f"ptebench.data.protocols.{self.config['protocols'][wildcards.protocol]['kind']}"]
+
+    def split_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the interactions and, where the protocol ranks it, what was shown."""
+        files = {"interactions": fill(f"{DATA}/interactions.parquet", wildcards)}
+        if self.config["protocols"][wildcards.protocol].get("impressions", False):
+            files["impressions"] = fill(f"{DATA}/impressions.parquet", wildcards)
+        return files
+
+    def drawing_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return a dataset's name."""
+        return {"dataset": wildcards.dataset}
+
+    def statistics_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return a dataset's name and the key of its published counts."""
+        return {"dataset": wildcards.dataset, "published": self.datasets[wildcards.dataset]["published"]}

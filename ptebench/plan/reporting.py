@@ -1,0 +1,118 @@
+"""From ranks to tables: which metrics, which cells, which published values."""
+
+import os
+from typing import Any
+
+from ptebench.config.cells import text_label
+from ptebench.errors import InputError
+from ptebench.plan.grid import Cell, Grid
+from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, Wildcards, fill
+from ptebench.provenance import REPOSITORY
+
+PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
+PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
+
+
+class Reporting:
+    """How the ranks of a configuration become metrics and tables."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config, self.grid, self.tables = config, Grid(config), config["tables"]
+
+    @property
+    def ks(self) -> list[int]:
+        """Return every K that the configuration or a table asks for."""
+        named = (int(metric.split("@")[1]) for table in self.tables.values() for metric in table["metrics"])
+        return sorted({*self.config["ks"], *named})
+
+    def metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the metrics of a backbone's cells depend on."""
+        return {"cells": [self._described(cell) for cell in self._cells(wildcards)], "ks": self.ks}
+
+    def cell_metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the metrics of one cell depend on, which need not be a cell of a table."""
+        cell = Cell(*(wildcards[name] for name in Cell._fields[:-1]), int(wildcards.seed))
+        return {"cells": [self._described(cell)], "ks": self.ks}
+
+    def _described(self, cell: Cell) -> dict[str, Any]:
+        """Return the place of a cell and what text it reads."""
+        return {**cell._asdict(), "text": text_label(*self.grid.parts(cell.backbone, cell.representation))}
+
+    def _cells(self, wildcards: Wildcards) -> list[Cell]:
+        """Return the cells of one backbone that the requested tables need; raise InputError where they need none."""
+        place = (wildcards.dataset, wildcards.protocol, wildcards.backbone)
+        if not (cells := self.grid.by_backbone.get(place)):
+            cell = CELL.format(dataset=place[0], protocol=place[1], backbone=place[2], representation="NAME", seed=0)
+            raise InputError(
+                f"no table asks for {place[2]} on {place[0]} by {place[1]}; name it in a row of 'tables', or ask for "
+                f"one cell: {cell}/metrics.csv"
+            )
+        return cells
+
+    def metric_inputs(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the ranks and records of every cell of one backbone that a requested table needs."""
+        folders = [cell.folder for cell in self._cells(wildcards)]
+        return {
+            "ranks": [f"{folder}/ranks.parquet" for folder in folders],
+            "records": [f"{folder}/provenance.json" for folder in folders],
+            "groups": fill(f"{SPLIT}/groups.parquet", wildcards),
+        }
+
+    def methods(self, table: str) -> list[list[Any]]:
+        """Return dataset, protocol, backbone, representation and seeds of each method of a table, in its order."""
+        methods: dict[tuple[str, ...], list[int]] = {}
+        for *method, seed in dict.fromkeys(self.grid.of_table(table)):
+            methods.setdefault(tuple(method), []).append(seed)
+        return [[*method, seeds] for method, seeds in methods.items()]
+
+    def table_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a table shows, and what its caption says of protocols and published values."""
+        settings, protocols = self.tables[wildcards.table], self.config["protocols"]
+        methods = self.methods(wildcards.table)
+        kinds = {name: settings["kind"] for name, settings in self.config["representations"].items()}
+        return {
+            "table": wildcards.table,
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
+            "cells": methods,
+            "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
+            "published": {name: self.config["datasets"][name]["published"] for name in settings["datasets"]},
+            "protocols": {
+                p: {key: protocols[p][key] for key in ("kind", "remove_seen")} for p in settings["protocols"]
+            },
+        }
+
+    def table_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return the metrics of every backbone of a table, the ranks of its cells and the groups of its splits."""
+        cells = list(dict.fromkeys(self.grid.of_table(wildcards.table)))
+        patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet", "groups": f"{SPLIT}/groups.parquet"}
+        return {
+            name: list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
+            for name, pattern in patterns.items()
+        }
+
+    def cell_files(self) -> list[str]:
+        """Return the metrics of every backbone that the requested tables need."""
+        places = self.grid.by_backbone
+        return [f"{METRICS}.csv".format(dataset=d, protocol=p, backbone=b) for d, p, b in places]
+
+    def every_table(self, wildcards: Wildcards) -> list[str]:
+        """Return the values of all tables; raise InputError where there is none."""
+        return self._asked([f"{TABLES}/{table}.csv" for table in self.tables])
+
+    def every_dataset(self, wildcards: Wildcards) -> list[str]:
+        """Return the statistics of all datasets of tables; raise InputError where there is none."""
+        return self._asked([f"{DATA}/statistics.csv".format(dataset=dataset) for dataset in self.grid.datasets])
+
+    def _asked(self, files: list[str]) -> list[str]:
+        if not files:
+            raise InputError("no table is asked for; define one under 'tables', or select others by --config")
+        return files
+
+    def table_files(self) -> list[str]:
+        """Return every file of the requested tables."""
+        return [f"{TABLES}/{table}.{kind}" for table in self.tables for kind in ("csv", "md", "tex", "html")]
+
+    def statistics_files(self) -> list[str]:
+        """Return the table of statistics and a drawing of every dataset."""
+        table = [f"{TABLES}/statistics.{kind}" for kind in ("csv", "md", "tex")]
+        return table + [f"{TABLES}/distributions/{dataset}.svg" for dataset in self.grid.datasets]

@@ -1,0 +1,337 @@
+"""Language models: how each is taught to write profiles, writes them, and is measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ptebench.config.cells import reader, text_sides
+from ptebench.errors import InputError
+from ptebench.plan.grid import Grid
+from ptebench.plan.paths import (
+    DATA,
+    GRPO,
+    ROUND,
+    SPLIT,
+    TEMPLATE,
+    VECTORS,
+    WRITING,
+    Wildcards,
+    adapter,
+    fill,
+    formats,
+    whole,
+)
+
+WRITERS = {"kd": "rounds/0", "sft": "best", "grpo": "grpo"}  # and where the adapter of each is
+SIDES = ("user", "item")
+SPLIT_TEXTS = {
+    "train": f"{SPLIT}/train.parquet",
+    "vocabulary": f"{SPLIT}/vocabulary.parquet",
+    "items_": f"{DATA}/items.parquet",
+}
+TEMPLATES = {f"template_{side}": f"{TEMPLATE}/{side}.parquet" for side in SIDES}
+BASE = {
+    "model": f"{WRITING}/base/model.safetensors",
+    "config": f"{WRITING}/base/config.json",
+    "generation": f"{WRITING}/base/generation_config.json",
+    "tokenizer": f"{WRITING}/base/tokenizer.json",
+    "tokenizer_config": f"{WRITING}/base/tokenizer_config.json",
+    "template": f"{WRITING}/base/chat_template.jinja",
+}
+CHOICE = {
+    "convergence": f"{WRITING}/convergence.json",
+    **adapter(f"{WRITING}/best/user", "user_adapter"),
+    **adapter(f"{WRITING}/best/item", "item_adapter"),
+    "readers": f"{WRITING}/best/readers.parquet",
+    "audiences": f"{WRITING}/best/audiences.parquet",
+}
+QUALITY = {
+    **formats(f"{WRITING}/quality", "csv", "md"),
+    "samples": f"{WRITING}/samples.md",
+    "rounds": f"{WRITING}/rounds.svg",
+}
+EVIDENCE = ("seed", "probes", "history", "neighbours")  # what decides which owners and lines a prompt shows
+MODEL = ("context", "model", "revision", "template_arguments")
+# the settings of a language model that a script depends on; `examples`, `endpoint` and encoders are resolved
+SETTINGS = {
+    "language_model": (*EVIDENCE, "context", "embedded"),
+    "teach": (*EVIDENCE, "examples", "endpoint"),
+    "endpoint_profiles": ("seed", "history", "neighbours", "endpoint"),
+    "instructions": (*EVIDENCE, "examples", "collaborative"),
+    "tune_round": (
+        *EVIDENCE, *MODEL, "new_tokens", "write_batch", "lora", "tuning", "loop", "quantization", "processes",
+    ),
+    "probe_round": (*EVIDENCE, *MODEL, "collaborative", "embedding_drift", "field_drift", "encoder"),
+    "choose_round": ("seed", "loop"),
+    "grpo": (*EVIDENCE, *MODEL, "new_tokens", "lora", "encoder", "grpo"),
+    "audit_grpo": (*EVIDENCE, *MODEL, "new_tokens", "write_batch", "encoders", "grpo"),
+    "write_profiles": ("seed", "history", "neighbours", *MODEL, "new_tokens", "write_batch"),
+    "quality": (*EVIDENCE, *MODEL, "encoder"),
+}  # fmt: skip
+
+Files = dict[str, Any]
+
+
+class Writing:
+    """How the language models of a configuration come to write profiles."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config, self.models, self.encoders = config, config["language_models"], config["encoders"]
+        self.grid = Grid(config)
+        self.endpoints = [name for name, settings in self.models.items() if "endpoint" in settings]
+        self.local = [name for name in self.models if name not in self.endpoints]
+        variables = {name: self.models[name]["key_variable"] for name in self.endpoints}
+        self.keys = " ".join(f"{name}={variable}" for name, variable in variables.items() if variable)
+        self.taught = [name for name in self.local if self.models[name]["teacher"] in self.endpoints]
+
+    # ------------------------------------------------------------- settings
+
+    def settings(self, script: str) -> Callable[[Wildcards], dict[str, Any]]:
+        """Return a function of the wildcards to the settings of a script, and where in the chain its job is."""
+        keys = SETTINGS[script]
+
+        def of_job(wildcards: Wildcards) -> dict[str, Any]:
+            settings = self.models[wildcards.language_model]
+            chosen = {key: settings[key] for key in keys if key in settings}
+            if "examples" in keys:
+                chosen["examples"] = settings["tuning"]["examples"]
+            if "encoder" in keys:
+                chosen["encoder"] = self.encoders[settings["encoder"]]
+            if "encoders" in keys:
+                names = (settings["encoder"], self._second_encoder(wildcards))
+                chosen["encoders"] = [(name, self.encoders[name]) for name in names]
+            if "endpoint" in keys:
+                remote = wildcards.language_model in self.endpoints
+                chosen["endpoint"] = self._asking(wildcards.language_model if remote else settings["teacher"])
+            place: dict[str, Any] = {key: wildcards[key] for key in ("side", "writer") if wildcards.get(key)}
+            if wildcards.get("round"):
+                place["round"] = int(wildcards["round"])
+            return {**chosen, **place}
+
+        return of_job
+
+    def shard_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what one shard of a writer's profiles depends on."""
+        count = self.models[wildcards.language_model]["shards"]
+        place = {"stage": wildcards.stage, "shard": int(wildcards.shard), "shards": count}
+        return {**self.settings("write_profiles")(wildcards), **place}
+
+    def quality_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the measures of a language model's profiles depend on."""
+        place = dict(wildcards.items())
+        return {**self.settings("quality")(wildcards), "writers": list(WRITERS), **place}
+
+    def _asking(self, name: str) -> dict[str, Any]:
+        """Return the settings with which an endpoint is asked."""
+        keys = ("endpoint", "model", "temperature", "seed", "request", "new_tokens", "concurrency")
+        return {"name": name, **{key: self.models[name][key] for key in keys}}
+
+    def _second_encoder(self, wildcards: Wildcards) -> str:
+        """Return the first encoder of the configuration that has no part in the reward, for the audit."""
+        trained = self.models[wildcards.language_model]["encoder"]
+        for name, settings in self.encoders.items():
+            if settings != self.encoders[trained]:
+                return str(name)
+        raise InputError(f"audits: 'encoders' defines {trained!r} alone; an audit needs a second one, such as 'lsa:'")
+
+    # ------------------------------------------------------------------ GPU
+
+    def on_gpu(self, wildcards: Wildcards) -> bool:
+        """Return whether a language model would use a GPU."""
+        return bool(self.models[wildcards.language_model]["model"] != "embedded")
+
+    def tuning_gpus(self, wildcards: Wildcards) -> int:
+        """Return how many GPUs a half-round would use."""
+        return self.on_gpu(wildcards) * int(self.models[wildcards.language_model]["processes"])
+
+    def probe_on_gpu(self, wildcards: Wildcards) -> bool:
+        """Return whether a probe would use a GPU: only one that asks the language model does."""
+        return self.on_gpu(wildcards) and self.models[wildcards.language_model]["collaborative"] > 0
+
+    # ---------------------------------------------------------------- files
+
+    def _cards(self, wildcards: Wildcards, encoder: str | None = None) -> str:
+        """Return the vectors of the cards, by the language model's encoder."""
+        encoder = encoder or self.models[wildcards.language_model]["encoder"]
+        return fill(f"{VECTORS}.safetensors", wildcards, text="card", encoder=encoder, side="item")
+
+    def _base(self, wildcards: Wildcards) -> Files:
+        """Return the embedded model's file; a hub id or local path is a setting, not an input."""
+        if self.models[wildcards.language_model]["model"] != "embedded":
+            return {}
+        return {"base": fill(f"{WRITING}/base/model.safetensors", wildcards)}
+
+    def _evidence(self, wildcards: Wildcards) -> Files:
+        """Return what prompts are made of: training data, texts of items, vectors of their cards."""
+        return {**{k: fill(v, wildcards) for k, v in SPLIT_TEXTS.items()}, "cards": self._cards(wildcards)}
+
+    def teacher_inputs(self, wildcards: Wildcards) -> Files:
+        """Return the evidence and the template's profiles of both sides."""
+        return {**self._evidence(wildcards), **{k: fill(v, wildcards) for k, v in TEMPLATES.items()}}
+
+    def _teacher(self, wildcards: Wildcards) -> Files:
+        """Return the teacher's profiles by side, supplied or from an endpoint."""
+        teacher = self.models[wildcards.language_model]["teacher"]
+        if teacher == "template":
+            return {}
+        if teacher in self.endpoints:
+            return {f"teacher_{side}": fill(f"{WRITING}/teacher/{side}.jsonl", wildcards) for side in SIDES}
+        files = {side: whole(str(Path(self.config["data_root"]) / path)) for side, path in teacher.items()}
+        for side, path in files.items():
+            if not Path(path).is_file():
+                place = f"language_models.{wildcards.language_model}.teacher.{side}"
+                raise InputError(f"{place}: {path}: no such file; check the path and data_root")
+        return {f"teacher_{side}": path for side, path in files.items()}
+
+    def instruction_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what instructions are made of: evidence, the template's profiles and the teacher's."""
+        return {**self.teacher_inputs(wildcards), **self._teacher(wildcards)}
+
+    def half_round_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago.
+
+        Where the round before was refused, it goes back to what that one had continued.
+        """
+        rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
+        item = wildcards.side == "item"
+        files = {**self._evidence(wildcards), **self._base(wildcards)}
+        for side in SIDES:
+            files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
+        if item or number:
+            before = f"{rounds}/{number}/user" if item else f"{rounds}/{number - 1}/item"
+            files |= {**adapter(before), "evidence": f"{before}/profiles.parquet"}
+        if number:
+            earlier = f"{rounds}/{number - 1}/{wildcards.side}"
+            files |= adapter(earlier, "earlier_adapter")
+            files["earlier_profiles"] = f"{earlier}/profiles.parquet"
+            files["probe"] = f"{rounds}/{number - 1}/probe.json"
+        if number > 1:
+            retreat = f"{rounds}/{number - 2}/item"
+            files["retreat_profiles"] = f"{retreat}/profiles.parquet"
+            files |= {} if item else adapter(retreat, "retreat_adapter")
+        return files
+
+    def probe_inputs(self, wildcards: Wildcards) -> Files:
+        """Return a round's profiles, the probe before it, and the profiles that it may have continued."""
+        rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
+        files = self._evidence(wildcards)
+        if number:
+            files["earlier_probe"] = f"{rounds}/{number - 1}/probe.json"
+        for prefix, back in (("", number), ("earlier_", number - 1), ("retreat_", number - 2)):
+            for side in SIDES if back >= 0 else ():
+                files[f"{prefix}{side}_profiles"] = f"{rounds}/{back}/{side}/profiles.parquet"
+        if self.models[wildcards.language_model]["collaborative"]:
+            # whether the model knows what people would choose is asked of the model itself
+            files |= {**adapter(f"{rounds}/{number}/user", "user_adapter"), **self._base(wildcards)}
+        return files
+
+    def choice_inputs(self, wildcards: Wildcards) -> Files:
+        """Return the probes, adapters and profiles of every round, distillation first."""
+        names = {"probes": "probe.json", "readers": "user/profiles.parquet", "audiences": "item/profiles.parquet"}
+        for side in SIDES:
+            names |= adapter(side, f"{side}_adapter")
+        numbers = range(self.models[wildcards.language_model]["max_rounds"] + 1)
+        return {name: [fill(f"{ROUND}/{file}", wildcards, round=k) for k in numbers] for name, file in names.items()}
+
+    def _best_evidence(self, wildcards: Wildcards) -> str:
+        """Return the other side's profiles of the best round, which the prompts of a side show."""
+        other = {"user": "audiences", "item": "readers"}[wildcards.side]
+        return fill(f"{WRITING}/best/{other}.parquet", wildcards)
+
+    def grpo_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what GRPO optimises, and what its reward compares with."""
+        return {
+            **self._evidence(wildcards),
+            **self._base(wildcards),
+            **adapter(fill(f"{WRITING}/best/{{side}}", wildcards)),
+            "evidence": self._best_evidence(wildcards),
+            "template": fill(f"{TEMPLATE}/{{side}}.parquet", wildcards),
+        }
+
+    def audit_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what GRPO changed: its adapter and the one before, and the cards by a second encoder."""
+        return {
+            **self._evidence(wildcards),
+            **self._base(wildcards),
+            "second": self._cards(wildcards, self._second_encoder(wildcards)),
+            **adapter(fill(f"{WRITING}/best/{{side}}", wildcards), "before"),
+            **adapter(fill(GRPO, wildcards), "after"),
+            "evidence": self._best_evidence(wildcards),
+            "template": fill(f"{TEMPLATE}/{{side}}.parquet", wildcards),
+        }
+
+    def writer_inputs(self, wildcards: Wildcards) -> Files:
+        """Return the adapter of a writer and the profiles that its prompts show."""
+        files = {
+            **self._evidence(wildcards),
+            **self._base(wildcards),
+            **adapter(fill(f"{WRITING}/{WRITERS[wildcards.writer]}/{{side}}", wildcards)),
+            "histories": fill(f"{SPLIT}/histories.parquet", wildcards),
+        }
+        if wildcards.side == "item":  # the readers of every item, as the same writer describes them
+            files["evidence"] = fill(f"{WRITING}/{{writer}}/user.parquet", wildcards)
+        elif wildcards.writer != "kd":
+            files["evidence"] = self._best_evidence(wildcards)
+        return files
+
+    def _shards(self, wildcards: Wildcards, stages: tuple[str, ...]) -> list[str]:
+        """Return the files of the shards of a side; a side that is written by one job has none."""
+        count = self.models[wildcards.language_model]["shards"]
+        folder = fill(f"{WRITING}/{{writer}}/shards/{{side}}", wildcards)
+        return [f"{folder}.{stage}.{k}.jsonl" for stage in stages for k in range(count) if count > 1]
+
+    def shard_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what a shard reads; one of cold items, also what was written of the warm ones."""
+        stages = ("warm",) if wildcards.stage == "cold" else ()
+        return {**self.writer_inputs(wildcards), "shards": self._shards(wildcards, stages)}
+
+    def profile_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what a side is written from: with shards, these; items without training events come last."""
+        stages = ("warm", "cold") if wildcards.side == "item" else ("warm",)
+        return {**self.writer_inputs(wildcards), "shards": self._shards(wildcards, stages)}
+
+    def endpoint_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what an endpoint's prompts show; those of items, their readers as the endpoint describes them."""
+        files = {**self._evidence(wildcards), "histories": fill(f"{SPLIT}/histories.parquet", wildcards)}
+        if wildcards.side == "item":
+            files["evidence"] = fill(f"{WRITING}/user.parquet", wildcards)
+        return files
+
+    def quality_inputs(self, wildcards: Wildcards) -> Files:
+        """Return what the quality of a model's profiles is measured on: each writer's, with adapter and record."""
+        files = {**self.teacher_inputs(wildcards), **self._base(wildcards), **self._teacher(wildcards)}
+        files["convergence"] = fill(f"{WRITING}/convergence.json", wildcards)
+        for side in SIDES:
+            files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
+            for writer, folder in WRITERS.items():
+                profiles = fill(f"{WRITING}/{writer}/{side}", wildcards)
+                weights = fill(f"{WRITING}/{folder}/{side}/adapter_model.safetensors", wildcards)
+                files[f"{writer}_{side}"] = f"{profiles}.parquet"
+                files[f"{writer}_{side}_record"] = f"{profiles}.provenance.json"
+                files[f"{writer}_{side}_adapter"] = weights
+        return files
+
+    # -------------------------------------------------------------- targets
+
+    def profiles(self) -> list[str]:
+        """Return the profiles that the requested cells read."""
+        files = set()
+        for cell in self.grid.cells:
+            parts = self.grid.parts(cell.backbone, cell.representation)
+            settings = reader(*parts)
+            if settings and settings["text"] != "card":
+                folder = f"results/profiles/{cell.dataset}/{cell.protocol}/{settings['text'].replace('.', '/')}"
+                files |= {f"{folder}/{side}.parquet" for side in text_sides(*parts) if side != "card"}
+        return sorted(files)
+
+    def measures(self) -> list[str]:
+        """Return the record of quality of every language model whose profiles the requested cells read."""
+        folders = {Path(file).parent for file in self.profiles()}
+        taught = {folder.parent for folder in folders if folder.name in WRITERS}
+        kinds = ("quality.csv", "quality.md", "samples.md", "rounds.svg")
+        return [f"{folder}/{kind}" for folder in sorted(taught) for kind in kinds]
+
+    def audits(self) -> list[str]:
+        """Return the audits of GRPO behind the requested profiles."""
+        written = [Path(path) for path in self.profiles()]
+        return [str(path.with_suffix("") / "audit.md") for path in written if path.parent.name == "grpo"]

@@ -1,0 +1,65 @@
+"""A table as a page of its own."""
+
+from html import escape
+
+import polars as pl
+
+from ptebench.report.rendering import (
+    INPUTS,
+    input_texts,
+    lead_mark,
+    letters,
+    named,
+    note,
+    panels,
+    published_text,
+    record_links,
+    sources,
+    value_text,
+)
+
+STYLE = """
+  body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1a1a1a; }
+  h1 { font-size: 1.5rem; } p { max-width: 50rem; }
+  .panel { overflow-x: auto; margin: 2rem 0; }
+  table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }
+  caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+  th, td { padding: .3rem .8rem; text-align: left; vertical-align: top; white-space: nowrap; }
+  thead th { border-bottom: 1px solid; } tbody th { font-weight: normal; }
+  .number { text-align: right; font-variant-numeric: tabular-nums; }
+  small { display: block; color: #5a5a5a; }
+  tbody tr:nth-child(even) { background: #f5f5f5; }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole HTML page that needs no other file."""
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n<body>\n'
+        f"<h1>{escape(title)}</h1>\n{body}</body>\n</html>\n"
+    )
+
+
+def render(table: pl.DataFrame, title: str) -> str:
+    """Return the table as one HTML page; the last column links each seed's record."""
+    lines = [f"<p>{escape(text)}</p>" for text in (note(table), sources(table)) if text]
+    for heading, names, rows in panels(table):
+        head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
+        lines += ['<div class="panel">', "<table>", f"<caption>{escape(heading)}</caption>"]
+        inputs = "".join(f'<th scope="col">{escape(name)}</th>' for name in INPUTS)
+        lines += [f'<thead><tr><th scope="col">backbone</th><th scope="col">representation</th>{inputs}']
+        lines += [f'{head}<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
+        labels = letters(rows)
+        for backbone, representation, values in rows:
+            text, *numbers = map(escape, input_texts(values))
+            cells = f"<td>{text}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers)
+            for v in values:
+                beside = "" if v["published"] is None else f"<small>{published_text(v)}</small>"
+                lead = lead_mark(v, labels, "<sup>{}</sup>")
+                cells += f'<td class="number">{value_text(v, "<strong>{}</strong>", "<u>{}</u>")}{lead}{beside}</td>'
+            links = record_links(values, '<a href="{path}">{seed}</a>')
+            name = named(backbone, representation, labels)
+            lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
+        lines += ["</tbody>", "</table>", "</div>"]
+    return page(title, "\n".join(lines) + "\n")

@@ -1,0 +1,37 @@
+"""A table as Markdown."""
+
+import polars as pl
+
+from ptebench.report.rendering import (
+    INPUTS,
+    input_texts,
+    lead_mark,
+    letters,
+    named,
+    note,
+    panels,
+    published_text,
+    record_links,
+    sources,
+    value_text,
+)
+
+
+def render(table: pl.DataFrame, title: str) -> str:
+    """Return the table as Markdown; the last column links each seed's record."""
+    lines = [f"# {title}", "", note(table)]
+    lines += ["", sources(table)] if sources(table) else []
+    for heading, names, rows in panels(table):
+        head = ["backbone", "representation", *INPUTS, *names, "record of seed"]
+        lines += ["", f"## {heading}", "", f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
+        labels = letters(rows)
+        for backbone, representation, values in rows:
+            cells = input_texts(values) + [
+                value_text(v, "**{}**", "<ins>{}</ins>")
+                + lead_mark(v, labels, "<sup>{}</sup>")
+                + ("" if v["published"] is None else f"<br>{published_text(v)}")
+                for v in values
+            ]
+            name = named(backbone, representation, labels)
+            lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
+    return "\n".join(lines) + "\n"

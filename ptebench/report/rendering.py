@@ -1,0 +1,105 @@
+"""What every form of a table shows: panels, rows and cells as text, and the legend."""
+
+from string import ascii_lowercase
+
+import polars as pl
+
+from ptebench.report.significance import LEVEL
+
+PANEL = ["dataset", "protocol", "ranking", "group"]
+COMPARE = {
+    "best_other": "↑ above, ↓ below the best other row",
+    "id": "↑ above, ↓ below the ids of its backbone",
+    "each": "Raised letters: the rows that a row is above",
+}
+INPUTS = ("text", "width", "parameters")
+
+
+def panels(table: pl.DataFrame) -> list[tuple[str, list[str], list[tuple[str, str, list[dict]]]]]:
+    """Return (heading, metric names, rows (backbone, representation, values)) of each panel, in order."""
+    result = []
+    for (dataset, protocol, ranking, group), part in table.group_by(PANEL, maintain_order=True):
+        names = [f"{m}@{k}" for m, k in part.select("metric", "k").unique(maintain_order=True).iter_rows()]
+        rows = [
+            (backbone, representation, method.to_dicts())
+            for (backbone, representation), method in part.group_by("backbone", "representation", maintain_order=True)
+        ]
+        result.append((f"{dataset}, {question(protocol, ranking, group)}", names, rows))
+    return result
+
+
+def question(protocol: str, ranking: str, group: str) -> str:
+    """Return what a value is of, without what goes without saying."""
+    special = [name for name, plain in ((ranking, "full"), (group, "overall")) if name != plain]
+    return ", ".join([protocol, *special])
+
+
+def sources(table: pl.DataFrame) -> str:
+    """Return one sentence naming where the published values are from, empty where there are none."""
+    names = table["source"].drop_nulls().unique(maintain_order=True)
+    return f"Published: {'; '.join(names)}." if len(names) else ""
+
+
+def note(table: pl.DataFrame) -> str:
+    """Return the legend: what stands in a cell, how it was tested, and how fine that is."""
+    seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].max()
+    span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
+    several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
+    tested = (
+        f"{COMPARE[table['compare'][0]]}: paired permutation test over events, p adjusted by Holm at most {LEVEL} in a"
+        f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand."
+    )
+    return (
+        "Text is what a row reads, width the columns of its items' text, parameters what it trains."
+        f" Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
+        f" second best underlined. {tested if number.max() else 'No row is compared with another.'} Δ is ours minus"
+        " the published value; published values compete for no mark."
+    )
+
+
+def letters(rows: list[tuple[str, str, list[dict]]]) -> dict[str, str]:
+    """Return the letter of each row of a panel by its name, where rows are compared with each other."""
+    if rows[0][2][0]["compare"] != "each":
+        return {}
+    first = [f"{a}{b}" for a in ("", *ascii_lowercase) for b in ascii_lowercase]
+    return {f"{backbone}/{name}": letter for (backbone, name, _), letter in zip(rows, first)}
+
+
+def named(backbone: str, representation: str, labels: dict[str, str]) -> str:
+    return f"{representation} ({labels[f'{backbone}/{representation}']})" if labels else representation
+
+
+def lead_mark(value: dict, labels: dict[str, str], raised: str, arrows: str = " {}") -> str:
+    """Return the mark of a significant lead or lag."""
+    if labels:
+        names = [labels[name] for name in value["above"].split(";") if name]
+        return raised.format(",".join(names)) if names else ""
+    return arrows.format("↑" if value["above"] else "↓") if value["above"] or value["below"] else ""
+
+
+def value_text(value: dict, best: str, second: str) -> str:
+    text = f"{value['mean']:.4f}"
+    text = {"best": best, "second": second}.get(value["mark"], "{}").format(text)
+    return text if value["low"] is None else f"{text} ± {(value['high'] - value['low']) / 2:.4f}"
+
+
+def difference_text(value: dict) -> str:
+    text = f"{value['difference']:+.4f}"
+    return text if text.strip("+-") != "0.0000" else "0.0000"
+
+
+def published_text(value: dict) -> str:
+    sd = "" if value["published_sd"] is None else f" (s.d. {value['published_sd']:.4f})"
+    return f"published {value['published']:.4f}{sd}, Δ {difference_text(value)}"
+
+
+def input_texts(values: list[dict]) -> list[str]:
+    """Return a row's text, width and parameters, as shown."""
+    text, *numbers = (values[0][name] for name in INPUTS)
+    return [text or "", *(f"{number:,}" if number else "" for number in numbers)]
+
+
+def record_links(values: list[dict], form: str) -> str:
+    paths = values[0]["provenance"].split(";")
+    seeds = [path.split("seed=")[1].split("/")[0] for path in paths]
+    return " ".join(form.format(seed=s, path=p.replace("results/", "../", 1)) for s, p in zip(seeds, paths))

@@ -1,0 +1,61 @@
+"""Order of overrides, trials and rungs of halving, what a cell reads."""
+
+from snakemake.iocontainers import Wildcards
+
+from ptebench.plan.cells import Cells
+from tests.worlds import configuration
+
+PLACE = {"dataset": "news", "protocol": "snapshot", "backbone": "biasmf", "representation": "pte"}
+STUDY = "results/tuning/news/snapshot/biasmf/pte"
+
+
+def at(**more):
+    return Wildcards(fromdict=PLACE | more)
+
+
+def tuned(**tuning):
+    return Cells(configuration(tuning={"backbones": {"biasmf": {"learning_rate": [0.001, 0.01]}}, **tuning}))
+
+
+def test_a_dataset_overrides_the_backbone_and_a_representation_there_overrides_the_dataset():
+    overrides = {"news": {"biasmf": {"epochs": 7, "batch_size": 9}, "biasmf.pte": {"epochs": 3}}}
+    backbone = Cells(configuration(overrides=overrides)).settings(at(seed="1"))["backbone"]
+    assert (backbone["epochs"], backbone["batch_size"], backbone["dimension"]) == (3, 9, 32)
+    other = Cells(configuration(overrides=overrides)).settings(at(representation="id", seed="1"))
+    assert other["backbone"]["epochs"] == 7 and other["seed"] == 1
+
+
+def test_a_trial_keeps_only_settings_off_the_tuned_axes_and_the_first_keeps_all():
+    cells = tuned(budget=3)
+    first, second = (cells.trial_settings(at(trial=str(k))) for k in (0, 1))
+    assert "learning_rate" in first["backbone"] and "learning_rate" not in second["backbone"]
+    assert second["backbone"]["epochs"] == first["backbone"]["epochs"] and second["trial"] == 1
+    assert cells.trials(at()) == [f"{STUDY}/trial={k}/trial.json" for k in range(3)]
+
+
+def test_a_rung_of_halving_waits_for_the_whole_rung_before_it():
+    cells = tuned(budget=4, halving={"factor": 2, "rungs": 3})
+    names = [
+        f"{STUDY}/bracket=0/rung={rung}/place={k}/trial.json" for rung, n in ((0, 4), (1, 2), (2, 1)) for k in range(n)
+    ]
+    assert cells.trials(at()) == names
+    assert cells.earlier_rung(at(bracket="0", rung="0")) == []
+    assert cells.earlier_rung(at(bracket="0", rung="2")) == names[4:6]
+
+
+def test_a_counter_has_no_epochs_to_halve():
+    cells = tuned(budget=4, halving={"factor": 2, "rungs": 3}, backbones={"markov": {"decay": [0.4, 0.6]}})
+    trials = cells.trials(at(backbone="markov", representation="id"))
+    assert [path.rpartition("/markov/id/")[2] for path in trials] == [f"trial={k}/trial.json" for k in range(4)]
+
+
+def test_a_tuned_cell_reads_its_study_and_others_do_not():
+    assert tuned(budget=2).cell_inputs(at())["tuned"] == f"{STUDY}/best.json"
+    assert "tuned" not in tuned(budget=2).cell_inputs(at(backbone="lightgcn"))
+
+
+def test_a_representation_of_profiles_reads_both_sides():
+    files = Cells(configuration()).text_inputs(at())
+    assert files["item"] == "results/embeddings/news/snapshot/embedded.grpo/minilm/item.safetensors"
+    assert files["user"] == "results/embeddings/news/snapshot/embedded.grpo/minilm/user.safetensors"
+    assert Cells(configuration()).text_inputs(at(representation="id")) == {}

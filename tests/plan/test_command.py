@@ -1,0 +1,41 @@
+"""The command line of a job: what a shell makes of it, and its record."""
+
+import shlex
+import subprocess
+
+import pytest
+
+from ptebench.plan.command import files, job, recorded
+
+ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "-"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_shell_sees_every_path_as_it_is(name, tmp_path):
+    line = files({}, {"one": name, "many": [name, f"{name}/2"]}, {"made": name, "provenance": f"{name}.json"})
+    words = ["--input", "one", name, "--input", "many", name, f"{name}/2", "--output", "made", name]
+    words += ["--provenance", f"{name}.json"]
+    assert shlex.split(line) == words
+    done = subprocess.run(f"printf '%s\\n' {line}", shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines() == words and not list(tmp_path.iterdir())
+
+
+def test_a_name_that_snakemake_keeps_to_itself_ends_in_an_underscore():
+    assert files({}, {"items_": "i"}, {"provenance": "p"}) == "--input items i --provenance p"
+
+
+def test_an_input_without_files_is_still_named():
+    assert files({}, {"before": []}, {"provenance": "p"}) == "--input before --provenance p"
+
+
+def test_a_record_stands_beside_the_first_output():
+    assert recorded(metrics="a/metrics.csv", other="b")["provenance"] == "a/metrics.provenance.json"
+    assert recorded("a/provenance.json", model="a/model.safetensors")["provenance"] == "a/provenance.json"
+
+
+def test_a_rerun_compares_settings_by_value_and_the_code_of_what_is_loaded_by_name():
+    params = job("rank", lambda wildcards: {"b": 1, "a": wildcards}, lambda wildcards: [wildcards])
+    assert params["spec"]("x") == '{"a":"x","b":1}'
+    of = [params["code"](f"ptebench.recommenders.backbones.{name}") for name in ("biasmf", "sasrec", "biasmf")]
+    assert of[0] == of[2] != of[1]
+    assert job("rank")["spec"]("x") == "{}"

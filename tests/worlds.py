@@ -1,0 +1,26 @@
+"""Configurations that tests of several floors start from."""
+
+from pathlib import Path
+
+import yaml
+
+from ptebench.config.read import resolve
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def configuration(**changes):
+    """Return the demo's configuration, read, with sections changed.
+
+    Changes of `language_models` are settings of its one model; those of `datasets` are further entries; those of other
+    sections stand in the place of the section.
+    """
+    demo = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    demo["language_models"]["embedded"] |= changes.pop("language_models", {})
+    demo["datasets"] |= changes.pop("datasets", {})
+    if "encoders" in changes:  # what names another encoder goes
+        demo["language_models"]["embedded"]["encoder"] = next(iter(changes["encoders"]))
+        for settings in demo["representations"].values():
+            if settings and ("text" in settings or "encoder" in settings):
+                settings["encoder"] = next(iter(changes["encoders"]))
+    return resolve(demo | changes, "test")
