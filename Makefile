@@ -22,7 +22,7 @@ schema: $(READY)
 	.venv/bin/python -m ptebench.config.reference > docs/guide/configuration.md
 
 drawings: $(READY)
-	.venv/bin/python -m ptebench.data.timeline docs/protocols
+	.venv/bin/python -m ptebench.data.timeline docs/guide/protocols
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

@@ -4,7 +4,7 @@ python benchmarks/against_counter.py results/splits/toys_cold/cold_start_user \
     results/cells/toys_cold/cold_start_user/sasrec/id results/cells/toys_cold/cold_start_user/markov/id
 
 Support of an event: how often training has the step from any of its last ten items to its target. A cell is the mean
-over its seeds, the interval that of the tables (docs/significance.md).
+over its seeds, the interval that of the tables (docs/guide/significance.md).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Reading and writing of every file that the stages exchange (docs/files.md lists them).
+"""Reading and writing of every file that the stages exchange (docs/guide/files.md lists them).
 
 Writers are atomic: a temporary name in the same folder, fsync, rename. Readers check the
 contract and name the file, the column and the row at fault.

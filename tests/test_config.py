@@ -400,4 +400,4 @@ def test_entries_of_the_page_on_datasets_are_valid():
         "netflix",
     }
     for entry in entries:
-        resolve({"datasets": entry}, "docs/datasets.md")
+        resolve({"datasets": entry}, "docs/guide/datasets.md")

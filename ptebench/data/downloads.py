@@ -70,7 +70,7 @@ def fetch(path: Path, known: dict) -> dict:
             _mark(part).unlink()
             raise InputError(
                 f"{url}: expected {key} {known[key]}, found {value}; what arrived was deleted; run `snakemake download`"
-                " again, and if this stays, the publisher has changed the file (docs/datasets.md)"
+                " again, and if this stays, the publisher has changed the file (docs/guide/datasets.md)"
             )
     record = {
         "outputs": {str(path): arrived["sha256"]},
@@ -155,7 +155,7 @@ def _refuse(response) -> None:
     if status in (404, 410):
         raise InputError(
             f"{url}: the publisher has no such file ({status}); check the file's name and the release in the "
-            "configuration, or whether the publisher has moved it (docs/datasets.md)"
+            "configuration, or whether the publisher has moved it (docs/guide/datasets.md)"
         )
     if 400 <= status < 500 and status not in (408, 429):
         raise InputError(f"{url}: the server refuses ({status} {response.reason}); fetch the file by hand")

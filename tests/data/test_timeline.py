@@ -12,9 +12,9 @@ KINDS = list(kinds(Protocol))
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawing(kind):
-    path = REPOSITORY / f"docs/protocols/{kind}.svg"
+    path = REPOSITORY / f"docs/guide/protocols/{kind}.svg"
     assert path.read_text() == drawing(kind), "stale: make drawings"
-    assert f"protocols/{kind}.svg" in (REPOSITORY / "docs/protocols.md").read_text()
+    assert f"protocols/{kind}.svg" in (REPOSITORY / "docs/guide/protocols.md").read_text()
 
 
 def test_every_protocol_is_drawn_and_every_role_occurs():

@@ -1,4 +1,4 @@
-"""What the papers say where an earlier version said otherwise, by known answers (docs/deviations.md)."""
+"""What the papers say where an earlier version said otherwise, by known answers (docs/methods/deviations.md)."""
 
 import re
 from dataclasses import replace
@@ -151,7 +151,7 @@ def test_ncf_has_vectors_of_its_own_for_the_product_and_for_the_perceptron(data)
 
 
 def test_every_system_has_one_row_among_the_deviations():
-    page = (Path(__file__).parents[2] / "docs/deviations.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/methods/deviations.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| .+ \|$", page, re.MULTILINE)
     assert sorted(rows) == sorted([*kinds(Backbone), *kinds(Representation)])
 

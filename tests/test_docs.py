@@ -1,0 +1,66 @@
+"""Every link of the documentation leads somewhere."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "benchmarks/README.md"])
+SOURCES = [
+    REPOSITORY / name for name in ("Makefile", "Snakefile", "config.yaml", "config.schema.json", "pyproject.toml")
+]
+for folder in ("ptebench", "workflow_scripts", "rules", "configs", "tests", "benchmarks"):
+    SOURCES += [path for suffix in ("py", "smk", "yaml") for path in (REPOSITORY / folder).rglob(f"*.{suffix}")]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def prose(text):
+    """Return a page without its blocks of code."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+
+
+def anchors(text):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    repeats = Counter()
+    for heading in re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        yield f"{slug}-{repeats[slug]}" if repeats[slug] else slug
+        repeats[slug] += 1
+
+
+def broken(path, text):
+    """Return the links of a page that lead nowhere."""
+    for link in LINK.findall(re.sub(r"`[^`\n]*`", "code", prose(text))):
+        target, _, anchor = link.partition("#")
+        if re.match(r"\w+:", link):
+            continue
+        page = path.parent / target
+        if not page.exists() or (anchor and anchor not in anchors(page.read_text() if target else text)):
+            yield link
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_to_files_and_headings(path):
+    assert not list(broken(path, path.read_text()))
+
+
+def test_a_broken_link_or_anchor_is_seen():
+    page = REPOSITORY / "docs/page.md"
+    text = "# One `two` [three](x)\n\n[](y.md) [](#one) [](#one-two-three) [](../README.md#no) [](https://x)\n"
+    assert list(broken(page, text)) == ["x", "y.md", "#one", "../README.md#no"]
+
+
+def test_pages_that_code_and_comments_name_exist():
+    for path in SOURCES:
+        for name in re.findall(r"\bdocs/[\w/]+\.(?:md|svg)", path.read_text(errors="ignore")):
+            assert path.name == "test_docs.py" or (REPOSITORY / name).exists(), f"{path}: {name}"
+
+
+def test_every_page_is_reached_from_the_index():
+    index = (REPOSITORY / "docs/index.md").read_text()
+    names = {str(path.relative_to(REPOSITORY / "docs")) for path in (REPOSITORY / "docs").rglob("*.md")} - {"index.md"}
+    assert names == {link for link in LINK.findall(index) if not link.startswith("..")}
