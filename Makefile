@@ -2,13 +2,13 @@
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test check schema drawings clean
+.PHONY: demo test check schema drawings docs clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all
 	@echo && cat results/tables/*.md
 
-test: $(READY)
+test: check
 	.venv/bin/python -m pytest
 
 check: $(READY)
@@ -23,6 +23,12 @@ schema: $(READY)
 
 drawings: $(READY)
 	.venv/bin/python -m ptebench.data.timeline docs/guide/protocols
+
+docs: $(READY)
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	.venv/bin/python docs/site.py site
+	.venv/bin/zensical build --strict --config-file site/mkdocs.yml
+	@echo site/html/index.html
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

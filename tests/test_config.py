@@ -390,7 +390,7 @@ def test_the_committed_schema_is_the_one_of_the_models():
 
 
 def test_entries_of_the_page_on_datasets_are_valid():
-    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/guide/datasets.md").read_text(encoding="utf-8")
     entries = [yaml.safe_load(block) for block in page.split("\n\n") if block.startswith("    ")]
     assert {e["source"] for entry in entries for e in entry.values()} >= {
         "amazon",

@@ -64,3 +64,11 @@ def test_every_page_is_reached_from_the_index():
     index = (REPOSITORY / "docs/index.md").read_text()
     names = {str(path.relative_to(REPOSITORY / "docs")) for path in (REPOSITORY / "docs").rglob("*.md")} - {"index.md"}
     assert names == {link for link in LINK.findall(index) if not link.startswith("..")}
+
+
+def test_the_page_on_architecture_names_every_rule_and_package():
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    packages = [path.parent.name for path in (REPOSITORY / "ptebench").glob("*/__init__.py")]
+    for name in [*re.findall(r"^rule (\w+):", text, re.MULTILINE), *(f"ptebench/{name}/" for name in packages)]:
+        assert f"`{name}`" in page, name

@@ -1,0 +1,66 @@
+"""Write the sources of the documentation's site: pages, the files that they link to, a reference of the library.
+
+    python docs/site.py FOLDER
+
+The tree of pages is that of the repository, so that links between pages stay as they are.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGES = ("*.md", "benchmarks/README.md", "docs/**/*.md")
+LINK = re.compile(r"(?<=\]\()[^)#:\s]+(?=[)#])")
+
+
+def write_site(folder: Path) -> None:
+    """Write the configuration and the pages of the site, in place of what the folder holds."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for page in [page for pattern in PAGES for page in REPOSITORY.glob(pattern)]:
+        copy(page, folder)
+    reference = ""
+    for package in sorted(path.parent for path in (REPOSITORY / "ptebench").rglob("__init__.py")):
+        modules = [dotted(path) for path in sorted(package.glob("[!_]*.py"))]
+        if modules:
+            page = f"reference/{dotted(package)}.md"
+            write(
+                folder / "pages" / page, f"# {dotted(package)}\n\n" + "\n\n".join(f"::: {module}" for module in modules)
+            )
+            reference += f"      - {dotted(package)}: {page}\n"
+    write(folder / "mkdocs.yml", (REPOSITORY / "docs/site.yml").read_text() + f"  - Reference:\n{reference}")
+
+
+def copy(page: Path, folder: Path) -> None:
+    """Write a page of the site, and the pictures and source files that it links to."""
+
+    def mend(link: re.Match) -> str:
+        path = (page.parent / link[0]).resolve()
+        name = path.relative_to(REPOSITORY)
+        if path.suffix == ".svg":
+            write(folder / "pages" / name, path.read_text())
+        elif path.suffix != ".md":
+            write(
+                folder / "pages" / f"{name}.md",
+                f"---\nsearch: {{exclude: true}}\n---\n# {name}\n\n`````{path.suffix[1:]}\n{path.read_text()}`````\n",
+            )
+            return f"{link[0]}.md"
+        return link[0]
+
+    write(folder / "pages" / page.relative_to(REPOSITORY), LINK.sub(mend, page.read_text()))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def dotted(path: Path) -> str:
+    """Return the import name of a module or package."""
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+
+
+if __name__ == "__main__":
+    write_site(Path(sys.argv[1]))
