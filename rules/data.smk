@@ -16,6 +16,8 @@ for layout in SIMULATED:
             f"logs/data/{{dataset}}/simulate_{layout}.log",
         benchmark:
             f"logs/data/{{dataset}}/simulate_{layout}.tsv"
+        wildcard_constraints:
+            dataset=one_of(raw.of_layout(layout)),
         conda:
             "../envs/data.yaml"
         params:
@@ -66,6 +68,8 @@ rule impressions:
         "logs/data/{dataset}/impressions.log",
     benchmark:
         "logs/data/{dataset}/impressions.tsv"
+    wildcard_constraints:
+        dataset=one_of(raw.with_impressions),
     conda:
         "../envs/data.yaml"
     params:

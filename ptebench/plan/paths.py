@@ -1,8 +1,9 @@
 """Every path below results/, once, as a pattern of wildcards."""
 
-import re
 from collections.abc import ItemsView
 from typing import Any, Protocol
+
+from snakemake.io import contains_wildcard
 
 from ptebench.errors import InputError
 
@@ -42,7 +43,7 @@ def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
 
 def whole(path: str) -> str:
     """Return the path of a file that exists before any job; raise InputError where Snakemake would see a wildcard."""
-    if re.search(r"\{.*\}", path):
+    if contains_wildcard(path):
         raise InputError(f"{path}: Snakemake takes what stands in braces for a wildcard; rename the file or folder")
     return path
 
