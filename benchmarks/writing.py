@@ -20,9 +20,11 @@ from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 from ptebench.files import read_jsonl
-from ptebench.profiles.finetune import trainer_settings
-from ptebench.profiles.language_model import load, load_base, prompt_tokens, with_adapter
-from ptebench.profiles.write import generate
+from ptebench.profiles.decoding.generate import generate
+from ptebench.profiles.models.adapters import with_adapter
+from ptebench.profiles.models.finetune import trainer_settings
+from ptebench.profiles.models.loading import load, load_base
+from ptebench.profiles.models.tokens import prompt_tokens
 
 CONTEXT = 512
 BATCHES = (8, 32, 64, 128)

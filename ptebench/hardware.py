@@ -5,6 +5,11 @@ from functools import cache
 import torch
 
 
+def device() -> str:
+    """Return the device that models run on by default: the GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @cache
 def gemm_precision(device: str) -> torch.dtype:
     """Return bfloat16 where the hardware of a `device` (cpu, cuda) multiplies matrices in it, else float32.

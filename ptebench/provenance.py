@@ -21,6 +21,11 @@ def canonical(value) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def digest(text: str) -> str:
+    """Return the sha256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
@@ -82,10 +87,7 @@ def code_digest(*modules: str) -> str:
     Comments, docstrings and layout do not count. A module that is loaded by name
     (a backbone, a representation, a loss) is not seen by the walk and must be named.
     """
-    digest = hashlib.sha256()
-    for module in import_closure(*modules):
-        digest.update(f"{module}\0{_parsed(module)[0]}\0".encode())
-    return digest.hexdigest()[:12]
+    return digest("".join(f"{module}\0{_parsed(module)[0]}\0" for module in import_closure(*modules)))[:12]
 
 
 def environment() -> dict:

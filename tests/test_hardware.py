@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ptebench.hardware import gemm_precision, precisions
-from ptebench.profiles import muon
+from ptebench.profiles.embedded import muon
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -4,18 +4,21 @@ import numpy as np
 import polars as pl
 import torch
 
-from ptebench.embeddings.encoders import encode
+from ptebench.encoders import Encoder, encode
 from ptebench.files import ITEMS, read_embeddings, read_table, write_table, write_text
 from ptebench.job import run
-from ptebench.profiles.audit import AUDIT, compare, markdown
-from ptebench.profiles.encode import Encoder
-from ptebench.profiles.instructions import draw, generator, read_profiles, read_split
-from ptebench.profiles.language_model import fitted, load, whose
-from ptebench.profiles.parse import strict
-from ptebench.profiles.policy import Judge, item_tasks, strangers, strangers_support, user_tasks
-from ptebench.profiles.preference import Preference, pairs
-from ptebench.profiles.rewards import phrases
-from ptebench.profiles.write import generate
+from ptebench.profiles.decoding.generate import generate
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.grpo.audit import AUDIT, compare, markdown
+from ptebench.profiles.grpo.preference import Preference, pairs
+from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.tasks import item_tasks, strangers, strangers_support, user_tasks
+from ptebench.profiles.models.loading import load, whose
+from ptebench.profiles.models.tokens import fitted
+from ptebench.profiles.schema.fields import phrases, strict
+from ptebench.profiles.schema.tables import read_profiles
+from ptebench.randomness import generator
 
 
 def encoder_of(settings: dict, split, items, texts: list[str]):

@@ -6,8 +6,8 @@ import polars as pl
 
 from ptebench.files import PROFILES, atomic, read_json, read_table, write_json, write_table
 from ptebench.job import run
-from ptebench.profiles.instructions import shuffled
-from ptebench.profiles.rounds import choose
+from ptebench.profiles.rounds.verdict import choose
+from ptebench.profiles.schema.tables import shuffled
 
 
 def main(job):

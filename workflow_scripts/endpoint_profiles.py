@@ -2,9 +2,11 @@
 
 from ptebench.files import PROFILES, TRAIN, read_embeddings, read_table, write_table
 from ptebench.job import run
-from ptebench.profiles.compose import everybody, failed_of
-from ptebench.profiles.endpoint import none_of, written
-from ptebench.profiles.instructions import read_profiles, read_split
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.tables import read_profiles
+from ptebench.profiles.teachers.endpoint import none_of, written
+from ptebench.profiles.writing.compose import failed_of
+from ptebench.profiles.writing.sides import everybody
 
 
 def main(job):

@@ -5,14 +5,18 @@ import shutil
 
 import torch
 
+from ptebench.encoders import Encoder
 from ptebench.files import read_embeddings, write_table
 from ptebench.job import run
-from ptebench.profiles.encode import Encoder
-from ptebench.profiles.grpo import columns, optimise
-from ptebench.profiles.instructions import draw, read_profiles, read_split
-from ptebench.profiles.language_model import load, save_adapter, whose
-from ptebench.profiles.policy import Judge, item_tasks, last_items, strangers, strangers_support, user_tasks
-from ptebench.profiles.preference import Preference, pairs
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.grpo.optimise import columns, optimise
+from ptebench.profiles.grpo.preference import Preference, pairs
+from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.tasks import item_tasks, last_items, strangers, strangers_support, user_tasks
+from ptebench.profiles.models.adapters import save_adapter
+from ptebench.profiles.models.loading import load, whose
+from ptebench.profiles.schema.tables import read_profiles
 from ptebench.provenance import canonical, file_digest
 
 
@@ -38,7 +42,7 @@ def main(job):
 
     def fresh(texts):
         # a vector's last digits depend on its batch: a resumed run has not encoded what the run before it had
-        encode.known.clear()
+        encode.vectors.clear()
         return encode(texts)
 
     judge = Judge(tasks, fresh, side, settings["weights"], threshold, prefer)

@@ -4,18 +4,14 @@ from dataclasses import asdict
 
 from ptebench.files import InputError, read_embeddings, write_jsonl
 from ptebench.job import run
-from ptebench.profiles.dialogues import conversation, dialogues, first_turn
-from ptebench.profiles.instructions import (
-    cold_examples,
-    draw,
-    instruction,
-    item_prompts,
-    read_profiles,
-    read_split,
-    user_prompts,
-)
-from ptebench.profiles.prompts import digest
-from ptebench.profiles.teachers import supplied
+from ptebench.profiles.evidence.owners import cold_examples, draw
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.rounds.dialogues import conversation, dialogues, first_turn
+from ptebench.profiles.rounds.instructions import instruction
+from ptebench.profiles.schema.tables import read_profiles
+from ptebench.profiles.teachers.supplied import supplied
+from ptebench.provenance import digest
 
 
 def main(job):

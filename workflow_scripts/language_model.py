@@ -3,8 +3,9 @@
 import torch
 
 from ptebench.job import run
-from ptebench.profiles.embedded import build
-from ptebench.profiles.instructions import draw, read_split
+from ptebench.profiles.embedded.pretraining import build
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.split import read_split
 
 
 def main(job):

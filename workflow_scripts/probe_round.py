@@ -12,24 +12,18 @@ def main(job):
     import numpy as np
     import torch
 
-    from ptebench.profiles.dialogues import area_under_curve, conversation, dialogues, first_turn
-    from ptebench.profiles.encode import Encoder
-    from ptebench.profiles.instructions import draw, generator, read_profiles, read_split
-    from ptebench.profiles.prompts import fit
-    from ptebench.profiles.rounds import (
-        CANDIDATES,
-        change,
-        effective_rank,
-        embedding_drift,
-        field_drift,
-        mean_pairwise_cosine,
-        ndcg,
-        negatives,
-        probe_profiles,
-        ranks,
-        verdict,
-    )
-    from ptebench.profiles.write import parse_rate
+    from ptebench.encoders import Encoder
+    from ptebench.profiles.evidence.owners import draw
+    from ptebench.profiles.evidence.prompts import fit
+    from ptebench.profiles.evidence.split import read_split
+    from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
+    from ptebench.profiles.measures.ranking import ndcg, negatives, ranks
+    from ptebench.profiles.rounds.dialogues import area_under_curve, conversation, dialogues, first_turn
+    from ptebench.profiles.rounds.drift import embedding_drift, field_drift
+    from ptebench.profiles.rounds.probe import CANDIDATES, probe_profiles
+    from ptebench.profiles.rounds.verdict import change, verdict
+    from ptebench.profiles.schema.tables import parse_rate, read_profiles
+    from ptebench.randomness import generator
 
     torch.set_num_threads(job.threads)
     spec, split = job.spec, read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
@@ -88,7 +82,9 @@ def main(job):
         }
         audiences = read_profiles(job.input(f"{name}_item_profiles"))
     if spec["collaborative"]:
-        from ptebench.profiles.language_model import conversation_tokens, load, preference, whose
+        from ptebench.profiles.models.loading import load, whose
+        from ptebench.profiles.models.tokens import conversation_tokens
+        from ptebench.profiles.rounds.dialogues import preference
 
         audiences = audiences if earlier else {}  # as the prompts of this round's users showed them
         model, tokenizer = load(**whose(job), adapter=job.input("user_adapter"), lora={}, trainable=False)

@@ -1,31 +1,36 @@
 """Measure written profiles beside the template's and a supplied teacher's; draw the rounds; show a sample."""
 
+import numpy as np
 import torch
 
+from ptebench.encoders import Encoder
 from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table, write_text
 from ptebench.job import run
-from ptebench.profiles.drawing import draw_rounds
-from ptebench.profiles.encode import Encoder
-from ptebench.profiles.instructions import draw, fields_by_id, item_prompts, read_split, user_prompts
-from ptebench.profiles.language_model import load_base, load_tokenizer, whose, with_adapter
-from ptebench.profiles.parse import layout
-from ptebench.profiles.quality import (
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.evidence.vectors import history_means
+from ptebench.profiles.measures.identification import crowds
+from ptebench.profiles.measures.quality import (
     QUALITY,
     SHOWN,
-    crowd,
     evidence,
     form,
-    known_by,
     markdown,
     page,
     perplexity,
     sample,
     table,
-    texts_by_id,
     threshold,
     worth,
 )
-from ptebench.profiles.teachers import supplied
+from ptebench.profiles.models.adapters import with_adapter
+from ptebench.profiles.models.loading import load_base, load_tokenizer, whose
+from ptebench.profiles.rounds.curves import draw_rounds
+from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.schema.tables import fields_by_id, texts_by_id
+from ptebench.profiles.teachers.supplied import supplied
+from ptebench.randomness import generator
 
 SIDES = ("user", "item")
 
@@ -79,8 +84,11 @@ def main(job):
         covered = fields.get("teacher", {}).get(side)
         taught = {row["id"] for row in read_jsonl(job.input(f"{side}_instructions"))}
         owners = sample([i for i in people if covered is None or i in covered], taught, spec["seed"], side)
-        items, known = evidence(owners, side, split, spec), known_by(side, split, cards)
-        prompts, among = prompts_of(side, owners, split), crowd(owners, known, spec["seed"], side)
+        items, known = evidence(owners, side, split, spec), (cards if side == "item" else history_means(split, cards))
+        prompts, among = (
+            prompts_of(side, owners, split),
+            crowds(owners, known, np.flatnonzero(known.any(1)), generator(spec["seed"], f"crowd {side}")),
+        )
         chance = threshold(fields["template"][side], owners, side, cards[items], encode)
         judge = (owners, side, cards[items], known, among, prompts, chance, encode)
         rows.append({"side": side, "writer": "base", "perplexity": surprise(side, None)})

@@ -2,17 +2,12 @@
 
 from ptebench.files import read_embeddings, write_jsonl
 from ptebench.job import run
-from ptebench.profiles.compose import failed_of
-from ptebench.profiles.endpoint import none_of, written
-from ptebench.profiles.instructions import (
-    cold_examples,
-    draw,
-    fields_by_id,
-    item_prompts,
-    read_profiles,
-    read_split,
-    user_prompts,
-)
+from ptebench.profiles.evidence.owners import cold_examples, draw
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.tables import fields_by_id, read_profiles
+from ptebench.profiles.teachers.endpoint import none_of, written
+from ptebench.profiles.writing.compose import failed_of
 
 
 def main(job):

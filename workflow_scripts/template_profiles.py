@@ -5,8 +5,9 @@ import polars as pl
 
 from ptebench.files import PROFILES, TRAIN, ragged, read_table, write_table
 from ptebench.job import run
-from ptebench.profiles.instructions import read_split
-from ptebench.profiles.teachers import Template, template_frame, with_unknown
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.tables import with_unknown
+from ptebench.profiles.teachers.template import Template, template_frame
 
 
 def main(job):

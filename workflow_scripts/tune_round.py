@@ -6,18 +6,11 @@ from pathlib import Path
 
 from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table
 from ptebench.job import run
-from ptebench.profiles.instructions import (
-    cold_examples,
-    draw,
-    fields_by_id,
-    item_prompts,
-    read_profiles,
-    read_split,
-    shuffled,
-    user_prompts,
-)
-from ptebench.profiles.prompts import digest, messages
-from ptebench.provenance import canonical, file_digest
+from ptebench.profiles.evidence.owners import cold_examples, draw
+from ptebench.profiles.evidence.prompts import item_prompts, messages, user_prompts
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.tables import fields_by_id, read_profiles, shuffled
+from ptebench.provenance import canonical, digest, file_digest
 
 
 def passed_on(job) -> bool:
@@ -48,10 +41,12 @@ def main(job):
         return {"passed": True}
     import torch
 
-    from ptebench.profiles.dialogues import Dialogue, first_turn
-    from ptebench.profiles.finetune import finetune, finetune_by
-    from ptebench.profiles.language_model import load, load_tokenizer, merged, save_adapter, shortened, whose
-    from ptebench.profiles.write import write
+    from ptebench.profiles.models.adapters import merged, save_adapter
+    from ptebench.profiles.models.finetune import finetune, finetune_by
+    from ptebench.profiles.models.loading import load, load_tokenizer, whose
+    from ptebench.profiles.models.tokens import shortened
+    from ptebench.profiles.rounds.dialogues import Dialogue, first_turn
+    from ptebench.profiles.writing.answers import write
 
     torch.set_num_threads(job.threads)
     spec, side = job.spec, job.spec["side"]

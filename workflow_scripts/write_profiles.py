@@ -4,10 +4,10 @@ import torch
 
 from ptebench.files import PROFILES, write_table
 from ptebench.job import run
-from ptebench.profiles.answers import kept, kept_of
-from ptebench.profiles.compose import failed_of
-from ptebench.profiles.write import nothing_written, write
-from ptebench.profiles.writing import given, maker, prepare
+from ptebench.profiles.writing.answers import nothing_written, write
+from ptebench.profiles.writing.compose import failed_of
+from ptebench.profiles.writing.kept import kept, kept_of
+from ptebench.profiles.writing.shards import given, maker, prepare
 
 
 def main(job):

@@ -4,11 +4,11 @@ import torch
 
 from ptebench.files import write_jsonl
 from ptebench.job import run
-from ptebench.profiles.answers import kept, kept_of
-from ptebench.profiles.language_model import fitted
-from ptebench.profiles.prompts import digest
-from ptebench.profiles.write import answered, write
-from ptebench.profiles.writing import STAGES, given, maker, prepare
+from ptebench.profiles.models.tokens import fitted
+from ptebench.profiles.writing.answers import answered, write
+from ptebench.profiles.writing.kept import kept, kept_of
+from ptebench.profiles.writing.shards import STAGES, given, maker, prepare
+from ptebench.provenance import digest
 
 
 class Enough(Exception):

@@ -16,8 +16,8 @@ from ptebench.config.messages import hint, nearest
 from ptebench.config.readers import Reader
 from ptebench.config.representations import Representation
 from ptebench.config.tuning import FIXED
+from ptebench.encoders import KINDS as JUDGES
 from ptebench.files import InputError
-from ptebench.profiles.encode import KINDS as JUDGES
 
 PUBLISHED = ("published.csv", "published_statistics.csv")
 OTHER_TEXTS = ("card", "template")  # than what language models write

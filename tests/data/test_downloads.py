@@ -283,4 +283,4 @@ def test_nothing_but_downloads_and_endpoints_speaks_to_the_network():
         for p in (f for x in ("ptebench", "workflow_scripts") for f in (ROOT / x).rglob("*.py"))
         if network & {m.split(".")[0] for m in imports(p)}
     }
-    assert speaking == {module_path("ptebench.data.downloads"), module_path("ptebench.profiles.endpoint")}
+    assert speaking == {module_path("ptebench.data.downloads"), module_path("ptebench.profiles.teachers.client")}

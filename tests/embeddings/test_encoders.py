@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.embeddings.encoders import encode
+from ptebench.encoders import encode
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_embeddings, read_tensors, write_table
 from ptebench.job import Job
 from workflow_scripts.embed import main

@@ -176,8 +176,9 @@ def test_base_is_the_same_bytes_again(chain, tmp_path):
 
 
 def test_instructions_teach_in_the_schema_and_leave_probes_out(chain):
-    from ptebench.profiles.instructions import draw, read_split
-    from ptebench.profiles.parse import strict
+    from ptebench.profiles.evidence.owners import draw
+    from ptebench.profiles.evidence.split import read_split
+    from ptebench.profiles.schema.fields import strict
 
     drawn = draw(read_split(*chain.texts.values()), 0, WRITING["probes"])
     for side, path in chain.instructions.items():
@@ -328,7 +329,7 @@ def test_a_local_model_is_one_line(chain, tmp_path):
 
 
 def test_an_encoder_without_single_texts_is_refused():
-    from ptebench.profiles.encode import Encoder
+    from ptebench.encoders import Encoder
 
     with pytest.raises(InputError, match="encoder of kind 'lsa' cannot judge profiles"):
         Encoder({"kind": "lsa", "dimension": 8})

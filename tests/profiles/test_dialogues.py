@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from ptebench.files import InputError, read_json, read_jsonl
-from ptebench.profiles.dialogues import area_under_curve, dialogues, first_turn
-from ptebench.profiles.instructions import draw, nearest, read_split
-from ptebench.profiles.neighbours import user_vectors
+from ptebench.profiles.evidence.collaborative import user_vectors
+from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.rounds.dialogues import area_under_curve, dialogues, first_turn
 from tests.profiles.synthetic import write_split
 from tests.profiles.test_chain import ENCODER, LORA, WRITING, Chain, half, job
 
@@ -68,7 +70,7 @@ def test_area_under_the_curve():
 def test_later_answers_weigh_more_and_prompts_nothing():
     from types import SimpleNamespace
 
-    from ptebench.profiles.finetune import LATER, segments, weighted_loss
+    from ptebench.profiles.models.finetune import LATER, segments, weighted_loss
 
     labels = torch.tensor([[-100, -100, 5, 6, -100, 7], [-100, 4, -100, -100, -100, -100]])
     assert segments(labels).tolist() == [[0, 0, 1, 1, 0, 2], [0, 1, 0, 0, 0, 0]]
@@ -100,7 +102,8 @@ def test_instructions_ask_what_was_chosen_and_what_was_not(chain):
 
 def test_one_template_renders_prompts_for_training_and_for_writing(chain):
     """The tokens before the first answer are those that a prompt has when profiles are written; only answers count."""
-    from ptebench.profiles.language_model import conversation_tokens, load_tokenizer, prompt_tokens
+    from ptebench.profiles.models.loading import load_tokenizer
+    from ptebench.profiles.models.tokens import conversation_tokens, prompt_tokens
 
     tokenizer = load_tokenizer(str(chain.base["base"].parent))
     for row in read_jsonl(chain.instructions["user"]):
@@ -119,7 +122,8 @@ def test_one_template_renders_prompts_for_training_and_for_writing(chain):
 def test_lengths_of_prompts_are_recorded(chain, tmp_path):
     lengths = chain.notes["user"]["lengths"]
     assert lengths["prompts"] == 8 and lengths["before"]["median"] <= lengths["before"]["longest"]
-    from ptebench.profiles.language_model import conversation_tokens, load_tokenizer, prompt_tokens, shortened
+    from ptebench.profiles.models.loading import load_tokenizer
+    from ptebench.profiles.models.tokens import conversation_tokens, prompt_tokens, shortened
 
     tokenizer = load_tokenizer(str(chain.base["base"].parent))
     rows = read_jsonl(chain.instructions["user"])
@@ -162,8 +166,9 @@ def test_four_bits_need_a_gpu_and_a_package(chain, tmp_path):
 
 def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
     """Where every answer is `yes`, that is what the model comes to prefer."""
-    from ptebench.profiles.finetune import finetune
-    from ptebench.profiles.language_model import load, preference
+    from ptebench.profiles.models.finetune import finetune
+    from ptebench.profiles.models.loading import load
+    from ptebench.profiles.rounds.dialogues import preference
 
     rows = [r for r in read_jsonl(chain.instructions["user"]) if "dialogue" in r and r["dialogue"]["chosen"]]
     torch.manual_seed(1)
@@ -175,8 +180,8 @@ def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
 
 
 def test_an_answer_that_the_context_would_cut_is_refused(chain, tmp_path):
-    from ptebench.profiles.finetune import finetune
-    from ptebench.profiles.language_model import load_tokenizer
+    from ptebench.profiles.models.finetune import finetune
+    from ptebench.profiles.models.loading import load_tokenizer
 
     rows = read_jsonl(chain.instructions["item"])
     rows[-1]["completion"][-1]["content"] = long = "Audience interests: " + "; ".join(map(str, range(200)))

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table
-from ptebench.profiles import endpoint
-from ptebench.profiles.endpoint import ask, seconds, written
+from ptebench.profiles.teachers import client, endpoint
+from ptebench.profiles.teachers.client import seconds
+from ptebench.profiles.teachers.endpoint import ask, written
 from tests.profiles.fake_endpoint import KEY, FakeEndpoint, answer
 from tests.profiles.fake_endpoint import PROFILES as SAID
 from tests.profiles.synthetic import write_split
@@ -28,8 +29,8 @@ def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("PTEBENCH_KEYS", "gpt=FAKE_KEY")
     monkeypatch.setenv("FAKE_KEY", KEY)
-    monkeypatch.setattr(endpoint, "PATIENCE", 0.5)
-    monkeypatch.setattr(endpoint, "PAUSES", (0, 0.01, 0.02))
+    monkeypatch.setattr(client, "PATIENCE", 0.5)
+    monkeypatch.setattr(client, "PAUSES", (0, 0.01, 0.02))
     with FakeEndpoint() as fake:
         yield fake
 
@@ -110,7 +111,7 @@ def test_faults_that_pass_are_tried_again(server, tmp_path, way):
 
 
 def test_pauses_grow_and_are_no_shorter_than_the_server_asks(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(endpoint, "PAUSES", (0.05, 0.2))
+    monkeypatch.setattr(client, "PAUSES", (0.05, 0.2))
     server.first = [{"status": 500}, {"status": 500}]
     ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
     first, second, third = (moment for *_, moment in server.asked)
@@ -289,7 +290,7 @@ def test_a_line_that_was_cut_short_is_asked_anew_and_harms_no_other(server, tmp_
 
 JOB = """
 import sys; from pathlib import Path
-from ptebench.profiles.endpoint import ask
+from ptebench.profiles.teachers.endpoint import ask
 ask([f"prompt {n}" for n in range(12)], 96, eval(sys.argv[1]), Path(sys.argv[2]))
 """
 

@@ -6,21 +6,22 @@ import pytest
 import torch
 
 from ptebench.files import InputError, read_table
-from ptebench.profiles import grpo
-from ptebench.profiles.audit import AUDIT, compare, markdown, paired
-from ptebench.profiles.grpo import Checkpoints, fault
-from ptebench.profiles.instructions import generator, read_split
-from ptebench.profiles.policy import (
-    Judge,
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.evidence.vectors import padded
+from ptebench.profiles.grpo import optimise
+from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
+from ptebench.profiles.grpo.optimise import Checkpoints, fault
+from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.tasks import (
     Tasks,
     item_tasks,
     last_items,
     matched,
-    padded,
     strangers,
     strangers_support,
     user_tasks,
 )
+from ptebench.randomness import generator
 from tests.profiles.synthetic import write_split
 from tests.profiles.test_chain import ENCODER, GRPO, LORA, WRITING, Chain, job
 
@@ -206,7 +207,8 @@ LSA = {"kind": "lsa", "dimension": 8}
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
     """A base model that writes something, a new adapter, and the template's profiles as the best round's."""
-    from ptebench.profiles.language_model import load, save_adapter
+    from ptebench.profiles.models.adapters import save_adapter
+    from ptebench.profiles.models.loading import load
 
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("grpo"))
@@ -259,7 +261,7 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
             raise Killed
         return judged(self, *arguments)
 
-    monkeypatch.setattr(grpo, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(optimise, "CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Judge, "__call__", until)
         with pytest.raises(Killed):
@@ -273,7 +275,7 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
 
 
 def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
-    monkeypatch.setattr(grpo, "fault", lambda task, total, rank, window: "hacked" if len(total) == 2 else None)
+    monkeypatch.setattr(optimise, "fault", lambda task, total, rank, window: "hacked" if len(total) == 2 else None)
     made, notes = policy(chain, tmp_path, batch_size=2)
     assert notes["stopped"] == "hacked" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
 

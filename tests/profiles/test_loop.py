@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
 from ptebench.job import Job
-from ptebench.profiles.finetune import order_of
-from ptebench.profiles.instructions import shuffled
+from ptebench.profiles.models.finetune import order_of
+from ptebench.profiles.schema.tables import shuffled
 from tests.profiles.test_chain import LORA, TUNING, WRITING, Chain, half, job
 
 
@@ -107,7 +107,8 @@ def test_shuffling_moves_every_profile():
 
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain, tmp_path, monkeypatch, moment):
-    from ptebench.profiles import finetune, write
+    from ptebench.profiles.models import finetune
+    from ptebench.profiles.writing import answers
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"tuning": TUNING | {"epochs": 3}}
@@ -130,7 +131,7 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
         if moment == "training":
             patch.setattr(finetune.Checkpoints, "on_save", killed)
         else:
-            patch.setattr(write, "write", also_killed)
+            patch.setattr(answers, "write", also_killed)
         outputs = {n: broken / p.name for n, p in outputs.items()}
         with pytest.raises(KeyboardInterrupt):
             chain.tune(1, "user", outputs, **changes)

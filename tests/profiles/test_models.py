@@ -7,18 +7,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from ptebench.files import InputError
-from ptebench.profiles.embedded import tokenizer_of
-from ptebench.profiles.finetune import finetune
-from ptebench.profiles.language_model import (
-    conversation_tokens,
-    load,
-    load_tokenizer,
-    prompt_tokens,
-    save_adapter,
-    with_template,
-)
-from ptebench.profiles.prompts import assemble, messages
-from ptebench.profiles.write import generate, text_of
+from ptebench.profiles.decoding.generate import generate, text_of
+from ptebench.profiles.embedded.model import tokenizer_of
+from ptebench.profiles.evidence.prompts import assemble, messages
+from ptebench.profiles.models.adapters import save_adapter
+from ptebench.profiles.models.finetune import finetune
+from ptebench.profiles.models.loading import load, load_tokenizer
+from ptebench.profiles.models.templates import with_template
+from ptebench.profiles.models.tokens import conversation_tokens, prompt_tokens
 
 PROFILE = "Roles: tent fan; board fan; oven fan\nInterests: tents; boards; ovens"
 TURN = "{% for m in messages %}<|s|>{{ m.role }}\n"

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptebench.profiles.parse import FIELDS, PHRASES, layout, repaired, skeleton, strict, without_thoughts
+from ptebench.profiles.schema.fields import FIELDS, PHRASES, layout, skeleton, strict
+from ptebench.profiles.schema.parse import repaired
+from ptebench.profiles.schema.thoughts import without_thoughts
 
 GOOD = "Roles: jazz fan; home cook; hiker\nInterests: piano; bread; long trails"
 ITEM = "Audience roles: ab; cd; ef; gh; ij\nAudience interests: kl; mn; op; qr; st"

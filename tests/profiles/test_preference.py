@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ptebench.files import TRAIN, InputError, ragged, read_table
-from ptebench.profiles.instructions import read_split
-from ptebench.profiles.parse import FIELDS, layout, strict
-from ptebench.profiles.policy import means
-from ptebench.profiles.preference import LEARNED, Preference, pairs
-from ptebench.profiles.teachers import Template
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.evidence.vectors import history_means
+from ptebench.profiles.grpo.preference import LEARNED, Preference, pairs
+from ptebench.profiles.schema.fields import FIELDS, layout, strict
+from ptebench.profiles.teachers.template import Template
 from tests.profiles.synthetic import TOPICS, write_split
 
 WORDS = {word: n for n, words in enumerate(TOPICS.values()) for word in words}
@@ -31,7 +31,7 @@ def world(tmp_path_factory):
     teacher = Template(split.cards, *split.ragged())
     users = dict(zip(split.train, teacher.users(*ragged(read_table(files["train"], TRAIN)["history"]))))
     items = dict(enumerate(teacher.items(np.arange(1, split.items + 1)), 1))
-    return split, {"user": (users, means(split, cards)), "item": (items, cards)}
+    return split, {"user": (users, history_means(split, cards)), "item": (items, cards)}
 
 
 @pytest.mark.parametrize("side", ["user", "item"])

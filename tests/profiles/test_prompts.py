@@ -5,20 +5,20 @@ import polars as pl
 import pytest
 
 from ptebench.files import ITEMS, VOCABULARY, InputError
-from ptebench.profiles.instructions import nearest, read_split
-from ptebench.profiles.parse import skeleton
-from ptebench.profiles.prompts import (
+from ptebench.profiles.evidence.cards import Cards, cards_of
+from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.evidence.prompts import (  # fmt: skip
     CONTRACT,
     MARK,
-    Cards,
-    cards_of,
     cold_item_prompt,
     collaborative_prompt,
     evidence_text,
     fit,
     item_prompt,
     user_prompt,
-)  # fmt: skip
+)
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.fields import skeleton
 from tests.profiles.synthetic import write_split
 
 

@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 import torch
 
+from ptebench.encoders import Encoder
 from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
-from ptebench.profiles.drawing import draw_rounds
-from ptebench.profiles.encode import Encoder
-from ptebench.profiles.parse import layout
-from ptebench.profiles.quality import QUALITY, crowd, form, markdown, perplexity, sample, worth
-from ptebench.profiles.teachers import profiles_frame
+from ptebench.profiles.measures.identification import crowds
+from ptebench.profiles.measures.quality import QUALITY, form, markdown, perplexity, sample, worth
+from ptebench.profiles.rounds.curves import draw_rounds
+from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.schema.tables import profiles_frame
 from tests.profiles.test_chain import ENCODER, WRITING, Chain, job
 
 AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}
@@ -70,13 +71,13 @@ def test_form_counts_what_was_written_and_nothing_else():
 def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():
     assert sample([1, 2, 3, 4], {2}, 0, "user") == [1, 3, 4]
     known = np.concatenate([np.zeros((1, 3)), np.random.default_rng(0).normal(size=(40, 3)), np.zeros((1, 3))])
-    among = crowd([5, 9], known, 0, "user")
+    among = crowds([5, 9], known, np.flatnonzero(known.any(1)), np.random.default_rng(0))
     assert among[:, 0].tolist() == [5, 9] and all(len(set(row)) == len(row) for row in among.tolist())
     assert set(among.ravel()) <= set(range(1, 41))  # of the last nothing is known
 
 
 def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
-    from ptebench.profiles.embedded import new_model, tokenizer_of
+    from ptebench.profiles.embedded.model import new_model, tokenizer_of
 
     tokenizer = tokenizer_of(["Roles: tents; boats"] * 9, 300, 64)
     model = new_model(tokenizer, {"hidden": 16, "layers": 1, "heads": 1}, 64)
@@ -99,7 +100,8 @@ def test_the_drawing_is_the_same_bytes_again(tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A chain with three writers: who says what the template says, who says it of the next owner, and who fails."""
-    from ptebench.profiles.language_model import load, save_adapter
+    from ptebench.profiles.models.adapters import save_adapter
+    from ptebench.profiles.models.loading import load
 
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("quality"))

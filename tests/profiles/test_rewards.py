@@ -3,21 +3,12 @@
 import numpy as np
 import pytest
 
-from ptebench.profiles.rewards import (
-    auc,
-    chance_support,
-    copied,
-    faithfulness,
-    gain,
-    gate,
-    identification,
-    length,
-    likeness,
-    over_smoothing,
-    phrases,
-    support,
-)
-from ptebench.profiles.rounds import ranks
+from ptebench.profiles.grpo.rewards import gate, length, over_smoothing
+from ptebench.profiles.measures.diversity import likeness
+from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, support
+from ptebench.profiles.measures.identification import identification
+from ptebench.profiles.measures.ranking import auc, gain, ranks
+from ptebench.profiles.schema.fields import phrases
 
 FIELDS = {"Roles": ["a", "b", "c"], "Interests": ["d", "e", "f"]}
 

@@ -3,21 +3,15 @@
 import numpy as np
 import pytest
 
-from ptebench.profiles.instructions import draw, generator, item_prompts, nearest, read_split, user_prompts
-from ptebench.profiles.rounds import (
-    change,
-    choose,
-    effective_rank,
-    embedding_drift,
-    field_drift,
-    is_steady,
-    mean_pairwise_cosine,
-    ndcg,
-    negatives,
-    ranks,
-    refusal,
-    verdict,
-)
+from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
+from ptebench.profiles.measures.ranking import ndcg, negatives, ranks
+from ptebench.profiles.rounds.drift import embedding_drift, field_drift
+from ptebench.profiles.rounds.verdict import change, choose, is_steady, refusal, verdict
+from ptebench.randomness import generator
 from tests.profiles.synthetic import write_split
 
 SPEC = {"history": 5, "neighbours": 2, "seed": 0}

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ptebench.files import InputError, read_jsonl
-from ptebench.profiles.embedded import new_model
-from ptebench.profiles.language_model import load, load_base, load_tokenizer, save_adapter, with_adapter
+from ptebench.profiles.embedded.model import new_model
+from ptebench.profiles.models.adapters import save_adapter, with_adapter
+from ptebench.profiles.models.loading import load, load_base, load_tokenizer
 from tests.profiles.test_chain import WRITING, Chain, job
 
 

@@ -6,10 +6,12 @@ import polars as pl
 import pytest
 
 from ptebench.files import TRAIN, read_embeddings, read_table
-from ptebench.profiles.compose import compose, everybody
-from ptebench.profiles.instructions import read_split, typical
-from ptebench.profiles.parse import layout
-from ptebench.profiles.prompts import in_one_line
+from ptebench.profiles.evidence.neighbours import typical
+from ptebench.profiles.evidence.prompts import in_one_line
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.writing.compose import compose
+from ptebench.profiles.writing.sides import everybody
 from tests.profiles.synthetic import write_split
 
 SPEC = {"history": 4, "neighbours": 2, "seed": 0}

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from ptebench.files import InputError
-from ptebench.profiles.instructions import read_split
-from ptebench.profiles.parse import FIELDS, PHRASES, layout, strict
-from ptebench.profiles.prompts import Cards
-from ptebench.profiles.teachers import Template, supplied, terms
+from ptebench.profiles.evidence.cards import Cards
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.schema.fields import FIELDS, PHRASES, layout, strict
+from ptebench.profiles.teachers.supplied import supplied
+from ptebench.profiles.teachers.template import Template, terms
 from tests.profiles.synthetic import TOPICS, write_split
 
 ANSWER = "User identity: Sports fan, Music lover, Cook; User interests: Ball games, Music, Bread."

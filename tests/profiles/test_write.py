@@ -7,13 +7,16 @@ import torch
 import transformers
 
 from ptebench.files import InputError
-from ptebench.profiles.answers import kept, kept_of
-from ptebench.profiles.embedded import frame_words, new_model, tokenizer_of
-from ptebench.profiles.grammar import Answer, Pieces, Words, closed
-from ptebench.profiles.language_model import prompt_tokens
-from ptebench.profiles.parse import FIELDS, layout, repaired, strict
-from ptebench.profiles.prompts import assemble
-from ptebench.profiles.write import answered, batches, generate, write
+from ptebench.profiles.decoding.generate import batches, generate
+from ptebench.profiles.decoding.grammar import Answer, Pieces, Words, closed
+from ptebench.profiles.embedded.lessons import frame_words
+from ptebench.profiles.embedded.model import new_model, tokenizer_of
+from ptebench.profiles.evidence.prompts import assemble
+from ptebench.profiles.models.tokens import prompt_tokens
+from ptebench.profiles.schema.fields import FIELDS, layout, strict
+from ptebench.profiles.schema.parse import repaired
+from ptebench.profiles.writing.answers import answered, write
+from ptebench.profiles.writing.kept import kept, kept_of
 
 WORDS = "camping chess baking sailing tent lantern trail stove board clock opening endgame oven dough".split()
 SETTINGS = {"hidden": 32, "layers": 1, "heads": 2}

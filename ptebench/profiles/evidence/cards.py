@@ -1,0 +1,59 @@
+"""The cards of items, as prompts show them."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ptebench.files import InputError
+
+WORDS = 20  # of an item's description that a prompt shows
+
+
+@dataclass(frozen=True)
+class Cards:
+    """What a prompt shows of each item; every list has n + 1 entries, entry 0 stands for padding.
+
+    An item without any text has an empty title, and no prompt shows it among others.
+    """
+
+    title: list[str]
+    categories: list[list[str]]
+    brand: list[str]
+    description: list[str]
+
+    def line(self, item: int) -> str:
+        """Return an item in one line: title, categories, brand, the first words of the description."""
+        parts = [self.title[item], " > ".join(self.categories[item]), self.brand[item], self.description[item]]
+        return " | ".join(p for p in parts if p)
+
+
+def clean(column: pl.Expr) -> pl.Expr:
+    """Return a text column on one line each, null as the empty text, in lower case as answers are."""
+    return column.fill_null("").str.replace_all(r"\s+", " ").str.strip_chars().str.to_lowercase()
+
+
+def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:
+    """Return the cards by dense id; raise InputError for an item of the vocabulary that has no row."""
+    known = vocabulary.filter(side="item").sort("id").join(items, left_on="raw", right_on="item_id", how="left")
+    if known["card"].null_count():
+        raw = known.filter(pl.col("card").is_null())["raw"][0]
+        raise InputError(f"items.parquet: item {raw!r} of the split has no row; delete both files and run again")
+    words = pl.col("text").str.split(" ").list.head(WORDS).list.join(" ")
+    title, card = clean(pl.col("title")), clean(pl.col("card"))
+    known = known.with_columns(
+        # without a title the card speaks; it then stands once, not as the description again
+        name=pl.when(title != "").then(title).otherwise(card),
+        text=clean(pl.col("description")),
+    ).with_columns(
+        name=pl.col("name").str.split(" ").list.head(WORDS).list.join(" "),
+        text=words,
+    )
+    categories = known.select(
+        pl.col("categories").fill_null([]).list.eval(clean(pl.element()).filter(clean(pl.element()) != ""))
+    )["categories"]
+    return Cards(
+        [""] + known["name"].to_list(),
+        [[]] + categories.to_list(),
+        [""] + known.select(clean(pl.col("brand")))["brand"].to_list(),
+        [""] + known["text"].to_list(),
+    )

@@ -1,0 +1,173 @@
+"""GRPO: the adapter learns to write profiles that rank, describe and tell apart; guarded, and resumed after a kill."""
+
+import importlib.util
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from datasets import Dataset
+from transformers import TrainerCallback, set_seed
+from trl import GRPOConfig, GRPOTrainer
+
+from ptebench.files import InputError
+from ptebench.profiles.evidence.prompts import messages
+from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
+from ptebench.profiles.models.finetune import trainer_settings
+from ptebench.profiles.models.tokens import fitted
+
+CHECKPOINT_SECONDS = 60.0
+MARK = "whole"  # the file that a checkpoint receives last; it says whose it is
+FALL = 0.85  # of the effective rank at the beginning, below which texts are too much alike
+ERRORS = 2.0  # standard errors from which a change is no chance
+LOGGED = {
+    "reward": "reward", "reward_std": "reward_std", "likeness": "likeness", "effective_rank": "effective_rank",
+    "kl": "kl", "loss": "loss", "tokens": "completions/mean_length", "clipped": "completions/clipped_ratio",
+    "entropy": "entropy",
+}  # fmt: skip
+
+
+def columns(judge: Judge) -> dict:
+    """Return the contract of rewards.csv: what was logged, and mean and deviation of every component computed."""
+    names = [f"{c}{end}" for c in judge.weights for end in ("", "_std")]
+    return {"step": pl.Int32} | dict.fromkeys([*LOGGED, *names], pl.Float64)
+
+
+def steps(log: list[dict], judge: Judge) -> pl.DataFrame:
+    """Return the trainer's log as one row a step; what no text of a step was measured by is not a number."""
+    keys = LOGGED | {f"{c}{e}": f"rewards/{c}/{w}" for c in judge.weights for e, w in (("", "mean"), ("_std", "std"))}
+    log = [entry for entry in log if "reward" in entry]
+    rows = [{"step": n} | {name: entry.get(key) for name, key in keys.items()} for n, entry in enumerate(log, 1)]
+    frame = pl.DataFrame(rows, schema=columns(judge))
+    return frame.with_columns(pl.col(pl.Float64).fill_null(float("nan")))
+
+
+def fault(task, total, effective_rank, window: int) -> str | None:
+    """Say why training must stop, None where it need not; the first `window` steps are held against the last.
+
+    Values are one a step: the reward of the task (ranking or AUC) falls while the total rises, each by more than two
+    standard errors: the policy pleases the other components; or the texts of a step span less than 0.85 of what they
+    spanned: they have become alike. Nothing is said before two windows are full.
+    """
+    if len(total) < 2 * window:
+        return None
+
+    def change(values):
+        parts = np.asarray(values, dtype=float)[:window], np.asarray(values, dtype=float)[-window:]
+        parts = [part[np.isfinite(part)] for part in parts]
+        if min(map(len, parts)) < 2:
+            return 0.0, np.inf
+        return parts[1].mean() - parts[0].mean(), np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts))
+
+    fallen, risen = change(task), change(total)
+    if fallen[0] < -ERRORS * fallen[1] and risen[0] > ERRORS * risen[1]:
+        return "the reward of the task falls while the total rises"
+    first, last = (np.asarray(effective_rank, dtype=float)[part] for part in (slice(window), slice(-window, None)))
+    if np.isfinite(first).any() and np.isfinite(last).any() and np.nanmean(last) < FALL * np.nanmean(first):
+        return f"the effective rank of the texts fell below {FALL} of what it was"
+    return None
+
+
+class Guard(TrainerCallback):
+    """Stops training by the rules of `fault`."""
+
+    def __init__(self, judge: Judge, window: int):
+        self.judge, self.window, self.reason = judge, window, None
+
+    def on_log(self, args, state, control, **_):
+        frame, task = steps(state.log_history, self.judge), COMPONENTS[self.judge.side][0]
+        ranking = frame[task] if task in frame.columns else np.zeros(frame.height)
+        self.reason = fault(ranking, frame["reward"], frame["effective_rank"], self.window)
+        if self.reason:
+            control.should_training_stop = True
+            control.should_save = False  # resumed from here, it would take another step
+
+
+class Checkpoints(TrainerCallback):
+    """Saves at most once in CHECKPOINT_SECONDS, and marks what is whole and whose it is."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.folder, self.fingerprint, self.written = folder, fingerprint, time.monotonic()
+
+    def latest(self) -> str | None:
+        """Return the newest whole checkpoint of the same job; clear away those of another."""
+        marks = sorted(self.folder.glob(f"checkpoint-*/{MARK}"), key=lambda p: int(p.parent.name.split("-")[1]))
+        marks = [m for m in marks if m.read_text() == self.fingerprint]
+        if not marks:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return str(marks[-1].parent) if marks else None
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step < state.max_steps and time.monotonic() - self.written >= CHECKPOINT_SECONDS:
+            control.should_save = True
+
+    def on_save(self, args, state, control, **_):
+        (self.folder / f"checkpoint-{state.global_step}" / MARK).write_text(self.fingerprint)
+        self.written = time.monotonic()
+
+
+def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerprint: str) -> tuple[pl.DataFrame, dict]:
+    """Train the adapter in place; return the components of the reward by step, and notes for the provenance record.
+
+    scratch: the folder of checkpoints; a job with the same fingerprint resumes there and ends in the same bytes. It is
+    the caller's to remove when all is written.
+    """
+    settings, limit, seed = spec["grpo"], spec["new_tokens"][judge.side], spec["seed"]
+    size, groups = settings["batch_size"], settings["generations"]
+    if size % groups:
+        raise InputError(f"language_models: grpo: batch_size ({size}) must be a multiple of generations ({groups})")
+    if settings["vllm"] and importlib.util.find_spec("vllm") is None:
+        raise InputError("language_models: grpo: vllm is not installed; install it or leave 'vllm' out")
+    prompts = fitted(judge.tasks.prompts, tokenizer, spec["context"] - limit)
+    if len(prompts) < size // groups:
+        raise InputError(
+            f"language_models: grpo: {len(prompts)} prompts do not fill one batch of {size // groups} groups; "
+            "raise 'prompts' or lower 'batch_size'"
+        )
+    data = Dataset.from_list([{"prompt": messages(p), "task": t} for t, p in enumerate(prompts)])
+    seconds, found = {"rewards": 0.0}, {}
+
+    def schema(completions, completion_ids, task, trainer_state, log_metric, **_):
+        clock = time.perf_counter()
+        usual = (entry["likeness"] for entry in trainer_state.log_history if entry.get("likeness") is not None)
+        texts = [c[0]["content"] for c in completions]
+        values, together = judge(texts, task, [len(ids) for ids in completion_ids], next(usual, None))
+        found.update(values)
+        for name, value in together.items():
+            log_metric(name, value)
+        seconds["rewards"] += time.perf_counter() - clock
+        return found["schema"].tolist()
+
+    def component(name):
+        def reward(**_):  # `schema` comes first and judges all at once
+            return found[name].tolist()
+
+        reward.__name__ = name
+        return reward
+
+    set_seed(seed)
+    guard, checkpoints = Guard(judge, settings["window"]), Checkpoints(scratch, fingerprint)
+    resumed = checkpoints.latest()
+    arguments = GRPOConfig(
+        per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
+        learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
+        num_train_epochs=1, lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
+        reward_weights=list(judge.weights.values()), save_total_limit=2, **trainer_settings(seed, str(scratch)),
+    )  # fmt: skip
+    trainer = GRPOTrainer(
+        model=model, reward_funcs=[schema, *map(component, judge.components)], args=arguments, train_dataset=data,
+        processing_class=tokenizer, callbacks=[guard, checkpoints],
+    )  # fmt: skip
+    clock = time.perf_counter()
+    trainer.train(resume_from_checkpoint=resumed)
+    seconds["training"] = time.perf_counter() - clock
+    frame = steps(trainer.state.log_history, judge)
+    return frame, {
+        "prompts": len(prompts),
+        "steps": frame.height,
+        "stopped": guard.reason,
+        "watched": frame.height >= 2 * settings["window"],
+        "resumed_from_step": int(resumed.rpartition("-")[2]) if resumed else None,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    }

@@ -1,0 +1,133 @@
+"""What the policy is asked, and what its answers are judged by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptebench.files import InputError
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.split import Split
+from ptebench.profiles.evidence.vectors import history_means, padded
+from ptebench.profiles.measures.faithfulness import chance_support, phrase_vectors
+from ptebench.profiles.measures.identification import crowds
+from ptebench.profiles.measures.ranking import negatives
+from ptebench.profiles.schema.fields import phrases
+from ptebench.randomness import generator
+
+READERS = 8  # of an item that are held out at most, and never more than half
+STRANGERS = 128  # profiles whose phrases meet evidence that is not theirs, for the threshold of faithfulness
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """What T owners' profiles are written from and judged by; ids are rows of the matrix beside them, 0 for none."""
+
+    owners: np.ndarray  # (T,) dense ids
+    prompts: list[str]
+    judged: np.ndarray  # (n, d) vectors of what the profile is to rank
+    wanted: np.ndarray  # (T, K) ids in `judged` of what was held out
+    others: np.ndarray  # (T, C) ids in `judged` that it is ranked against
+    sources: np.ndarray  # (m, d) vectors of what prompts show
+    evidence: np.ndarray  # (T, H) ids in `sources` of what the prompt shows
+    known: np.ndarray  # (k, d) what owners are known by: history means of users, cards of items
+    crowd: np.ndarray  # (T, M) ids in `known`, the owner first
+
+
+def last_items(users: list[int], split: Split, seed: int) -> dict[int, int]:
+    """Return for each user one of the last three items, drawn by seed, to be held out."""
+    drawn = generator(seed, "policy held out").integers(3, size=len(users))
+    return {u: split.train[u][-1 - int(k)] for u, k in zip(users, drawn)}
+
+
+def user_tasks(
+    held: dict[int, int], split: Split, audiences: dict, cards: np.ndarray, encode, spec: dict, candidates: int
+) -> Tasks:
+    """Rank a user's held-out item among training items that the user never chose.
+
+    held: item by user. audiences: item profiles by id, as prompts show them. cards: (n_items + 1, d).
+    """
+    random, users = generator(spec["seed"], "policy user"), list(held)
+    rest = split.without(set(held.items()))
+    counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
+    cold = split.cold()
+    drawn = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates)
+    known = history_means(rest, cards)
+    return Tasks(
+        owners=np.array(users), prompts=user_prompts(users, rest.train, split.cards, audiences, spec),
+        judged=cards, wanted=np.array([[held[u]] for u in users]), others=drawn,
+        sources=cards, evidence=padded([rest.train[u][-spec["history"] :] for u in users]),
+        known=known, crowd=crowds(users, known, np.flatnonzero(known.any(1)), random),
+    )  # fmt: skip
+
+
+def matched(random, degree: np.ndarray, readers: np.ndarray, held: np.ndarray, count: int) -> list[int]:
+    """Return up to `count` users who are no readers, drawn so that their activity is spread as that of `held`.
+
+    degree: (n_users + 1,) items chosen, 0 for nobody. Activity counts in powers of two; users of another class are
+    drawn where those of the held-out readers' classes are not enough.
+    """
+    kind = np.log2(np.maximum(degree, 1)).astype(int)
+    open_ = degree > 0
+    open_[readers] = False
+    wanted, there = (np.bincount(kind[who], minlength=kind.max() + 1) for who in (held, open_))
+    weight = (wanted / np.maximum(there, 1))[kind] + 1e-9
+    # an exponential race: the smallest keys are a weighted draw without replacement
+    race = np.where(open_, random.exponential(size=len(degree)) / weight, np.inf)
+    return np.argsort(race, kind="stable")[: min(count, int(open_.sum()))].tolist()
+
+
+def item_tasks(
+    items: list[int], split: Split, readers: dict, cards: np.ndarray, encode, spec: dict, candidates: int
+) -> Tasks:
+    """Tell held-out readers of an item from users as active who never chose it.
+
+    A user stands for the mean card of the history, without the item where the user is a held-out reader. readers: user
+    profiles by id, as prompts show them. cards: (n_items + 1, d). Items without two readers and a stranger are left
+    out; raises InputError where no other is left.
+    """
+    random = generator(spec["seed"], "policy item")
+    values, offsets = split.ragged()
+    owner = np.repeat(np.fromiter(split.train, dtype=np.int64), np.diff(offsets))
+    people = {i: np.unique(owner[values == i]) for i in items}
+    items = [i for i in items if 2 <= len(people[i]) < len(split.train)]
+    if not items:
+        raise InputError("train.parquet: no item has two users and a stranger; GRPO on items needs one to hold out")
+    held = {i: np.sort(random.choice(p, min(READERS, len(p) // 2), replace=False)) for i in items for p in [people[i]]}
+    rest = split.without({(int(u), i) for i in items for u in held[i]})
+    vectors, degree = history_means(split, cards), np.zeros(max(split.train) + 1, dtype=np.int64)
+    degree[list(split.train)] = np.diff(offsets)
+    # the vector of a held-out reader depends on the item: one more row for each
+    targets, wanted = [], []
+    for i in items:
+        wanted.append([len(vectors) + len(targets) + n for n in range(len(held[i]))])
+        for user in held[i].tolist():
+            left = [j for j in split.train[user] if j != i]
+            targets.append(cards[left].mean(0) if left else cards[0])
+    shown = rest.readers(spec["neighbours"], spec["seed"])
+    said = [[p for u in shown.get(i, []) if u in readers for p in phrases(readers[u], "user")] for i in items]
+    place = {p: n for n, p in enumerate(dict.fromkeys(p for own in said for p in own), len(cards))}
+    return Tasks(
+        owners=np.array(items), prompts=item_prompts(items, rest, readers, {}, set(), cards, spec),
+        judged=np.concatenate([vectors, np.stack(targets)]), wanted=padded(wanted),
+        others=padded([matched(random, degree, people[i], held[i], candidates) for i in items]),
+        sources=np.concatenate([cards, encode(list(place))]) if place else cards,
+        evidence=padded([[i, *dict.fromkeys(place[p] for p in own)] for i, own in zip(items, said)]),
+        known=cards, crowd=crowds(items, cards, split.warm(), random),
+    )  # fmt: skip
+
+
+def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
+    """Return the fields of STRANGERS template profiles of training owners, drawn by seed, by id."""
+    known = split.train if side == "user" else set(split.warm().tolist())
+    ids = [i for i in sorted(template) if i in known]
+    drawn = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
+    return {i: template[i] for i in sorted(drawn.tolist())}
+
+
+def strangers_support(tasks: Tasks, others: dict, encode, side: str, seed: int) -> float:
+    """Return the support that phrases of `others`, profiles by id, find by chance in the evidence of the tasks."""
+    random, ids = generator(seed, f"evidence of strangers {side}"), np.array(list(others))
+    rows = random.integers(len(tasks.owners), size=len(ids))
+    rows, ids = (part[tasks.owners[rows] != ids] for part in (rows, ids))  # nobody is a stranger to the own evidence
+    said = [phrases(others[i], side) for i in ids.tolist()]
+    return chance_support(phrase_vectors(said, encode), tasks.sources[tasks.evidence[rows]])

@@ -1,0 +1,12 @@
+"""Intervals of paired differences."""
+
+import numpy as np
+
+RESAMPLES = 10_000
+
+
+def interval(differences: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the mean of `differences` (n,)."""
+    means = differences[random.integers(len(differences), size=(RESAMPLES, len(differences)))].mean(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

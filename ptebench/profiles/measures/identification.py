@@ -1,0 +1,22 @@
+"""Whether a profile tells its owner from a crowd."""
+
+import numpy as np
+
+from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.measures.ranking import negatives
+
+CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of them resemble the owner most
+
+
+def crowds(owners: list[int], known: np.ndarray, members: np.ndarray, random) -> np.ndarray:
+    """Return (T, M) ids: each owner, the NEAREST members by `known` (k, d), and others of the members at random."""
+    near = nearest(owners, known, members.tolist(), NEAREST)
+    strangers = set(range(1, len(known))) - set(members.tolist())
+    closed = [{o, *near[o]} | strangers for o in owners]
+    drawn = negatives(random, np.ones(len(known)), closed, CROWD - 1 - NEAREST)
+    return np.concatenate([np.array(owners)[:, None], np.array([near[o] for o in owners]), drawn], 1)
+
+
+def identification(rank: np.ndarray) -> np.ndarray:
+    """Return 1 / log2(1 + rank) of the owner among a crowd, ranked by what each of them is known by."""
+    return 1 / np.log2(1 + rank)

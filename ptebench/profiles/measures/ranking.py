@@ -1,0 +1,55 @@
+"""What a profile's vector is worth for ranking."""
+
+import numpy as np
+
+from ptebench.profiles.evidence.vectors import unit
+
+
+def ranks(queries: np.ndarray, vectors: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Return the mid-rank by cosine of column 0 of `candidates` (B, C) for each query (B, d)."""
+    scores = np.einsum("bd,bcd->bc", unit(queries), unit(vectors[candidates]))
+    target, others = scores[:, :1], scores[:, 1:]
+    return 1 + (others > target).sum(1) + 0.5 * (others == target).sum(1)
+
+
+def negatives(random, popularity: np.ndarray, forbidden: list[set], count: int) -> np.ndarray:
+    """Return (B, count) ids from 1, half by popularity and half uniform, none forbidden to its row, none twice.
+
+    popularity: (n + 1,) counts, entry 0 for padding. Where fewer ids are left, all rows get as many as the
+    shortest can have.
+    """
+    size = len(popularity)
+    count = min([count, *(size - 1 - len(f) for f in forbidden)])
+    weight = popularity.astype(float) + 1e-3
+    rows = np.empty((len(forbidden), count), dtype=np.int64)
+    for place, closed in enumerate(forbidden):
+        open_ = np.ones(size, dtype=bool)
+        open_[[0, *closed]] = False
+        # exponential races: the smallest keys are a weighted draw without replacement
+        race = random.exponential(size=size)
+        first = np.argsort(np.where(open_, race / weight, np.inf), kind="stable")[: count // 2]
+        open_[first] = False
+        second = np.argsort(np.where(open_, race, np.inf), kind="stable")[: count - len(first)]
+        rows[place] = np.concatenate([first, second])
+    return rows
+
+
+def ndcg(rank: np.ndarray, k: int = 10) -> np.ndarray:
+    """Return NDCG@k of one target by its rank."""
+    return np.where(rank <= k, 1 / np.log2(1 + rank), 0.0)
+
+
+def gain(rank: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return how much nearer to the top a rank is than a reference, as a difference of 1 / log2(1 + rank)."""
+    return 1 / np.log2(1 + rank) - 1 / np.log2(1 + reference)
+
+
+def auc(queries: np.ndarray, vectors: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Return for each query the share of pairs in which a positive is nearer than a negative, ties counting half.
+
+    queries: (B, d). vectors: (n, d). positives: (B, K) and negatives: (B, C) rows of vectors, 0 for none. Returns (B,).
+    """
+    wanted, others = (np.einsum("bd,bcd->bc", unit(queries), unit(vectors[ids])) for ids in (positives, negatives))
+    above = (wanted[:, :, None] > others[:, None]) + 0.5 * (wanted[:, :, None] == others[:, None])
+    pairs = (positives > 0)[:, :, None] & (negatives > 0)[:, None]
+    return (above * pairs).sum((1, 2)) / pairs.sum((1, 2))

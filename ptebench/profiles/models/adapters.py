@@ -1,0 +1,115 @@
+"""Adapters of a language model: new, continued, merged, saved."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers.pytorch_utils import Conv1D
+
+from ptebench.files import InputError, atomic
+
+
+def fingerprint(model) -> str:
+    """Return a digest of the base model under an adapter: names, shapes and first values of embeddings and norms.
+
+    Linear layers, which an adapter wraps and quantization packs, are left out: in 4 bits a model is the same model.
+    """
+    parts = hashlib.sha256()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear | Conv1D) or "lora_" in name:
+            continue
+        for kind, weights in module.named_parameters(recurse=False):
+            name = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            # bfloat16 is what is left of them on any device
+            first = weights.detach().flatten()[:64].to(torch.bfloat16).float().tolist()
+            parts.update(f"{name}.{kind}{tuple(weights.shape)}{first}".encode())
+    return parts.hexdigest()
+
+
+def continued(base, folder: Path, trainable: bool):
+    """Return the model with the adapter in `folder`; raise InputError where it was made for another base model."""
+    file = folder / "adapter_model.safetensors"
+    fault = InputError(
+        f"{file}: an adapter of another base model than {base.config.name_or_path}; delete it, run again"
+    )
+    with safe_open(file, "pt") as stream:
+        if (stream.metadata() or {}).get("base", here := fingerprint(base)) != here:
+            raise fault
+    try:
+        return PeftModel.from_pretrained(base, str(folder), is_trainable=trainable)
+    except (RuntimeError, ValueError) as error:  # other shapes, or no such modules
+        raise fault from error
+
+
+def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
+    """Return the model with the adapter in `folder`, continued and never stacked; without a folder, a new one."""
+    if trainable and getattr(base, "is_loaded_in_4bit", False):
+        base = prepare_model_for_kbit_training(base)
+    if folder is not None:
+        return continued(base, folder, trainable)
+    settings = LoraConfig(
+        task_type="CAUSAL_LM", r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
+        target_modules=adapted(base),
+    )  # fmt: skip
+    try:
+        return get_peft_model(base, settings)
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"language model {base.config.name_or_path!r}: PEFT has no adapter for {type(base).__name__} "
+            f"({str(error).splitlines()[0]}); choose another 'model'"
+        ) from error
+
+
+def adapted(base) -> str | list[str]:
+    """Return the layers that get an adapter: all linear ones; of a mixture of experts those of attention.
+
+    Experts are fused into parameters, of which PEFT takes no dropout, and each would need its share of the lessons.
+    """
+    if not any("experts." in name and weights.dim() == 3 for name, weights in base.named_parameters()):
+        return "all-linear"
+    found = [
+        name
+        for name, module in base.named_modules()
+        if isinstance(module, torch.nn.Linear) and re.search(r"attn|attention", name, re.I)
+    ]
+    if not found:
+        raise InputError(
+            f"language model {base.config.name_or_path!r}: {type(base).__name__} is a mixture of experts without "
+            "linear layers of attention, which an adapter needs; choose another 'model'"
+        )
+    return found
+
+
+def merged(model):
+    """Return the model with its adapter added to the weights, which writes half as fast again.
+
+    Only in float32: in bfloat16 rounding would take from a small update, and packed weights cannot be added to.
+    """
+    apart = model.dtype != torch.float32 or getattr(model.get_base_model(), "is_loaded_in_4bit", False)
+    return model if apart else model.merge_and_unload()
+
+
+def save_adapter(model, adapter: Path, config: Path) -> None:
+    """Write an adapter's two files in PEFT's layout, the same bytes for the same adapter."""
+    folder = adapter.with_name(f".{os.getpid()}.adapter")
+    try:
+        # GRPO keeps its reference as a second adapter
+        model.save_pretrained(folder, selected_adapters=["default"])
+        settings = json.loads((folder / "adapter_config.json").read_text())
+        # PEFT keeps names in a set, whose order changes with the process
+        settings = {k: sorted(v) if isinstance(v, list) else v for k, v in sorted(settings.items())}
+        with atomic(config) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        with atomic(adapter) as temporary:
+            weights = load_file(folder / "adapter_model.safetensors")
+            # of several entries safetensors draws the order
+            save_file(weights, temporary, {"base": fingerprint(model)})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

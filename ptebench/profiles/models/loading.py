@@ -1,0 +1,97 @@
+"""Loading a language model and its tokenizer; placing them on the device."""
+
+import inspect
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from ptebench.files import InputError
+from ptebench.hardware import device
+from ptebench.profiles.models.adapters import merged, with_adapter
+from ptebench.profiles.models.templates import with_template
+
+
+def whose(job) -> dict:
+    """Return the arguments of `load` that say which model a job works with."""
+    spec = job.spec
+    source = str(job.input("base").parent) if job.input("base") else spec["model"]
+    chosen = {"source": source, "revision": spec["revision"], "context": spec["context"]}
+    return chosen | {"template_arguments": spec.get("template_arguments", {})}
+
+
+def load_tokenizer(source: str, revision: str | None = None, template_arguments: dict | None = None):
+    """Load a tokenizer; raise InputError where it lacks what prompts need."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"language model {source!r}: no tokenizer there ({str(error).splitlines()[0]}); "
+            "give a hub id that this machine can reach, or the folder of a saved model"
+        ) from error
+    if not tokenizer.chat_template:
+        raise InputError(f"language model {source!r}: no chat template; choose an instruction-tuned model")
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"language model {source!r}: no end-of-text token; choose an instruction-tuned model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    with_template(tokenizer, template_arguments or {}, source)
+    return tokenizer
+
+
+def four_bit(source: str) -> BitsAndBytesConfig:
+    """Return how weights are quantized for QLoRA (Dettmers et al., NeurIPS 2023): NF4, twice, computed in bfloat16."""
+    for lacking, mend in (
+        (not torch.cuda.is_available(), "an NVIDIA GPU; run on one"),
+        (find_spec("bitsandbytes") is None, "the package bitsandbytes; install it"),
+    ):
+        if lacking:
+            raise InputError(
+                f"language model {source!r}: 'quantization: 4bit' needs {mend}, or take the key away to fine-tune "
+                "in full precision"
+            )
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )  # fmt: skip
+
+
+def load_base(source: str, revision: str | None, context: int, quantization: str | None = None):
+    """Load a causal language model; raise InputError where there is none or its context is too short."""
+    extra = {}
+    if quantization == "4bit":
+        extra = {"quantization_config": four_bit(source), "device_map": {"": torch.cuda.current_device()}}
+    # bfloat16 where the hardware computes in it; adapters stay float32
+    kind = torch.bfloat16 if device() == "cuda" else torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind, **extra)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"language model {source!r}: no causal language model there ({str(error).splitlines()[0]})"
+        ) from error
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        raise InputError(
+            f"language model {source!r}: {type(model).__name__} has no cache to read prompts into; choose another"
+        )
+    longest = getattr(model.config, "max_position_embeddings", None) or context
+    if context > longest:
+        raise InputError(
+            f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
+        )
+    return model if extra else model.to(device())
+
+
+def load(
+    source: str, revision: str | None, context: int, adapter: Path | None, lora: dict, trainable: bool,
+    quantization: str | None = None, template_arguments: dict | None = None,
+):  # fmt: skip
+    """Return (model with adapter, tokenizer); `adapter` is the adapter's file, None for a new adapter."""
+    folder = None if adapter is None else adapter.parent
+    tokenizer = load_tokenizer(source, revision, template_arguments)
+    model = with_adapter(load_base(source, revision, context, quantization), folder, lora, trainable)
+    return model if trainable else merged(model), tokenizer

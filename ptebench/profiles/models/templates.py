@@ -1,0 +1,45 @@
+"""Chat templates whose prompts end where answers begin."""
+
+import re
+
+from jinja2 import TemplateError
+
+from ptebench.files import InputError
+from ptebench.profiles.evidence.prompts import messages
+from ptebench.profiles.schema.thoughts import OPENS
+
+OPENED = re.compile(rf"({OPENS})\s*\Z", re.I)
+ANSWER = "the answer"
+
+
+def with_template(tokenizer, arguments: dict, source: str) -> None:
+    """Fix arguments of the chat template, and have its prompts end where answers begin.
+
+    The template of a reasoning model puts an empty place for thoughts (or the mark of a channel) before an answer, but
+    not into a prompt, or opens the thoughts there; then the prompt is completed, so that nothing is thought.
+    """
+    template = tokenizer.get_chat_template().removesuffix("\n")
+    for name in arguments:
+        if not re.search(rf"\b{name}\b", template):
+            raise InputError(
+                f"language model {source!r}: 'template_arguments': its chat template does not read {name!r}"
+            )
+    fixed = "".join(f"{{% set {name} = {value!r} %}}" for name, value in arguments.items())
+    tokenizer.chat_template = fixed + template
+    turns = [*messages("a question"), {"role": "assistant", "content": ANSWER}]
+    try:
+        prompt = tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    except TemplateError as error:
+        raise InputError(
+            f"language model {source!r}: its chat template refuses a question and its answer ({error}); see "
+            "'template_arguments', or choose another model"
+        ) from error
+    before, _, _ = whole.rpartition(ANSWER)
+    lacking = ""
+    if before.startswith(prompt):
+        lacking = before[len(prompt) :]
+    elif opened := OPENED.search(prompt):
+        lacking = "\n" + re.sub(r"^([<\[◁])", r"\1/", opened[1]).replace("/|START_", "|END_") + "\n\n"
+    if lacking.strip():
+        tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ {lacking!r} }}}}{{% endif %}}"

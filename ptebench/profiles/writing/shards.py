@@ -1,0 +1,40 @@
+"""What the jobs share that write the profiles of a whole side: one that writes all of them, or one for each shard."""
+
+from pathlib import Path
+
+from ptebench.files import TRAIN, read_embeddings, read_jsonl, read_table
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.models.loading import load, whose
+from ptebench.profiles.schema.tables import read_profiles
+from ptebench.profiles.writing.sides import everybody
+from ptebench.provenance import canonical, digest, file_digest
+
+STAGES = ("warm", "cold")  # the prompts of cold items show what was written of warm ones
+
+
+def prepare(job):
+    """Return (model, tokenizer, everyone); everyone(write) -> what `everybody` returns of the job's split and side."""
+    spec = job.spec
+    split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
+    histories = read_table(job.input("histories"), TRAIN)
+    cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
+    evidence = read_profiles(job.input("evidence")) if job.input("evidence") else {}
+    model, tokenizer = load(**whose(job), adapter=job.input("adapter"), lora={}, trainable=False)
+
+    def everyone(write):
+        return everybody(spec["side"], split, histories, cards, evidence, spec, write)
+
+    return model, tokenizer, everyone
+
+
+def maker(job) -> str:
+    """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
+    keys = ("model", "revision", "context", "write_batch", "template_arguments")
+    parts = {key: job.spec.get(key) for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
+    parts |= {name: file_digest(job.input(name)) for name in ("base", "adapter") if job.input(name)}
+    return digest(canonical({"code": job.code, **parts}))
+
+
+def given(paths: list[Path]) -> dict[str, dict]:
+    """Return the answers in the files of shards by the digest of their prompts."""
+    return {row.pop("key"): row for path in paths for row in read_jsonl(path)}
