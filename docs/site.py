@@ -5,6 +5,7 @@
 The tree of pages is that of the repository, so that links between pages stay as they are.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -16,20 +17,20 @@ LINK = re.compile(r"(?<=\]\()[^)#:\s]+(?=[)#])")
 
 
 def write_site(folder: Path) -> None:
-    """Write the configuration and the pages of the site, in place of what the folder holds."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the configuration and the pages of a site, in place of the former ones and what was built of them."""
+    for former in ("pages", "html"):
+        shutil.rmtree(folder / former, ignore_errors=True)
     for page in [page for pattern in PAGES for page in REPOSITORY.glob(pattern)]:
         copy(page, folder)
     reference = ""
     for package in sorted(path.parent for path in (REPOSITORY / "ptebench").rglob("__init__.py")):
         modules = [dotted(path) for path in sorted(package.glob("[!_]*.py"))]
         if modules:
-            page = f"reference/{dotted(package)}.md"
-            write(
-                folder / "pages" / page, f"# {dotted(package)}\n\n" + "\n\n".join(f"::: {module}" for module in modules)
-            )
+            page, parts = f"reference/{dotted(package)}.md", "\n\n".join(f"::: {module}" for module in modules)
+            write(folder / "pages" / page, f"# {dotted(package)}\n\n{parts}\n")
             reference += f"      - {dotted(package)}: {page}\n"
-    write(folder / "mkdocs.yml", (REPOSITORY / "docs/site.yml").read_text() + f"  - Reference:\n{reference}")
+    settings = (REPOSITORY / "docs/site.yml").read_text().replace("REPOSITORY", json.dumps(str(REPOSITORY)))
+    write(folder / "mkdocs.yml", f"{settings}  - Reference:\n{reference}")
 
 
 def copy(page: Path, folder: Path) -> None:
@@ -41,10 +42,8 @@ def copy(page: Path, folder: Path) -> None:
         if path.suffix == ".svg":
             write(folder / "pages" / name, path.read_text())
         elif path.suffix != ".md":
-            write(
-                folder / "pages" / f"{name}.md",
-                f"---\nsearch: {{exclude: true}}\n---\n# {name}\n\n`````{path.suffix[1:]}\n{path.read_text()}`````\n",
-            )
+            code = f"`````{path.suffix[1:]}\n{path.read_text()}`````\n"
+            write(folder / "pages" / f"{name}.md", f"---\nsearch: {{exclude: true}}\n---\n# {name}\n\n{code}")
             return f"{link[0]}.md"
         return link[0]
 

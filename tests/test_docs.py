@@ -1,7 +1,10 @@
 """Every link of the documentation leads somewhere."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
+from importlib.util import find_spec
 
 import pytest
 
@@ -72,3 +75,12 @@ def test_the_page_on_architecture_names_every_rule_and_package():
     packages = [path.parent.name for path in (REPOSITORY / "ptebench").glob("*/__init__.py")]
     for name in [*re.findall(r"^rule (\w+):", text, re.MULTILINE), *(f"ptebench/{name}/" for name in packages)]:
         assert f"`{name}`" in page, name
+
+
+@pytest.mark.skipif(not find_spec("zensical"), reason="zensical is not installed; `make docs` installs it")
+def test_the_site_builds_without_a_warning(tmp_path):
+    build = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", tmp_path / "site/mkdocs.yml"]
+    subprocess.run([sys.executable, REPOSITORY / "docs/site.py", tmp_path / "site"], check=True)
+    subprocess.run(build, check=True)
+    html = {str(path.relative_to(tmp_path / "site/html")) for path in (tmp_path / "site/html").rglob("*.html")}
+    assert {"index.html", "docs/architecture.html", "reference/ptebench.plan.html"} <= html
