@@ -22,18 +22,39 @@ def _each_once(values: list[Value]) -> list[Value]:
     return values
 
 
+def refuse_one_file_twice(paths: list[str]) -> list[str]:
+    """Return paths; raise ValueError where two of them, however spelled, are one file."""
+    _each_once([os.path.normpath(path) for path in paths])
+    return paths
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """Return the types that an annotation is made of."""
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        annotation = annotation.__origin__
+    parts = get_args(annotation)
+    return set().union(*map(_leaves, parts)) if parts else {annotation}
+
+
+def _truths(value: Any) -> list[bool]:
+    """Return the truth values that a value is, or has as a list or a mapping."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return [one for one in values if isinstance(one, bool)]
+
+
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 EachOnce = AfterValidator(_each_once)
 Names = Annotated[list[Name], Field(min_length=1), EachOnce]
 # a file, a folder or a hub id; ~ is the home folder
 Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
-Places = Annotated[list[Place], Field(min_length=1), EachOnce]
+Places = Annotated[list[Place], Field(min_length=1), AfterValidator(refuse_one_file_twice)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 Above = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 
 
 class Settings(BaseModel):
@@ -45,10 +66,10 @@ class Settings(BaseModel):
     @classmethod
     def _no_truth_for_a_number(cls, raw: Any) -> Any:
         for name, field in cls.model_fields.items() if isinstance(raw, dict) else ():
-            types = {getattr(kind, "__origin__", kind) for kind in get_args(field.annotation) or [field.annotation]}
-            if isinstance(raw.get(name), bool) and types & {int, float}:
+            types = _leaves(field.annotation)
+            if types & {int, float} and not types & {bool, Any} and (truths := _truths(raw.get(name))):
                 raise ValueError(
-                    f"{name}: expected a number, and YAML reads {raw[name]} (on, off, yes and no are words)"
+                    f"{name}: expected a number, and YAML reads {truths[0]} (on, off, yes and no are words)"
                 )
         return raw
 

@@ -15,7 +15,7 @@ from ptebench.config import (
     representations,
     simulated,
 )
-from ptebench.config.base import Count, EachOnce, Kinds, Name, Place, Positive, Settings
+from ptebench.config.base import EachOnce, Kinds, Name, Place, Positive, Seed, Settings
 from ptebench.config.language_models import AnyLanguageModel
 from ptebench.config.tables import TableSettings
 from ptebench.config.tuning import Tuning
@@ -32,7 +32,7 @@ class Benchmark(Settings):
 
     data_root: Place = "data"
     """Folder where the relative paths of sources and of supplied profiles start."""
-    seeds: Annotated[list[Count], Field(min_length=1), EachOnce] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1), EachOnce] = [0]
     """Seeds of every cell that trains; tables show the mean over them."""
     ks: Annotated[list[Positive], Field(min_length=1), EachOnce] = [1, 5, 10, 20, 50]
     """Cut-offs K of the metrics in `results/metrics`."""

@@ -31,6 +31,8 @@ def cast_changes(config: dict[str, Any], model: Benchmark, where: str) -> None:
             for key, axis in axes.items():
                 bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
                 values = [changed(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
+                if not bounds and len(set(map(repr, values))) < len(values):
+                    raise InputError(f"{place}.{key}: a value stands here twice, and would be drawn twice; keep one")
                 axes[key] = axis if bounds else values
 
 

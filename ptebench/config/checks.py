@@ -11,6 +11,8 @@ from pathlib import Path
 from ptebench.config.backbones import Backbone
 from ptebench.config.base import kind_of
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.encoders import SentenceTransformer
+from ptebench.config.folders import missing_folder, unfit_model
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
 from ptebench.config.messages import hint, nearest
 from ptebench.config.readers import Reader
@@ -25,7 +27,7 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    for law in (published, table_names, grid_names, texts, teachers, override_names, axes):
+    for law in (published, table_names, grid_names, texts, teachers, local_models, override_names, axes):
         for fault in law(model):
             raise InputError(f"{where}: {fault}")
 
@@ -123,6 +125,24 @@ def teachers(model: Benchmark) -> Iterator[str]:
                     f"{place}.teacher: {teacher!r} is at no endpoint; name template, a language model with an "
                     "'endpoint', or files of supplied profiles"
                 )
+
+
+def local_models(model: Benchmark) -> Iterator[str]:
+    """Models in folders that a table's rows read are there, and those that are taught can be."""
+    rows = [rows for table in model.tables.values() for rows in table.rows]
+    parts = [model.backbones[name] for block in rows for name in block.backbones]
+    parts += [model.representations[name] for block in rows for name in block.representations]
+    read = [part for part in parts if isinstance(part, Reader)]
+    writers = dict.fromkeys(part.text.partition(".")[0] for part in read)
+    models = {name: model.language_models[name] for name in writers if name in model.language_models}
+    for name, settings in models.items():
+        if isinstance(settings, LanguageModel) and settings.model != "embedded":
+            for fault in unfit_model(settings.model, settings.context):
+                yield f"language_models.{name}.model: {fault}"
+    for name in dict.fromkeys([part.encoder for part in read] + [settings.encoder for settings in models.values()]):
+        if isinstance(encoder := model.encoders[name], SentenceTransformer):
+            for fault in missing_folder(encoder.model):
+                yield f"encoders.{name}.model: {fault}"
 
 
 def override_names(model: Benchmark) -> Iterator[str]:

@@ -3,10 +3,21 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ptebench.config.base import Count, Place, Places, Positive, Settings
+from ptebench.config.base import Count, Place, Places, Positive, Seed, Settings, refuse_one_file_twice
 
+
+def _refuse_one_column_twice(columns: dict[str, str]) -> dict[str, str]:
+    for name in columns:
+        if twice := [other for other in columns if columns[other] == columns[name] and other != name]:
+            raise ValueError(f"{columns[name]!r} stands for both {name} and {twice[0]}; name a column for each")
+    return columns
+
+
+Columns = Annotated[
+    dict[Literal["user_id", "item_id", "timestamp", "rating"], str], AfterValidator(_refuse_one_column_twice)
+]
 ItemColumns = dict[Literal["item_id", "title", "categories", "brand", "description"], str]
 TieBreak = Literal["shuffle", "file", "id"]
 
@@ -41,7 +52,7 @@ class Dataset(Settings):
     tie_break: TieBreak = "shuffle"
     """Order of a user's events within one timestamp: at random by seed, as in the file, or by item id; at random,
     since a model could learn a catalogue's order from the file's."""
-    tie_seed: int = 0
+    tie_seed: Seed = 0
     """Seed of `tie_break: shuffle`."""
     max_bad_rows: Count = 0
     """Malformed lines that are skipped and counted before the job fails; 0, so that damage stops the job."""
@@ -167,6 +178,11 @@ class Reclm(Dataset):
     items: Place
     """File of item texts, JSON lines, with each item's column in both matrices."""
 
+    @model_validator(mode="after")
+    def _two_periods(self) -> Self:
+        refuse_one_file_twice([self.train, self.test])
+        return self
+
     @property
     def timed(self) -> bool:
         """See Dataset."""
@@ -224,6 +240,7 @@ class Sequences(Dataset):
         parts = [self.train, self.valid, self.test]
         if any(parts) if self.sequences else not all(parts):
             raise ValueError("give either 'sequences' or all of 'train', 'valid', 'test'")
+        refuse_one_file_twice([part for part in parts if part])
         return self
 
 
@@ -233,7 +250,7 @@ class Table(Dataset):
     source: Literal["table"]
     interactions: Place
     """Table of interactions, a row each."""
-    columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str]
+    columns: Columns
     """The table's columns for ours; times are seconds since 1970 or text such as 2024-05-31."""
     items: Place | None = None
     """Table of item texts: CSV, TSV, Parquet or JSON lines; null: items have no text."""
@@ -264,7 +281,7 @@ class Recbole(Dataset):
     source: Literal["recbole"]
     inter: Place
     """File `.inter` of interactions."""
-    columns: dict[Literal["user_id", "item_id", "timestamp", "rating"], str] = {}
+    columns: Columns = {}
     """The file's columns for ours, where they have other names."""
     item: Place | None = None
     """File `.item` of item texts; null: items have no text."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from ptebench.config.base import Above, Name, Place, Positive, Settings, Share
+from ptebench.config.base import Above, Name, Place, Positive, Seed, Settings, Share
 
 Side = Literal["user", "item"]
 WRITERS = ("kd", "sft", "grpo")  # of a language model that runs here
@@ -127,7 +127,7 @@ class WritingModel(Settings):
     """Tokens of an answer, at most, by side."""
     encoder: Name = "minilm"
     """Encoder of the cards that resemble a cold item's, of drift and of rewards; a name under `encoders`."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all draws, and of an endpoint's decoding."""
 
     @field_validator("new_tokens")
@@ -189,6 +189,8 @@ class LanguageModel(WritingModel):
                 f"context: {self.context} tokens for prompt and answer together, and new_tokens gives {longest} to the "
                 f"answers of the side {side!r}; raise context, or lower new_tokens"
             )
+        if self.model == "embedded" and self.template_arguments:
+            raise ValueError("template_arguments: the chat template of 'embedded' reads none; leave it out")
         if self.tuning.batch_size % self.processes:
             raise ValueError(
                 f"tuning.batch_size: {self.tuning.batch_size} is no multiple of processes, {self.processes}; change one"

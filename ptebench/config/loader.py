@@ -27,7 +27,10 @@ class Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:merge":
                 continue
-            name, line = self.construct_object(key, deep=True), key.start_mark.line + 1
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise InputError(f"line {line}: a list or a mapping stands where a key belongs; expected text")
+            name = self.construct_object(key)
             if not isinstance(name, str):
                 raise InputError(
                     f"line {line}: the key {key.value} is {name!r} to YAML, no text; quote it: '{key.value}'"
@@ -51,3 +54,5 @@ def load(file: Path | str) -> Any:
         raise InputError(f"{file}: {error}") from None
     except (OSError, UnicodeError) as error:
         raise InputError(f"{file}: not readable as text in UTF-8 ({error})") from error
+    except (ValueError, RecursionError) as error:  # of a day that no month has, of lists in lists without end
+        raise InputError(f"{file}: a value cannot be read ({error}); mend it, or quote it to make it text") from error

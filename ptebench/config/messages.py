@@ -36,7 +36,7 @@ def explained(error: ValidationError, raw: dict[str, Any]) -> str:
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
     if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
         more += "; in quotes it is text to YAML"
-    return f"{path}: {fault['msg']}{more}"
+    return f"{path}: {fault['msg']}{more}".removeprefix(": ")
 
 
 def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:

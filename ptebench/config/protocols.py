@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ptebench.config.base import Count, Part, Positive, Settings
+from ptebench.config.base import Count, Part, Positive, Seed, Settings
 
 USERS = ("user_head", "user_tail")
 ITEMS = ("item_head", "item_tail", "known_item", "new_item")  # of events with one target
@@ -42,7 +42,7 @@ class LongTail(Protocol):
     negatives: Positive = 100
     """Negatives of an event in the rankings `uniform` and `matched`, outside the user's whole sequence; 100, as in many
     papers."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the negatives."""
     bins: Annotated[int, Field(ge=2)] | None = None
     """Number of equal shares by training counts, as groups in place of head and tail."""
@@ -73,7 +73,7 @@ class ColdStartUser(Protocol):
     """Share of the users that validate."""
     test: Part = 0.1
     """Share of the users that test."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the draw of users."""
     given: bool = False
     """Take the publisher's own split of users, in place of `valid`, `test` and `seed`."""
@@ -96,6 +96,11 @@ class ColdStartUser(Protocol):
     def _each_once(self) -> Self:
         if len(set(self.cold_k)) < len(self.cold_k):
             raise ValueError("expected each cold_k once")
+        if self.cold_k and max(self.cold_k) >= self.last:
+            raise ValueError(
+                f"cold_k: {max(self.cold_k)} items are never visible, of 'last', {self.last}, one is the target; lower "
+                "it, or raise last"
+            )
         if self.valid + self.test >= 1:
             raise ValueError(f"valid, test: {self.valid} and {self.test} of the users leave none to train; lower one")
         return self
@@ -111,7 +116,7 @@ class Snapshot(Protocol):
     """First day (UTC) after the test period; null: the data's end."""
     valid: Part = 0.1
     """Share of the training period's interactions that validate: the latest, without times random ones."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the validation draw where there are no times."""
     impressions: bool = False
     """Also rank what each impression of the test period showed."""

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from ptebench.config.base import Above, Positive, Settings, Share
+from ptebench.config.base import Above, Positive, Seed, Settings, Share
 from ptebench.config.datasets import Dataset
 from ptebench.data.simulate import FEWEST_ITEMS, start_of
 
@@ -31,7 +31,7 @@ class Simulated(Dataset):
     source: Literal["simulated"]
     layout: Literal["amazon", "mind", "netflix", "reclm"]
     """Publisher whose schema the files have, and whose reader reads them."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all that is drawn."""
     users: Positive = 400
     """Number of users."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from ptebench.config.base import Count, Name, Positive, Settings
+from ptebench.config.base import Name, Positive, Seed, Settings
 from ptebench.config.readers import Reader
 
 FIXED = {"kind", "loss", "device", "compile", "selection", "users", *Reader.model_fields}  # no axes
@@ -44,7 +44,7 @@ class Tuning(Settings):
 
     budget: Positive = 16
     """Trials of a study; the first one has the configuration's own settings."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the points, and of training in trials."""
     halving: Halving | None = None
     """Successive halving; null: every trial trains for all its epochs."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ptebench.config.folders import WITHOUT_CACHE
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 
@@ -26,3 +27,73 @@ def test_an_unknown_key_of_an_optional_mapping_is_answered_by_the_nearest():
         resolve({"datasets": {"toys": TOYS | {"heads_compat": {"usr": 9, "item": 4}}}}, "c")
     with pytest.raises(InputError, match=r"tuning\.halving\.facto: unknown key; did you mean 'factor'\?"):
         resolve({"tuning": {"halving": {"facto": 3}}}, "c")
+
+
+TABLE = {"source": "table", "interactions": "x", "columns": {"user_id": "u", "item_id": "i", "timestamp": "t"}}
+
+
+@pytest.mark.parametrize(
+    "raw, said",
+    [
+        ({"seeds": [True]}, "seeds: expected a number, and YAML reads True"),
+        ({"ks": [5, False]}, "ks: expected a number"),
+        ({"seeds": [2**32]}, "seeds.0: Input should be less than"),
+        ({"datasets": {"a": TABLE | {"tie_seed": -1}}}, "datasets.a.tie_seed: Input should be greater"),
+        ({"datasets": {"a": {"source": "mind", "behaviors": ["a", "./a"], "news": ["n"]}}}, "'a' stands here twice"),
+        ({"datasets": {"a": {"source": "sequences", "train": "x", "valid": "./x", "test": "y"}}}, "'x' stands here twice"),
+        ({"datasets": {"a": {"source": "reclm", "train": "x", "test": "x", "items": "i"}}}, "'x' stands here twice"),
+        ({"datasets": {"a": TABLE | {"columns": {"user_id": "u", "item_id": "u"}}}}, "'u' stands for both user_id and item_id"),
+        ({"protocols": {"cold_start_user": {"last": 4, "cold_k": [4]}}}, "cold_k: 4 items are never visible"),
+        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"learning_rate": [1e-3, "1e-3"]}}}}, "a value stands here twice"),
+        ({"encoders": {"minilm": {}}, "language_models": {"e": {"template_arguments": {"x": 1}}}}, "'embedded' reads none"),
+    ],
+)  # fmt: skip
+def test_what_stands_twice_or_is_no_number_or_cannot_be_is_refused(raw, said):
+    with pytest.raises(InputError) as error:
+        resolve(raw, "c")
+    assert said in str(error.value)
+
+
+def taught(model, **settings):
+    """Return a configuration with a row of profiles by a language model, and one that no row reads."""
+    table = {"title": "T", "datasets": ["d"], "protocols": ["leave_one_out"]}
+    return {
+        "datasets": {"d": TABLE},
+        "protocols": {"leave_one_out": {}},
+        "encoders": {"minilm": {}, **settings.pop("encoders", {})},
+        "language_models": {"m": {"model": str(model), **settings}, "unread": {"model": "./nowhere"}},
+        "backbones": {"sasrec": {}},
+        "representations": {"pte": {"text": "m.kd"}},
+        "tables": {"t": table | {"rows": [{"backbones": ["sasrec"], "representations": ["pte"]}]}},
+    }
+
+
+def test_a_model_in_a_folder_that_cannot_be_taught_is_refused_before_anything_runs(tmp_path):
+    def refused(model=tmp_path, **settings):
+        with pytest.raises(InputError) as error:
+            resolve(taught(model, **settings), "c")
+        return str(error.value)
+
+    assert "language_models.m.model: " + f"{tmp_path}/none: no such folder" in refused(tmp_path / "none")
+    assert "no config.json in it" in refused()
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    assert "'mamba' has no cache to read prompts into" in refused()
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_positions": 512}')
+    assert "its context is 512 tokens, 'context' is 768" in refused()
+    assert "no chat template" in refused(context=512)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
+    resolve(taught(tmp_path, context=512), "c")
+    resolve(taught("owner/name"), "c")
+    judge = {"st": {"kind": "sentence_transformer", "model": "./none"}}
+    assert "encoders.st.model: ./none: no such folder" in refused("owner/name", encoders=judge, encoder="st")
+
+
+def test_models_said_to_have_no_cache_have_none():
+    import inspect
+
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    for kind in WITHOUT_CACHE:
+        forward = MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[kind]].forward
+        assert "past_key_values" not in inspect.signature(forward).parameters, kind
