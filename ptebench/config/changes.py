@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ptebench.config.base import Settings
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.messages import hint
-from ptebench.files import InputError
+from ptebench.errors import InputError
 
 Key = TypeVar("Key")
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from ptebench.config.backbones import Backbone
-from ptebench.config.base import kind_of
+from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.folders import missing_folder, unfit_model
@@ -19,7 +19,7 @@ from ptebench.config.readers import Reader
 from ptebench.config.representations import Representation
 from ptebench.config.tuning import FIXED
 from ptebench.encoders import KINDS as JUDGES
-from ptebench.files import InputError
+from ptebench.errors import InputError
 
 PUBLISHED = ("published.csv", "published_statistics.csv")
 OTHER_TEXTS = ("card", "template")  # than what language models write
@@ -130,7 +130,7 @@ def teachers(model: Benchmark) -> Iterator[str]:
 def local_models(model: Benchmark) -> Iterator[str]:
     """Models in folders that a table's rows read are there, and those that are taught can be."""
     rows = [rows for table in model.tables.values() for rows in table.rows]
-    parts = [model.backbones[name] for block in rows for name in block.backbones]
+    parts: list[Settings] = [model.backbones[name] for block in rows for name in block.backbones]
     parts += [model.representations[name] for block in rows for name in block.representations]
     read = [part for part in parts if isinstance(part, Reader)]
     writers = dict.fromkeys(part.text.partition(".")[0] for part in read)

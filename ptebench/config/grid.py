@@ -17,7 +17,7 @@ from ptebench.config.messages import hint
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
 from ptebench.config.representations import Representation, Text
 from ptebench.config.tables import TableSettings
-from ptebench.files import InputError
+from ptebench.errors import InputError
 
 
 class Cell(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ptebench.files import InputError
+from ptebench.errors import InputError
 
 
 class Loader(yaml.SafeLoader):

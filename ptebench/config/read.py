@@ -12,7 +12,7 @@ from ptebench.config.checks import check_names
 from ptebench.config.grid import check_grid
 from ptebench.config.loader import load
 from ptebench.config.messages import explained, nearest
-from ptebench.files import InputError
+from ptebench.errors import InputError
 
 NAMED_BY_KIND = ("protocols", "encoders", "backbones", "representations")  # where a name says the kind
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
