@@ -72,8 +72,9 @@ def test_every_page_is_reached_from_the_index():
 def test_the_page_on_architecture_names_every_rule_and_package():
     page = (REPOSITORY / "docs/architecture.md").read_text()
     text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
-    packages = [path.parent.name for path in (REPOSITORY / "ptebench").glob("*/__init__.py")]
-    for name in [*re.findall(r"^rule (\w+):", text, re.MULTILINE), *(f"ptebench/{name}/" for name in packages)]:
+    packages = [f"ptebench/{path.parent.name}/" for path in (REPOSITORY / "ptebench").glob("*/__init__.py")]
+    packages += [f"{path.parent.name}/" for path in (REPOSITORY / "ptebench/profiles").glob("*/__init__.py")]
+    for name in [*re.findall(r"^rule (\w+):", text, re.MULTILINE), *packages]:
         assert f"`{name}`" in page, name
 
 
