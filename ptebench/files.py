@@ -6,13 +6,20 @@ contract and name the file, the column and the row at fault.
 
 import json
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ptebench.errors import InputError
+
+File = str | PathLike[str]
+Contract = Mapping[str, Any]  # the type of each column, in their order
+Array = np.ndarray[Any, np.dtype[np.int64]]
 
 ids = pl.List(pl.Int32)
 INTERACTIONS = {
@@ -53,7 +60,7 @@ NULLABLE = {
 
 
 @contextmanager
-def atomic(path):
+def atomic(path: File) -> Iterator[Path]:
     """Yield a temporary path beside `path` that becomes `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +75,7 @@ def atomic(path):
         temporary.unlink(missing_ok=True)
 
 
-def check(frame: pl.DataFrame, contract: dict, where) -> pl.DataFrame:
+def check(frame: pl.DataFrame, contract: Contract, where: object) -> pl.DataFrame:
     """Return `frame` with the columns of `contract` in its order; raise InputError where it does not fit."""
     if missing := [c for c in contract if c not in frame.columns]:
         raise InputError(f"{where}: column {missing[0]!r} is missing; expected {', '.join(contract)}")
@@ -82,7 +89,7 @@ def check(frame: pl.DataFrame, contract: dict, where) -> pl.DataFrame:
     return frame
 
 
-def read_table(path, contract: dict, other: dict | None = None) -> pl.DataFrame:
+def read_table(path: File, contract: Contract, other: Contract | None = None) -> pl.DataFrame:
     """Read a parquet or CSV file and check it against its contract.
 
     A file that may fit one of two contracts is of the `other` one where it has the first column of that.
@@ -100,25 +107,25 @@ def read_table(path, contract: dict, other: dict | None = None) -> pl.DataFrame:
     return check(frame, other if other and next(iter(other)) in frame.columns else contract, path)
 
 
-def write_table(frame: pl.DataFrame, path, contract: dict) -> None:
+def write_table(frame: pl.DataFrame, path: File, contract: Contract) -> None:
     """Check a frame against its contract and write it as parquet or CSV, by the suffix of `path`."""
     frame = check(frame, contract, path)
     with atomic(path) as temporary:
         frame.write_csv(temporary) if Path(path).suffix == ".csv" else frame.write_parquet(temporary)
 
 
-def write_text(text: str, path) -> None:
+def write_text(text: str, path: File) -> None:
     """Write a text file in UTF-8."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(value, path) -> None:
+def write_json(value: Any, path: File) -> None:
     """Write a JSON file, keys in the order given; NaN is refused."""
     write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
 
 
-def read_json(path):
+def read_json(path: File) -> Any:
     """Read a JSON file; raise InputError with line and column of a fault."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -128,14 +135,14 @@ def read_json(path):
         raise InputError(f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
 
 
-def write_jsonl(rows, path) -> None:
+def write_jsonl(rows: Iterable[Any], path: File) -> None:
     """Write one JSON object per line."""
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_jsonl(path) -> list:
+def read_jsonl(path: File) -> list[Any]:
     """Read one JSON value per line; raise InputError with the line at fault."""
     rows = []
     try:
@@ -150,7 +157,7 @@ def read_jsonl(path) -> list:
     return rows
 
 
-def write_tensors(tensors: dict, path, metadata: dict | None = None) -> None:
+def write_tensors(tensors: Mapping[str, Any], path: File, metadata: dict[str, str] | None = None) -> None:
     """Write torch tensors as safetensors; `metadata` values are strings."""
     from safetensors.torch import save_file
 
@@ -158,7 +165,7 @@ def write_tensors(tensors: dict, path, metadata: dict | None = None) -> None:
         save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata=metadata)
 
 
-def read_tensors(path) -> tuple[dict, dict]:
+def read_tensors(path: File) -> tuple[dict[str, Any], dict[str, str]]:
     """Read a safetensors file into torch tensors and its metadata."""
     from safetensors import SafetensorError, safe_open
 
@@ -171,7 +178,7 @@ def read_tensors(path) -> tuple[dict, dict]:
         raise InputError(f"{path}: not readable as safetensors ({error}); delete it and run again") from error
 
 
-def write_embeddings(vectors, path, metadata: dict) -> None:
+def write_embeddings(vectors: Any, path: File, metadata: dict[str, str]) -> None:
     """Write vectors (n + 1, d) float32, row = dense id, row 0 zeros; raise InputError on NaN or infinity."""
     import torch
 
@@ -184,7 +191,7 @@ def write_embeddings(vectors, path, metadata: dict) -> None:
     write_tensors({"vectors": vectors}, path, metadata)
 
 
-def read_embeddings(path, rows: int):
+def read_embeddings(path: File, rows: int) -> Any:
     """Read the vectors (rows, d) of one side; raise InputError when the number of rows differs."""
     tensors, _ = read_tensors(path)
     if "vectors" not in tensors or tensors["vectors"].shape[0] != rows:
@@ -192,7 +199,7 @@ def read_embeddings(path, rows: int):
     return tensors["vectors"]
 
 
-def ragged(lists: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+def ragged(lists: pl.Series) -> tuple[Array, Array]:
     """Return a column of lists as (values, offsets): row r is values[offsets[r]:offsets[r + 1]]."""
     offsets = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])

@@ -10,10 +10,13 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ptebench.files import InputError, write_json
+from ptebench.errors import InputError
+from ptebench.files import write_json
 from ptebench.provenance import environment, file_digest
 
 
@@ -21,7 +24,7 @@ from ptebench.provenance import environment, file_digest
 class Job:
     """What a job may know: its resolved settings, its inputs and its outputs, by name."""
 
-    spec: dict
+    spec: dict[str, Any]
     inputs: dict[str, list[Path]]
     outputs: dict[str, Path]
     code: str
@@ -47,7 +50,7 @@ def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:
     return Job(options.spec, inputs, outputs, options.code, options.threads), options
 
 
-def run(main) -> None:
+def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
     """Run `main(job)`; on an InputError print its message alone and leave no output behind."""
     job, options = parse(sys.argv[1:])
     if "torch" in sys.modules:

@@ -7,6 +7,7 @@ import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOTS = {"ptebench": REPOSITORY, "workflow_scripts": REPOSITORY}
@@ -16,7 +17,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def canonical(value) -> str:
+def canonical(value: Any) -> str:
     """Return the one JSON text of a configuration value, whatever the order of its keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -44,13 +45,15 @@ def module_path(module: str) -> Path | None:
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the syntax tree of a module without docstrings, and the project modules it imports."""
-    tree = ast.parse(module_path(module).read_bytes())
-    imported = set()
+    path = module_path(module)
+    assert path is not None, module
+    tree = ast.parse(path.read_bytes())
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level:
+            if node.level or node.module is None:
                 raise ValueError(f"{module}: relative import; the code digest follows absolute ones only")
             imported.add(node.module)
             imported.update(f"{node.module}.{alias.name}" for alias in node.names)
@@ -66,7 +69,8 @@ def import_closure(*modules: str) -> tuple[str, ...]:
 
     Raises ModuleNotFoundError for a root that has no file.
     """
-    pending, seen = list(modules), set()
+    pending: list[str] = list(modules)
+    seen: set[str] = set()
     while pending:
         module = pending.pop()
         if module in seen:
@@ -90,9 +94,9 @@ def code_digest(*modules: str) -> str:
     return digest("".join(f"{module}\0{_parsed(module)[0]}\0" for module in import_closure(*modules)))[:12]
 
 
-def environment() -> dict:
+def environment() -> dict[str, Any]:
     """Return what can change the numbers besides code, configuration and inputs."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -59,11 +59,12 @@ class Cells:
     def text_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the text vectors that a cell reads: of items, their cards, users."""
         settings = self.settings(wildcards)
-        parts, files = (settings["backbone"], settings["representation"]), {}
+        parts = settings["backbone"], settings["representation"]
+        texts = reader(*parts) or {}
+        files = {}
         for side in text_sides(*parts):
-            described = reader(*parts)
-            text, of = ("card", "item") if side == "card" else (described["text"], side)
-            files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=described["encoder"], side=of)
+            text, of = ("card", "item") if side == "card" else (texts["text"], side)
+            files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=texts["encoder"], side=of)
         return files
 
     def cell_inputs(self, wildcards: Wildcards) -> dict[str, str]:

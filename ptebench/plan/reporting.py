@@ -31,7 +31,8 @@ class Reporting:
 
     def cell_metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the metrics of one cell depend on, which need not be a cell of a table."""
-        cell = Cell(*(wildcards[name] for name in Cell._fields[:-1]), int(wildcards.seed))
+        w = wildcards
+        cell = Cell(w.dataset, w.protocol, w.backbone, w.representation, int(w.seed))
         return {"cells": [self._described(cell)], "ks": self.ks}
 
     def _described(self, cell: Cell) -> dict[str, Any]:
