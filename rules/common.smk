@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 REPOSITORY = Path(workflow.basedir)
-sys.path.insert(0, str(REPOSITORY))
+# the packages alone: no file beside the Snakefile hides a module of Python's
+others = [path for path in sys.path if Path(path).resolve() != REPOSITORY.resolve()]
+sys.path[:] = [str(REPOSITORY / "imports"), *others]
 
 from ptebench.config.read import read
 from ptebench.errors import InputError

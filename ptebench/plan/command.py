@@ -1,9 +1,11 @@
 """The one command line of all jobs: settings, code and files of a rule as Snakemake's params."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": "2000000000",
 }
 
+PLAIN = re.compile(r"results(?:/[a-z0-9_.=-]+)+")  # what a shell takes as it is
+
 Settings = Callable[[Wildcards], dict[str, Any]]
 Modules = Callable[[Wildcards], Iterable[str]]
 
@@ -32,11 +36,12 @@ Modules = Callable[[Wildcards], Iterable[str]]
 def environment(repository: Path, deployed: bool, keys: str) -> str:
     """Return the shell text before every job: it imports this checkout, and runs this interpreter unless `deployed`.
 
-    A deployed environment has packages of its own, which those of PYTHONPATH would hide. `keys` says which variable
-    holds the key of which endpoint.
+    Of the checkout only its packages, by links, so that no file beside the Snakefile hides a module of Python's. A
+    deployed environment has packages of its own, which those of PYTHONPATH would hide. `keys` says which variable holds
+    the key of which endpoint.
     """
     others = [] if deployed else os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    imports = [str(repository), *(path for path in others if path and Path(path).resolve() != Path.cwd())]
+    imports = [str(repository / "imports"), *(path for path in others if path and Path(path).resolve() != Path.cwd())]
     variables = {"PYTHONPATH": os.pathsep.join(imports), **VARIABLES, "PTEBENCH_KEYS": keys}
     line = [f"export POLARS_MAX_THREADS=${{OMP_NUM_THREADS:-1}} {shlex.join(f'{k}={v}' for k, v in variables.items())}"]
     if not deployed:
@@ -44,23 +49,43 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
     return "; ".join(line) + "; "
 
 
-def words(option: str, files: Mapping[str, Any]) -> list[str]:
+def quoted(path: str) -> str:
+    """Return a path as one word of the shell, which no job takes for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+
+
+def braced(paths: list[list[str]]) -> str:
+    """Return paths, each by its parts, as one word that bash expands in braces to the same paths in the same order."""
+    heads = [(head, [rest for _, *rest in group]) for head, group in groupby(paths, lambda parts: parts[0])]
+    words = [f"{head}/{braced(rests)}" if rests[0] else head for head, rests in heads]
+    return words[0] if len(words) == 1 else "{" + ",".join(words) + "}"
+
+
+def listed(paths: list[str]) -> str:
+    """Return the words of many paths, those of results in braces: Linux takes no more than 128 KiB from a line."""
+    parts = [path.split("/") for path in paths]
+    if len(set(paths)) > 1 and all(map(PLAIN.fullmatch, paths)) and len({(len(p), p[-1]) for p in parts}) == 1:
+        return f"{braced([p[:-1] for p in parts])}/{parts[0][-1]}"
+    return " ".join(map(quoted, paths))
+
+
+def words(option: str, files: Mapping[str, Any]) -> str:
     """Return the words that name files, each with its path or paths.
 
     A name may end in `_`, which is cut off: Snakemake keeps the name `items` to itself.
     """
     line = []
     for name, paths in files.items():
-        line += [option, name.rstrip("_"), *([paths] if isinstance(paths, str) else paths)]
-    return line
+        line += [option, quoted(name.rstrip("_")), quoted(paths) if isinstance(paths, str) else listed(list(paths))]
+    return " ".join(word for word in line if word)
 
 
 def files(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
     """Return the part of the command line that names a job's inputs, outputs and record, quoted for the shell."""
     made = dict(output.items())
     record = made.pop("provenance")
-    line = words("--input", input) + words("--output", made) + ["--provenance", record]
-    return shlex.join(line)
+    line = [words("--input", input), words("--output", made), "--provenance", quoted(record)]
+    return " ".join(word for word in line if word)
 
 
 def job(script: str, settings: Settings | None = None, modules: Modules | None = None) -> dict[str, Any]:

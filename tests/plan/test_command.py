@@ -7,7 +7,7 @@ import pytest
 
 from ptebench.plan.command import files, job, recorded
 
-ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "-"]
+ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "~", "a\nb", "*", "!x", "a\\b", "#", "{a,b}"]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -17,7 +17,29 @@ def test_a_shell_sees_every_path_as_it_is(name, tmp_path):
     words += ["--provenance", f"{name}.json"]
     assert shlex.split(line) == words
     done = subprocess.run(f"printf '%s\\n' {line}", shell=True, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.splitlines() == words and not list(tmp_path.iterdir())
+    assert done.stdout == "".join(f"{word}\n" for word in words) and not list(tmp_path.iterdir())
+
+
+def test_no_path_is_taken_for_an_option():
+    assert files({}, {"one": "-n.csv"}, {"provenance": "--p"}) == "--input one ./-n.csv --provenance ./--p"
+
+
+def test_the_paths_of_many_cells_are_one_short_word_that_bash_expands():
+    cells = [(p, b, s) for p in ("loo", "cold") for b in ("ncf", "ease", "ncf") for s in range(10)]
+    paths = [f"results/cells/mine/{p}/{b}/id/seed={s}/ranks.parquet" for p, b, s in dict.fromkeys(cells)]
+    many = [
+        f"results/cells/d{d}/loo/sasrec/r{r}/seed={s}/ranks.parquet"
+        for d in range(10)
+        for r in range(17)
+        for s in range(10)
+    ]
+    mixed = [*paths[:3], "results/cells/mine/loo/ease/ranks.parquet"]
+    odd = [*paths[:3], "results/cells/mine/loo/e s/id/seed=0/ranks.parquet"]
+    for wanted in (paths, many, mixed, odd, paths[:1], paths[:1] * 2):
+        line = files({}, {"ranks": wanted}, {"provenance": "p"})
+        done = subprocess.run(["bash", "-c", f"printf '%s\n' {line}"], capture_output=True, text=True)
+        assert done.stdout.splitlines() == ["--input", "ranks", *wanted, "--provenance", "p"]
+    assert len(files({}, {"ranks": many}, {"provenance": "p"})) < 20_000 < 80_000 < len(" ".join(many))
 
 
 def test_a_name_that_snakemake_keeps_to_itself_ends_in_an_underscore():

@@ -80,9 +80,10 @@ def test_names_of_every_kind_reach_the_jobs_as_they_are(outside):
     assert not any(word.startswith("~") for word in named)
 
 
-def test_jobs_import_nothing_of_the_folder_they_run_in(outside):
+def test_jobs_import_nothing_of_the_folder_they_run_in_nor_what_lies_beside_the_snakefile(outside):
     for name in ("random", "statistics", "datasets", "queue", "types", "torch", "ptebench", "polars"):
-        (outside.folder / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
+        for folder in (outside.folder, outside.checkout):
+            (folder / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
     done = outside(RAW)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
@@ -159,4 +160,4 @@ esac
     env = os.environ | {"PATH": f"{conda}:{os.environ['PATH']}", "PYTHONPATH": "/elsewhere"}
     done = subprocess.run([*command, "--sdm", "conda"], cwd=plain, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert trace.read_text() == f"{plain}/clone\n"
+    assert trace.read_text() == f"{plain}/clone/imports\n"
