@@ -242,10 +242,11 @@ def _parquet(path: Path, required: list[str], optional: Iterable[str], case: Cal
         names = _wanted(path, there, required, optional)
         frame = pl.read_parquet(path, columns=[there[name] for name in names])
         frame = frame.select(pl.col(there[name]).alias(name) for name in names)
-        # some writers do not say that their texts are texts
-        return frame.with_columns(pl.col(pl.Binary).cast(pl.String)).with_row_index("@line", 1)
+        # some writers do not say that their texts are texts, others that they are one of few
+        return frame.with_columns(pl.col(pl.Binary, pl.Categorical, pl.Enum).cast(pl.String)).with_row_index("@line", 1)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: not readable as parquet ({error}); fetch it again") from error
+        told = str(error).splitlines()[0]
+        raise InputError(f"{path}: not readable as parquet ({told}); fetch it again, or convert the column") from error
 
 
 def _records(

@@ -1,6 +1,8 @@
 """The environments agree: envs/ with requirements.txt, requirements.txt with what is installed."""
 
+import ast
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -25,3 +27,52 @@ def test_every_environment_is_used_and_pins_alike(path):
     assert {name: PINS.get(name) for name in (p.split("==")[0] for p in pip)} == dict(p.split("==") for p in pip)
     used = {m for rules in (ROOT / "rules").glob("*.smk") for m in re.findall(r"envs/(\w+)\.yaml", rules.read_text())}
     assert path.stem in used
+
+
+def imported(path):
+    """Return the modules that a file imports; of files.py, whose users choose the format, when it is loaded alone."""
+    tree = ast.parse(path.read_text())
+    names = set()
+    for node in tree.body if path.name == "files.py" else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def packages(modules):
+    """Return the top-level modules of others that `modules`, and all of ours that they import, import."""
+    todo, done = list(modules), set()
+    while todo:
+        if (name := todo.pop()) not in done:
+            done.add(name)
+            file = ROOT / f"{name.replace('.', '/')}.py"
+            todo += imported(file) if file.exists() else []
+    tops = {name.split(".")[0] for name in done}
+    return tops - set(sys.stdlib_module_names) - {"ptebench", "workflow_scripts"}
+
+
+BY_NAME = {  # what the jobs of an environment load by name
+    "data": ("data/sources", "data/protocols"),
+    "recommenders": ("recommenders/backbones", "recommenders/representations", "recommenders/losses"),
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_environment_has_what_its_jobs_import(path):
+    rules = [
+        rule for file in (ROOT / "rules").glob("*.smk") for rule in re.split(r"\n +rule:|\nrule ", file.read_text())
+    ]
+    own = [rule for rule in rules if f"envs/{path.stem}.yaml" in rule]
+    scripts = {name for rule in own for name in re.findall(r'job\("(\w+)"|workflow_scripts\.(\w+)', rule)}
+    modules = [f"workflow_scripts.{''.join(name)}" for name in scripts]
+    for folder in BY_NAME.get(path.stem, ()):
+        modules += [
+            f"ptebench.{folder.replace('/', '.')}.{file.stem}" for file in (ROOT / "ptebench" / folder).glob("*.py")
+        ]
+    assert modules and packages(modules)
+    pip = next(d["pip"] for d in yaml.safe_load(path.read_text())["dependencies"] if isinstance(d, dict))
+    there, owners = {line.split("==")[0] for line in pip}, metadata.packages_distributions()
+    lacking = {name for name in packages(modules) if not there & {owner.lower() for owner in owners[name]}}
+    assert not lacking

@@ -332,6 +332,6 @@ class Writing:
         return [f"{folder}/{kind}" for folder in sorted(taught) for kind in kinds]
 
     def audits(self) -> list[str]:
-        """Return the audits of GRPO behind the requested profiles."""
-        written = [Path(path) for path in self.profiles()]
-        return [str(path.with_suffix("") / "audit.md") for path in written if path.parent.name == "grpo"]
+        """Return the audits of GRPO behind the requested profiles, of both sides: items show their readers."""
+        folders = sorted({Path(path).parent for path in self.profiles()})
+        return [f"{folder}/{side}/audit.md" for folder in folders if folder.name == "grpo" for side in SIDES]

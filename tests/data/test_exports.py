@@ -207,6 +207,17 @@ def test_items_of_which_none_has_a_text_are_refused_with_ids_of_both(tmp_path):
         catalogue(bare, parts)
 
 
+def test_times_and_ratings_that_are_one_of_few_texts_are_read(tmp_path):
+    frame = pl.DataFrame({"u": ["a", "b"], "i": ["1", "2"], "r": ["4.5", "5"], "t": ["2020-01-01", "2020-01-02"]})
+    frame.with_columns(pl.all().cast(pl.Categorical)).write_parquet(tmp_path / "x.parquet")
+    parts = read_interactions(tmp_path / "x.parquet", COLUMNS, Malformed())
+    rows = pl.concat(parts).collect().select("user_id", "item_id", "timestamp", "rating").rows()
+    assert rows == [("a", "1", 1577836800, 4.5), ("b", "2", 1577923200, 5.0)]
+    frame.with_columns(u=pl.lit(b"\xff")).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: not readable as parquet \(invalid utf8\); fetch it"):
+        read_interactions(tmp_path / "x.parquet", COLUMNS, Malformed())
+
+
 CELL = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**40), 2**40), st.floats(), st.text(max_size=8), st.binary(max_size=3),
     st.dates(), st.datetimes(), st.times(), st.timedeltas(), st.lists(st.text(max_size=3), max_size=3),

@@ -220,13 +220,27 @@ def test_parts_that_are_text_are_joined_and_thoughts_left_out(server, tmp_path):
         [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": profile}],
         [{"type": "reasoning", "text": "Roles: hm"}, {"type": "output_text", "text": profile}],
         [{"text": profile[:30]}, profile[30:]],
+        [{"type": "text", "text": {"value": profile, "annotations": []}}],
     ]
     server.first = [{"body": json.dumps({"choices": [{"message": {"content": content}}]})} for content in parts]
-    found, _ = ask(MANY[:4], 96, settings(server, concurrency=1), tmp_path / "a.jsonl")
-    assert [a["text"] for a in found] == [profile] * 4
-    server.first = [{"body": json.dumps({"choices": [{"message": {"content": parts[1][:1]}}]})}]
-    found, _ = ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
-    assert found[0]["fault"] == "thoughts without an answer"
+    found, _ = ask(MANY[:5], 96, settings(server, concurrency=1), tmp_path / "a.jsonl")
+    assert [a["text"] for a in found] == [profile] * 5
+    silent = {
+        "thoughts without an answer": {"message": {"content": parts[1][:1]}},
+        "refusal": {"message": {"content": [{"type": "refusal", "refusal": "no"}]}},
+        "content filter": {"finish_reason": "content_filter", "message": {"role": "assistant"}},
+    }
+    server.first = [{"body": json.dumps({"choices": [choice]})} for choice in silent.values()]
+    found, _ = ask(["x", "y", "z"], 96, settings(server, concurrency=1), tmp_path / "a.jsonl")
+    assert [a["fault"] for a in found] == list(silent)
+
+
+def test_an_error_that_comes_as_an_answer_is_told_in_the_server_s_words(server, tmp_path):
+    server.first = [{"body": json.dumps({"error": {"message": "the model is overloaded", "code": 502}})}] * 2
+    with pytest.raises(
+        InputError, match=r"none in the form of OpenAI's interface \(no choices: the model is overloaded\)"
+    ):
+        ask(MANY[:2], 96, settings(server), tmp_path / "a.jsonl")
 
 
 def test_what_is_no_profile_is_asked_for_once_more_with_the_reason(server, tmp_path):

@@ -6,7 +6,7 @@ from jinja2 import TemplateError
 
 from ptebench.files import InputError
 from ptebench.profiles.evidence.prompts import messages
-from ptebench.profiles.schema.thoughts import OPENS
+from ptebench.profiles.schema.thoughts import CLOSED_BY, OPENS
 
 OPENED = re.compile(rf"({OPENS})\s*\Z", re.I)
 ANSWER = "the answer"
@@ -40,6 +40,7 @@ def with_template(tokenizer, arguments: dict, source: str) -> None:
     if before.startswith(prompt):
         lacking = before[len(prompt) :]
     elif opened := OPENED.search(prompt):
-        lacking = "\n" + re.sub(r"^([<\[◁])", r"\1/", opened[1]).replace("/|START_", "|END_") + "\n\n"
+        mark = re.sub(r"^([<\[◁])([\w:-]+)[^\]▷>]*", r"\1/\2", opened[1])
+        lacking = "\n" + CLOSED_BY.get(opened[1].lower(), mark) + "\n\n"
     if lacking.strip():
         tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ {lacking!r} }}}}{{% endif %}}"

@@ -16,6 +16,7 @@ ID = re.compile(
     r"\d{5,}|\b(?=\w{8})(?=(?:\w*?\d){3})\w*\d[^\W\d]+\d|\b(?:items?|products?|users?|ids?|asin|sku)\W*\d{3,}\b", re.I
 )
 SLOT = re.compile(r"(?:(?:audience |user )?(?:role|identity|interest)|phrase|item)s? ?\d+", re.I)
+MARK = re.compile(r"<[^<>]+>|<\|")  # of a language model or of HTML
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]")
 BULLET = re.compile(r"[ \t]*(?:[-*•·‣◦▪–—+][ \t]+|\(?\d{1,2}[.):](?:[ \t]+|(?=[^\W\d]))|[(]?[a-e][)][ \t]+)")
 
@@ -37,9 +38,10 @@ def normalise(phrase: str) -> str:
 
 
 def usable(phrase: str) -> bool:
-    """Say whether a phrase may stand in a profile: words, no number, id or empty slot, at most LONGEST characters."""
+    """Say whether a phrase may stand in a profile: words, no number, id, mark or slot, at most LONGEST characters."""
     worded = 0 < len(phrase) <= LONGEST and any(c.isalpha() for c in phrase) and ";" not in phrase
-    return worded and not (ID.search(phrase) or SLOT.fullmatch(phrase) or UNSEEN.search(phrase) or BULLET.match(phrase))
+    faults = ID.search(phrase), SLOT.fullmatch(phrase), UNSEEN.search(phrase), BULLET.match(phrase), MARK.search(phrase)
+    return worded and not any(faults)
 
 
 def strict(text: str, side: str) -> dict | None:

@@ -1,5 +1,7 @@
 """From an answer to the fields of a profile: repairs are counted, and nothing is ever guessed."""
 
+from html import unescape
+
 from ptebench.profiles.schema.fields import FIELDS, ID, PHRASES, normalise, strict, usable
 from ptebench.profiles.schema.headings import bodies, plain
 from ptebench.profiles.schema.phrases import pieces
@@ -21,7 +23,7 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
     if not answer and text.strip():
         return None, THOUGHTS
     if (fields := strict(answer, side)) is not None:
-        return fields, "thoughts" if answer != text.strip() else "layout"
+        return fields, "thoughts" if answer != unescape(text).strip() else "layout"
     answers = bodies(plain(answer), side)
     if isinstance(answers, str):
         return None, answers

@@ -77,7 +77,7 @@ def fault(response) -> tuple[set[str], str]:
     """Return (codes, message) of a server's refusal, both empty where it does not explain itself."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return set(), TAG.sub(" ", re.sub(r"(?s)<(style|script).*?</\1>", "", response.text))
     error = body.get("error") if isinstance(body, dict) and isinstance(body.get("error"), dict) else body
     codes = {str(error.get(name)) for name in ("code", "type")} if isinstance(error, dict) else set()
@@ -89,7 +89,8 @@ def joined(content) -> str:
     if isinstance(content, list):
         return "".join(map(joined, content))
     if isinstance(content, dict):
-        return joined(content.get("text")) if content.get("type", "text") in ("text", "output_text") else ""
+        told = next((content[name] for name in ("text", "value", "content") if name in content), None)
+        return joined(told) if content.get("type", "text") in ("text", "output_text") else ""
     return content if isinstance(content, str) else ""
 
 
@@ -97,22 +98,27 @@ def said(response) -> dict:
     """Return the answer in a response: text, tokens, the model that the server names; `fault` where text lacks."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"text": "", "tokens": 0, "model": None, "fault": "no JSON"}
     try:
-        message = body["choices"][0]["message"]
-        content, refusal = message.get("content"), message.get("refusal")
-        thoughts = any(message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
-        if not (thoughts or refusal or "content" in message):
+        message, filtered = body["choices"][0]["message"], body["choices"][0].get("finish_reason") == "content_filter"
+        content = message.get("content")
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+        refusal = message.get("refusal") or any(part.get("type") == "refusal" for part in parts)
+        names = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+        thoughts = any(message.get(name) for name in names)
+        if not (thoughts or refusal or filtered or "content" in message):
             raise KeyError
     except (KeyError, IndexError, TypeError, AttributeError):
-        return {"text": "", "tokens": 0, "model": None, "fault": "no choices"}
+        told = words(body["error"]) if isinstance(body, dict) and body.get("error") else ""
+        return {"text": "", "tokens": 0, "model": None, "fault": "no choices"} | ({"told": told} if told else {})
     usage = body.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     answer = {"text": joined(content), "tokens": tokens if isinstance(tokens, int) else 0, "model": body.get("model")}
     if not answer["text"].strip():
         thoughts |= isinstance(content, list) and any(content)
-        return answer | {"text": "", "fault": "refusal" if refusal else THOUGHTS if thoughts else "empty text"}
+        fault = "content filter" if filtered else "refusal" if refusal else THOUGHTS if thoughts else "empty text"
+        return answer | {"text": "", "fault": fault}
     # an answer cut at its limit may end in half a character, which no file takes
     return answer | {"text": answer["text"].encode(errors="replace").decode()}
 
@@ -154,7 +160,7 @@ class Endpoint:
                 if failed == len(PAUSES) or pause > LONGEST:
                     wait = f"; it asks to wait {pause:,.0f} s" if pause > LONGEST else ""
                     raise InputError(
-                        f"{self.url}: {self._clean(error)}{wait}; the answers so far are kept; see that the endpoint "
+                        f"{self.url}: {self.clean(error)}{wait}; the answers so far are kept; see that the endpoint "
                         f"of {self.place} is up, or lower its 'concurrency', and run again"
                     ) from None
                 self.stop.wait(max(PAUSES[failed], pause))
@@ -168,7 +174,7 @@ class Endpoint:
             answer = said(response)
             return answer | {"text": self._struck(answer["text"])}
         codes, message = fault(response)
-        told = f"{status}: {self._clean(message)}".removesuffix(": ")
+        told = f"{status}: {self.clean(message)}".removesuffix(": ")
         if "content_filter" in codes:
             return {"text": "", "tokens": 0, "model": None, "fault": "content filter"}
         if "insufficient_quota" not in codes and (status in PASSING or status >= 500):
@@ -193,7 +199,7 @@ class Endpoint:
             text = text.replace(spelling, "***")
         return text
 
-    def _clean(self, text) -> str:
+    def clean(self, text) -> str:
         """Return words of others on one line, short and without secrets."""
         text = re.sub(r"(?i)(bearer\s+|\bsk-)\S+", r"\1***", self._struck(" ".join(str(text).split())))
         return text if len(text) <= 300 else text[:299] + "…"

@@ -158,9 +158,10 @@ def _gather(endpoint: Endpoint, bodies: dict[str, dict], answer_to, doubt: Doubt
             raise
     faults = {answer.get("fault") for answer in found.values()}
     if faults <= set(ASKED_ANEW):
+        told = next((f": {endpoint.clean(a['told'])}" for a in found.values() if "told" in a), "")
         raise InputError(
             f"{endpoint.url}: {len(found):,} answers and none in the form of OpenAI's interface "
-            f"({', '.join(sorted(faults))}); check {endpoint.place}.endpoint, which often ends in /v1"
+            f"({', '.join(sorted(faults))}{told}); check {endpoint.place}.endpoint, which often ends in /v1"
         )
     return found
 
