@@ -9,10 +9,21 @@ import polars as pl
 from ptebench.errors import InputError
 from ptebench.raw import flat
 
-LISTED = r"(?s)^\s*\[.*\]\s*$"  # a list that stands in a table as text
+# a list that stands in a table as text: of Python, NumPy, JSON and R
+LISTED = r"(?s)^\s*(?:\[.*\]|(?:c|list|set|frozenset|character)?\(.*\)|(?:frozenset\()?\{.*\}\)?)\s*$"
 LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-# what stands between the texts of a list as Python, NumPy and JSON write it
-BETWEEN = r"(?:[\[\]\s,]|None|null|nan|NaN|array\(|dtype=\w+|\))*"
+# what stands between the texts of such a list
+BETWEEN = r"(?:[\[\](){}\s,]|None|null|NULL|nan|NaN|NA|array|dtype=\w+|c\b|list|(?:frozen)?set|character\(0\))*"
+# a list of texts without quotes, as DuckDB, PostgreSQL and Spark write it, its texts, and a mapping
+BARE = r"(?s)^\s*(?:\[([^\[\]]*)\]|\{([^{}]*)\}|WrappedArray\(([^()]*)\))\s*$"
+BARE_TEXT = r"""\s*(?:'[^']*'|"[^"]*"|[^,]+)"""
+MAPPING = r"""^\s*[\[({]*\{\s*['"]?\w+['"]?\s*:"""
+
+
+def unquoted(text: pl.Expr) -> pl.Expr:
+    """Return the texts of a list without quotes, null where text is none."""
+    inner = pl.coalesce(text.str.extract(BARE, group) for group in (1, 2, 3))
+    return inner.str.extract_all(BARE_TEXT).list.eval(pl.element().str.strip_chars(" \t\n'\""))
 
 
 def listed(text: str) -> list[str] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.files import ITEMS, InputError
-from ptebench.lists import lists
+from ptebench.lists import MAPPING, lists, unquoted
 from ptebench.raw import Malformed, ids, present, table
 
 TAG = r"<[^<>]*>"
@@ -81,8 +81,15 @@ def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separa
     frame = malformed.keep(path, frame, pl.col("item_id").is_not_null(), expected)
     texts = [clean(pl.col(name).list.join(" ")).alias(name) for name in values if name != "categories"]
     if "categories" in values:
-        parts = pl.col("categories")
-        parts = pl.when(parts.list.len() == 1).then(parts.list.first().str.split(separator)).otherwise(parts)
+        parts, one = pl.col("categories"), pl.col("categories").list.first()
+        mappings = frame.filter(one.str.contains(MAPPING).fill_null(False))["categories"]
+        if len(mappings):
+            raise InputError(
+                f"{path}: column {names['categories']!r} holds {mappings[0][0][:80]!r}; expected text or lists of "
+                "texts: convert the column"
+            )
+        whole = pl.coalesce(unquoted(one), one.str.split(separator))
+        parts = pl.when(parts.list.len() == 1).then(whole).otherwise(parts)
         each = parts.list.eval(clean(pl.element()).drop_nulls().unique(maintain_order=True))
         texts.append(each.alias("categories"))
     return complete(frame.select("item_id", *texts))

@@ -53,7 +53,8 @@ def test_a_list_as_text_is_a_list(text, expected, tmp_path):
     frame = pl.DataFrame({"item_id": ["1"], "title": [text], "categories": [text]})
     frame.write_csv(tmp_path / "i.csv")
     title = " ".join(expected) or None if expected is not None else re.sub(r"\s+", " ", text)
-    assert items(tmp_path / "i.csv") == [("1", title, [text] if expected is None else expected)]
+    bare = re.findall(r"\w+", text)  # as categories, but not as a title, texts without quotes are a list too
+    assert items(tmp_path / "i.csv") == [("1", title, bare if expected is None else expected)]
 
 
 def test_lists_of_lists_are_flat_and_structs_are_named(tmp_path):
@@ -205,6 +206,33 @@ def test_items_of_which_none_has_a_text_are_refused_with_ids_of_both(tmp_path):
     bare = read_items(put(tmp_path / "i.csv", "item_id,name\n1,One\n"), {}, Malformed())
     with pytest.raises(InputError, match="name its columns of text in item_columns"):
         catalogue(bare, parts)
+
+
+@pytest.mark.parametrize(
+    "text, categories",
+    [
+        ("('Books', 'Home, Garden')", ["Books", "Home, Garden"]),
+        ("{'Books', 'Fiction'}", ["Books", "Fiction"]),
+        ("frozenset({'Books'})", ["Books"]),
+        ("set()", []),
+        ('c("Books", "It\'s")', ["Books", "It's"]),
+        ("character(0)", []),
+        ("[Books, 'Home, Garden']", ["Books", "Home, Garden"]),
+        ('{"Home & Garden",Books}', ["Home & Garden", "Books"]),
+        ("WrappedArray(Books, Fiction)", ["Books", "Fiction"]),
+        ("Books (used)", ["Books (used)"]),
+    ],
+)  # fmt: skip
+def test_categories_are_lists_as_python_r_duckdb_postgresql_and_spark_write_them(tmp_path, text, categories):
+    quoted = text.replace('"', '""')
+    items = read_items(put(tmp_path / "i.csv", f'item_id,title,categories\n1,[Live],"{quoted}"\n'), {}, Malformed())
+    assert items["categories"].to_list() == [categories] and items["title"][0] == "[Live]"
+
+
+@pytest.mark.parametrize("text", ["{'name': 'Comedy'}", "[{'id': 35, 'name': 'Comedy'}]", '[{""id"": 35}]'])
+def test_categories_that_are_mappings_are_refused(tmp_path, text):
+    with pytest.raises(InputError, match=r"i\.csv: column 'categories' holds .*; expected text or lists of texts"):
+        read_items(put(tmp_path / "i.csv", f'item_id,title,categories\n1,One,"{text}"\n'), {}, Malformed())
 
 
 def test_times_and_ratings_that_are_one_of_few_texts_are_read(tmp_path):
