@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ptebench.errors import InputError
 from ptebench.plan.paths import Wildcards
 from ptebench.provenance import canonical, code_digest
 
@@ -27,6 +28,7 @@ VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": "2000000000",
 }
 
+LONGEST = 120_000  # bytes; Linux takes 128 KiB, the environment of jobs included
 PLAIN = re.compile(r"results(?:/[a-z0-9_.=-]+)+")  # what a shell takes as it is
 
 Settings = Callable[[Wildcards], dict[str, Any]]
@@ -100,7 +102,16 @@ def job(script: str, settings: Settings | None = None, modules: Modules | None =
     def code(wildcards: Wildcards) -> str:
         return code_digest(f"workflow_scripts.{script}", *(modules(wildcards) if modules else ()))
 
-    return {"script": script, "spec": spec, "code": code, "files": files}
+    def line(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
+        text = files(wildcards, input, output)
+        if (length := len((text + shlex.quote(spec(wildcards))).encode())) > LONGEST:
+            raise InputError(
+                f"{script}: settings and files have {length:,} bytes, and a command takes {LONGEST:,}; part the table, "
+                "or name fewer cells"
+            )
+        return text
+
+    return {"script": script, "spec": spec, "code": code, "files": line}
 
 
 def recorded(record: str | None = None, **outputs: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from ptebench.errors import InputError
 from ptebench.plan.command import files, job, recorded
 
 ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "~", "a\nb", "*", "!x", "a\\b", "#", "{a,b}"]
@@ -40,6 +41,13 @@ def test_the_paths_of_many_cells_are_one_short_word_that_bash_expands():
         done = subprocess.run(["bash", "-c", f"printf '%s\n' {line}"], capture_output=True, text=True)
         assert done.stdout.splitlines() == ["--input", "ranks", *wanted, "--provenance", "p"]
     assert len(files({}, {"ranks": many}, {"provenance": "p"})) < 20_000 < 80_000 < len(" ".join(many))
+
+
+def test_a_command_that_linux_would_not_take_is_refused():
+    line = job("table", lambda wildcards: {"cells": ["x" * 100] * wildcards})["files"]
+    assert line(1000, {}, {"provenance": "p"}) == "--provenance p"
+    with pytest.raises(InputError, match=r"table: settings and files have 123,\d\d\d bytes, .*; part the table"):
+        line(1200, {}, {"provenance": "p"})
 
 
 def test_a_name_that_snakemake_keeps_to_itself_ends_in_an_underscore():
