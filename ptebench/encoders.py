@@ -6,11 +6,11 @@ text of which the encoder knows nothing, is the zero vector. Equal texts are enc
 
 import contextlib
 import sys
-import time
 
 import numpy as np
 
 from ptebench.errors import InputError
+from ptebench.progress import Progress
 
 KINDS = ("minilm", "sentence_transformer")  # that encode any text; what lsa knows is of one split
 TOKENS = {"cpu": 2048, "cuda": 65536}  # of a batch, padding included; small ones stay in the processor's cache
@@ -79,17 +79,15 @@ def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:
     place = device()
     kind = gemm_precision(place) if precision == "auto" else getattr(torch, precision)
     lower = torch.autocast(place, kind) if kind != torch.float32 else contextlib.nullcontext()
-    start, done, told = time.monotonic(), 0, time.monotonic()
+    whole, done = int(size.sum()), 0
+    progress = Progress("texts", "tokens encoded", whole, lambda line: print(line, file=sys.stderr, flush=True))
     with torch.inference_mode(), lower:
         while done < len(order):
             rows = order[done : done + max(1, TOKENS[place] // int(size[order[done]]))]
             batch = encoder.encode([texts[row] for row in rows], batch_size=len(rows), show_progress_bar=False)
             vectors[rows] = batch
             done += len(rows)
-            if time.monotonic() - told > 10 or done == len(order):
-                told = time.monotonic()
-                left = (told - start) * size[order[done:]].sum() / size[order[:done]].sum()
-                print(f"encoded {done:,} of {len(order):,} texts, about {left:.0f} s left", file=sys.stderr, flush=True)
+            progress(int(size[order[:done]].sum()))
     return vectors
 
 

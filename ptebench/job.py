@@ -10,14 +10,14 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ptebench.errors import InputError
 from ptebench.files import write_json
-from ptebench.provenance import environment, file_digest
+from ptebench.provenance import canonical, digest, environment, file_digest
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,15 @@ class Job:
     def input(self, name: str) -> Path | None:
         """Return the one file of an input, None where the rule gave none."""
         return next(iter(self.inputs.get(name, [])), None)
+
+    def fingerprint(self, spec: dict[str, Any] | None = None, names: Iterable[str] | None = None) -> str:
+        """Return a digest of what a result is made from: code, settings and the bytes of inputs.
+
+        spec: settings in place of the job's. names: of the inputs that count, by default all.
+        """
+        chosen = self.inputs if names is None else names
+        files = {name: [file_digest(path) for path in self.inputs.get(name, [])] for name in chosen}
+        return digest(canonical([self.code, self.spec if spec is None else spec, files]))
 
 
 def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:

@@ -9,7 +9,18 @@ LIBRARY = Path(__file__).resolve().parents[1] / "ptebench"
 STAGES = {"data", "profiles", "embeddings", "recommenders", "report"}
 SHARED = {
     f"ptebench.{name}"
-    for name in ("encoders", "errors", "files", "hardware", "lists", "provenance", "randomness", "raw")
+    for name in (
+        "checkpoints",
+        "encoders",
+        "errors",
+        "files",
+        "hardware",
+        "lists",
+        "progress",
+        "provenance",
+        "randomness",
+        "raw",
+    )
 }
 # what is loaded by name, and so must not be imported by name from elsewhere
 BY_NAME = ("recommenders.backbones", "recommenders.representations", "data.sources", "data.protocols")

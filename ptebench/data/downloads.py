@@ -15,13 +15,14 @@ import yaml
 from urllib3.exceptions import HTTPError
 
 from ptebench.files import InputError, read_json, write_json
+from ptebench.progress import Progress
 from ptebench.provenance import file_digest
 
 REGISTRY = Path(__file__).with_name("downloads.yaml")
 PATIENCE = 60  # seconds without a byte after which a server counts as stalled
 PAUSES = (1, 5, 25)  # seconds before each further try in a row that brought nothing
 BLOCK = 1 << 20  # bytes
-TELL_EVERY = 5  # seconds
+MEGABYTE = 1e6  # bytes
 
 
 @cache
@@ -136,12 +137,12 @@ def _continue(url: str, part: Path) -> None:
             write_json({"url": url, "version": _version(response)}, _mark(part))
             have, total = 0, response.headers.get("Content-Length", "")
         total = int(total) if total.isdigit() else None  # a chunked answer ends with a mark of its own
-        tell = _teller(part.name, have, total)
+        progress = Progress(part.name, "MB", total and total / MEGABYTE, start=have / MEGABYTE)
         with open(part, "ab") as stream:
             # read1 hands over what has come, where other ways of reading drop a block that breaks off
             while block := response.raw.read1(BLOCK, decode_content=False):
                 stream.write(block)
-                tell(stream.tell())
+                progress(stream.tell() / MEGABYTE)
             stream.flush()
             os.fsync(stream.fileno())
     if _size(part) != (total or _size(part)):
@@ -172,18 +173,3 @@ def _version(response) -> str | None:
     tag = response.headers.get("ETag", "W/")
     # a weak tag may stay the same when bytes change
     return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
-
-
-def _teller(name: str, start: int, total: int | None):
-    """Return a function of the bytes at hand that says every few seconds how far a download is."""
-    began = said = time.monotonic()
-
-    def tell(have: int) -> None:
-        nonlocal said
-        if (now := time.monotonic()) - said < TELL_EVERY:
-            return
-        said, seconds_a_byte = now, (now - began) / (have - start)
-        left = f" of {total / 1e6:,.0f} MB, {(total - have) * seconds_a_byte:,.0f} s left" if total else " MB"
-        print(f"{name}: {have / 1e6:,.0f}{left}", flush=True)
-
-    return tell

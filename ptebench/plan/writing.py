@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ptebench.config.cells import reader, text_sides
+from ptebench.config.language_models import WRITERS
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import (
@@ -22,7 +23,7 @@ from ptebench.plan.paths import (
     whole,
 )
 
-WRITERS = {"kd": "rounds/0", "sft": "best", "grpo": "grpo"}  # and where the adapter of each is
+ADAPTERS = dict(zip(WRITERS, ("rounds/0", "best", "grpo"), strict=True))  # where each writer's is
 SIDES = ("user", "item")
 SPLIT_TEXTS = {
     "train": f"{SPLIT}/train.parquet",
@@ -265,7 +266,7 @@ class Writing:
         files = {
             **self._evidence(wildcards),
             **self._base(wildcards),
-            **adapter(fill(f"{WRITING}/{WRITERS[wildcards.writer]}/{{side}}", wildcards)),
+            **adapter(fill(f"{WRITING}/{ADAPTERS[wildcards.writer]}/{{side}}", wildcards)),
             "histories": fill(f"{SPLIT}/histories.parquet", wildcards),
         }
         if wildcards.side == "item":  # the readers of every item, as the same writer describes them
@@ -303,7 +304,7 @@ class Writing:
         files["convergence"] = fill(f"{WRITING}/convergence.json", wildcards)
         for side in SIDES:
             files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
-            for writer, folder in WRITERS.items():
+            for writer, folder in ADAPTERS.items():
                 profiles = fill(f"{WRITING}/{writer}/{side}", wildcards)
                 weights = fill(f"{WRITING}/{folder}/{side}/adapter_model.safetensors", wildcards)
                 files[f"{writer}_{side}"] = f"{profiles}.parquet"

@@ -1,6 +1,5 @@
 """What the jobs of a cell read: the training data, the text vectors, the validation events."""
 
-from ptebench.provenance import canonical, file_digest
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
 
 TEXT = ("item", "card", "user")
@@ -19,5 +18,4 @@ def load(job, spec: dict):
     """Return the training data, the catalogue, the validation events and what a checkpoint must have been made from."""
     sizes, train_set, known = load_train(job, spec)
     valid = read_events(job.input("valid"), job.input("candidates"), sizes[1])[0]
-    inputs = sorted(file_digest(path) for paths in job.inputs.values() for path in paths)
-    return train_set, known, valid, canonical([spec, job.code, inputs])
+    return train_set, known, valid, job.fingerprint(spec)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import torch
 
+from ptebench.checkpoints import Clock
 from ptebench.files import InputError, read_tensors, write_tensors
 from ptebench.hardware import gemm_precision
+from ptebench.progress import Progress
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.representation import Unread
 from ptebench.recommenders.sampling import Ragged, seed_of
 
-CHECKPOINT_SECONDS = 60.0
 RANK_CHUNK = 256
 
 
@@ -164,11 +165,11 @@ class Checkpoint:
     """The state of a run at an epoch's end; used again only by a job with the same fingerprint."""
 
     def __init__(self, path: Path, fingerprint: str):
-        self.path, self.fingerprint, self.written = path, fingerprint, time.monotonic()
+        self.path, self.fingerprint, self.clock = path, fingerprint, Clock()
 
     def save(self, epoch: int, models, optimizer, best: dict, curve: list, stale: int) -> None:
-        """Write everything that the next epoch depends on, at most once in CHECKPOINT_SECONDS."""
-        if time.monotonic() - self.written < CHECKPOINT_SECONDS:
+        """Write everything that the next epoch depends on, by the clock."""
+        if not self.clock.is_due():
             return
         tensors = {f"now.{k}": v for k, v in models.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in best.items()}
@@ -176,7 +177,7 @@ class Checkpoint:
             tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
         state = {"fingerprint": self.fingerprint, "epoch": epoch, "curve": curve, "stale": stale}
         write_tensors(tensors, self.path, {"state": json.dumps(state)})
-        self.written = time.monotonic()
+        self.clock.restart()
 
     def load(self, models, optimizer):
         """Restore the models and the optimizer; return (next epoch, best, curve, stale) or None."""
@@ -232,7 +233,7 @@ def train(
     first, best, curve, stale = resumed or (0, {}, [], 0)
     last = until or settings["epochs"]
     best_value = max((c["value"] for c in curve if c["value"] is not None), default=float("-inf"))
-    started = time.perf_counter()
+    progress = Progress("training", "epochs", last, start=first)
     for epoch in range(first, last):
         if stale >= settings["patience"]:
             break
@@ -269,7 +270,7 @@ def train(
                 stale += 1
         seconds = time.perf_counter() - clock
         curve.append({"epoch": epoch + 1, "loss": round(mean, 6), "value": value, "seconds": round(seconds, 3)})
-        _progress(epoch + 1, last, settings["selection"], mean, value, best_value, started, first)
+        _progress(epoch + 1, last, settings["selection"], mean, value, best_value, progress)
         if store:
             store.save(epoch, models, optimizer, best, curve, stale)
     if not best:
@@ -307,7 +308,7 @@ def one_pass(backbone, representation, events, remove_seen: bool, device) -> dic
     return {selection: value, "spearman": total / max(len(events.users), 1)}
 
 
-def _progress(epoch, last, selection, loss, value, best, started, first) -> None:
-    left = (time.perf_counter() - started) / (epoch - first) * (last - epoch)
+def _progress(epoch, last, selection, loss, value, best, progress) -> None:
+    left = progress.seconds_left(epoch)
     shown = "" if value is None else f"  {selection} {value:.4f} (best {best:.4f})"
     print(f"epoch {epoch}/{last}  loss {loss:.4f}{shown}  at most {left:.0f} s left", file=sys.stderr)

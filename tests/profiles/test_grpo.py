@@ -10,7 +10,7 @@ from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.evidence.vectors import padded
 from ptebench.profiles.grpo import optimise
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
-from ptebench.profiles.grpo.optimise import Checkpoints, fault
+from ptebench.profiles.grpo.optimise import fault
 from ptebench.profiles.grpo.rewards import Judge
 from ptebench.profiles.grpo.tasks import (
     Tasks,
@@ -21,6 +21,7 @@ from ptebench.profiles.grpo.tasks import (
     strangers_support,
     user_tasks,
 )
+from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.randomness import generator
 from tests.profiles.synthetic import write_split
 from tests.profiles.test_chain import ENCODER, GRPO, LORA, WRITING, Chain, job
@@ -193,8 +194,8 @@ def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
         (tmp_path / f"checkpoint-{step}").mkdir()
         if mark:
             (tmp_path / f"checkpoint-{step}/whole").write_text(mark)
-    assert Checkpoints(tmp_path, "same").latest() == str(tmp_path / "checkpoint-4")
-    assert Checkpoints(tmp_path, "new").latest() is None and not tmp_path.exists()
+    assert Checkpoints(tmp_path, "same").latest() == tmp_path / "checkpoint-4"
+    assert Checkpoints(tmp_path, "new").latest() is None and not list(tmp_path.glob("checkpoint-*"))
 
 
 # ------------------------------------------------------- the job and its audit
@@ -261,7 +262,7 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
             raise Killed
         return judged(self, *arguments)
 
-    monkeypatch.setattr(optimise, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Judge, "__call__", until)
         with pytest.raises(Killed):

@@ -116,7 +116,7 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
     losses = chain.tune(1, "user", outputs, **changes)["losses"]
     assert len(losses) == 6 and {p.name for p in whole.iterdir()} == {p.name for p in outputs.values()}
 
-    monkeypatch.setattr(finetune, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         mark = finetune.Checkpoints.on_save
 

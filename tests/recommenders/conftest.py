@@ -17,7 +17,7 @@ def killed(tmp_path, monkeypatch):
     def until_killed(cell, train_set, events, catalogue):
         checkpoint = tmp_path / "checkpoint.safetensors"
         with monkeypatch.context() as patched:
-            patched.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+            patched.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
             patched.setattr("ptebench.recommenders.training._progress", kill)
             with pytest.raises(Killed):
                 train(cell, train_set, events, catalogue, False, checkpoint, "same")

@@ -128,7 +128,7 @@ def test_a_restored_model_ranks_as_the_trained_one(data):
 
 def test_a_killed_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     whole, curve, _ = train(alpharec(epochs=4), train_set, events, catalogue, True)
     checkpoint = tmp_path / "checkpoint.safetensors"
     train(alpharec(epochs=2), train_set, events, catalogue, True, checkpoint, "same")

@@ -41,7 +41,7 @@ def test_the_best_go_on_and_failures_only_where_nothing_else_is_left():
 def bracket(data, tmp_path, monkeypatch):
     """Return a function that runs a rung's place, and the cell's settings."""
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(
         script, "load", lambda job, spec: (train_set, catalogue, events, json.dumps([spec, sorted(job.inputs)]))
     )

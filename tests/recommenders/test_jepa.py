@@ -143,7 +143,7 @@ def test_the_latent_objective_falls_by_itself(data):
 
 def test_a_stopped_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     train_set, events, catalogue = data
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     whole, curve, _ = train(spec(epochs=4), train_set, events, catalogue, False)
     checkpoint = tmp_path / "checkpoint.safetensors"
     train(spec(epochs=2), train_set, events, catalogue, False, checkpoint, "same")

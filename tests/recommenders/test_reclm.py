@@ -116,7 +116,7 @@ def test_it_learns_and_a_restored_model_ranks_as_the_trained_one(data, known):
 def test_a_stopped_run_resumes_to_the_same_bytes(data, tmp_path, monkeypatch):
     train_set, events, _ = data
     catalogue = profiles(data[2])
-    monkeypatch.setattr("ptebench.recommenders.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     whole, curve, _ = train(spec(epochs=4), train_set, events, catalogue, True)
     checkpoint = tmp_path / "checkpoint.safetensors"
     train(spec(epochs=2), train_set, events, catalogue, True, checkpoint, "same")

@@ -1,7 +1,5 @@
 """Greedy answers of a language model to prompts, in batches alike in length."""
 
-import time
-
 import numpy as np
 import torch
 
@@ -11,6 +9,7 @@ from ptebench.profiles.decoding.greedy import ROWS, greedy
 from ptebench.profiles.evidence.prompts import evidence_text
 from ptebench.profiles.models.tokens import prompt_tokens
 from ptebench.profiles.schema.thoughts import MARKS
+from ptebench.progress import Progress
 
 WIDTH = 64  # prompts are padded to multiples of this many tokens and one more
 
@@ -87,7 +86,8 @@ def generate(
             if take is not None:
                 take(int(row), answers[row])
 
-    queue, size, told, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, time.monotonic(), 0
+    queue, size, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, 0
+    progress = Progress("prompts", "answered", len(ids), say)
     while queue:
         rows, width = queue.pop()
         try:
@@ -107,9 +107,7 @@ def generate(
             queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
             continue
         done += len(rows)
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
-            say(f"{done:,} of {len(ids):,} written")
+        progress(done)
     return answers
 
 

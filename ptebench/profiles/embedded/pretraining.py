@@ -4,7 +4,6 @@ It learns to name what the evidence names, in the schema; it knows nothing else 
 """
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ptebench.profiles.embedded.muon import Muon
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.models.tokens import Row, rows_of
 from ptebench.profiles.teachers.template import Template
+from ptebench.progress import Progress
 from ptebench.randomness import generator
 
 PROMPT_SHARE = 0.1  # of the prompt's tokens, that count in the loss beside the answer's
@@ -74,7 +74,7 @@ def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> lis
     """Train a model on token rows for settings['steps'] steps; return the answers' loss at every step."""
     steps, random = settings["steps"], generator(seed, "pretraining")
     optimizers = optimizers_of(model, settings["learning_rate"])
-    curve, queue, started = [], [], time.monotonic()
+    curve, queue, progress = [], [], Progress("pretraining", "steps", steps, say)
     kind = gemm_precision("cpu")
     lower = torch.autocast("cpu", kind, enabled=kind != torch.float32)
     model.train()
@@ -93,9 +93,7 @@ def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> lis
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         curve.append(answers.item())
-        if (step + 1) % max(1, steps // 10) == 0:
-            left = (time.monotonic() - started) / (step + 1) * (steps - step - 1)
-            say(f"step {step + 1}/{steps}: loss of an answer's token {np.mean(curve[-20:]):.3f}, {left:.0f} s left")
+        progress(step + 1, f", loss of an answer's token {np.mean(curve[-20:]):.3f}")
     return curve
 
 

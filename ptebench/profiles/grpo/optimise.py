@@ -1,7 +1,6 @@
 """GRPO: the adapter learns to write profiles that rank, describe and tell apart; guarded, and resumed after a kill."""
 
 import importlib.util
-import shutil
 import time
 from pathlib import Path
 
@@ -14,11 +13,10 @@ from trl import GRPOConfig, GRPOTrainer
 from ptebench.files import InputError
 from ptebench.profiles.evidence.prompts import messages
 from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
+from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.finetune import trainer_settings
 from ptebench.profiles.models.tokens import fitted
 
-CHECKPOINT_SECONDS = 60.0
-MARK = "whole"  # the file that a checkpoint receives last; it says whose it is
 FALL = 0.85  # of the effective rank at the beginning, below which texts are too much alike
 ERRORS = 2.0  # standard errors from which a change is no chance
 LOGGED = {
@@ -84,29 +82,6 @@ class Guard(TrainerCallback):
             control.should_save = False  # resumed from here, it would take another step
 
 
-class Checkpoints(TrainerCallback):
-    """Saves at most once in CHECKPOINT_SECONDS, and marks what is whole and whose it is."""
-
-    def __init__(self, folder: Path, fingerprint: str):
-        self.folder, self.fingerprint, self.written = folder, fingerprint, time.monotonic()
-
-    def latest(self) -> str | None:
-        """Return the newest whole checkpoint of the same job; clear away those of another."""
-        marks = sorted(self.folder.glob(f"checkpoint-*/{MARK}"), key=lambda p: int(p.parent.name.split("-")[1]))
-        marks = [m for m in marks if m.read_text() == self.fingerprint]
-        if not marks:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        return str(marks[-1].parent) if marks else None
-
-    def on_step_end(self, args, state, control, **_):
-        if state.global_step < state.max_steps and time.monotonic() - self.written >= CHECKPOINT_SECONDS:
-            control.should_save = True
-
-    def on_save(self, args, state, control, **_):
-        (self.folder / f"checkpoint-{state.global_step}" / MARK).write_text(self.fingerprint)
-        self.written = time.monotonic()
-
-
 def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerprint: str) -> tuple[pl.DataFrame, dict]:
     """Train the adapter in place; return the components of the reward by step, and notes for the provenance record.
 
@@ -160,7 +135,7 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
         processing_class=tokenizer, callbacks=[guard, checkpoints],
     )  # fmt: skip
     clock = time.perf_counter()
-    trainer.train(resume_from_checkpoint=resumed)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     seconds["training"] = time.perf_counter() - clock
     frame = steps(trainer.state.log_history, judge)
     return frame, {
@@ -168,6 +143,6 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
         "steps": frame.height,
         "stopped": guard.reason,
         "watched": frame.height >= 2 * settings["window"],
-        "resumed_from_step": int(resumed.rpartition("-")[2]) if resumed else None,
+        "resumed_from_step": int(resumed.name.rpartition("-")[2]) if resumed else None,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }

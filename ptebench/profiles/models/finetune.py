@@ -1,10 +1,8 @@
 """Supervised fine-tuning of an adapter, with the loss on the answers alone."""
 
 import os
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +11,16 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from accelerate import PartialState
 from datasets import Dataset
-from transformers import TrainerCallback, set_seed
+from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 from ptebench.files import InputError, read_json, write_json
 from ptebench.profiles.models.adapters import save_adapter
+from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.tokens import conversation_tokens
 from ptebench.randomness import generator
 
-CHECKPOINT_SECONDS = 60.0
-WHOLE = "whole"  # a file in a checkpoint that was written to its end; the one before is kept until then
 LATER = 4.0  # weight of the tokens of an answer after the first: one word beside a whole profile
 
 
@@ -36,39 +33,6 @@ def trainer_settings(seed: int, folder: str) -> dict:
         "router_aux_loss_coef": 0.0,  # of a mixture of experts the routers stay as they are
         "logging_steps": 1, "dataloader_pin_memory": gpu, "max_grad_norm": 1.0,
     }  # fmt: skip
-
-
-class Checkpoints(TrainerCallback):
-    """Saves by the clock, so that a short training saves nothing, and at the end of one that was long."""
-
-    def __init__(self):
-        self.begun = self.saved = time.monotonic()
-
-    def on_step_end(self, args, state, control, **_):
-        """Ask for a checkpoint where the last is old."""
-        since = self.begun if state.global_step >= state.max_steps else self.saved
-        due = torch.tensor(time.monotonic() - since >= CHECKPOINT_SECONDS, device=args.device)
-        if dist.is_initialized():  # the clocks of processes differ: that of the first counts
-            dist.broadcast(due, 0)
-        control.should_save = bool(due)
-
-    def on_save(self, args, state, control, **_):
-        """Mark the checkpoint as whole."""
-        if dist.is_initialized():  # every process has a part in it
-            dist.barrier()
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
-        self.saved = time.monotonic()
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint; one that was being written when the job was killed is removed."""
-    found = {}
-    for path in folder.glob("checkpoint-*"):
-        if (path / WHOLE).exists():
-            found[int(path.name.split("-")[1])] = path
-        else:
-            shutil.rmtree(path)
-    return found[max(found)] if found else None
 
 
 def order_of(lengths: np.ndarray, size: int, epochs: int, seed: int) -> list[int]:
@@ -118,10 +82,13 @@ def check_labels(trainer, tokenizer, answers: set[str]) -> None:
                 )
 
 
-def finetune(model, tokenizer, rows: list[dict], settings: dict, context: int, seed: int, scratch: Path) -> list[float]:
+def finetune(
+    model, tokenizer, rows: list[dict], settings: dict, context: int, seed: int, scratch: Path, fingerprint: str = ""
+) -> list[float]:
     """Train the model's adapter on instruction rows (prompt and completion messages); return the losses by step.
 
-    Checkpoints are in `scratch`; where one is there, training goes on from it, to the same weights. Raises InputError
+    Checkpoints are in `scratch`; where one of the same `fingerprint` is there, training goes on from it, to the same
+    weights. Raises InputError
     where a row has more than `context` tokens: its answer would lose its end.
     """
     set_seed(seed)
@@ -141,15 +108,15 @@ def finetune(model, tokenizer, rows: list[dict], settings: dict, context: int, s
         learning_rate=settings["learning_rate"], lr_scheduler_type="cosine", warmup_steps=0.03,
         train_sampling_strategy="sequential", save_total_limit=2, **trainer_settings(seed, str(scratch)),
     )  # fmt: skip
+    checkpoints = Checkpoints(scratch, fingerprint, at_end=True)
     trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=data, processing_class=tokenizer, callbacks=[Checkpoints()],
+        model=model, args=arguments, train_dataset=data, processing_class=tokenizer, callbacks=[checkpoints],
         # one forward more for each step, so only where an answer weighs more than another
         compute_loss_func=weighted_loss if any(len(row["completion"]) > 1 for row in rows) else None,
     )  # fmt: skip
     answers = {turn["content"].strip() for row in rows for turn in row["completion"] if turn["role"] == "assistant"}
     check_labels(trainer, tokenizer, answers)
-    checkpoint = last_checkpoint(scratch)
-    if checkpoint:
+    if checkpoint := checkpoints.latest():
         print(f"going on from {checkpoint.name}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -169,7 +136,9 @@ def finetune_by(
             f"language_models: tuning: batch_size ({arguments['settings']['batch_size']}) must be a multiple of "
             f"processes ({processes})"
         )
-    last_checkpoint(scratch)  # removes what a kill left half-written, before several look at it
+    Checkpoints(
+        scratch, arguments["fingerprint"]
+    ).latest()  # removes what a kill left half-written, before several look at it
     write_json({"source": source, "rows": rows, "arguments": arguments}, scratch / "task.json")
     command = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command += ["-m", "ptebench.profiles.models.finetune", str(scratch)]

@@ -4,7 +4,6 @@ Answers stand in a file of JSON lines that grows as they come.
 """
 
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -17,9 +16,9 @@ from ptebench.profiles.schema.thoughts import THOUGHTS, without_thoughts
 from ptebench.profiles.teachers.client import Endpoint
 from ptebench.profiles.writing.compose import TRIED, compose, none_parsed
 from ptebench.profiles.writing.kept import kept
+from ptebench.progress import Progress
 from ptebench.provenance import canonical, digest
 
-TELL_EVERY = 5  # seconds
 ASKED_ANEW = ("no JSON", "no choices")  # faults of a server that may be well next time; others are its answer
 
 
@@ -133,7 +132,7 @@ def better(body: dict, fetch, side: str | None) -> dict | None:
 
 def _gather(endpoint: Endpoint, bodies: dict[str, dict], answer_to, doubt: Doubt, say) -> dict[str, dict]:
     """Return the answers by key; requests that are under way are finished also when another has failed for good."""
-    found, shown = {}, time.monotonic()
+    found, progress = {}, Progress(endpoint.settings["name"], "prompts answered", len(bodies), say)
 
     def work(key: str) -> None:
         try:
@@ -149,9 +148,7 @@ def _gather(endpoint: Endpoint, bodies: dict[str, dict], answer_to, doubt: Doubt
         try:
             for future in as_completed(futures):
                 future.result()
-                if time.monotonic() - shown > TELL_EVERY:
-                    shown = time.monotonic()
-                    say(f"{len(found):,} of {len(bodies):,} answered")
+                progress(len(found))
         except BaseException:
             endpoint.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

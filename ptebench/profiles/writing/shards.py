@@ -7,7 +7,6 @@ from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.models.loading import load, whose
 from ptebench.profiles.schema.tables import read_profiles
 from ptebench.profiles.writing.sides import everybody
-from ptebench.provenance import canonical, digest, file_digest
 
 STAGES = ("warm", "cold")  # the prompts of cold items show what was written of warm ones
 
@@ -31,8 +30,7 @@ def maker(job) -> str:
     """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
     keys = ("model", "revision", "context", "write_batch", "template_arguments")
     parts = {key: job.spec.get(key) for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
-    parts |= {name: file_digest(job.input(name)) for name in ("base", "adapter") if job.input(name)}
-    return digest(canonical({"code": job.code, **parts}))
+    return job.fingerprint(parts, ("base", "adapter"))
 
 
 def given(paths: list[Path]) -> dict[str, dict]:
