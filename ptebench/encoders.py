@@ -111,6 +111,11 @@ class Encoder:
             self.vectors.update(zip(new, vectors))
         return np.stack([self.vectors[t] for t in texts])
 
+    def fresh(self, texts: list[str]) -> np.ndarray:
+        """Return vectors as if nothing had been encoded: their last digits depend on their batch."""
+        self.vectors.clear()
+        return self(texts)
+
 
 def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
     """Encode by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).

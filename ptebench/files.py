@@ -6,6 +6,12 @@ contract and name the file, the column and the row at fault.
 
 import json
 import os
+def copy(source: Path, path: Path) -> None:
+    """Copy a file."""
+    with atomic(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -112,6 +118,12 @@ def write_table(frame: pl.DataFrame, path: File, contract: Contract) -> None:
     frame = check(frame, contract, path)
     with atomic(path) as temporary:
         frame.write_csv(temporary) if Path(path).suffix == ".csv" else frame.write_parquet(temporary)
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy a file."""
+    with atomic(path) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_text(text: str, path: File) -> None:

@@ -1,10 +1,8 @@
 """Record whether the rounds converged and set the best one apart: adapters, and the profiles its prompts showed."""
 
-import shutil
-
 import polars as pl
 
-from ptebench.files import PROFILES, atomic, read_json, read_table, write_json, write_table
+from ptebench.files import PROFILES, copy, read_json, read_table, write_json, write_table
 from ptebench.job import run
 from ptebench.profiles.rounds.verdict import choose
 from ptebench.profiles.schema.tables import shuffled
@@ -25,8 +23,7 @@ def main(job):
         audiences = shuffled(audiences, job.spec["seed"])
     write_table(audiences, job.outputs["audiences"], PROFILES)
     for name, place in origin.items():
-        with atomic(job.outputs[name]) as temporary:
-            shutil.copyfile(job.inputs[name][place], temporary)
+        copy(job.inputs[name][place], job.outputs[name])
     utilities = ", ".join(f"{p['utility']:.4f}" for p in record["rounds"])
     print(f"utility by round: {utilities}; best round {best}; converged: {record['converged']}")
     if record["stopped"]:

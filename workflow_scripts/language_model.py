@@ -1,7 +1,5 @@
 """Build the embedded language model from a split's training cards and the template teacher."""
 
-import torch
-
 from ptebench.job import run
 from ptebench.profiles.embedded.pretraining import build
 from ptebench.profiles.evidence.owners import draw
@@ -9,7 +7,6 @@ from ptebench.profiles.evidence.split import read_split
 
 
 def main(job):
-    torch.set_num_threads(job.threads)
     split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
     probes = {u for u, _ in draw(split, job.spec["seed"], job.spec["probes"]).held}
     record = build(split, job.spec, probes, job.outputs["model"].parent)

@@ -3,34 +3,24 @@
 from importlib import import_module
 
 from ptebench.data.leakage import checks
-from ptebench.data.splits import complete
+from ptebench.data.splits import CONTRACTS, complete
 from ptebench.files import (
     CANDIDATES,
-    EVENTS,
-    GROUPS,
     IMPRESSIONS,
     INTERACTIONS,
     OWN_CANDIDATES,
-    TRAIN,
-    VOCABULARY,
     InputError,
     read_table,
     write_json,
     write_table,
-)  # fmt: skip
+)
 from ptebench.job import run
-
-CONTRACTS = {
-    "vocabulary": VOCABULARY, "train": TRAIN, "histories": TRAIN, "valid": EVENTS, "valid_candidates": CANDIDATES,
-    "test": EVENTS, "test_candidates": CANDIDATES, "groups": GROUPS,
-}  # fmt: skip
 
 
 def main(job):
     interactions = read_table(job.input("interactions"), INTERACTIONS)
-    protocol = import_module(f"ptebench.data.protocols.{job.spec['kind']}")
     shown = [read_table(path, IMPRESSIONS) for path in job.inputs.get("impressions", [])]
-    parts = complete(protocol.split(interactions, job.spec, *shown))
+    parts = complete(import_module(f"ptebench.data.protocols.{job.spec['kind']}").split(interactions, job.spec, *shown))
     found = checks(interactions, parts, job.spec)
     for check in found:
         print(f"{check['verdict']:9} {check['check']}: {check['value']}")

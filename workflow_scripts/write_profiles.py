@@ -1,7 +1,5 @@
 """Write the profiles of all users or all items of a split by a language model that runs here."""
 
-import torch
-
 from ptebench.files import PROFILES, write_table
 from ptebench.job import run
 from ptebench.profiles.writing.answers import nothing_written, write
@@ -11,7 +9,6 @@ from ptebench.profiles.writing.shards import given, maker, prepare
 
 
 def main(job):
-    torch.set_num_threads(job.threads)
     spec, profiles = job.spec, job.outputs["profiles"]
     model, tokenizer, everyone = prepare(job)
     shards = given(job.inputs.get("shards", []))

@@ -9,6 +9,11 @@ from scipy import sparse
 from ptebench.data.filters import seconds
 from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
 
+# of the tables of a split, by name
+CONTRACTS = {
+    "vocabulary": VOCABULARY, "train": TRAIN, "histories": TRAIN, "valid": EVENTS, "valid_candidates": CANDIDATES,
+    "test": EVENTS, "test_candidates": CANDIDATES, "groups": GROUPS,
+}  # fmt: skip
 HEAD = 0.2  # share of items, or of users, that make the head
 
 

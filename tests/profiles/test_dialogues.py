@@ -168,7 +168,7 @@ def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
     """Where every answer is `yes`, that is what the model comes to prefer."""
     from ptebench.profiles.models.finetune import finetune
     from ptebench.profiles.models.loading import load
-    from ptebench.profiles.rounds.dialogues import preference
+    from ptebench.profiles.models.yes_no import preference
 
     rows = [r for r in read_jsonl(chain.instructions["user"]) if "dialogue" in r and r["dialogue"]["chosen"]]
     torch.manual_seed(1)

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
-from ptebench.job import Job
 from ptebench.profiles.models.finetune import order_of
+from ptebench.profiles.rounds.order import FIRST, inputs_of
 from ptebench.profiles.schema.tables import shuffled
 from tests.profiles.test_chain import LORA, TUNING, WRITING, Chain, half, job
 
@@ -108,7 +108,6 @@ def test_shuffling_moves_every_profile():
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain, tmp_path, monkeypatch, moment):
     from ptebench.profiles.models import finetune
-    from ptebench.profiles.writing import answers
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"tuning": TUNING | {"epochs": 3}}
@@ -131,7 +130,7 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
         if moment == "training":
             patch.setattr(finetune.Checkpoints, "on_save", killed)
         else:
-            patch.setattr(answers, "write", also_killed)
+            patch.setattr("ptebench.profiles.rounds.half_round.write", also_killed)
         outputs = {n: broken / p.name for n, p in outputs.items()}
         with pytest.raises(KeyboardInterrupt):
             chain.tune(1, "user", outputs, **changes)
@@ -145,14 +144,12 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
     assert {p.name for p in broken.iterdir()} == {p.name for p in outputs.values()}
 
 
-def test_checkpoints_of_other_settings_are_removed(tmp_path):
-    from workflow_scripts.tune_round import scratch_folder
-
-    outputs = {"adapter": tmp_path / "adapter_model.safetensors"}
-    old = scratch_folder(Job({"seed": 0}, {}, outputs, "", 1))
-    old.mkdir(parents=True)
-    assert scratch_folder(Job({"seed": 0}, {}, outputs, "", 1)) == old and old.exists()
-    assert scratch_folder(Job({"seed": 1}, {}, outputs, "", 1)) != old and not old.exists()
+def test_a_half_round_goes_on_from_what_was_not_refused():
+    refused, fine = {"next": "retry"}, {"next": "continue"}
+    assert inputs_of("user", fine) == inputs_of("user", FIRST) == ["adapter", "evidence"]
+    assert inputs_of("user", refused) == ["retreat_adapter", "retreat_profiles"]
+    assert inputs_of("item", fine) == ["adapter", "evidence", "earlier_profiles"]
+    assert inputs_of("item", refused) == ["adapter", "evidence", "retreat_profiles"]
 
 
 def test_every_epoch_has_every_row_in_batches_alike():

@@ -10,7 +10,8 @@ import torch
 from ptebench.encoders import Encoder
 from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
 from ptebench.profiles.measures.identification import crowds
-from ptebench.profiles.measures.quality import QUALITY, form, markdown, perplexity, sample, worth
+from ptebench.profiles.measures.pages import QUALITY, markdown
+from ptebench.profiles.measures.quality import form, perplexity, sample, worth
 from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.schema.fields import layout
 from ptebench.profiles.schema.tables import profiles_frame

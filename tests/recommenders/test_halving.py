@@ -114,11 +114,13 @@ def test_a_trial_that_fails_is_recorded_and_left_behind(bracket, monkeypatch, er
             raise error
         return train(spec, *rest)
 
-    monkeypatch.setattr(script, "train", explode)
+    monkeypatch.setattr("ptebench.recommenders.rung.train", explode)
     first, second, _ = all_rungs(bracket, 0)
     assert first[1]["failure"].startswith(said) and "\n" not in first[1]["failure"] and first[1]["value"] is None
     assert 1 not in [r["trial"] for r in second]
-    monkeypatch.setattr(script, "train", lambda *rest: explode({"backbone": point(SPACE, 1, 0)["backbone"]}))
+    monkeypatch.setattr(
+        "ptebench.recommenders.rung.train", lambda *_: explode({"backbone": point(SPACE, 1, 0)["backbone"]})
+    )
     *_, (last,) = all_rungs(bracket, 1)
     assert last["failure"].startswith(said) and last["epochs"] == 0
 

@@ -3,6 +3,7 @@
 from ptebench.files import InputError
 from ptebench.profiles.evidence.cards import Cards
 from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.evidence.owners import cold_examples
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import FIELDS, skeleton
 
@@ -144,3 +145,12 @@ def item_prompts(ids, split: Split, profiles: dict, audiences: dict, cold: set, 
         else:
             prompts.append(item_prompt(i, split.cards, [profiles[u] for u in readers[i] if u in profiles]))
     return prompts
+
+
+def item_lessons(ids, split: Split, rest: Split, readers: dict, audiences: dict, vectors, spec: dict) -> list[str]:
+    """Return the prompts that teach of items; some warm ones stand in for cold ones.
+
+    rest: the split without what is held out. readers, audiences: profiles of users and items by id.
+    """
+    warm = {i: audiences[i] for i in split.warm().tolist()}
+    return item_prompts(ids, rest, readers, warm, cold_examples(ids, spec["seed"]), vectors, spec)

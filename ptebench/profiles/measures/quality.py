@@ -1,30 +1,26 @@
 """How good written profiles are: form, truth, diversity; each writer on the same owners, beside the teacher's."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import torch
 
-from ptebench.profiles.evidence.prompts import MARK
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.evidence.vectors import padded
+from ptebench.profiles.evidence.vectors import history_means, padded
 from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
 from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, phrase_vectors, support
-from ptebench.profiles.measures.identification import identification
+from ptebench.profiles.measures.identification import crowds, identification
 from ptebench.profiles.measures.ranking import ranks
 from ptebench.profiles.models.tokens import rows_of
-from ptebench.profiles.schema.fields import phrases, strict
+from ptebench.profiles.schema.fields import layout, phrases
 from ptebench.randomness import generator
 
 SAMPLE = 256  # owners that are drawn, of each side
-SHOWN = 5  # owners of each side on the page of samples
-MEASURES = (
-    "profiles", "parsed", "strict", "by_grammar", "words", "owners", "faithfulness", "identification",
-    "effective_rank", "pairwise_cosine", "distinct_phrases", "perplexity", "tokens_per_second",
-)  # fmt: skip
-SHARES = {"parsed", "strict", "by_grammar", "distinct_phrases"}
-QUALITY = {"side": pl.String, "writer": pl.String, "measure": pl.String, "value": pl.Float64}
 
 
 def sample(ids, taken: set, seed: int, side: str) -> list[int]:
@@ -108,48 +104,64 @@ def perplexity(model, tokenizer, pairs: list[tuple[str, str]], context: int) -> 
     return float(np.exp(np.mean(losses)))
 
 
-def table(rows: list[dict]) -> pl.DataFrame:
-    """Return the measures that each row of a side and writer has, in long format."""
-    long = [(row["side"], row["writer"], m, row[m]) for row in rows for m in MEASURES if row.get(m) is not None]
-    return pl.DataFrame(long, schema=QUALITY, orient="row")
+def speed(record: dict) -> float | None:
+    """Return the tokens per second of a writer's record, which has parts where there were cold items."""
+    parts = [p for p in (record["written"], *record["written"].values()) if isinstance(p, dict)]
+    parts = [(p["tokens_written"], p["tokens_per_second"]) for p in parts if p.get("tokens_written")]
+    return sum(t for t, _ in parts) / sum(t / s for t, s in parts) if parts else None
 
 
-def markdown(frame: pl.DataFrame, title: str) -> str:
-    """Return the measures as a Markdown table, one row a side and writer."""
-    wide = frame.pivot("measure", index=["side", "writer"], values="value", maintain_order=True)
-    names = [m for m in MEASURES if m in wide.columns]
+@dataclass
+class Side:
+    """What the writers of one side are measured on.
 
-    def cell(name, value):
-        if value is None:
-            return ""
-        if name in SHARES:
-            return f"{100 * value:.1f} %"
-        return f"{value:,.0f}" if name in ("profiles", "owners") else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-    lines = [f"# {title}", "", "| side | writer | " + " | ".join(n.replace("_", " ") for n in names) + " |"]
-    lines.append("|---|---|" + "---:|" * len(names))
-    for row in wide.iter_rows(named=True):
-        lines.append(f"| {row['side']} | {row['writer']} | " + " | ".join(cell(n, row[n]) for n in names) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -> str:
-    """Return sampled profiles as Markdown: what the plain prompt shows, and what each writer says.
-
-    owners: ids by side. prompts: by side and id. texts: by writer, side and id; who has nothing is left out.
+    fields: of each writer by id, the template and a supplied `teacher` among them. readers: the template's users, whom
+    the prompts of items show. taught: ids that any lesson told of. probes: ids that no lesson told of.
     """
 
-    def quoted(text):
-        return text.replace("|", "\\|").replace("\n", "<br>")
+    side: str
+    split: Split
+    rest: Split  # without what is held out of the probes
+    cards: np.ndarray
+    fields: dict[str, dict[int, dict]]
+    readers: dict[int, dict]
+    taught: set[int]
+    probes: list[int]
+    encode: Callable
+    spec: dict
 
-    lines = [f"# {title}", ""]
-    for side, ids in owners.items():
-        for identity in ids:
-            lines += [f"## {side} {identity}", ""]
-            known = prompts[side][identity].split("\n")[1:-3]
-            lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in known] + [""]
-            said = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
-            lines += ["| writer | profile |", "|---|---|"]
-            lines += [f"| {w} | {quoted(t)}{'' if strict(t, side) else ' (no profile)'} |" for w, t in said.items()]
-            lines.append("")
-    return "\n".join(lines)
+    def prompts(self, ids: list[int], split: Split) -> list[str]:
+        """Return the plain prompts of owners."""
+        if self.side == "user":
+            return user_prompts(ids, split.train, split.cards, {}, self.spec)
+        return item_prompts(ids, split, self.readers, {}, set(), self.cards, self.spec)
+
+    @cached_property
+    def owners(self) -> list[int]:
+        """The sample: with training data, in no lesson, and covered by a supplied teacher where there is one."""
+        split, covered = self.split, self.fields.get("teacher")
+        ids = [u for u, h in split.train.items() if h] if self.side == "user" else split.warm().tolist()
+        ids = [i for i in ids if covered is None or i in covered]
+        return sample(ids, self.taught, self.spec["seed"], self.side)
+
+    @cached_property
+    def owner_prompts(self) -> list[str]:
+        """The plain prompts of the sample."""
+        return self.prompts(self.owners, self.split)
+
+    def worths(self) -> dict[str, dict]:
+        """Return the measures of truth and diversity of each writer."""
+        known = self.cards if self.side == "item" else history_means(self.split, self.cards)
+        random = generator(self.spec["seed"], f"crowd {self.side}")
+        among = crowds(self.owners, known, np.flatnonzero(known.any(1)), random)
+        shown = self.cards[evidence(self.owners, self.side, self.split, self.spec)]
+        chance = threshold(self.fields["template"], self.owners, self.side, shown, self.encode)
+        judge = (self.owners, self.side, shown, known, among, self.owner_prompts, chance, self.encode)
+        return {writer: worth(fields, *judge) for writer, fields in self.fields.items()}
+
+    def perplexity(self, model, tokenizer) -> float | None:
+        """Return the perplexity of the teacher's answers of the probes, who were in no lesson of a fine-tuned model."""
+        answers = self.fields.get("teacher", self.fields["template"])
+        probes = [i for i in self.probes if i in answers]
+        pairs = [(p, layout(answers[i], self.side)) for i, p in zip(probes, self.prompts(probes, self.rest))]
+        return perplexity(model, tokenizer, pairs, self.spec["context"]) if pairs else None

@@ -16,10 +16,9 @@ from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
 
 
-def whose(job) -> dict:
-    """Return the arguments of `load` that say which model a job works with."""
-    spec = job.spec
-    source = str(job.input("base").parent) if job.input("base") else spec["model"]
+def model_source(spec: dict, base: Path | None) -> dict:
+    """Return the arguments of `load` that say which model settings mean; `base` is the file of the embedded one."""
+    source = str(base.parent) if base else spec["model"]
     chosen = {"source": source, "revision": spec["revision"], "context": spec["context"]}
     return chosen | {"template_arguments": spec.get("template_arguments", {})}
 

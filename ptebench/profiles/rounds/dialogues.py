@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ptebench.profiles.evidence.cards import Cards
 from ptebench.profiles.evidence.collaborative import user_vectors
 from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.prompts import collaborative_prompt, messages, question
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.models.tokens import conversation_tokens
 from ptebench.randomness import generator
 
 WINDOW = 25  # places above and below an item in the order of popularity, from which its match is drawn
@@ -85,19 +83,3 @@ def area_under_curve(scores: np.ndarray, chosen: np.ndarray) -> float:
     """Return how often a chosen item scores above one that is not; ties count half."""
     difference = scores[chosen][:, None] - scores[~chosen][None]
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
-
-
-def preference(model, tokenizer, conversations: list[list[dict]]) -> np.ndarray:
-    """Return how much rather each conversation's last answer would begin with `yes` than with `no`, in logits."""
-    model.eval()
-    scores = []
-    for turns in conversations:
-        begun = {}
-        for word in ("yes", "no"):
-            ids, labels = conversation_tokens([*turns[:-1], {"role": "assistant", "content": word}], tokenizer)
-            start = max(p for p in range(1, len(ids)) if labels[p] != -100 and labels[p - 1] == -100)
-            begun[word] = ids[start]
-        with torch.inference_mode():
-            logits = model(input_ids=torch.tensor([ids[:start]], device=model.device)).logits[0, -1].float()
-        scores.append((logits[begun["yes"]] - logits[begun["no"]]).item())
-    return np.array(scores)

@@ -6,6 +6,7 @@ import polars as pl
 
 from ptebench.files import InputError
 from ptebench.lists import lists
+from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import PHRASES
 from ptebench.profiles.schema.parse import repaired
 from ptebench.raw import Malformed, ids, present, table
@@ -48,3 +49,12 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
             f"keyed by raw {side} id, such as {next(iter(raw), '')!r} (the file has {rows['key'][0]!r})"
         )
     return used, counts | {"used": len(used)}
+
+
+def supplied_sides(files: dict[str, Path], split: Split) -> tuple[dict[str, dict], dict[str, dict]]:
+    """Return what files supply for a split, by side: fields by dense id, and the counts of `supplied`."""
+    fields, counts = {}, {}
+    for side, path in files.items():
+        words = split.vocabulary.filter(side=side)
+        fields[side], counts[side] = supplied(path, dict(zip(words["raw"], words["id"])), side)
+    return fields, counts
