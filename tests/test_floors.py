@@ -22,6 +22,10 @@ SHARED = {
         "raw",
     )
 }
+# of ptebench/profiles, in the order of a profile's life
+ROOMS = (
+    "schema", "evidence", "models", "decoding", "writing", "teachers", "embedded", "measures", "rounds", "grpo",
+)  # fmt: skip
 # what is loaded by name, and so must not be imported by name from elsewhere
 BY_NAME = ("recommenders.backbones", "recommenders.representations", "data.sources", "data.protocols")
 
@@ -61,3 +65,19 @@ def test_jobs_read_neither_configuration_nor_plan_behind_their_parameters():
 
 def test_init_files_are_empty():
     assert all(p.stat().st_size == 0 for p in LIBRARY.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_profiles_knows_no_later_one(room):
+    later = tuple(f"ptebench.profiles.{name}." for name in ROOMS[ROOMS.index(room) + 1 :])
+    for path in (LIBRARY / "profiles" / room).glob("*.py"):
+        assert not [m for m in imports(path) if f"{m}.".startswith(later or "none")], path
+
+
+def test_profiles_have_no_other_rooms():
+    assert {p.name for p in (LIBRARY / "profiles").iterdir() if p.name != "__pycache__"} == {*ROOMS, "__init__.py"}
+
+
+def test_scripts_are_short():
+    for path in (LIBRARY.parent / "workflow_scripts").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 40, f"{path}: its work belongs into the library"

@@ -13,8 +13,8 @@ import torch
 
 from ptebench.config.read import resolve
 from ptebench.files import read_tensors
+from tests.profiles.chain import ENCODER, Chain, half, job
 from tests.profiles.synthetic import TOPICS
-from tests.profiles.test_chain import ENCODER, Chain, half, job
 
 # as long in letters and in MiniLM's tokens: the padding of a batch moves the last digits of its other rows
 TITLES = ["Quixotrope zephyrwick", "Zanthipole thundrifex"]

@@ -15,7 +15,7 @@ from ptebench.profiles.measures.quality import form, perplexity, sample, worth
 from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.schema.fields import layout
 from ptebench.profiles.schema.tables import profiles_frame
-from tests.profiles.test_chain import ENCODER, WRITING, Chain, job
+from tests.profiles.chain import ENCODER, WRITING, Chain, job
 
 AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}
 

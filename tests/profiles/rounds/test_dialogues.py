@@ -12,8 +12,8 @@ from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.rounds.dialogues import area_under_curve, dialogues, first_turn
+from tests.profiles.chain import ENCODER, LORA, WRITING, Chain, half, job
 from tests.profiles.synthetic import write_split
-from tests.profiles.test_chain import ENCODER, LORA, WRITING, Chain, half, job
 
 SPEC = {"history": 6, "neighbours": 3, "seed": 0}
 

@@ -10,7 +10,7 @@ from ptebench.files import InputError, read_jsonl
 from ptebench.profiles.embedded.model import new_model
 from ptebench.profiles.models.adapters import save_adapter, with_adapter
 from ptebench.profiles.models.loading import load, load_base, load_tokenizer
-from tests.profiles.test_chain import WRITING, Chain, job
+from tests.profiles.chain import WRITING, Chain, job
 
 
 @pytest.fixture(scope="module")

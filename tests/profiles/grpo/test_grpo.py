@@ -23,8 +23,8 @@ from ptebench.profiles.grpo.tasks import (
 )
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.randomness import generator
+from tests.profiles.chain import ENCODER, GRPO, LORA, WRITING, Chain, job
 from tests.profiles.synthetic import write_split
-from tests.profiles.test_chain import ENCODER, GRPO, LORA, WRITING, Chain, job
 
 WEIGHTS = GRPO["weights"]
 SPEC = {"seed": 0, "history": 5, "neighbours": 2}

@@ -15,11 +15,11 @@ from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_tab
 from ptebench.profiles.teachers import client, endpoint
 from ptebench.profiles.teachers.client import seconds
 from ptebench.profiles.teachers.endpoint import ask, written
-from tests.profiles.fake_endpoint import KEY, FakeEndpoint, answer
-from tests.profiles.fake_endpoint import PROFILES as SAID
 from tests.profiles.synthetic import write_split
+from tests.profiles.teachers.fake_endpoint import KEY, FakeEndpoint, answer
+from tests.profiles.teachers.fake_endpoint import PROFILES as SAID
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MANY = [f"prompt {n}" for n in range(12)]
 OK = {"body": answer({"messages": [{"content": "Roles"}]})}
 

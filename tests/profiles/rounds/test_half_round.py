@@ -13,7 +13,7 @@ from ptebench.files import PROFILES, InputError, read_json, read_table, write_js
 from ptebench.profiles.models.finetune import order_of
 from ptebench.profiles.rounds.order import FIRST, inputs_of
 from ptebench.profiles.schema.tables import shuffled
-from tests.profiles.test_chain import LORA, TUNING, WRITING, Chain, half, job
+from tests.profiles.chain import LORA, TUNING, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
