@@ -18,6 +18,7 @@ from ptebench.profiles.measures.identification import crowds, identification
 from ptebench.profiles.measures.ranking import ranks
 from ptebench.profiles.models.tokens import rows_of
 from ptebench.profiles.schema.fields import layout, phrases
+from ptebench.profiles.schema.tables import parse_rate
 from ptebench.randomness import generator
 
 SAMPLE = 256  # owners that are drawn, of each side
@@ -63,7 +64,7 @@ def form(frame: pl.DataFrame, side: str) -> dict:
     count = max(1, frame.height)
     return {
         "profiles": frame.height,
-        "parsed": 1 - frame["fields"].null_count() / count,
+        "parsed": parse_rate(frame),
         "strict": sum(m.get("repair") is None for m in made) / count,
         "by_grammar": sum("grammar" in m.get("decoding", "") for m in made) / count,
         "words": float(np.mean([len(t.split()) for t in frame["text"]])) if frame.height else None,
