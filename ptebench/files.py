@@ -6,12 +6,7 @@ contract and name the file, the column and the row at fault.
 
 import json
 import os
-def copy(source: Path, path: Path) -> None:
-    """Copy a file."""
-    with atomic(path) as temporary:
-        shutil.copyfile(source, temporary)
-
-
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -120,7 +115,7 @@ def write_table(frame: pl.DataFrame, path: File, contract: Contract) -> None:
         frame.write_csv(temporary) if Path(path).suffix == ".csv" else frame.write_parquet(temporary)
 
 
-def copy(source: Path, path: Path) -> None:
+def copy(source: File, path: File) -> None:
     """Copy a file."""
     with atomic(path) as temporary:
         shutil.copyfile(source, temporary)
