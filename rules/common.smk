@@ -1,4 +1,5 @@
 # The configuration, the plan made of it, the environment of jobs. No rules here.
+import gc
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 
 from ptebench.config.read import read
 from ptebench.errors import InputError
-from ptebench.plan.cells import RANKING, TRAINING, Cells
+from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, job, recorded
 from ptebench.provenance import canonical
 from ptebench.plan.paths import (
@@ -36,10 +37,10 @@ from ptebench.plan.paths import (
     formats,
     sides,
 )
-from ptebench.plan.raw import SIMULATED, SPLIT_FILES, Raw, simulated_files
-from ptebench.plan.reporting import PUBLISHED, PUBLISHED_STATISTICS, Reporting
+from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw, simulation
+from ptebench.plan.reporting import CELL_METRICS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
-from ptebench.plan.writing import BASE, CHOICE, QUALITY, SPLIT_TEXTS, Writing
+from ptebench.plan.writing import BASE, CHOICE, QUALITY, SPLIT_TEXTS, TEMPLATE_TEXTS, Writing
 
 if strange := set("{}:") & set(str(REPOSITORY)):
     # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH
@@ -59,6 +60,8 @@ if not named:
     configfile: str(files[0])
 
 
+# a plan is millions of objects that stay: looking through them for garbage took a fifth of its time
+gc.set_threshold(100_000)
 raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
 writing, reporting, grid = Writing(CONFIG), Reporting(CONFIG), cells.grid
 

@@ -7,11 +7,7 @@ for layout in SIMULATED:
         name:
             f"simulate_{layout}"
         output:
-            **recorded(
-                f"{DATA}/raw/{layout}.provenance.json",
-                **simulated_files(layout),
-                truth=f"{DATA}/raw/{layout}.truth.npz",
-            ),
+            **recorded(f"{DATA}/raw/{layout}.provenance.json", **simulation(layout)),
         log:
             f"logs/data/{{dataset}}/simulate_{layout}.log",
         benchmark:
@@ -43,9 +39,7 @@ rule interactions:
     input:
         unpack(raw.raw_inputs),
     output:
-        **recorded(
-            f"{DATA}/provenance.json", interactions=f"{DATA}/interactions.parquet", items_=f"{DATA}/items.parquet"
-        ),
+        **recorded(f"{DATA}/provenance.json", **DATASET),
     log:
         "logs/data/{dataset}/interactions.log",
     benchmark:
@@ -97,11 +91,10 @@ rule split:
 
 rule describe:
     input:
-        interactions=f"{DATA}/interactions.parquet",
-        items_=f"{DATA}/items.parquet",
+        **DATASET,
         published=PUBLISHED_STATISTICS,
     output:
-        **recorded(statistics=f"{DATA}/statistics.csv"),
+        **recorded(f"{DATA}/statistics.provenance.json", **DESCRIPTION),
     log:
         "logs/data/{dataset}/describe.log",
     benchmark:
@@ -110,22 +103,5 @@ rule describe:
         "../envs/data.yaml"
     params:
         **job("describe", raw.statistics_settings),
-    shell:
-        RUN
-
-
-rule distributions:
-    input:
-        interactions=f"{DATA}/interactions.parquet",
-    output:
-        **recorded(drawing=f"{TABLES}/distributions/{{dataset}}.svg"),
-    log:
-        "logs/data/{dataset}/distributions.log",
-    benchmark:
-        "logs/data/{dataset}/distributions.tsv"
-    conda:
-        "../envs/data.yaml"
-    params:
-        **job("distributions", raw.drawing_settings),
     shell:
         RUN

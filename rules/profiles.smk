@@ -3,8 +3,7 @@
 
 rule template_profiles:
     input:
-        **SPLIT_TEXTS,
-        histories=f"{SPLIT}/histories.parquet",
+        **TEMPLATE_TEXTS,
     output:
         **recorded(f"{TEMPLATE}/provenance.json", **sides(TEMPLATE, "parquet")),
     log:

@@ -3,8 +3,7 @@
 
 rule trial:
     input:
-        unpack(cells.text_inputs),
-        **TRAINING,
+        unpack(cells.trial_inputs),
     output:
         **recorded(f"{TRIAL}/provenance.json", trial=f"{TRIAL}/trial.json"),
     log:
@@ -23,9 +22,7 @@ rule trial:
 
 rule rung:
     input:
-        unpack(cells.text_inputs),
-        **TRAINING,
-        before=cells.earlier_rung,
+        unpack(cells.rung_inputs),
     output:
         **recorded(f"{RUNG}/provenance.json", trial=f"{RUNG}/trial.json"),
     log:
@@ -61,8 +58,7 @@ rule choose_trial:
 
 rule train:
     input:
-        unpack(cells.cell_inputs),
-        **TRAINING,
+        unpack(cells.train_inputs),
     output:
         **recorded(f"{CELL}/provenance.json", model=f"{CELL}/model.safetensors", curve=f"{CELL}/training.csv"),
     log:
@@ -81,8 +77,7 @@ rule train:
 
 rule rank:
     input:
-        unpack(cells.cell_inputs),
-        **RANKING,
+        unpack(cells.rank_inputs),
     output:
         **recorded(ranks=f"{CELL}/ranks.parquet"),
     log:

@@ -20,9 +20,7 @@ rule metrics:
 
 rule cell_metrics:
     input:
-        ranks=f"{CELL}/ranks.parquet",
-        records=f"{CELL}/provenance.json",
-        groups=f"{SPLIT}/groups.parquet",
+        **CELL_METRICS,
     output:
         **recorded(metrics=f"{CELL}/metrics.csv"),
     log:
@@ -40,7 +38,6 @@ rule cell_metrics:
 rule table:
     input:
         unpack(reporting.table_inputs),
-        published=PUBLISHED,
     output:
         **recorded(**formats(TABLE, "csv", "md", "tex", "html"), comparisons=f"{TABLE}.comparisons.csv"),
     log:

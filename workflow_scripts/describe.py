@@ -1,18 +1,21 @@
-"""Count what a dataset is, with the published counts beside."""
+"""Count what a dataset is, with the published counts beside, and draw how its interactions are spread."""
 
+from ptebench.data.distributions import draw
 from ptebench.data.statistics import STATISTICS, compare, describe, read_published
-from ptebench.files import INTERACTIONS, ITEMS, read_table, write_table
+from ptebench.files import INTERACTIONS, ITEMS, atomic, read_table, write_table
 from ptebench.job import run
 
 
 def main(job):
-    interactions = read_table(job.input("interactions"), INTERACTIONS)
+    interactions, name = read_table(job.input("interactions"), INTERACTIONS), job.spec["dataset"]
     values = describe(interactions, read_table(job.input("items"), ITEMS))
-    frame = compare(job.spec["dataset"], values, read_published(job.input("published")), job.spec["published"])
+    frame = compare(name, values, read_published(job.input("published")), job.spec["published"])
     write_table(frame, job.outputs["statistics"], STATISTICS)
-    for name, value, published, verdict in frame.select("statistic", "value", "published", "verdict").iter_rows():
+    with atomic(job.outputs["drawing"]) as temporary:
+        draw(interactions, name, temporary)
+    for statistic, value, published, verdict in frame.select("statistic", "value", "published", "verdict").iter_rows():
         beside = "" if published is None else f" (published {published:,.12g}: {verdict})"
-        print(f"{name}: {value:,.12g}{beside}")
+        print(f"{statistic}: {value:,.12g}{beside}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 from ptebench.config.cells import reader, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import CELL, SPLIT, STUDY, VECTORS, Wildcards, fill
+from ptebench.plan.paths import CELL, SPLIT, STUDY, VECTORS, Wildcards, fill, filled
 from ptebench.recommenders.halving import places
 
 TRAINING = {
@@ -73,6 +73,22 @@ class Cells:
         if any(self.space(wildcards).values()):
             files["tuned"] = fill(f"{STUDY}/best.json", wildcards)
         return files
+
+    def trial_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what a trial reads: the training half of its split and text vectors."""
+        return {**filled(TRAINING, wildcards), **self.text_inputs(wildcards)}
+
+    def rung_inputs(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a place in a rung reads: a trial's files and the records of the rung before."""
+        return {**self.trial_inputs(wildcards), "before": self.earlier_rung(wildcards)}
+
+    def train_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what a training reads: the training half of its split, and what a cell reads beside it."""
+        return {**filled(TRAINING, wildcards), **self.cell_inputs(wildcards)}
+
+    def rank_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what a ranking reads: the model, the test events, and what a cell reads beside its split."""
+        return {**filled(RANKING, wildcards), **self.cell_inputs(wildcards)}
 
     def on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether a cell would use a GPU."""

@@ -41,6 +41,11 @@ def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
     return pattern.format(**{**dict(wildcards.items()), **more})
 
 
+def filled(patterns: dict[str, str], wildcards: Wildcards) -> dict[str, str]:
+    """Return the paths of named patterns."""
+    return {name: fill(pattern, wildcards) for name, pattern in patterns.items()}
+
+
 def whole(path: str) -> str:
     """Return the path of a file that exists before any job; raise InputError where Snakemake would see a wildcard."""
     if contains_wildcard(path):

@@ -6,7 +6,7 @@ from typing import Any
 from ptebench.data.downloads import advice, find
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import DATA, SPLIT, Wildcards, fill, whole
+from ptebench.plan.paths import DATA, SPLIT, TABLES, Wildcards, fill, whole
 
 # the settings of a source that name its files
 RAW_FILES = {
@@ -26,6 +26,11 @@ SIMULATED = {
     "mind": {"behaviors": "behaviors.tsv", "news": "news.tsv"},
     "reclm": {"train": "train.npz", "test": "test.npz", "items": "items.jsonl.gz"},
 }
+DATASET = {"interactions": f"{DATA}/interactions.parquet", "items_": f"{DATA}/items.parquet"}
+DESCRIPTION = {
+    "statistics": f"{DATA}/statistics.csv",
+    "drawing": f"{TABLES}/distributions/{{dataset}}.svg",
+}
 SPLIT_FILES = {
     name: f"{SPLIT}/{name}.parquet"
     for name in (
@@ -40,6 +45,11 @@ GENERATOR = (
 def simulated_files(layout: str) -> dict[str, str]:
     """Return the raw files of a simulated dataset, as patterns."""
     return {f"{name}_": f"{DATA}/raw/{file}" for name, file in SIMULATED[layout].items()}
+
+
+def simulation(layout: str) -> dict[str, str]:
+    """Return what a simulation writes, as patterns: the raw files and the truth behind them."""
+    return {**simulated_files(layout), "truth": f"{DATA}/raw/{layout}.truth.npz"}
 
 
 class Raw:
@@ -122,10 +132,6 @@ class Raw:
         if self.config["protocols"][wildcards.protocol].get("impressions", False):
             files["impressions"] = fill(f"{DATA}/impressions.parquet", wildcards)
         return files
-
-    def drawing_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return a dataset's name."""
-        return {"dataset": wildcards.dataset}
 
     def statistics_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return a dataset's name and the key of its published counts."""

@@ -12,6 +12,12 @@ from ptebench.provenance import REPOSITORY
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
+CELL_METRICS = {
+    "ranks": f"{CELL}/ranks.parquet",
+    "records": f"{CELL}/provenance.json",
+    "groups": f"{SPLIT}/groups.parquet",
+}
+
 
 class Reporting:
     """How the ranks of a configuration become metrics and tables."""
@@ -82,14 +88,15 @@ class Reporting:
             },
         }
 
-    def table_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        """Return the metrics of every backbone of a table, the ranks of its cells and the groups of its splits."""
+    def table_inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
+        """Return the metrics of a table's backbones, ranks of its cells, groups of its splits, published values."""
         cells = list(dict.fromkeys(self.grid.of_table(wildcards.table)))
         patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet", "groups": f"{SPLIT}/groups.parquet"}
-        return {
+        files = {
             name: list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
             for name, pattern in patterns.items()
         }
+        return {**files, "published": PUBLISHED}
 
     def cell_files(self) -> list[str]:
         """Return the metrics of every backbone that the requested tables need."""

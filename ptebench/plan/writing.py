@@ -30,6 +30,7 @@ SPLIT_TEXTS = {
     "vocabulary": f"{SPLIT}/vocabulary.parquet",
     "items_": f"{DATA}/items.parquet",
 }
+TEMPLATE_TEXTS = {**SPLIT_TEXTS, "histories": f"{SPLIT}/histories.parquet"}
 TEMPLATES = {f"template_{side}": f"{TEMPLATE}/{side}.parquet" for side in SIDES}
 BASE = {
     "model": f"{WRITING}/base/model.safetensors",

@@ -266,7 +266,7 @@ def test_jobs_from_raw_file_to_split_and_statistics(tmp_path):
     assert {c["verdict"] for c in read_json(tmp_path / "leakage.json")} <= {"ok", "reported"}
     status, said = job(
         "describe", {"dataset": "d", "published": None}, {**tables, "published": PUBLISHED},
-        {"statistics": "statistics.csv"}, tmp_path,
+        {"statistics": "statistics.csv", "drawing": "drawing.svg"}, tmp_path,
     )  # fmt: skip
     assert status == 0, said
     assert pl.read_csv(tmp_path / "statistics.csv").filter(pl.col("statistic") == "users")["value"].to_list() == [20]

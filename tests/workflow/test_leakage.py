@@ -45,9 +45,9 @@ def test_nothing_but_evaluation_depends_on_a_test_file(jobs):
                 rules.add(rule)
                 reached |= outputs
     assert rules == AFTER
-    # and what the split itself was made from comes before it: one rule splits it, two describe it to the reader
+    # and what the split itself was made from comes before it: one rule splits it, one describes it to the reader
     whole = {rule for rule, inputs, *_ in jobs if any(path.endswith("/interactions.parquet") for path in inputs)}
-    assert whole == {"split", "describe", "distributions"}
+    assert whole == {"split", "describe"}
 
 
 def test_a_command_reads_and_writes_what_its_rule_declares(jobs):
