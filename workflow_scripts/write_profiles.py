@@ -2,17 +2,17 @@
 
 from ptebench.files import PROFILES, write_table
 from ptebench.job import run
+from ptebench.profiles.writing.answer_files import answers_file, open_answers
 from ptebench.profiles.writing.answers import nothing_written, write
 from ptebench.profiles.writing.compose import failed_of
-from ptebench.profiles.writing.kept import kept, kept_of
-from ptebench.profiles.writing.shards import given, maker, prepare
+from ptebench.profiles.writing.shards import answer_fingerprint, prepare, read_answers
 
 
 def main(job):
     spec, profiles = job.spec, job.outputs["profiles"]
     model, tokenizer, everyone = prepare(job)
-    shards = given(job.inputs.get("shards", []))
-    with kept(kept_of(profiles, maker(job))) as (answers, keep):
+    shards = read_answers(job.inputs.get("shards", []))
+    with open_answers(answers_file(profiles, answer_fingerprint(job))) as (answers, keep):
 
         def written(ids, prompts):
             made, known = {"writer": spec["writer"]}, answers | shards

@@ -2,14 +2,14 @@
 
 from ptebench.files import write_jsonl
 from ptebench.job import run
-from ptebench.profiles.writing.kept import kept, kept_of
-from ptebench.profiles.writing.shards import answer_shard, given, maker, prepare
+from ptebench.profiles.writing.answer_files import answers_file, open_answers
+from ptebench.profiles.writing.shards import answer_fingerprint, answer_shard, prepare, read_answers
 
 
 def main(job):
-    file, earlier = job.outputs["answers"], given(job.inputs.get("shards", []))
+    file, earlier = job.outputs["answers"], read_answers(job.inputs.get("shards", []))
     model, tokenizer, everyone = prepare(job)
-    with kept(kept_of(file, maker(job))) as (answers, keep):
+    with open_answers(answers_file(file, answer_fingerprint(job))) as (answers, keep):
         rows, record = answer_shard(model, tokenizer, everyone, job.spec, earlier, answers, keep)
     write_jsonl(rows, file)
     return {"written": record}

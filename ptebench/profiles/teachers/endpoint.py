@@ -14,8 +14,8 @@ from ptebench.profiles.schema.fields import skeleton
 from ptebench.profiles.schema.parse import repaired
 from ptebench.profiles.schema.thoughts import THOUGHTS, without_thoughts
 from ptebench.profiles.teachers.client import Endpoint
+from ptebench.profiles.writing.answer_files import open_answers
 from ptebench.profiles.writing.compose import TRIED, compose, none_parsed
-from ptebench.profiles.writing.kept import kept
 from ptebench.progress import Progress
 from ptebench.provenance import canonical, digest
 
@@ -87,7 +87,7 @@ def ask(
 
     asked = [request(p, limit, settings) for p in prompts]
     bodies, doubt = {key(body): body for body in asked}, Doubt(settings, side, file)
-    with kept(file) as (answers, keep):
+    with open_answers(file) as (answers, keep):
         found = {k: better(body, lambda b: answers.get(key(b)), side) for k, body in bodies.items()}
         found = {k: answer for k, answer in found.items() if answer}
         for answer in found.values():

@@ -31,14 +31,14 @@ def prepare(job):
     return model, tokenizer, everyone
 
 
-def maker(job) -> str:
+def answer_fingerprint(job) -> str:
     """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
     keys = ("model", "revision", "context", "write_batch", "template_arguments")
     parts = {key: job.spec.get(key) for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
     return job.fingerprint(parts, ("base", "adapter"))
 
 
-def given(paths: list[Path]) -> dict[str, dict]:
+def read_answers(paths: list[Path]) -> dict[str, dict]:
     """Return the answers in the files of shards by the digest of their prompts."""
     return {row.pop("key"): row for path in paths for row in read_jsonl(path)}
 
@@ -50,7 +50,7 @@ class Enough(Exception):
 def answer_shard(model, tokenizer, everyone, spec: dict, earlier: dict, answers: dict, keep) -> tuple[list[dict], dict]:
     """Return the answers to every so many-th prompt of a stage, a row each, and counts.
 
-    everyone: of `prepare`. earlier: answers of the stages before, by digest. answers, keep: of `kept`.
+    everyone: of `prepare`. earlier: answers of the stages before, by digest. answers, keep: of `open_answers`.
     """
     stages, side, rows, record = iter(STAGES), spec["side"], [], {}
 

@@ -15,8 +15,8 @@ from ptebench.profiles.evidence.prompts import assemble
 from ptebench.profiles.models.tokens import prompt_tokens
 from ptebench.profiles.schema.fields import FIELDS, layout, strict
 from ptebench.profiles.schema.parse import repaired
+from ptebench.profiles.writing.answer_files import answers_file, open_answers
 from ptebench.profiles.writing.answers import answered, write
-from ptebench.profiles.writing.kept import kept, kept_of
 
 WORDS = "camping chess baking sailing tent lantern trail stove board clock opening endgame oven dough".split()
 SETTINGS = {"hidden": 32, "layers": 1, "heads": 2}
@@ -249,7 +249,7 @@ def test_what_is_kept_is_not_written_again_and_changes_no_byte(tokenizer, model,
     texts, file = prompts("user", 20), tmp_path / "answers.jsonl"
 
     def written(texts):
-        with kept(file) as (answers, keep):
+        with open_answers(file) as (answers, keep):
             ids = list(range(1, 1 + len(texts)))
             return write(model, tokenizer, ids, texts, "user", spec, {}, lambda _: None, known=answers, keep=keep)
 
@@ -273,17 +273,17 @@ def test_a_job_that_dies_keeps_what_was_written(tokenizer, model, monkeypatch, t
         return whole(**rest)
 
     monkeypatch.setattr(model, "generate", dying)
-    with pytest.raises(RuntimeError, match="killed"), kept(tmp_path / "a.jsonl") as (answers, keep):
+    with pytest.raises(RuntimeError, match="killed"), open_answers(tmp_path / "a.jsonl") as (answers, keep):
         answered(model, tokenizer, texts, "user", spec, answers, keep, lambda _: None)
-    with kept(tmp_path / "a.jsonl") as (answers, keep):
+    with open_answers(tmp_path / "a.jsonl") as (answers, keep):
         _, counts = answered(model, tokenizer, texts, "user", spec, answers, keep, lambda _: None)
     assert counts["kept"] >= 2 and counts["kept"] + counts["written"] == len(set(texts))
 
 
 def test_answers_of_another_maker_are_not_taken(tmp_path):
     (tmp_path / "item.0000.answers.jsonl").write_text("")
-    former = kept_of(tmp_path / "user.parquet", "a" * 64)
+    former = answers_file(tmp_path / "user.parquet", "a" * 64)
     former.write_text("")
-    assert kept_of(tmp_path / "user.parquet", "a" * 64) == former and former.exists()
-    assert kept_of(tmp_path / "user.parquet", "b" * 64) != former and not former.exists()
+    assert answers_file(tmp_path / "user.parquet", "a" * 64) == former and former.exists()
+    assert answers_file(tmp_path / "user.parquet", "b" * 64) != former and not former.exists()
     assert (tmp_path / "item.0000.answers.jsonl").exists()

@@ -1,4 +1,4 @@
-"""Answers that were given are kept: files of JSON lines that grow as the answers come, one line a key."""
+"""Files of answers: JSON lines that grow as the answers come, one line a key."""
 
 import fcntl
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def kept(file: Path):
+def open_answers(file: Path):
     """Yield the answers in a file by their key, and a function that adds one; other jobs wait for it meanwhile."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "a+b") as stream:
@@ -38,7 +38,7 @@ def kept(file: Path):
         yield answers, keep
 
 
-def kept_of(profiles: Path, maker: str) -> Path:
+def answers_file(profiles: Path, maker: str) -> Path:
     """Return the file of the answers behind a profiles file, of one maker; those of former makers are deleted.
 
     maker: digest of all that an answer depends on beside its prompt.
