@@ -9,7 +9,7 @@ demo: $(READY)
 	@echo && cat results/tables/*.md
 
 test: check
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal
 
 check: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

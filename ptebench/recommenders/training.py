@@ -14,6 +14,7 @@ from ptebench.checkpoints import Clock
 from ptebench.files import InputError, read_tensors, write_tensors
 from ptebench.hardware import gemm_precision
 from ptebench.progress import Progress
+from ptebench.recommenders.optimizer import AdamW
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.representation import Unread
 from ptebench.recommenders.sampling import Ragged, seed_of
@@ -226,7 +227,7 @@ def train(
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, settings["beta2"]), fused=True)
+    optimizer = AdamW(groups, lr=settings["learning_rate"], betas=(0.9, settings["beta2"]), fused=True)
     objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     resumed = store.load(models, optimizer) if store else None

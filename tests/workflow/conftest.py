@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIP = shutil.ignore_patterns(
@@ -35,12 +36,19 @@ def planned(folder, *arguments):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert planned(folder) == {}, "a finished run plans nothing"
+def finished(tmp_path_factory, worker_id):
+    """Return the checkout, made once for all workers of a test run; tests read it and write into copies alone."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            making = folder.with_name("making")
+            shutil.rmtree(making, ignore_errors=True)
+            shutil.copytree(ROOT, making, ignore=SKIP)
+            done = snakemake(making)
+            assert done.returncode == 0, done.stderr[-3000:]
+            assert planned(making) == {}, "a finished run plans nothing"
+            making.rename(folder)
     return folder
 
 

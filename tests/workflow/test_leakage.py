@@ -1,7 +1,7 @@
 """No test file reaches any rule but ranking and what ranking feeds, by a walk of the demo's jobs and their commands."""
 
 import re
-import shlex
+import subprocess
 
 import pytest
 
@@ -9,6 +9,12 @@ from tests.workflow.conftest import snakemake
 
 READERS = {"test.parquet": {"rank"}, "test_candidates.parquet": {"rank"}, "groups.parquet": {"metrics", "table"}}
 AFTER = {"rank", "metrics", "table"}  # what may depend on a test file
+
+
+def words(command):
+    """Return the words of a job's command as bash hands them over, paths in braces one by one."""
+    line = "printf '%s\\0' " + command.rpartition(" > ")[0]
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +28,7 @@ def jobs(finished):
         if rule and "output" in fields:
             command = re.search(r"^Shell command: (python -m .*)$", block, re.M)
             inputs, outputs = (set(fields.get(k, "").split(", ")) - {""} for k in ("input", "output"))
-            found.append((rule[1], inputs, outputs, shlex.split(command[1])))
+            found.append((rule[1], inputs, outputs, words(command[1])))
     assert len(found) > 100 and AFTER | {"split", "train", "grpo", "embed"} <= {job[0] for job in found}
     return found
 
