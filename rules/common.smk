@@ -60,7 +60,7 @@ if not named:
     configfile: str(files[0])
 
 
-# a plan is millions of objects that stay: looking through them for garbage took a fifth of its time
+# a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
 raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
 writing, reporting, grid = Writing(CONFIG), Reporting(CONFIG), cells.grid
