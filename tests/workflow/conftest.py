@@ -44,7 +44,7 @@ def finished(tmp_path_factory, worker_id):
         if not folder.exists():
             making = folder.with_name("making")
             shutil.rmtree(making, ignore_errors=True)
-            shutil.copytree(ROOT, making, ignore=SKIP)
+            shutil.copytree(ROOT, making, symlinks=True, ignore=SKIP)
             done = snakemake(making)
             assert done.returncode == 0, done.stderr[-3000:]
             assert planned(making) == {}, "a finished run plans nothing"

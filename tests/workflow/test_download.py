@@ -36,7 +36,7 @@ def publisher(monkeypatch):
 def project(tmp_path, publisher):
     """A checkout that knows Amazon's files at the local publisher's."""
     folder = tmp_path / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     known = folder / "ptebench/data/downloads.yaml"
     known.write_text(known.read_text().replace("https://mcauleylab.ucsd.edu", publisher.root))
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))

@@ -15,7 +15,7 @@ GPT = "  gpt: {endpoint: 'http://127.0.0.1:1/v1', model: m, key_variable: A_KEY,
 def asked(tmp_path_factory):
     """A checkout whose embedded model is taught at an endpoint, with the profiles of both."""
     folder = tmp_path_factory.mktemp("endpoint") / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     plain = planned(folder)
     assert plain["write_profiles"] and not {"teach", "endpoint_profiles"} & set(plain)
     edit(folder, "  embedded:  ", GPT + "  embedded:  ")

@@ -39,7 +39,7 @@ CONFIG = {
 def project(tmp_path):
     """A checkout with a small dataset, and a function that runs snakemake on a configuration."""
     folder = tmp_path / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     (folder / "raw").mkdir()
     lines = (f"u{u} " + " ".join(f"i{(u + k) % 30}" for k in range(5 + u % 4)) for u in range(80))
     (folder / "raw" / "sequences.txt").write_text("\n".join(lines) + "\n")
@@ -185,7 +185,7 @@ def test_tuning_settles_the_cells_and_a_larger_budget_runs_only_its_new_trials(p
 def test_the_command_that_a_configuration_names_plans_its_tables(path, request, tmp_path):
     command = next(line for line in path.read_text().splitlines() if line.startswith("# snakemake "))
     folder = tmp_path / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     if "../shared/data" in command:
         command = command.replace("../shared/data", str(request.getfixturevalue("shared_data")))
     elif "data_root=data" in command:

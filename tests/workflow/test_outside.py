@@ -41,7 +41,7 @@ def outside(tmp_path):
     """A working folder outside the checkout, both of strange names, and a function that runs snakemake there."""
     checkout, folder, home = (tmp_path / f"{name} {STRANGE}" for name in ("clone", "work", "home"))
     checkout = checkout.with_name(checkout.name.replace("{} {t-r}", ""))
-    shutil.copytree(ROOT, checkout, ignore=SKIP)
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=SKIP)
     for place, name, text in ((folder / STRANGE, "csv", "\n".join(ROWS) + "\n"), (home, "jsonl", "{}\n")):
         place.mkdir(parents=True)
         (place / f"{STRANGE}.{name}").write_text(text)
@@ -152,7 +152,7 @@ esac
     (conda / "conda").chmod(0o755)
     plain = tmp_path / "plain"
     plain.mkdir()
-    shutil.copytree(ROOT, plain / "clone", ignore=SKIP)
+    shutil.copytree(ROOT, plain / "clone", symlinks=True, ignore=SKIP)
     shutil.copy(outside.folder / STRANGE / f"{STRANGE}.csv", plain / "raw.csv")
     dataset = CONFIG["datasets"]["mine"] | {"interactions": "raw.csv"}
     (plain / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"data_root": ".", "datasets": {"mine": dataset}}))

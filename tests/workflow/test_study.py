@@ -48,7 +48,7 @@ def test_every_published_value_has_a_place_and_every_place_its_value(name, numbe
 def test_small_tables_of_the_study_from_files_in_the_publishers_schemas(tmp_path):
     """One dataset of each table and one method of each block, one epoch, with the published values beside."""
     folder = tmp_path / "checkout"
-    shutil.copytree(ROOT, folder, ignore=SKIP)
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     write_all(folder / "data")
     (folder / "over.yaml").write_text(yaml.safe_dump(OVER))
     made = [f"results/tables/{name}" for name in ("table3.csv", "table4.csv", "references.md")]
