@@ -51,7 +51,7 @@ ROWS = [
     ("what a table compares", [(CONFIG, "    rankings: [full, zero_shot]", "    rankings: [full, zero_shot]\n    compare: id")], {"table": 1}),
     ("the code of the tests", [(f"{LIBRARY}/report/significance.py", "LEVEL = 0.05", "LEVEL = 0.01")], {"table": 2}),
     ("a table's title", [(CONFIG, "Users never seen in training", "Users never seen before")], {"table": 1}),
-    ("the prompt", [(f"{LIBRARY}/profiles/evidence/prompts.py", "import", "X = 1\nimport")], {"language_model": 2, "instructions": 2, **ROUNDS, **WRITTEN}),
+    ("the prompt", [(f"{LIBRARY}/profiles/evidence/prompts.py", "from ptebench.files", "X = 1\nfrom ptebench.files")], {"language_model": 2, "instructions": 2, **ROUNDS, **WRITTEN}),
     ("one more round", [(CONFIG, "max_rounds: 2", "max_rounds: 3")], {"tune_round": 4, "probe_round": 2, "choose_round": 2, **WRITTEN}),
     ("a control of the loop", [(CONFIG, "max_rounds: 2", "max_rounds: 2\n    loop: static")], {**ROUNDS, **WRITTEN}),
     ("dialogues among the instructions", [(CONFIG, "max_rounds: 2", "max_rounds: 2\n    collaborative: 0.25")], {"instructions": 2, **ROUNDS, **WRITTEN}),
