@@ -329,11 +329,11 @@ def test_whitenrec_plus_is_the_sum_over_two_whitenings_of_one_mlp(data):
     def vectors(head=None, **settings):
         model = build(spec("sasrec", "whitenrec", representation_settings=settings), data[2])[1].eval()
         if head is not None:
-            model.head = head
+            model.items.head = head
         return model, model.item_vectors()
 
     model, both = vectors(groups=4, ensemble=True)
-    whole, relaxed = (vectors(model.head, groups=groups)[1] for groups in (1, 4))
+    whole, relaxed = (vectors(model.items.head, groups=groups)[1] for groups in (1, 4))
     assert torch.allclose(both, whole + relaxed, atol=1e-6) and not torch.allclose(whole, relaxed, atol=1e-3)
 
 
