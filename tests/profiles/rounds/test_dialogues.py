@@ -158,7 +158,7 @@ def test_later_rounds_ask_again(chain, tmp_path):
 
 def test_four_bits_need_a_gpu_and_a_package(chain, tmp_path):
     if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+        pytest.skip("what it tests is said where there is no GPU; run it on a machine without one")
     outputs = {n: tmp_path / p.name for n, p in half(chain.root, 0, "user").items()}
     with pytest.raises(InputError, match="'quantization: 4bit' needs an NVIDIA GPU"):
         chain.tune(0, "user", outputs, quantization="4bit")
