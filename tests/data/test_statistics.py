@@ -212,7 +212,9 @@ def test_a_publishers_file_has_no_malformed_line(shared_data, source, folder, fi
     paths = {name: next((shared_data / "raw" / folder).glob(pattern), None) for name, pattern in files.items()}
     for name, path in paths.items():
         if path is None:
-            pytest.skip(f"no file of {name} of {source} {settings.get('release', '')}; put one at raw/{folder}/{files[name]}")
+            pytest.skip(
+                f"no file of {name} of {source} {settings.get('release', '')}; put one at raw/{folder}/{files[name]}"
+            )
     interactions, items, counts = read(source, paths, **settings)
     assert interactions.height and not counts["malformed_lines"]
     if "metadata" in paths:

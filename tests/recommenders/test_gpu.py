@@ -10,7 +10,9 @@ from tests.recommenders import test_p5 as p5
 from tests.recommenders import test_reclm as reclm
 from tests.recommenders import test_tiger as tiger
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch sees; run it where one is")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a GPU that torch sees; run it where one is"
+)
 data, of_tiger, of_p5 = shared.data, tiger.data, p5.data
 RUN = {"epochs": 5, "device": "cuda"}
 PAIRS = {"batch_size": 64, "learning_rate": 0.01}
