@@ -16,7 +16,7 @@ from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, job, recorded
-from ptebench.provenance import canonical
+from ptebench.plan.gpus import Gpus
 from ptebench.plan.paths import (
     CELL,
     DATA,
@@ -35,12 +35,15 @@ from ptebench.plan.paths import (
     WRITING,
     adapter,
     formats,
+    one_of,
+    only,
     sides,
 )
-from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw, simulation
+from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
 from ptebench.plan.reporting import CELL_METRICS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, SPLIT_TEXTS, TEMPLATE_TEXTS, Writing
+from ptebench.provenance import canonical
 
 if strange := set("{}:") & set(str(REPOSITORY)):
     # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH
@@ -68,17 +71,10 @@ writing, reporting, grid = Writing(CONFIG), Reporting(CONFIG), cells.grid
 # the prefix passes through str.format and triggers no rerun
 DEPLOYED = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(environment(REPOSITORY, DEPLOYED, writing.keys).replace("{", "{{").replace("}", "}}"))
-# a token is asked for only where a GPU can be: jobs run here, and here is none
-HAS_GPU = not (workflow.local_exec and shutil.which("nvidia-smi") is None)
-
-
-def gpus(wanted):
-    """Return a function of the wildcards to how many GPUs a job would use."""
-    return lambda wildcards: int(wanted(wildcards)) * HAS_GPU
-
-
-def one_of(names):
-    return "|".join(names) or "none-defined"
+# jobs that run here ask for GPUs only if this machine has one
+gpus = Gpus(cells, texts, writing, present=not workflow.local_exec or shutil.which("nvidia-smi") is not None)
+# a default of every rule, as in profiles/default/config.yaml, so that --set-resources still replaces it
+workflow.resource_settings._parsed_default_resources["gpu"] = gpus.count
 
 
 wildcard_constraints:

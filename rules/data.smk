@@ -7,13 +7,11 @@ for layout in SIMULATED:
         name:
             f"simulate_{layout}"
         output:
-            **recorded(f"{DATA}/raw/{layout}.provenance.json", **simulation(layout)),
+            **recorded(f"{DATA}/raw/{layout}.provenance.json", **raw.simulation(layout)),
         log:
             f"logs/data/{{dataset}}/simulate_{layout}.log",
         benchmark:
             f"logs/data/{{dataset}}/simulate_{layout}.tsv"
-        wildcard_constraints:
-            dataset=one_of(raw.of_layout(layout)),
         conda:
             "../envs/data.yaml"
         params:
@@ -57,13 +55,11 @@ rule impressions:
         unpack(raw.raw_inputs),
         interactions=f"{DATA}/interactions.parquet",
     output:
-        **recorded(impressions=f"{DATA}/impressions.parquet"),
+        **recorded(impressions=only(f"{DATA}/impressions.parquet", dataset=raw.with_impressions)),
     log:
         "logs/data/{dataset}/impressions.log",
     benchmark:
         "logs/data/{dataset}/impressions.tsv"
-    wildcard_constraints:
-        dataset=one_of(raw.with_impressions),
     conda:
         "../envs/data.yaml"
     params:

@@ -12,8 +12,6 @@ rule embed:
         "logs/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}.tsv"
     conda:
         "../envs/embeddings.yaml"
-    resources:
-        gpu=gpus(texts.on_gpu),
     params:
         **job("embed", texts.settings),
     shell:

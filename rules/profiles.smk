@@ -39,13 +39,11 @@ rule teach:
     input:
         unpack(writing.teacher_inputs),
     output:
-        **recorded(f"{WRITING}/teacher/provenance.json", **sides(f"{WRITING}/teacher", "jsonl")),
+        **recorded(f"{WRITING}/teacher/provenance.json", **writing.teacher_files()),
     log:
         f"logs/{WRITING}/teach.log",
     benchmark:
         f"logs/{WRITING}/teach.tsv"
-    wildcard_constraints:
-        language_model=one_of(writing.taught),
     conda:
         "../envs/profiles.yaml"
     params:
@@ -58,13 +56,11 @@ rule endpoint_profiles:
     input:
         unpack(writing.endpoint_inputs),
     output:
-        **recorded(profiles=f"{WRITING}/{{side}}.parquet"),
+        **recorded(profiles=only(f"{WRITING}/{{side}}.parquet", language_model=writing.endpoints)),
     log:
         f"logs/{WRITING}/{{side}}.log",
     benchmark:
         f"logs/{WRITING}/{{side}}.tsv"
-    wildcard_constraints:
-        language_model=one_of(writing.endpoints),
     conda:
         "../envs/profiles.yaml"
     params:
@@ -101,8 +97,6 @@ rule tune_round:
         f"logs/{HALF_ROUND}.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.tuning_gpus),
     params:
         **job("tune_round", writing.settings("tune_round")),
     shell:
@@ -120,8 +114,6 @@ rule probe_round:
         f"logs/{ROUND}/probe.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.probe_on_gpu),
     params:
         **job("probe_round", writing.settings("probe_round")),
     shell:
@@ -157,8 +149,6 @@ rule grpo:
         f"logs/{GRPO}/grpo.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.on_gpu),
     params:
         **job("grpo", writing.settings("grpo")),
     shell:
@@ -176,8 +166,6 @@ rule audit_grpo:
         f"logs/{GRPO}/audit.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.on_gpu),
     params:
         **job("audit_grpo", writing.settings("audit_grpo")),
     shell:
@@ -195,8 +183,6 @@ rule write_shard:
         f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.on_gpu),
     params:
         **job("write_shard", writing.shard_settings),
     shell:
@@ -214,8 +200,6 @@ rule write_profiles:
         f"logs/{WRITING}/{{writer}}/{{side}}.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.on_gpu),
     params:
         **job("write_profiles", writing.settings("write_profiles")),
     shell:
@@ -233,8 +217,6 @@ rule quality:
         f"logs/{WRITING}/quality.tsv"
     conda:
         "../envs/profiles.yaml"
-    resources:
-        gpu=gpus(writing.on_gpu),
     params:
         **job("quality", writing.quality_settings),
     shell:

@@ -12,8 +12,6 @@ rule trial:
         f"logs/{TRIAL}.tsv"
     conda:
         "../envs/recommenders.yaml"
-    resources:
-        gpu=gpus(cells.on_gpu),
     params:
         **job("trial", cells.trial_settings, modules=cells.modules),
     shell:
@@ -31,8 +29,6 @@ rule rung:
         f"logs/{RUNG}.tsv"
     conda:
         "../envs/recommenders.yaml"
-    resources:
-        gpu=gpus(cells.on_gpu),
     params:
         **job("rung", cells.rung_settings, modules=cells.modules),
     shell:
@@ -67,8 +63,6 @@ rule train:
         f"logs/{CELL}/train.tsv"
     conda:
         "../envs/recommenders.yaml"
-    resources:
-        gpu=gpus(cells.on_gpu),
     params:
         **job("train", cells.settings, modules=cells.modules),
     shell:
@@ -86,8 +80,6 @@ rule rank:
         f"logs/{CELL}/rank.tsv"
     conda:
         "../envs/recommenders.yaml"
-    resources:
-        gpu=gpus(cells.on_gpu),
     params:
         **job("rank", cells.settings, modules=cells.modules),
     shell:

@@ -1,6 +1,6 @@
 """Every path below results/, once, as a pattern of wildcards."""
 
-from collections.abc import ItemsView
+from collections.abc import ItemsView, Iterable
 from typing import Any, Protocol
 
 from snakemake.io import contains_wildcard  # type: ignore[import-untyped]
@@ -44,6 +44,18 @@ def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
 def filled(patterns: dict[str, str], wildcards: Wildcards) -> dict[str, str]:
     """Return the paths of named patterns."""
     return {name: fill(pattern, wildcards) for name, pattern in patterns.items()}
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return the regular expression that matches these names and nothing else."""
+    return "|".join(names) or "none-defined"
+
+
+def only(pattern: str, **names: Iterable[str]) -> str:
+    """Return a pattern whose wildcards take these names alone; of any other name, no such file can be made."""
+    for wildcard, values in names.items():
+        pattern = pattern.replace(f"{{{wildcard}}}", f"{{{wildcard},{one_of(values)}}}")
+    return pattern
 
 
 def whole(path: str) -> str:

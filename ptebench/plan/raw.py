@@ -6,7 +6,7 @@ from typing import Any
 from ptebench.data.downloads import advice, find
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import DATA, SPLIT, TABLES, Wildcards, fill, whole
+from ptebench.plan.paths import DATA, SPLIT, TABLES, Wildcards, fill, only, whole
 
 # the settings of a source that name its files
 RAW_FILES = {
@@ -47,11 +47,6 @@ def simulated_files(layout: str) -> dict[str, str]:
     return {f"{name}_": f"{DATA}/raw/{file}" for name, file in SIMULATED[layout].items()}
 
 
-def simulation(layout: str) -> dict[str, str]:
-    """Return what a simulation writes, as patterns: the raw files and the truth behind them."""
-    return {**simulated_files(layout), "truth": f"{DATA}/raw/{layout}.truth.npz"}
-
-
 class Raw:
     """How the raw files of a configuration become interactions and splits."""
 
@@ -59,9 +54,11 @@ class Raw:
         self.config, self.datasets, self.grid = config, config["datasets"], Grid(config)
         self.with_impressions = [name for name, settings in self.datasets.items() if settings.get("impressions")]
 
-    def of_layout(self, layout: str) -> list[str]:
-        """Return the datasets that are simulated in a publisher's layout."""
-        return [name for name, settings in self.datasets.items() if settings.get("layout") == layout]
+    def simulation(self, layout: str) -> dict[str, str]:
+        """Return what the simulation of a layout writes, as patterns: raw files, and the truth behind them."""
+        datasets = [name for name, settings in self.datasets.items() if settings.get("layout") == layout]
+        files = {**simulated_files(layout), "truth": f"{DATA}/raw/{layout}.truth.npz"}
+        return {name: only(pattern, dataset=datasets) for name, pattern in files.items()}
 
     def simulation_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what a simulation depends on."""

@@ -20,6 +20,8 @@ from ptebench.plan.paths import (
     adapter,
     fill,
     formats,
+    only,
+    sides,
     whole,
 )
 
@@ -151,6 +153,10 @@ class Writing:
         return self.on_gpu(wildcards) and self.models[wildcards.language_model]["collaborative"] > 0
 
     # ---------------------------------------------------------------- files
+
+    def teacher_files(self) -> Files:
+        """Return the answers of a teacher at an endpoint, as patterns."""
+        return sides(only(f"{WRITING}/teacher", language_model=self.taught), "jsonl")
 
     def _cards(self, wildcards: Wildcards, encoder: str | None = None) -> str:
         """Return the vectors of the cards, by the language model's encoder."""
