@@ -4,7 +4,7 @@ import polars as pl
 
 from ptebench.files import GROUPS, METRICS, RANKS, read_json, read_table, write_table
 from ptebench.job import run
-from ptebench.report.audit import check_metrics
+from ptebench.report.checks import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write_json, write_table
 from ptebench.job import Job
-from ptebench.report.audit import check_metrics
+from ptebench.report.checks import check_metrics
 from ptebench.report.metrics import averages, event_values, partitions
 from workflow_scripts.metrics import main as metrics
 

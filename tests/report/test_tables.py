@@ -11,7 +11,7 @@ import pytest
 from ptebench.files import GROUPS, METRICS, RANKS, InputError, write_table
 from ptebench.job import Job
 from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
-from ptebench.report.audit import check_metrics
+from ptebench.report.checks import check_metrics
 from ptebench.report.significance import Sample, evidence, family, judge
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
