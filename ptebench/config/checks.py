@@ -1,11 +1,9 @@
-"""Laws on names across sections: each yields a sentence for what no job could do.
-
-The first sentence ends the reading, so that a law may count on those before it.
-"""
+"""Laws on names across sections: each yields a sentence for what no job could do."""
 
 import csv
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from ptebench.config.backbones import Backbone
@@ -14,12 +12,11 @@ from ptebench.config.benchmark import Benchmark
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.folders import missing_folder, unfit_model
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
-from ptebench.config.messages import hint, nearest
+from ptebench.config.messages import hint, nearest, refuse
 from ptebench.config.readers import Reader
 from ptebench.config.representations import Representation
 from ptebench.config.tuning import FIXED
 from ptebench.encoders import KINDS as JUDGES
-from ptebench.errors import InputError
 
 PUBLISHED = ("published.csv", "published_statistics.csv")
 OTHER_TEXTS = ("card", "template")  # than what language models write
@@ -27,15 +24,15 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    for law in (published, table_names, grid_names, texts, teachers, local_models, override_names, axes):
-        for fault in law(model):
-            raise InputError(f"{where}: {fault}")
+    names = (published, table_names, grid_names, texts, teachers, override_names, axes)
+    refuse(where, chain.from_iterable(law(model) for law in names))
+    refuse(where, local_models(model))
 
 
-def undefined(model: Benchmark, section: str, name: str, place: str) -> Iterator[str]:
-    """Yield that `place` names what `section` does not define."""
+def undefined(model: Benchmark, section: str, name: str, place: str, others: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield that `place` names what `section` does not define; `others` are further names that may stand there."""
     if name not in (entries := getattr(model, section)):
-        yield f"{place}: {name!r} is not defined under {section!r}{hint(name, entries)}"
+        yield f"{place}: {name!r} is not defined under {section!r}{hint(name, [*entries, *others])}"
 
 
 @cache
@@ -89,15 +86,15 @@ def texts(model: Benchmark) -> Iterator[str]:
         if settings.text in OTHER_TEXTS:
             continue
         name, *writer = settings.text.split(".")
-        yield from undefined(model, "language_models", name, f"{place}.text")
-        if isinstance(model.language_models[name], EndpointModel):
+        yield from undefined(model, "language_models", name, f"{place}.text", OTHER_TEXTS)
+        if isinstance(model.language_models.get(name), EndpointModel):
             if writer:
                 yield (
                     f"{place}.text: {settings.text!r}; {name} is at an endpoint, where nothing is fine-tuned; name "
                     f"{name!r} alone for what it writes as it is, or LANGUAGE_MODEL.WRITER of a language model with "
                     f"'teacher: {name}'"
                 )
-        elif len(writer) != 1 or writer[0] not in WRITERS:
+        elif name in model.language_models and (len(writer) != 1 or writer[0] not in WRITERS):
             yield (
                 f"{place}.text: {settings.text!r}; expected card, template, a language model at an endpoint, or "
                 f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
@@ -111,8 +108,8 @@ def teachers(model: Benchmark) -> Iterator[str]:
         yield from undefined(model, "encoders", settings.encoder, f"{place}.encoder")
         if name in OTHER_TEXTS:
             yield f"{place}: the name belongs to another text; choose another"
-        kind = kind_of(model.encoders[settings.encoder])
-        if isinstance(settings, LanguageModel) and kind not in JUDGES:
+        encoder = model.encoders.get(settings.encoder)
+        if isinstance(settings, LanguageModel) and encoder and (kind := kind_of(encoder)) not in JUDGES:
             yield (
                 f"{place}.encoder: {settings.encoder!r} is of the kind {kind!r}, which cannot judge profiles; name an "
                 f"encoder of the kind {' or '.join(JUDGES)}"
@@ -120,7 +117,7 @@ def teachers(model: Benchmark) -> Iterator[str]:
         teacher = settings.teacher if isinstance(settings, LanguageModel) else "template"
         if isinstance(teacher, str) and teacher != "template":
             yield from undefined(model, "language_models", teacher, f"{place}.teacher")
-            if not isinstance(model.language_models[teacher], EndpointModel):
+            if isinstance(model.language_models.get(teacher), LanguageModel):
                 yield (
                     f"{place}.teacher: {teacher!r} is at no endpoint; name template, a language model with an "
                     "'endpoint', or files of supplied profiles"

@@ -1,7 +1,4 @@
-"""Laws on tables and their cells: each yields a sentence for what no job could do.
-
-The first sentence ends the reading, so that a law may count on those before it.
-"""
+"""Laws on tables and their cells: each yields a sentence for what no job could do."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -13,11 +10,10 @@ from ptebench.config.base import kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.changes import points
 from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
-from ptebench.config.messages import hint
+from ptebench.config.messages import hint, refuse
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
 from ptebench.config.representations import Representation, Text
 from ptebench.config.tables import TableSettings
-from ptebench.errors import InputError
 
 
 class Cell(NamedTuple):
@@ -34,11 +30,10 @@ class Cell(NamedTuple):
 
 def check_grid(model: Benchmark, where: str) -> None:
     """Raise InputError for a cell that makes no sense."""
-    for name, table in model.tables.items():
-        of_table = (law(model, name, table) for law in TABLE_LAWS)
-        of_cells = (law(cell) for cell in cells(model, name, table) for law in CELL_LAWS)
-        for fault in chain.from_iterable(chain(of_table, of_cells)):
-            raise InputError(f"{where}: {fault}")
+    tables = model.tables.items()
+    of_tables = (law(model, name, table) for name, table in tables for law in TABLE_LAWS)
+    of_cells = (law(cell) for name, table in tables for cell in cells(model, name, table) for law in CELL_LAWS)
+    refuse(where, chain.from_iterable(chain(of_tables, of_cells)))
 
 
 def cells(model: Benchmark, name: str, table: TableSettings) -> Iterator[Cell]:

@@ -1,4 +1,4 @@
-"""What is said of a configuration that is not valid: one sentence with place, expectation and mend."""
+"""What is said of a configuration that is not valid: a sentence a fault, with place, expectation and mend."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -10,6 +10,9 @@ from pydantic import BaseModel, ValidationError
 from ptebench.config.base import kinds
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.language_models import MODELS
+from ptebench.errors import InputError
+
+MOST = 12  # faults that are told at once
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -23,9 +26,26 @@ def hint(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
-def explained(error: ValidationError, raw: dict[str, Any]) -> str:
-    """Return one sentence for the most telling of pydantic's findings, unknown keys first."""
-    fault = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+def refuse(where: str, faults: Iterable[str]) -> None:
+    """Raise InputError that tells every fault once; return where there are none."""
+    told = list(dict.fromkeys(faults))
+    if len(told) == 1:
+        raise InputError(f"{where}: {told[0]}")
+    if told:
+        more = [f"and {len(told) - MOST} more"] if len(told) > MOST else []
+        raise InputError("\n  - ".join([f"{where}: {len(told)} faults", *told[:MOST], *more]))
+
+
+def explanations(error: ValidationError, raw: dict[str, Any]) -> list[str]:
+    """Return a sentence for each of pydantic's findings, unknown keys first, without keys that lack by their typo."""
+    faults: list[Any] = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+    meant = {(*place[:-1], nearest(str(place[-1]), _keys(place[:-1]))) for place in unknown}
+    return [_explain(fault, raw) for fault in faults if fault["type"] != "missing" or fault["loc"] not in meant]
+
+
+def _explain(fault: Any, raw: dict[str, Any]) -> str:
+    """Return the sentence of one of pydantic's findings."""
     path = ".".join(map(str, _place(fault, raw)))
     if fault["type"] == "extra_forbidden":
         return f"{path}: unknown key{hint(str(fault['loc'][-1]), _keys(fault['loc'][:-1]))}"
@@ -33,10 +53,17 @@ def explained(error: ValidationError, raw: dict[str, Any]) -> str:
         names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
         tag, key = fault["ctx"]["tag"], fault["ctx"]["discriminator"].strip("'")
         return f"{path}.{key}: {tag!r} is unknown{hint(tag, names)} ({', '.join(names)})"
+    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
+        return f"{path}: {fault['msg']} ({fault['input']!r} given){hint(fault['input'], _values(fault))}"
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
     if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
         more += "; in quotes it is text to YAML"
     return f"{path}: {fault['msg']}{more}".removeprefix(": ")
+
+
+def _values(fault: Any) -> list[str]:
+    """Return the words that a key may be, from pydantic's list of them ('a', 'b' or 'c')."""
+    return [word.strip(" '") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(",")]
 
 
 def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from ptebench.config.changes import cast_changes
 from ptebench.config.checks import check_names
 from ptebench.config.grid import check_grid
 from ptebench.config.loader import load
-from ptebench.config.messages import explained, nearest
+from ptebench.config.messages import explanations, nearest, refuse
 from ptebench.errors import InputError
 
 NAMED_BY_KIND = ("protocols", "encoders", "backbones", "representations")  # where a name says the kind
@@ -44,7 +44,7 @@ def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, An
 
 
 def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """Validate a configuration and fill in the defaults; raise InputError naming the first key at fault."""
+    """Validate a configuration and fill in the defaults; raise InputError that names every key at fault."""
     for section, entries in raw.items():
         if isinstance(entries, dict) and section in Benchmark.model_fields and section != "tables":
             # an entry may be empty, and its name says the kind where nothing else does
@@ -56,7 +56,8 @@ def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
     try:
         model = Benchmark.model_validate(raw, strict=False)
     except ValidationError as error:
-        raise InputError(f"{where}: {explained(error, raw)}") from None
+        refuse(where, explanations(error, raw))
+        raise
     config = model.model_dump(mode="json")
     check_names(model, where)
     cast_changes(config, model, where)

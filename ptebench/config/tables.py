@@ -1,12 +1,30 @@
 """Tables: which cells, what is measured of them, and how they stand side by side."""
 
+import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ptebench.config.base import EachOnce, Names, Settings
 
-Metric = Annotated[str, Field(pattern=r"^(HR|Recall|NDCG|MRR)@[1-9]\d*$")]
+METRICS = ("HR", "Recall", "Precision", "NDCG", "MAP", "MRR")
+
+
+def _metric(name: str) -> str:
+    """Return the name of a metric; raise ValueError where it is none."""
+    metric, _, k = name.partition("@")
+    if metric not in METRICS or not re.fullmatch(r"[1-9]\d*", k):
+        alike = {known.lower(): known for known in METRICS}
+        near = get_close_matches(metric.lower(), alike, n=1, cutoff=0.0)[0]
+        cut = k if re.fullmatch(r"[1-9]\d*", k) else "10"
+        raise ValueError(
+            f"expected METRIC@K with a metric of {', '.join(METRICS)}; did you mean '{alike[near]}@{cut}'?"
+        )
+    return name
+
+
+Metric = Annotated[str, AfterValidator(_metric)]
 
 
 class Rows(Settings):
@@ -30,7 +48,7 @@ class TableSettings(Settings):
     rows: list[Rows] = Field(min_length=1)
     """Blocks of rows, from top to bottom."""
     metrics: Annotated[list[Metric], Field(min_length=1), EachOnce] = ["NDCG@10", "MRR@10"]
-    """Metrics at a cut-off, each a column."""
+    """Metrics at a cut-off, each a column: HR, Recall, Precision, NDCG, MAP or MRR, such as `NDCG@10`."""
     rankings: Annotated[list[str], Field(min_length=1), EachOnce] = ["full"]
     """Rankings of the protocols, such as `full` or `zero_shot`."""
     groups: Annotated[list[str], Field(min_length=1), EachOnce] = ["overall"]

@@ -9,6 +9,7 @@ from ptebench.report.metrics import OVERALL
 
 TOLERANCE = 1e-9
 KEY = ["ranking", "group", "metric", "k"]
+RISING = ["HR", "Recall", "MAP", "MRR"]  # with K, whatever the targets
 
 
 def check_metrics(
@@ -16,9 +17,9 @@ def check_metrics(
 ) -> pl.DataFrame:
     """Return `metrics` (ranking, group, metric, k, value, events) unchanged when its laws hold.
 
-    Values are numbers in [0, 1], one for each key. HR, Recall and MRR never fall with K, and HR >= Recall and
-    HR >= MRR at each K. In a ranking of `single`, where every event has one target, NDCG never falls with K either,
-    HR equals Recall, and Recall >= NDCG >= MRR at each K. For each
+    Values are numbers in [0, 1], one for each key. HR, Recall, MAP and MRR never fall with K, and HR >= Recall >=
+    MAP and HR >= MRR at each K. In a ranking of `single`, where every event has one target, NDCG never falls with K
+    either, HR equals Recall, MAP equals MRR, and Recall >= NDCG >= MRR at each K. For each
     (ranking, groups) of `partitions`, the overall value is the mean of the groups', weighted by their events, to
     1e-9. Raises InputError naming the ranking, group, metric and K at fault.
     """
@@ -27,10 +28,14 @@ def check_metrics(
     _refuse(metrics.filter(~pl.col("value").is_between(0, 1 + TOLERANCE)), "is outside 0 .. 1")
     one = pl.col("ranking").is_in(list(single))
     falls = pl.col("value") < pl.col("value").shift().over("ranking", "group", "metric", order_by="k") - TOLERANCE
-    _refuse(metrics.filter(falls & (one | (pl.col("metric") != "NDCG"))), "is lower than at the next smaller K")
+    _refuse(
+        metrics.filter(falls & (pl.col("metric").is_in(RISING) | one & (pl.col("metric") == "NDCG"))),
+        "is lower than at the next smaller K",
+    )
 
     beside = metrics.pivot("metric", index=["ranking", "group", "k"], values="value")
-    of_any, of_one = [("HR", "Recall"), ("HR", "MRR")], [("Recall", "HR"), ("Recall", "NDCG"), ("NDCG", "MRR")]
+    of_any = [("HR", "Recall"), ("Recall", "MAP"), ("HR", "MRR")]
+    of_one = [("Recall", "HR"), ("Recall", "NDCG"), ("NDCG", "MRR"), ("MAP", "MRR"), ("MRR", "MAP")]
     for higher, lower in of_any + of_one:
         if {higher, lower} <= set(beside.columns):
             low = beside.filter(pl.col(higher) < pl.col(lower) - TOLERANCE)

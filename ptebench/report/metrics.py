@@ -3,8 +3,10 @@
 An event with targets T has, at a cut K:
   HR      1 where any of T ranks within K, 0 elsewhere
   Recall  share of T that ranks within K; the same where there is one target
+  Precision  number of T within K, divided by K
   NDCG    sum of 1 / log2(rank + 1) over the targets within K, divided by the same sum of the best ranks 1, 2, ...
           min(|T|, K); at most 1, which targets that tie among themselves could exceed
+  MAP     sum over the targets within K, best first, of the number of targets so far / rank, divided by |T|
   MRR     1 / rank of the best target, 0 where that lies beyond K
 A metric is the mean over the events of one ranking, or over those of them that belong to a group.
 """
@@ -15,7 +17,7 @@ import polars as pl
 from ptebench.files import InputError
 
 OVERALL = "overall"
-METRIC = r"^(HR|Recall|NDCG|MRR)@(\d+)$"
+METRIC = r"^(HR|Recall|Precision|NDCG|MAP|MRR)@(\d+)$"
 
 
 def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
@@ -32,12 +34,15 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
             f"event {row['event']} of ranking {row['ranking']!r}: rank {row['rank']} is outside 1 .."
             f" {row['candidates']}; rank this cell again"
         )
-    ranks = ranks.select("ranking", "event", "rank", "targets").sort("ranking", "event", maintain_order=True)
+    ranks = ranks.select("ranking", "event", "rank", "targets").sort("ranking", "event", "rank", maintain_order=True)
+    so_far = pl.int_range(1, pl.len() + 1).over("ranking", "event")
     gains = {"targets": pl.col("targets"), "rows": pl.lit(1)}
     for k in ks:
         within = rank <= k
         gains[f"HR@{k}"] = gains[f"Recall@{k}"] = within.cast(pl.Float64)
+        gains[f"Precision@{k}"] = within.cast(pl.Float64) / k
         gains[f"NDCG@{k}"] = pl.when(within).then(np.log(2) / (rank + 1).log()).otherwise(0.0)
+        gains[f"MAP@{k}"] = pl.when(within).then(so_far / rank).otherwise(0.0)
         gains[f"MRR@{k}"] = pl.when(within).then(1 / rank).otherwise(0.0)
     values = ranks.select("ranking", "event", **gains)
     same = (pl.col("event") == pl.col("event").shift()) & (pl.col("ranking") == pl.col("ranking").shift())
@@ -55,7 +60,7 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
     targets = values["targets"].to_numpy()
     ideal = np.cumsum(1 / np.log2(np.arange(2, max(ks) + 2)))
     return (
-        values.with_columns(pl.col(f"Recall@{k}") / pl.col("targets") for k in ks)
+        values.with_columns(pl.col(f"{metric}@{k}") / pl.col("targets") for metric in ("Recall", "MAP") for k in ks)
         .with_columns(
             (pl.col(f"NDCG@{k}") / pl.Series(ideal[np.minimum(targets, k) - 1])).clip(upper_bound=1) for k in ks
         )

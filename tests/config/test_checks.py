@@ -97,3 +97,33 @@ def test_models_said_to_have_no_cache_have_none():
     for kind in WITHOUT_CACHE:
         forward = MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[kind]].forward
         assert "past_key_values" not in inspect.signature(forward).parameters, kind
+
+
+def test_all_faults_are_told_at_once():
+    raw = {
+        "backbones": {"sasrec": {"epohcs": 3, "dropout": 2}},
+        "tables": {"t": {"title": "t", "datasets": ["d"], "protocols": ["p"], "metrics": ["Precision@10", "ndgc@5"],
+                         "rows": [{"backbones": ["sasrec"]}], "compare": "eahc"}},
+    }  # fmt: skip
+    with pytest.raises(InputError) as error:
+        resolve(raw, "x.yaml")
+    first, *faults = str(error.value).splitlines()
+    assert first == "x.yaml: 4 faults"
+    for said in ("epohcs: unknown key; did you mean 'epochs'?", "backbones.sasrec.dropout: ",
+                 "did you mean 'NDCG@5'?", "tables.t.compare: ", "did you mean 'each'?"):  # fmt: skip
+        assert any(said in fault for fault in faults), said
+
+
+def test_undefined_names_are_told_together_and_the_nearest_text_is_named():
+    raw = {
+        "encoders": {"minilm": {}},
+        "backbones": {"sasrec": {}},
+        "representations": {"pte": {"text": "crad"}},
+        "tables": {"t": {"title": "t", "datasets": ["d"], "protocols": ["p"],
+                         "rows": [{"backbones": ["sasrec"], "representations": ["pt"]}]}},
+    }  # fmt: skip
+    with pytest.raises(InputError) as error:
+        resolve(raw, "x.yaml")
+    text = str(error.value)
+    assert text.startswith("x.yaml: 4 faults") and "did you mean 'card'?" in text and "did you mean 'pte'?" in text
+    assert "'d' is not defined under 'datasets'" in text and "'p' is not defined under 'protocols'" in text

@@ -13,6 +13,8 @@ from ptebench.report.metrics import averages, event_values, partitions
 from workflow_scripts.metrics import main as metrics
 
 KS = [1, 3, 5, 10]
+# our names and those of trec_eval
+PEERS = [("HR", "success"), ("Recall", "recall"), ("Precision", "P"), ("NDCG", "ndcg_cut"), ("MAP", "map_cut")]
 
 
 def ranks_frame(ranks, targets, items, ranking="full"):
@@ -53,11 +55,11 @@ def test_equals_trec_eval(seed, events, most):
     run = {str(e): {f"i{i}": float(s) for i, s in enumerate(row)} for e, row in enumerate(scores)}
     cuts = ",".join(map(str, KS))
     found = pytrec_eval.RelevanceEvaluator(
-        truth, {f"success.{cuts}", f"recall.{cuts}", f"ndcg_cut.{cuts}", "recip_rank"}
+        truth, {f"success.{cuts}", f"recall.{cuts}", f"ndcg_cut.{cuts}", f"P.{cuts}", f"map_cut.{cuts}", "recip_rank"}
     ).evaluate(run)
     values = event_values(ranks, [*KS, 30])
     for k in KS:
-        for ours, theirs in (("HR", "success"), ("Recall", "recall"), ("NDCG", "ndcg_cut")):
+        for ours, theirs in PEERS:
             expected = [found[str(e)][f"{theirs}_{k}"] for e in range(events)]
             np.testing.assert_allclose(values[f"{ours}@{k}"], expected, atol=1e-9)
     np.testing.assert_allclose(values["MRR@30"], [found[str(e)]["recip_rank"] for e in range(events)], atol=1e-9)
@@ -82,7 +84,8 @@ def test_equals_ranx(ranx, seed, events, most):
     truth = {str(e): {f"i{t}": 1 for t in wanted} for e, wanted in enumerate(targets)}
     run = {str(e): {f"i{i}": float(s) for i, s in enumerate(row)} for e, row in enumerate(scores)}
     names = {f"{ours}@{k}": f"{theirs}@{k}" for k in KS
-             for ours, theirs in (("HR", "hit_rate"), ("Recall", "recall"), ("NDCG", "ndcg"), ("MRR", "mrr"))}  # fmt: skip
+             for ours, theirs in (("HR", "hit_rate"), ("Recall", "recall"), ("Precision", "precision"),
+                                  ("NDCG", "ndcg"), ("MAP", "map"), ("MRR", "mrr"))}  # fmt: skip
     found = ranx.evaluate(ranx.Qrels(truth), ranx.Run(run), list(names.values()))
     ours = averages(event_values(ranks, KS), NONE)
     for metric, k, value in ours.select("metric", "k", "value").iter_rows():
@@ -135,9 +138,9 @@ def test_popularity_equals_an_independent_loop():
                 rank += 0.5
         if rank <= 10:
             recall, ndcg, mrr = recall + 1, ndcg + 1 / np.log2(rank + 1), mrr + 1 / rank
-    assert values["value"].to_list() == pytest.approx(
-        [recall / events, recall / events, ndcg / events, mrr / events], abs=1e-12
-    )
+    sums = {"HR": recall, "Recall": recall, "Precision": recall / 10, "NDCG": ndcg, "MAP": mrr, "MRR": mrr}
+    found = dict(values.select("metric", "value").iter_rows())
+    assert found == pytest.approx({metric: whole / events for metric, whole in sums.items()}, abs=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -219,7 +222,7 @@ def set_value(frame, metric, k, value, group="overall"):
         ("HR", 10, 0.5, "overall", "HR@10 = 0.5 is lower than"),
         ("Recall", 10, 1.5, "overall", "outside 0 .. 1"),
         ("Recall", 10, float("nan"), "overall", "outside 0 .. 1"),
-        ("MRR", 1, 0.3, "a", "is not the weighted mean of a, b"),
+        ("Precision", 1, 0.3, "a", "is not the weighted mean of a, b"),
     ],
 )
 def test_audit_refuses(metric, k, value, group, message):
@@ -253,6 +256,6 @@ def test_scripts(tmp_path):
     metrics(Job(spec, inputs, {"metrics": tmp_path / "all.csv"}, code="", threads=1))
     frame = read_table(tmp_path / "all.csv", METRICS)
     assert frame["seed"].unique(maintain_order=True).to_list() == [1, 0]
-    assert frame.height == 2 * 2 * 3 * 2 * 4  # seeds, rankings, groups, Ks, metrics
+    assert frame.height == 2 * 2 * 3 * 2 * 6  # seeds, rankings, groups, Ks, metrics
     row = frame.filter(seed=0, ranking="zero_shot", group="overall", metric="Recall", k=5).row(0, named=True)
     assert row["value"] == 1 and row["events"] == 2
