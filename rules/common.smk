@@ -42,8 +42,8 @@ from ptebench.plan.paths import (
 from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
 from ptebench.plan.reporting import CELL_METRICS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
-from ptebench.plan.writing import BASE, CHOICE, QUALITY, SPLIT_TEXTS, TEMPLATE_TEXTS, Writing
 from ptebench.provenance import canonical
+from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
 
 if strange := set("{}:") & set(str(REPOSITORY)):
     # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH

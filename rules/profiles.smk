@@ -20,7 +20,7 @@ rule template_profiles:
 
 rule language_model:
     input:
-        **SPLIT_TEXTS,
+        unpack(writing.base_inputs),
     output:
         **recorded(f"{WRITING}/base/provenance.json", **BASE),
     log:
@@ -30,7 +30,7 @@ rule language_model:
     conda:
         "../envs/profiles.yaml"
     params:
-        **job("language_model", writing.settings("language_model")),
+        **job("language_model", writing.base_settings),
     shell:
         RUN
 

@@ -20,6 +20,7 @@ SHARED = {
         "provenance",
         "randomness",
         "raw",
+        "weights",
     )
 }
 # of ptebench/profiles, in the order of a profile's life

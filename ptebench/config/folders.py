@@ -24,6 +24,10 @@ def missing_folder(source: str) -> Iterator[str]:
 
 def unfit_model(source: str, context: int) -> Iterator[str]:
     """Yield why the language model in a folder cannot be taught to write profiles; nothing of a hub id."""
+    if source.endswith(".gguf"):
+        if not Path(source).is_file():
+            yield f"{source}: no such file; give the path of a .gguf file, or the folder of a saved model"
+        return
     yield from missing_folder(source)
     if (folder := folder_of(source)) is None:
         return

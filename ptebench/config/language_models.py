@@ -140,7 +140,8 @@ class LanguageModel(WritingModel):
     """A causal language model that runs here and how it is taught to write profiles."""
 
     model: Place = "embedded"
-    """`embedded`, any hub id or local path; `embedded`, so that everything runs without a download."""
+    """`embedded`, `smollm2` (after `make smollm2`), a hub id, the folder of a saved model or a .gguf file; `embedded`,
+    so that everything runs without a download."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; null: its default branch."""
     template_arguments: dict[str, str | bool | int | float | None] = {}

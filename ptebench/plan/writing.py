@@ -24,6 +24,7 @@ from ptebench.plan.paths import (
     sides,
     whole,
 )
+from ptebench.weights import packed, weights
 
 ADAPTERS = dict(zip(WRITERS, ("rounds/0", "best", "grpo"), strict=True))  # where each writer's is
 SIDES = ("user", "item")
@@ -55,8 +56,8 @@ QUALITY = {
     "rounds": f"{WRITING}/rounds.svg",
 }
 EVIDENCE = ("seed", "probes", "history", "neighbours")  # what decides which owners and lines a prompt shows
-MODEL = ("context", "model", "revision", "template_arguments")
-# the settings of a language model that a script depends on; `examples`, `endpoint` and encoders are resolved
+MODEL = ("context", "model", "weights", "template_arguments")
+# the settings of a language model that a script depends on; `weights`, `examples`, `endpoint`, encoders are resolved
 SETTINGS = {
     "language_model": (*EVIDENCE, "context", "embedded"),
     "teach": (*EVIDENCE, "examples", "endpoint"),
@@ -82,6 +83,7 @@ class Writing:
     def __init__(self, config: dict[str, Any]):
         self.config, self.models, self.encoders = config, config["language_models"], config["encoders"]
         self.grid = Grid(config)
+        self.known: dict[tuple[str, str | None], str] = {}  # weights by model and revision, looked up once a plan
         self.endpoints = [name for name, settings in self.models.items() if "endpoint" in settings]
         self.local = [name for name in self.models if name not in self.endpoints]
         variables = {name: self.models[name]["key_variable"] for name in self.endpoints}
@@ -97,6 +99,8 @@ class Writing:
         def of_job(wildcards: Wildcards) -> dict[str, Any]:
             settings = self.models[wildcards.language_model]
             chosen = {key: settings[key] for key in keys if key in settings}
+            if "weights" in keys:
+                chosen["weights"] = None if self._has_base(wildcards) else self._weights(wildcards)
             if "examples" in keys:
                 chosen["examples"] = settings["tuning"]["examples"]
             if "encoder" in keys:
@@ -113,6 +117,21 @@ class Writing:
             return {**chosen, **place}
 
         return of_job
+
+    def base_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the base model is built of, or unpacked from."""
+        model = self.models[wildcards.language_model]["model"]
+        if packed(model):
+            return {"model": model, "weights": self._weights(wildcards)}
+        return {"model": model, **self.settings("language_model")(wildcards)}
+
+    def _weights(self, wildcards: Wildcards) -> str:
+        """Return the digest or commit of a language model's weights; raise InputError where they are not at hand."""
+        settings = self.models[wildcards.language_model]
+        place = settings["model"], settings["revision"]
+        if place not in self.known:
+            self.known[place] = weights(*place)
+        return self.known[place]
 
     def shard_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what one shard of a writer's profiles depends on."""
@@ -163,11 +182,24 @@ class Writing:
         encoder = encoder or self.models[wildcards.language_model]["encoder"]
         return fill(f"{VECTORS}.safetensors", wildcards, text="card", encoder=encoder, side="item")
 
+    def _has_base(self, wildcards: Wildcards) -> bool:
+        """Return whether a job makes the base model: one that is built, or unpacked from a .gguf file."""
+        model = self.models[wildcards.language_model]["model"]
+        return bool(model == "embedded" or packed(model))
+
     def _base(self, wildcards: Wildcards) -> Files:
-        """Return the embedded model's file; a hub id or local path is a setting, not an input."""
-        if self.models[wildcards.language_model]["model"] != "embedded":
-            return {}
-        return {"base": fill(f"{WRITING}/base/model.safetensors", wildcards)}
+        """Return the base model's file where a job makes it; else its weights are a setting, looked up here."""
+        if self._has_base(wildcards):
+            return {"base": fill(f"{WRITING}/base/model.safetensors", wildcards)}
+        self._weights(wildcards)  # before any job runs
+        return {}
+
+    def base_inputs(self, wildcards: Wildcards) -> Files:
+        """Return the training texts that the embedded model is built from; nothing of the split is in another."""
+        if self.models[wildcards.language_model]["model"] == "embedded":
+            return {k: fill(v, wildcards) for k, v in SPLIT_TEXTS.items()}
+        self._weights(wildcards)  # before any job runs
+        return {}
 
     def _evidence(self, wildcards: Wildcards) -> Files:
         """Return what prompts are made of: training data, texts of items, vectors of their cards."""

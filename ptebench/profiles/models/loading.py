@@ -14,12 +14,14 @@ from ptebench.files import InputError
 from ptebench.hardware import device
 from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
+from ptebench.weights import weights
 
 
 def model_source(spec: dict, base: Path | None) -> dict:
-    """Return the arguments of `load` that say which model settings mean; `base` is the file of the embedded one."""
+    """Return the arguments of `load` that say which model settings mean; `base` is the file of one that a job made."""
     source = str(base.parent) if base else spec["model"]
-    chosen = {"source": source, "revision": spec["revision"], "context": spec["context"]}
+    commit = None if Path(source).is_dir() else spec.get("weights")
+    chosen = {"source": source, "revision": commit, "context": spec["context"]}
     return chosen | {"template_arguments": spec.get("template_arguments", {})}
 
 
@@ -82,6 +84,7 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
         raise InputError(
             f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
         )
+    model.config.weights = weights(source, revision)
     return model if extra else model.to(device())
 
 

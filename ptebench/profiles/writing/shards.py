@@ -33,7 +33,7 @@ def prepare(job):
 
 def answer_fingerprint(job) -> str:
     """Return the digest of all that an answer depends on beside its prompt: code, models, decoding."""
-    keys = ("model", "revision", "context", "write_batch", "template_arguments")
+    keys = ("model", "weights", "context", "write_batch", "template_arguments")
     parts = {key: job.spec.get(key) for key in keys} | {"new_tokens": job.spec["new_tokens"][job.spec["side"]]}
     return job.fingerprint(parts, ("base", "adapter"))
 

@@ -73,6 +73,13 @@ def test_a_second_run_writes_nothing_and_another_adapter_everything(chain):
     assert record["met"]["kept"] == 0 and record["met"]["written"] > 0
 
 
+def test_answers_of_other_weights_at_the_same_path_are_written_anew(chain, tmp_path):
+    path, weights = tmp_path / "user.parquet", {"weights": "a" * 64}
+    assert written(chain, "user", path, **weights)["met"]["written"] > 0
+    assert written(chain, "user", path, **weights)["met"]["written"] == 0
+    assert written(chain, "user", path, weights="b" * 64)["met"]["kept"] == 0
+
+
 @pytest.mark.parametrize("change", [{"hidden": 64}, {"layers": 3}, {}], ids=["wider", "deeper", "other weights"])
 def test_an_adapter_of_another_base_model_is_refused(chain, change):
     tokenizer = load_tokenizer(str(chain.base["base"].parent))
