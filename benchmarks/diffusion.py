@@ -10,10 +10,12 @@ from pathlib import Path
 import torch
 
 from ptebench.config.read import resolve
+from ptebench.recommenders.evaluation import rank, validation_value
+from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.split import Events, Train
-from ptebench.recommenders.training import build, rank, train, validation_value
+from ptebench.recommenders.training import train
 
 EVALUATION = 1000  # validation users, taken from the training file: those of the split stay untouched
 

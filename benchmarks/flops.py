@@ -26,8 +26,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from ptebench.config.read import resolve
+from ptebench.recommenders.model import build, device_of
 from ptebench.recommenders.split import catalogue, read_sizes, read_train
-from ptebench.recommenders.training import build, device_of
 
 SIZES = {"cpu": (512, 1024, 2048), "cuda": (4096, 8192)}  # of square matrices, the fastest is the machine's best
 COPY = {"cpu": 2**28, "cuda": 2**32}  # bytes, more than any cache holds

@@ -21,9 +21,10 @@ from ptebench.config.read import resolve
 from ptebench.recommenders.contrast import contrast
 from ptebench.recommenders.graph import normalised_graph, product
 from ptebench.recommenders.losses import cross_entropy, sampled_softmax
+from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.split import read_sizes, read_train
-from ptebench.recommenders.training import build, quicken
+from ptebench.recommenders.training import quicken
 
 
 def graph_products(split: Path, width: int, device: str) -> dict:

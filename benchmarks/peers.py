@@ -17,9 +17,9 @@ import torch
 from measure import spread
 
 from ptebench.files import EVENTS, read_table
+from ptebench.recommenders.evaluation import validation_value
 from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.split import read_events, read_train
-from ptebench.recommenders.training import validation_value
 
 HERE = Path(__file__).parent
 FILES = {"interactions": "interactions.tsv", "histories": "histories.npy", "users": "users.npy"}

@@ -101,7 +101,8 @@ class Encoder:
                 f"language_models: encoder of kind {settings['kind']!r} cannot judge profiles; "
                 f"name an encoder of kind {' or '.join(KINDS)}"
             )
-        self.model, self.vectors = load(settings), {}
+        self.model = load(settings)
+        self.vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Return vectors (len(texts), d)."""

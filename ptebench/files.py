@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ptebench.errors import InputError
+from ptebench.errors import InputError as InputError
 
 File = str | PathLike[str]
 Contract = Mapping[str, Any]  # the type of each column, in their order
@@ -31,7 +31,7 @@ INTERACTIONS = {
 IMPRESSIONS = {
     "user_id": pl.String, "timestamp": pl.Int64, "shown": pl.List(pl.String), "clicked": pl.List(pl.String),
 }  # fmt: skip
-ITEMS = {
+ITEMS: Contract = {
     "item_id": pl.String, "title": pl.String, "categories": pl.List(pl.String), "brand": pl.String,
     "description": pl.String, "card": pl.String,
 }  # fmt: skip
@@ -39,7 +39,7 @@ VOCABULARY = {"side": pl.String, "id": pl.Int32, "raw": pl.String}
 TRAIN = {"user": pl.Int32, "history": ids}
 EVENTS = {"event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "history": ids, "targets": ids}
 CANDIDATES = {"ranking": pl.String, "item": pl.Int32}
-OWN_CANDIDATES = {"events": ids, "items": ids}  # of a protocol whose events have candidates of their own
+OWN_CANDIDATES: Contract = {"events": ids, "items": ids}  # of a protocol whose events have candidates of their own
 GROUPS = {"event": pl.Int32, "group": pl.String}
 PROFILES = {
     "id": pl.Int32, "text": pl.String, "fields": pl.String, "prompt_sha256": pl.String, "generation": pl.String,

@@ -5,6 +5,7 @@ import json
 import re
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from ptebench.errors import InputError
 from ptebench.raw import flat
@@ -42,7 +43,8 @@ def lists(column: pl.Series, place: str) -> pl.Series:
 
     Raises InputError for what is neither text nor number.
     """
-    kind, depth = column.dtype, 0
+    kind: pl.DataType | DataTypeClass = column.dtype
+    depth = 0
     while isinstance(kind, (pl.List, pl.Array)):
         kind, depth = kind.inner, depth + 1
     if kind.is_nested() or kind in (pl.Duration, pl.Object):

@@ -16,7 +16,8 @@ class Progress:
         self.begun = self.told = time.monotonic()
 
     def seconds_left(self, done: float) -> float:
-        """Return the seconds that the rest takes at the pace so far."""
+        """Return the seconds that the rest takes at the pace so far, where the total is known."""
+        assert self.total is not None
         return (time.monotonic() - self.begun) / max(done - self.start, 1e-9) * (self.total - done)
 
     def __call__(self, done: float, note: str = "") -> None:

@@ -254,14 +254,14 @@ def _records(
 ) -> Iterator[pl.DataFrame]:
     """Yield JSON lines with all columns asked for; one is there if any record of the file names it."""
     names = list(dict.fromkeys([*required, *optional]))
-    there = {}
+    there: dict[str, None] = {}
     for block in lines(path):
-        records = [_record(text, names, case) for text in block["text"]]
-        good = pl.lit(pl.Series([record is not None for record in records], dtype=pl.Boolean))
+        decoded = [_record(text, names, case) for text in block["text"]]
+        good = pl.lit(pl.Series([record is not None for record in decoded], dtype=pl.Boolean))
         block = malformed.keep(
             path, block, good, f"a JSON object in a line of its own, with texts, numbers or lists as {', '.join(names)}"
         )
-        records = [record for record in records if record is not None]
+        records = [record for record in decoded if record is not None]
         there |= dict.fromkeys(name for record in records for name in record)
         values = {name: [record.get(name) for record in records] for name in names}
         yield block.select(pl.col("line").alias("@line"), *(_texts(name, v) for name, v in values.items()))

@@ -6,8 +6,9 @@ import polars as pl
 from ptebench.files import RANKS, read_tensors, write_table
 from ptebench.job import run
 from ptebench.recommenders.cell import load_train
+from ptebench.recommenders.evaluation import rank
+from ptebench.recommenders.model import restore
 from ptebench.recommenders.split import read_events
-from ptebench.recommenders.training import rank, restore
 from ptebench.recommenders.tuning import settled
 
 

@@ -3,7 +3,9 @@
 from ptebench.files import write_json
 from ptebench.job import run
 from ptebench.recommenders.cell import load
-from ptebench.recommenders.training import rank, restore, train, validation_value
+from ptebench.recommenders.evaluation import rank, validation_value
+from ptebench.recommenders.model import restore
+from ptebench.recommenders.training import train
 from ptebench.recommenders.tuning import FAILURES, laid, point, reason
 
 COUNTER_SELECTION = "NDCG@10"

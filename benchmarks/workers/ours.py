@@ -8,6 +8,7 @@ from turns import Turns
 
 from ptebench.config.read import resolve
 from ptebench.recommenders import training
+from ptebench.recommenders.model import restore
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
 
 turns = Turns()
@@ -41,7 +42,7 @@ known = catalogue(train_set, sizes, settings, {})
 on_pairs = not hasattr(module.Backbone, "encode")
 turns.ready(len(train_set.pairs[0]) if on_pairs else int((train_set.histories.lengths > 1).sum()))
 state, _, _ = training.train(spec, train_set, valid, known, True)
-model, representation, _ = training.restore(spec, known, train_set, state)
+model, representation, _ = restore(spec, known, train_set, state)
 model.eval()
 with torch.inference_mode():
     if on_pairs:

@@ -120,7 +120,7 @@ def _continue(url: str, part: Path) -> None:
     # a decoded body has other offsets than the file, and some servers name the file's own gzip as an encoding
     headers = {"Accept-Encoding": "identity"}
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": begun["version"]}
+        headers |= {"Range": f"bytes={have}-", "If-Range": str(begun["version"])}
     with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
         there = response.headers.get("Content-Range", "")
         # servers that heed If-Range send another version whole; not all do
@@ -131,12 +131,12 @@ def _continue(url: str, part: Path) -> None:
             part.unlink(missing_ok=True)
             raise requests.ConnectionError("the file changed between two requests")
         _refuse(response)
-        total = there.rpartition("/")[2]
+        length = there.rpartition("/")[2]
         if response.status_code != 206:
             part.unlink(missing_ok=True)
             write_json({"url": url, "version": _version(response)}, _mark(part))
-            have, total = 0, response.headers.get("Content-Length", "")
-        total = int(total) if total.isdigit() else None  # a chunked answer ends with a mark of its own
+            have, length = 0, response.headers.get("Content-Length", "")
+        total = int(length) if length.isdigit() else None  # a chunked answer ends with a mark of its own
         progress = Progress(part.name, "MB", total and total / MEGABYTE, start=have / MEGABYTE)
         with open(part, "ab") as stream:
             # read1 hands over what has come, where other ways of reading drop a block that breaks off

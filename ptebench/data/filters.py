@@ -112,7 +112,7 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
 
     parts = stored(filtered())
     if left["duplicates"] and max(settings[name] for name in cores) > 1:
-        parts = stored(cored(parts, *(settings[name] for name in cores), settings["core"]))
+        parts = stored(cored(parts, settings["user_core"], settings["item_core"], settings["core"]))
     left[", ".join(cores)] = sum(part.select(pl.len()).collect().item() for part in parts)
     notes = {"interactions_read": left["read"]}
     for (_, before), (name, after) in pairwise(left.items()):

@@ -1,6 +1,6 @@
 """Interactions as INTERACTIONS frames: what makes a row sound, and the columns that a source does not give."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -69,6 +69,7 @@ def _read(path, columns, malformed, may_lack) -> Iterator[pl.DataFrame]:
 def _value(column: pl.Series, ours: str, place: str) -> tuple[str, pl.Series]:
     """Return what is expected of a column, and its values, null where one is not that."""
     kind = column.dtype
+    values: Callable[[pl.Series, str], pl.Series]
     if ours == "timestamp":
         sound = kind == pl.String or kind.is_numeric() or kind == pl.Date or kind == pl.Datetime or kind == pl.Null
         expected, values = "a time, 1717156800 (seconds since 1970) or 2024-05-31T12:00:00Z,", _seconds
@@ -77,7 +78,7 @@ def _value(column: pl.Series, ours: str, place: str) -> tuple[str, pl.Series]:
         expected, values = "a finite number such as 4.5 (a point, no separators)", _number
     else:
         sound = not kind.is_nested() and kind not in (pl.Duration, pl.Time, pl.Object)
-        expected, values = "an id (a number with all its digits)", lambda column, _: _apply(column, ids)
+        expected, values = "an id (a number with all its digits)", lambda column, place: _apply(column, ids)
     if not sound:
         raise InputError(f"{place} holds {kind}; expected {expected.rstrip(',')} in each row: convert the column")
     return expected, values(column, place)
@@ -87,7 +88,7 @@ def _apply(column: pl.Series, function) -> pl.Series:
     return column.to_frame().select(function(pl.col(column.name))).to_series()
 
 
-def _number(column: pl.Series, _=None) -> pl.Series:
+def _number(column: pl.Series, place: str = "") -> pl.Series:
     """Return finite numbers, null elsewhere."""
     if column.dtype == pl.String:
         column = _apply(column, present)
@@ -116,8 +117,8 @@ def _seconds(column: pl.Series, place: str) -> pl.Series:
     digits = column.cast(pl.String).drop_nulls()
     if len(digits) and digits.str.contains(DAY).all():
         raise InputError(f"{place} holds {digits[0]}; expected seconds since 1970, or days as 2024-05-31")
-    if (number.max() or 0) >= MILLISECONDS:
-        raise InputError(f"{place} holds {number.max():.0f}; expected seconds: divide milliseconds by 1000")
+    if (largest := number.to_frame().select(pl.max(number.name)).item() or 0) >= MILLISECONDS:
+        raise InputError(f"{place} holds {largest:.0f}; expected seconds: divide milliseconds by 1000")
     whole = number.floor().cast(pl.Int64, strict=False)
     if column.dtype != pl.String or whole.null_count() == column.null_count():
         return whole

@@ -144,9 +144,9 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
     if kind not in ("snapshot", "global_temporal") and encoded["timestamp"].null_count() == 0:
         # per user the order is right by construction; across users, training may lie in the future of a test event
         last = encoded.group_by("user").agg(pl.col("timestamp").last()).join(test.select("user"), on="user", how="semi")
-        later = encoded.join(training.select("user"), on="user", how="semi")["timestamp"] > last["timestamp"].min()
+        late = encoded.join(training.select("user"), on="user", how="semi")["timestamp"] > last["timestamp"].min()
         add(
-            "interactions_of_train_users_after_first_test_event", round(float(later.mean()), 6),
+            "interactions_of_train_users_after_first_test_event", round(float(late.to_numpy().mean()), 6),
             "share of the training users' interactions later than the earliest test target: what a deployment at that "
             "time could not know; the protocols snapshot and global_temporal have none",
         )  # fmt: skip

@@ -9,7 +9,7 @@ import polars as pl
 from ptebench.files import atomic, check, write_table
 
 PART = 8_000_000  # rows; a part of interactions, its sorted copy and strings take some 2 GB
-_folders = []  # a folder goes when the process ends
+_folders: list[tempfile.TemporaryDirectory] = []  # a folder goes when the process ends
 
 
 def stored(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:

@@ -127,7 +127,7 @@ def texts(settings: dict, planted: World) -> dict[str, list]:
     """Return title, name, topic, subtopic and description of every item; titles are distinct."""
     rng = np.random.default_rng([settings["seed"], 3])
     topics, styles = list(TOPICS.items()), list(STYLES.values())
-    result = {"title": [], "name": [], "topic": [], "subtopic": [], "description": []}
+    result: dict[str, list[str]] = {"title": [], "name": [], "topic": [], "subtopic": [], "description": []}
     taken = set()
     for i in range(len(planted.topic)):
         topic, subtopics = topics[planted.topic[i]]
@@ -165,7 +165,7 @@ def texts(settings: dict, planted: World) -> dict[str, list]:
 def _keys(count: int, prefix: str, width: int, rng: np.random.Generator) -> np.ndarray:
     """Return distinct names in the publisher's style, in no order."""
     letters = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-    names = set()
+    names: set[str] = set()
     while len(names) < count:
         names.add(prefix + "".join(rng.choice(letters, width)))
     return rng.permutation(sorted(names))
@@ -243,7 +243,7 @@ def _mind(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.G
     items = items[: len(planted.topic)]
     start, length = start_of("mind")
     earlier = planted.time < start + EARLIER * length
-    history = {}
+    history: dict[int, list[str]] = {}
     for u, i in zip(planted.user[earlier], planted.item[earlier]):
         history.setdefault(u, []).append(items[i])
     clicks = np.flatnonzero(~earlier)

@@ -143,8 +143,8 @@ def texts(settings: dict, planted: Snapshots) -> dict[str, list[str]]:
     word, plain = rng.integers(0, 20, (SENTENCES + 1, items)), rng.integers(0, 12, (SENTENCES + 1, items))
     frame = rng.integers(0, len(ABOUT_TOPIC) * len(ABOUT_STYLE), (SENTENCES, items))
     about_style = rng.random((SENTENCES + 1, items)) < settings["text_only"] * np.array([[1]] * SENTENCES + [[2]])
-    result = {"title": [], "topic": [], "subtopic": [], "abstract": []}
-    taken = {}
+    result: dict[str, list[str]] = {"title": [], "topic": [], "subtopic": [], "abstract": []}
+    taken: dict[str, int] = {}
     for i in range(items):
         topic, subtopics = topics[planted.topic[i]]
         subtopic, words = list(subtopics.items())[planted.subtopic[i]]

@@ -164,7 +164,7 @@ def groups(
     highest counts.
     """
     test, training = parts["test"], parts["train"]
-    items, users = (int(parts["vocabulary"].filter(pl.col("side") == side)["id"].max()) for side in ("item", "user"))
+    items, users = (parts["vocabulary"].filter(pl.col("side") == s)["id"].to_numpy().max() for s in ("item", "user"))
     event, user = test["event"].to_numpy(), test["user"].to_numpy()
     labels = []
 
@@ -216,7 +216,7 @@ def highest_overlap(
     With the `owners` of both, a list is not compared with those of its own user. At most about `limit` shared items
     of two lists are held at once.
     """
-    size = int(max(s.explode(empty_as_null=False).max() or 0 for s in (left, right)))
+    size = max(s.explode(empty_as_null=False).to_numpy().max(initial=0) for s in (left, right))
     a, b = sets(left, size), sets(right, size)
     sizes_a, sizes_b, turned = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
     block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit

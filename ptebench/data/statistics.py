@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ptebench.files import InputError, read_table
@@ -33,7 +34,7 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
     interactions and sparsity of each, and the items they share. Sparsity counts distinct pairs, over all users.
     """
     pairs = interactions.select("user_id", "item_id").unique()
-    length = interactions.group_by("user_id").len()["len"]
+    length = interactions.group_by("user_id").len()["len"].to_numpy()
     users, taken = len(length), interactions["item_id"].n_unique()
     value = {
         "users": users,
@@ -42,13 +43,13 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
         "distinct_pairs": pairs.height,
         "sparsity_percent": _sparsity(pairs.height, users, taken),
         "interactions_per_user_mean": round(float(length.mean()), 4),
-        "interactions_per_user_median": float(length.median()),
+        "interactions_per_user_median": float(np.median(length)),
         "interactions_per_item_mean": round(interactions.height / taken, 4),
         "item_gini": _gini(interactions.group_by("item_id").len()["len"]),
         "repeats_percent": round(100 * (1 - pairs.height / interactions.height), 3),
-        f"interactions_last_{LAST}": int(length.clip(upper_bound=LAST).sum()),
+        f"interactions_last_{LAST}": int(length.clip(max=LAST).sum()),
         "items_with_card": items.filter(pl.col("card") != "").height,
-        "card_characters_mean": round(float(items["card"].str.len_chars().mean()), 1),
+        "card_characters_mean": round(items.select(pl.col("card").str.len_chars().mean()).item(), 1),
     }
     if interactions["timestamp"].null_count() < interactions.height:
         timed = interactions.filter(pl.col("timestamp").is_not_null())
@@ -57,8 +58,8 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
             (pl.col("user_id") == pl.col("user_id").shift()) & (pl.col("timestamp") == pl.col("timestamp").shift())
         ).height
         value |= {
-            "first_timestamp": timed["timestamp"].min(),
-            "last_timestamp": timed["timestamp"].max(),
+            "first_timestamp": timed.select(pl.col("timestamp").min()).item(),
+            "last_timestamp": timed.select(pl.col("timestamp").max()).item(),
             "tied_transitions_percent": round(100 * tied / max(step.height, 1), 3),
         }
     parts = {p: interactions.filter(pl.col("part") == p) for p in ("train", "valid", "test")}

@@ -26,7 +26,7 @@ USERS = {
     "Hal": [12, 15, 17],
 }
 LAST_DAY = 18
-EXAMPLES = {
+EXAMPLES: dict[str, dict] = {
     "leave_one_out": {"remove_seen": True},
     "long_tail": {"negatives": 3, "seed": 0, "heads_compat": None, "bins": None, "remove_seen": True},
     "cold_start_user": {
@@ -80,7 +80,7 @@ def roles(kind: str) -> dict[tuple[str, int], str]:
 def drawing(kind: str) -> str:
     """Return the SVG of one protocol: a line per user, a dot per interaction, coloured by its role."""
     found, settings = roles(kind), EXAMPLES[kind]
-    days = [(day, "cut") for day in (settings.get("cut"), *settings.get("cuts", []))] + [(settings.get("end"), "end")]
+    bounds = [(day, "cut") for day in (settings.get("cut"), *settings.get("cuts", []))] + [(settings.get("end"), "end")]
     width, height = LEFT + LAST_DAY * STEP + 30, TOP + len(USERS) * ROW + 60
     bottom = TOP + len(USERS) * ROW
     lines = [
@@ -89,7 +89,7 @@ def drawing(kind: str) -> str:
         f"<title>{kind}: what trains, what validates, what tests</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
-    for x, word in ((LEFT + (seconds(day) // DAY - 1) * STEP, word) for day, word in days if day):
+    for x, word in ((LEFT + (seconds(day) // DAY - 1) * STEP, word) for day, word in bounds if day):
         lines.append(f'<path d="M{x:g} {TOP - 12}V{bottom}" stroke="#222222" stroke-dasharray="4 3"/>')
         lines.append(f'<text x="{x:g}" y="{TOP - 16}" text-anchor="middle">{word}</text>')
     for row, (user, days) in enumerate(USERS.items()):

@@ -3,7 +3,7 @@
 from collections.abc import ItemsView, Iterable
 from typing import Any, Protocol
 
-from snakemake.io import contains_wildcard  # type: ignore[import-untyped]
+from snakemake.io import contains_wildcard
 
 from ptebench.errors import InputError
 

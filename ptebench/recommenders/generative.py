@@ -1,11 +1,14 @@
 """What generative backbones share: an item is a short id of codes; read those of the history, spell the next one's."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ptebench.recommenders.dropout import Dropout
-from ptebench.recommenders.semantic_ids import tree
+from ptebench.recommenders.semantic_ids import Tree, tree
 from ptebench.recommenders.sequential import Sequential
 
 CHUNK = 2**22  # codes whose likelihoods are alive at once in ranking
@@ -95,6 +98,10 @@ class Generative(nn.Module):
     causal over items: one pass serves every position of a history, where the published one reads each prefix anew.
     """
 
+    codes: torch.Tensor  # (n_items + 1, levels), -1 where there is none
+    known: torch.Tensor  # (n_items + 1,) whether an item has training events
+    tree: Tree  # once prepared
+    decoder: Sequence[Decoder]
     batches = Sequential.batches
 
     def __init__(self, settings: dict, catalogue, levels: int):
@@ -104,7 +111,6 @@ class Generative(nn.Module):
         self.register_buffer("codes", torch.full((catalogue.items + 1, self.levels), -1))
         self.register_buffer("known", catalogue.item_counts > 0, persistent=False)
         self.seed = int(torch.randint(2**62, ()))
-        self.tree = None
         # row 0: no code, of padding and of items without an id
         self.tokens = nn.Embedding(self.levels * settings["codes"] + 1, d, padding_idx=0)
         self.positions = nn.Embedding(self.length, d)
@@ -114,7 +120,8 @@ class Generative(nn.Module):
         with torch.no_grad():
             self.tokens.weight[0] = 0
         self.encoder = nn.ModuleList(Encoder(d, heads, dropout) for _ in range(settings["blocks"]))
-        self.decoder = nn.ModuleList(Decoder(d, heads, dropout) for _ in range(settings["blocks"]))
+        decoder = nn.ModuleList(Decoder(d, heads, dropout) for _ in range(settings["blocks"]))
+        self.decoder = cast(Sequence[Decoder], decoder)
         self.norm_memory, self.norm, self.dropout = nn.LayerNorm(d), nn.LayerNorm(d), Dropout(dropout)
 
     def ids(self, representation) -> torch.Tensor:
@@ -123,7 +130,7 @@ class Generative(nn.Module):
 
     def prepare(self, representation) -> None:
         """Give every item its codes, unless a saved state brought them, and draw the tree of those to be spelled."""
-        if self.tree is not None:
+        if hasattr(self, "tree"):
             return
         if bool((self.codes < 0).all()):
             self.codes.copy_(self.ids(representation))
@@ -209,7 +216,8 @@ class Generative(nn.Module):
         everyone = torch.arange(len(memory), device=memory.device)[:, None]
         node, reached = torch.zeros_like(everyone), memory.new_zeros(len(memory), 1)
         scores = memory.new_full((len(memory), len(self.codes)), -torch.inf)
-        x, past = self.start[1].expand(len(memory), 1, 1, -1), [None] * len(self.decoder)
+        x = self.start[1].expand(len(memory), 1, 1, -1)
+        past: list[tuple[torch.Tensor, ...] | None] = [None] * len(self.decoder)
         for level in range(self.levels):
             x = x + self.positions.weight[-1]
             for i, block in enumerate(self.decoder):
@@ -224,7 +232,7 @@ class Generative(nn.Module):
             reached, place = total.masked_fill(child < 0, -torch.inf).topk(width)
             node, parent = child.gather(1, place), place // self.settings["codes"]
             x = self.embedded(place[..., None] % self.settings["codes"], level)
-            past = [tuple(y[everyone, parent] for y in pair) for pair in past]
+            past = [tuple(y[everyone, parent] for y in pair) for pair in past if pair]
         scores[:, 0] = -torch.inf
         behind = scores.masked_fill(scores == -torch.inf, torch.inf).amin(1, keepdim=True) - 1
         return torch.where(scores == -torch.inf, behind, scores)

@@ -67,6 +67,9 @@ def normalised_graph(users, items, n_users: int, n_items: int) -> Sparse:
 class Graph(PairBackbone):
     """LightGCN: layer 0 are the vectors of users and of items; a node without edges keeps them."""
 
+    share: torch.Tensor  # (n_users + n_items + 2, 1)
+    alone: torch.Tensor  # the same, nodes without edges
+    cache: tuple[torch.Tensor, torch.Tensor]  # final vectors of users and of items, while events are ranked
     averages_first = True  # layer 0 too is one of the layers of which a node with edges is the mean
 
     def __init__(self, settings: dict, catalogue):
@@ -77,7 +80,6 @@ class Graph(PairBackbone):
         share = torch.where(connected, 1 / (settings["layers"] + self.averages_first), 1.0)
         self.register_buffer("share", share, persistent=False)
         self.register_buffer("alone", ~connected, persistent=False)
-        self.cache = None
 
     def observe(self, train) -> None:
         """Take the training graph, which ranking needs as well as training."""

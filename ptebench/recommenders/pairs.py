@@ -13,6 +13,9 @@ class PairBackbone(nn.Module):
     So whatever represents the items, users are the same.
     """
 
+    pool: torch.Tensor  # ids of the items that training knows
+    weight: torch.Tensor  # (n_users + 1, 1) of free vectors
+
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         self.settings = settings

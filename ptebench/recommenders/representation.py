@@ -51,6 +51,7 @@ class Base(torch.nn.Module):
     `has_users` says whether it has vectors of users, `free_users` whether those are free ones already.
     """
 
+    rankable: torch.Tensor
     has_users, free_users = False, False
 
     def __init__(self, rankable: torch.Tensor):
@@ -126,6 +127,7 @@ class Towers(Base):
     d), of which forward(ids or None) returns vectors (n + 1, d) or the rows of `ids`.
     """
 
+    profiled: torch.Tensor  # (n_users + 1,)
     tower: type[torch.nn.Module]
 
     def __init__(self, settings: dict, catalogue):

@@ -22,6 +22,10 @@ def places(distinct: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
 class Rlmrec(Free):
     """Free item vectors and an auxiliary loss; the text is needed in training alone."""
 
+    text: torch.Tensor  # (n_items + 1, d_text)
+    pool: torch.Tensor  # ids of training items with text
+    user_text: torch.Tensor | None  # (n_users + 1, d_text)
+
     def __init__(self, settings: dict, catalogue):
         super().__init__(catalogue)
         self.settings = settings
@@ -46,6 +50,7 @@ class Rlmrec(Free):
 
     def users_with_text(self, hidden, users):
         """Return vectors and texts of the distinct `users` (N,) that have text, from `hidden` (N, d), theirs."""
+        assert self.user_text is not None
         distinct = users.unique()
         distinct = distinct[self.user_text[distinct].any(1)]
         return hidden[places(distinct, users)], self.user_text[distinct]

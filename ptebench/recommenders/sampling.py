@@ -29,6 +29,14 @@ class Ragged:
     def to(self, device) -> "Ragged":
         return Ragged(self.values.to(device), self.offsets.to(device))
 
+    def take(self, rows: torch.Tensor) -> "Ragged":
+        """Return the chosen rows, in their order."""
+        lengths = self.lengths[rows]
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        start = self.offsets[rows].repeat_interleave(lengths)
+        within = torch.arange(int(offsets[-1]), device=rows.device) - offsets[:-1].repeat_interleave(lengths)
+        return Ragged(self.values[start + within], offsets)
+
     def padded(self, rows: torch.Tensor, length: int) -> torch.Tensor:
         """Return the last `length` ids of `rows`, oldest first, zeros on the right: (len(rows), <= length)."""
         end = self.offsets[rows + 1]

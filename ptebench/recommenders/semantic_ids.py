@@ -95,7 +95,7 @@ def rqvae(x: torch.Tensor, levels: int, k: int, steps: int) -> tuple[nn.Module, 
     for step in range(1, steps + 1):
         rows = x[torch.randint(len(x), (min(BATCH, len(x)),))]
         latent = encoder(rows)
-        left, quantised, objective = latent, torch.zeros_like(latent), 0.0
+        left, quantised, objective = latent, torch.zeros_like(latent), latent.new_zeros(())
         for centres, seen in zip(codebooks, used):
             code = nearest(left.detach(), centres.detach())[1]
             seen[code] = True
@@ -171,7 +171,8 @@ def tree(codes: torch.Tensor, known: torch.Tensor, k: int) -> Tree:
     `known` (n_items + 1,) are the items with training events.
     """
     device = codes.device
-    row, tables = torch.full_like(codes, -1), ([], [], [])
+    row = torch.full_like(codes, -1)
+    tables: tuple[list[torch.Tensor], ...] = ([], [], [])
     items = (codes[:, 0] >= 0).nonzero()[:, 0]
     node, nodes = torch.zeros_like(items), 1
     for level in range(codes.shape[1]):

@@ -13,9 +13,11 @@ from ptebench.recommenders.sampling import length_batches
 class Sequential(nn.Module):
     """History (B, L) -> query (B, d); an item's score is its similarity to the query.
 
-    A backbone adds `read(histories, places)`: hidden states (B, L, d) of right-padded histories, from what `place`
-    makes of their items; none may depend on a later item.
+    A backbone adds `read`.
     """
+
+    known: torch.Tensor  # ids of the items that training knows
+    row: torch.Tensor  # (n_items + 1,) the row of an item among them
 
     def __init__(self, settings: dict, catalogue):
         super().__init__()
@@ -44,6 +46,13 @@ class Sequential(nn.Module):
     def place(self, histories, inputs):
         """Return (B, L, d), what is read of the items of right-padded histories (B, L), seen as inputs (B, L, d)."""
         return self.dropout(inputs * inputs.shape[2] ** 0.5)
+
+    def read(self, histories, places):
+        """Return hidden states (B, L, d) of right-padded histories, from what `place` makes of their items.
+
+        None may depend on a later item.
+        """
+        raise NotImplementedError
 
     def encode(self, histories, inputs):
         """Return hidden states (B, L, d) of right-padded histories (B, L), seen as inputs (B, L, d)."""

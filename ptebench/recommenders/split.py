@@ -96,8 +96,8 @@ def _mask(ids: pl.Series, items: int) -> torch.Tensor:
 
 def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tensor | None:
     """Return the candidates of each event of a ranking, or those that all its events share; None where none has any."""
-    rows = sets.with_row_index("row").select("row", event=pl.col("events")).explode("event")
-    rows = part.select("event").join(rows, on="event", how="left", maintain_order="left")["row"]
+    row_of = sets.with_row_index("row").select("row", event=pl.col("events")).explode("event")
+    rows = part.select("event").join(row_of, on="event", how="left", maintain_order="left")["row"]
     if rows.null_count() == len(rows):
         return None
     if rows.null_count():
@@ -106,7 +106,7 @@ def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tens
     if len(rows) > 1 and rows.n_unique() == 1:
         return _mask(sets["items"][rows[0]], items)
     lists = sets["items"].gather(rows)
-    return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().max()))
+    return _ragged(lists).padded(torch.arange(len(lists)), int(lists.list.len().to_numpy().max()))
 
 
 def catalogue(

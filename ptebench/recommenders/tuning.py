@@ -27,7 +27,7 @@ def point(space: dict, trial: int, seed: int) -> dict:
     axes = [(part, key) for part in sorted(space) for key in sorted(space[part])]
     engine = qmc.Sobol(len(axes), scramble=True, rng=seed)
     engine.fast_forward(trial)
-    result = {part: {} for part in space}
+    result: dict[str, dict] = {part: {} for part in space}
     for (part, key), share in zip(axes, engine.random(1)[0], strict=True):
         result[part][key] = _value(space[part][key], float(share))
     return result

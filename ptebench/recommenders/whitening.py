@@ -45,6 +45,10 @@ class Whitened(torch.nn.Module):
     `groups` parts of the coordinates, in their order, are whitened each by itself: what they have in common is kept.
     """
 
+    raw: torch.Tensor  # (n + 1, d_text)
+    mean: torch.Tensor  # (d_text,)
+    transform: torch.Tensor  # (d_text, k)
+
     def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None, groups: int = 1):
         super().__init__()
         if groups > vectors.shape[1]:
@@ -57,7 +61,7 @@ class Whitened(torch.nn.Module):
         means, transforms = zip(*(fit(part, shrinkage, zca, components) for part in parts), strict=True)
         self.register_buffer("mean", torch.cat(means))
         self.register_buffer("transform", torch.block_diag(*transforms))
-        self.cached = None
+        self.cached: torch.Tensor | None = None
 
     @property
     def width(self) -> int:

@@ -84,7 +84,7 @@ def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, li
         }  # fmt: skip
         names = list(members)
         tried = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        alike = {}
+        alike: dict[str, list[str]] = {}
         for name in (n for n in names if not n.endswith("_compat")):
             alike.setdefault(name.split("_")[0], []).append(name)
         for family in dict.fromkeys([*tried, *map(tuple, alike.values())]):

@@ -42,7 +42,7 @@ def sources(table: pl.DataFrame) -> str:
 
 def note(table: pl.DataFrame) -> str:
     """Return the legend: what stands in a cell, how it was tested, and how fine that is."""
-    seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].max()
+    seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].to_numpy().max()
     span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
     several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
     tested = (

@@ -27,6 +27,9 @@ MARGIN = 25  # flips per comparison of a family at least: the smallest p can pas
 CHUNK = 2**22  # units times draws in memory
 
 
+Panel = tuple[str, str, str, str]  # dataset, protocol, ranking, group
+
+
 @dataclass(frozen=True)
 class Sample:
     """Metric values of the rows of a panel, summed over the events of each unit.
@@ -171,8 +174,8 @@ def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
     drawn = bootstrap(sums.reshape(count, -1), sizes, DRAWS).reshape(-1, metrics, rows)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if count > 1 else np.full((2, metrics, rows), np.nan)
     apart = np.empty((2, metrics, len(pairs)))
-    for metric, (place, (first, second)) in product(range(metrics), enumerate(pairs)):
-        apart[:, metric, place] = np.quantile(drawn[:, metric, first] - drawn[:, metric, second], [0.025, 0.975])
+    for metric, (place, (row, other)) in product(range(metrics), enumerate(pairs)):
+        apart[:, metric, place] = np.quantile(drawn[:, metric, row] - drawn[:, metric, other], [0.025, 0.975])
     first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
     difference = means[:, first] - means[:, second]
     rest = sums - means * sizes[:, None, None]
@@ -185,27 +188,28 @@ def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
     d_z[(difference == 0) & (spread == 0)] = 0
     d_z[~np.isfinite(d_z)] = np.nan
     p, resolution = permutation(sums, pairs, max(DRAWS, MARGIN * len(pairs)))
-    return Evidence(
-        events, low, high, sample.sd, pairs, difference, *apart, d_z, p, np.array([holm(row) for row in p]), resolution
-    )
+    adjusted = np.array([holm(row) for row in p])
+    return Evidence(events, low, high, sample.sd, pairs, difference, apart[0], apart[1], d_z, p, adjusted, resolution)
 
 
 # ------------------------------------------------------------------------ ranks
 
 
-def evidence(spec: dict, ranks: list, groups: list) -> dict[tuple, Evidence]:
+def evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evidence]:
     """Return the evidence of each (dataset, protocol, ranking, group) of a table.
 
     `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups: of each split, in order.
     """
-    splits, files, result = {}, iter(ranks), {}
+    splits: dict[tuple[str, str], list[list]] = {}
+    result: dict[Panel, Evidence] = {}
+    files = iter(ranks)
     for dataset, protocol, *method in spec["cells"]:
         splits.setdefault((dataset, protocol), []).append(method)
     for (split, methods), members in zip(splits.items(), groups, strict=True):
         paths = [next(files) for *_, seeds in methods for _ in seeds]
         pairs = family(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
         panels = samples(methods, spec["metrics"], spec["rankings"], (spec["groups"], members), paths)
-        result |= {(*split, *panel): judge(sample, pairs) for panel, sample in panels.items()}
+        result |= {split + panel: judge(sample, pairs) for panel, sample in panels.items()}
     return result
 
 
@@ -220,7 +224,7 @@ def samples(methods: list[list], metrics: list[str], rankings: list[str], groups
     files, ks = iter(ranks), sorted({int(m.split("@")[1]) for m in metrics})
     events, result = {}, {}
     for row, (_, _, seeds) in enumerate(methods):
-        values = {}
+        values: dict[str, np.ndarray] = {}
         for _ in seeds:
             path = next(files)
             frame = read_table(path, RANKS).filter(pl.col("ranking").is_in(rankings))

@@ -26,7 +26,7 @@ def wide(frame: pl.DataFrame) -> pl.DataFrame:
     columns = {"dataset": datasets}
     for (name,), part in frame.group_by("statistic", maintain_order=True):
         row = {d: n for n, d in enumerate(part["dataset"])}
-        at = [row.get(d) for d in datasets]
+        at = pl.Series([row.get(d) for d in datasets], dtype=pl.UInt32)
         columns[name] = part["value"].gather(at)
         if part["published"].count():
             columns[f"{name}_published"] = part["published"].gather(at)

@@ -13,7 +13,7 @@ import polars as pl
 
 from ptebench.files import InputError, read_table
 from ptebench.report.rendering import INPUTS
-from ptebench.report.significance import Evidence, rivals
+from ptebench.report.significance import Evidence, Panel, rivals
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
@@ -62,7 +62,7 @@ def marks(means: list[float]) -> list[str]:
     return ["best" if m == order[0] else "second" if m == order[1] else "" for m in means]
 
 
-def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: dict[tuple, Evidence]) -> pl.DataFrame:
+def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: dict[Panel, Evidence]) -> pl.DataFrame:
     """Return the TABLE frame of a grid, in the order declared.
 
     `spec` holds `table` (name), `metrics`, `rankings`, `groups`, `cells` (lists of dataset, protocol, backbone,
@@ -80,7 +80,7 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     for *key, seen, metric, k, value, sd, source in published.iter_rows():
         for flag in (True, False) if seen is None else (seen,):
             known[(*key, flag, metric, k)] = value, sd, source
-    panels = {}
+    panels: dict[tuple[str, str], list[list]] = {}
     for dataset, protocol, *method in spec["cells"]:
         panels.setdefault((dataset, protocol), []).append(method)
     rows = []
@@ -88,7 +88,6 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
         key, rules = spec["published"].get(dataset), spec["protocols"][protocol]
         for ranking in spec["rankings"]:
             for group in spec["groups"]:
-                judged = evidence.get((dataset, protocol, ranking, group))
                 for place, (name, k) in enumerate((m.split("@")[0], int(m.split("@")[1])) for m in spec["metrics"]):
                     # one target is all of them: papers call the same value Recall
                     as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
@@ -110,7 +109,7 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
                             "provenance": ";".join(_provenance(*cell) for cell in cells),
                         })  # fmt: skip
                     means = [row["mean"] for row in column]
-                    more = _judged(spec, methods, means, judged, place)
+                    more = _judged(spec, methods, means, evidence[dataset, protocol, ranking, group], place)
                     rows += [row | {"mark": m} | e for row, m, e in zip(column, marks(means), more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
 
@@ -137,9 +136,10 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 10)
 
 
-def comparisons(spec: dict, evidence: dict[tuple, Evidence]) -> pl.DataFrame:
+def comparisons(spec: dict, evidence: dict[Panel, Evidence]) -> pl.DataFrame:
     """Return the COMPARISONS frame: every pair of rows that the families of a table test, first minus other."""
-    methods, rows = {}, []
+    methods: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    rows = []
     for dataset, protocol, backbone, representation, _ in spec["cells"]:
         methods.setdefault((dataset, protocol), []).append((backbone, representation))
     for panel, e in evidence.items():

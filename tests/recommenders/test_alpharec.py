@@ -6,9 +6,11 @@ import torch
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.lightgcn_infonce import infonce
+from ptebench.recommenders.evaluation import rank, validation_value
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.alpharec import mean_text
-from ptebench.recommenders.training import build, rank, restore, train, validation_value
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 
 data, spec = shared.data, shared.spec

@@ -11,15 +11,17 @@ from torch.nn.functional import cross_entropy
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.dreamrec import earlier, gauss
+from ptebench.recommenders.evaluation import rank, validation_value
 from ptebench.recommenders.graph import PART, normalised_graph, product
 from ptebench.recommenders.losses import gbce
+from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.representations.pte import Adapter
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.split import catalogue as read_catalogue
-from ptebench.recommenders.training import build, quicken, rank, train, validation_value
+from ptebench.recommenders.training import quicken, train
 from ptebench.recommenders.whitening import Whitened, fit
 
 USERS, ITEMS = 64, 40

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from ptebench.recommenders.training import build, rank, restore, train
+from ptebench.recommenders.evaluation import rank
+from ptebench.recommenders.model import build, restore
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 from tests.recommenders import test_jepa as jepa
 from tests.recommenders import test_p5 as p5

@@ -11,7 +11,8 @@ from ptebench.config.cells import BACKBONES, text_label, text_sides
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.controls import controlled
-from ptebench.recommenders.training import build, train
+from ptebench.recommenders.model import build
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 
 data = shared.data

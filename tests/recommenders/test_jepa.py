@@ -5,8 +5,9 @@ import torch
 
 from ptebench.config.read import resolve
 from ptebench.files import InputError
+from ptebench.recommenders.model import build
 from ptebench.recommenders.representations.jepa import COLLAPSED, collapse, target_blocks
-from ptebench.recommenders.training import build, train
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 
 data, settings, SEQUENTIAL = shared.data, shared.settings, shared.SEQUENTIAL

@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import normalize
 
 from ptebench.files import InputError
-from ptebench.recommenders.training import build, train
+from ptebench.recommenders.model import build
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 
 data, spec, SEQUENTIAL = shared.data, shared.spec, shared.SEQUENTIAL

@@ -7,11 +7,13 @@ import torch
 
 from ptebench.config.read import resolve
 from ptebench.files import InputError, write_tensors
+from ptebench.recommenders.evaluation import rank
 from ptebench.recommenders.item_index import clustered, cooccurrence, item_index, levels_for, spectral_clusters
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.split import Events, Train
-from ptebench.recommenders.training import build, rank, restore, train
+from ptebench.recommenders.training import train
 
 CODES, WAYS, USERS, ITEMS, COLD = 7, 3, 64, 40, [39, 40]  # of 40 items two have no training event
 INDICES = ["sequential", "collaborative", "random"]

@@ -13,7 +13,7 @@ from ptebench.config.benchmark import Backbone, Representation
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.graph import product
-from ptebench.recommenders.training import build
+from ptebench.recommenders.model import build
 from tests.recommenders import test_backbones as shared
 
 data, spec = shared.data, shared.spec

@@ -6,8 +6,10 @@ from torch.nn.functional import normalize
 
 from ptebench.config.read import resolve
 from ptebench.files import InputError
+from ptebench.recommenders.evaluation import rank, validation_value
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
-from ptebench.recommenders.training import build, rank, restore, train, validation_value
+from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
 
 data = shared.data

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ptebench.files import EVENTS, OWN_CANDIDATES, InputError, write_table
+from ptebench.recommenders.evaluation import rank
 from ptebench.recommenders.split import read_events
-from ptebench.recommenders.training import rank
 
 ITEMS = 30
 

@@ -6,6 +6,8 @@ import torch
 
 from ptebench.config.read import resolve
 from ptebench.files import InputError, write_tensors
+from ptebench.recommenders.evaluation import rank
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.semantic_ids import (
@@ -18,7 +20,7 @@ from ptebench.recommenders.semantic_ids import (
     tree,
 )
 from ptebench.recommenders.split import Events, Train
-from ptebench.recommenders.training import build, rank, restore, train
+from ptebench.recommenders.training import train
 
 CODES, USERS, ITEMS, COLD, SILENT = 10, 64, 40, 39, 40  # of 40 items one has no training event and one no text
 

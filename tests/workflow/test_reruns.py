@@ -30,7 +30,7 @@ ROWS = [
     ("nothing", [], {}),
     ("a script touched", [("workflow_scripts/train.py", None, None)], {}),
     ("an input touched", [("results/data/shop/interactions.parquet", None, None)], {}),
-    ("a comment", [(f"{RECOMMENDERS}/training.py", "RANK_CHUNK = 256", "# why\nRANK_CHUNK = 256")], {}),
+    ("a comment", [(f"{RECOMMENDERS}/training.py", "class Diverged", "# why\nclass Diverged")], {}),
     ("a docstring", [(f"{RECOMMENDERS}/losses/bpr.py", '"""Return the mean', '"""Give the mean')], {}),
     ("a comment and key order in the configuration", [(CONFIG, "dimension: 32, batch_size: 64", "batch_size: 64, dimension: 32"), (CONFIG, "seeds:", "# seeds\nseeds:")], {}),
     ("threads and memory", [("rules/recommenders.smk", '    params:\n        **job("train"', '    threads: 2\n    params:\n        **job("train"'), ("profiles/default/config.yaml", "4000 * attempt", "8000 * attempt")], {}),

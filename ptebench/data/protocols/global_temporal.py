@@ -37,7 +37,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     before = encoded.filter(time < cut)
     number = round(settings["valid"] * before.height)
     require(before.head(number), "no interaction before the first cut validates", "raise valid, or move the cuts")
-    start = before.filter(latest(before, number))["timestamp"].min()
+    start = before.filter(latest(before, number)).select(pl.min("timestamp")).item()
     first = {name: _next(encoded, name, *span) for name, *span in [("validation", start, cut), *tests]}
     for name, frame in first.items():
         require(frame, f"no user with interactions before and within {name}", "move the cuts, or drop one")

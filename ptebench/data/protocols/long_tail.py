@@ -26,7 +26,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     trained = counts(parts["train"]["history"], parts["vocabulary"].filter(pl.col("side") == "item").height)
     drawn = np.concatenate(list(_negatives(parts["vocabulary"], last, trained, settings).values()))
     own = {"events": parts["test"]["event"].tail(len(drawn)).reshape((-1, 1)), "items": drawn}
-    parts["test_candidates"] = pl.DataFrame(own).cast(OWN_CANDIDATES)
+    parts["test_candidates"] = pl.DataFrame(own).cast(pl.Schema(OWN_CANDIDATES))
     heads = None
     if least := settings["heads_compat"]:
         total = np.bincount(encode(interactions, parts["vocabulary"])["item"], minlength=len(trained))

@@ -52,12 +52,12 @@ def split(
         require(asked, "no impression of the test period can be asked", "move the cut")
         parts["test"] = events(*test, asked)
         numbered = parts["test"].partition_by("ranking", as_dict=True)
-        shared = {"events": [], "items": []}
+        shared: dict[str, list[pl.Series]] = {"events": [], "items": []}
         for name in (n for n in sets if (n,) in numbered):
             shared["events"].append(numbered[(name,)]["event"])
             shared["items"].append(sets[name])
         each = {"events": parts["test"]["event"].tail(asked.height).reshape((-1, 1)), "items": asked["items"]}
-        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(OWN_CANDIDATES) for f in (shared, each))
+        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(pl.Schema(OWN_CANDIDATES)) for f in (shared, each))
     return parts | {"groups": groups(parts)}
 
 
@@ -108,8 +108,8 @@ def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
     if number == 0:
         return before, before.clear()
     if before["timestamp"].null_count() == 0:
-        held = latest(before, number)
-        return before.filter(~held), before.filter(held)
+        late = latest(before, number)
+        return before.filter(~late), before.filter(late)
     # one interaction of a user: the user keeps a history, and no order is claimed that the source does not give
     rng = np.random.default_rng(settings["seed"])
     user = before["user"].to_numpy()

@@ -45,7 +45,7 @@ class Backbone(Sequential):
         self.blocks = nn.ModuleList(Block(d, settings["heads"], dropout) for _ in range(settings["blocks"]))
         self.norm = nn.LayerNorm(d)
 
-    def encode(self, histories, inputs, masked):
+    def fill(self, histories, inputs, masked):
         """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) unseen where `masked` (B, L)."""
         present = (histories > 0) | masked
         age = self.length + 1 - present.sum(1, keepdim=True) + torch.arange(histories.shape[1], device=histories.device)
@@ -65,7 +65,7 @@ class Backbone(Sequential):
         masked = present & (drawn | (last & ~(drawn & present).any(1, keepdim=True)))
         targets = histories[masked]
         vectors, rows, compared = self.needed(histories, targets, representation, generator)
-        hidden = self.encode(rows, F.embedding(rows, vectors), masked)[masked]
+        hidden = self.fill(rows, F.embedding(rows, vectors), masked)[masked]
         objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
         return objective + representation.auxiliary_loss(hidden, targets)
 
@@ -75,4 +75,4 @@ class Backbone(Sequential):
         padded = F.pad(histories.padded(rows, self.length), (0, 1))
         at = (padded > 0).sum(1)
         masked = torch.arange(padded.shape[1], device=users.device) == at[:, None]
-        return self._similar(self.encode(padded, representation.item_vectors()[padded], masked)[rows, at])
+        return self._similar(self.fill(padded, representation.item_vectors()[padded], masked)[rows, at])

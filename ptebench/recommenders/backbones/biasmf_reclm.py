@@ -12,11 +12,14 @@ from torch import nn
 from torch.nn.functional import embedding, normalize, softplus
 
 from ptebench.recommenders.pairs import PairBackbone
+from ptebench.recommenders.sampling import Negatives
 
 
 class Backbone(nn.Module):
     """Score u.v / |v| + b_u, of a representation that has vectors of users."""
 
+    pool: torch.Tensor  # ids of the items that training knows
+    negatives: Negatives
     batches = PairBackbone.batches  # whose free users, of another start and beside text, it does not have
 
     def __init__(self, settings: dict, catalogue):

@@ -55,6 +55,9 @@ class Backbone(Sasrec):
     it went through the encoder.
     """
 
+    signal: torch.Tensor  # (steps,)
+    blind: torch.Tensor  # (steps,)
+
     def __init__(self, settings: dict, catalogue):
         super().__init__({**settings, "loss": "cross_entropy"}, catalogue)
         d = settings["dimension"]

@@ -51,4 +51,5 @@ class Backbone(Graph):
     def prepare(self, representation) -> None:
         """Propagate once for all the events that are about to be ranked, by cosine as in training."""
         super().prepare(representation)
-        self.cache = tuple(normalize(vectors, dim=1) for vectors in self.cache)
+        of_users, of_items = self.cache
+        self.cache = normalize(of_users, dim=1), normalize(of_items, dim=1)

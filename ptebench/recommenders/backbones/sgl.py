@@ -23,7 +23,8 @@ class Backbone(GraphContrast):
     def _thinned(self, generator):
         kept = torch.rand(self.edges.shape[1], generator=generator) < self.settings["keep"]
         n_items = len(self.share) - self.n_users - 2
-        return normalised_graph(*self.edges[:, kept.to(self.edges.device)], self.n_users, n_items)
+        users, items = self.edges[:, kept.to(self.edges.device)]
+        return normalised_graph(users, items, self.n_users, n_items)
 
     def view(self, layer, generator):
         """Return vectors of users and items over the epoch's thinned graphs in turn."""

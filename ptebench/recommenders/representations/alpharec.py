@@ -35,6 +35,10 @@ class Representation(Base):
     be had from those of the items, and ranking shows a representation no training data.
     """
 
+    text: torch.Tensor  # (n_items + 1, d_text)
+    profiles: torch.Tensor  # (n_users + 1, d_text)
+    owners: torch.Tensor  # (N,) the user of each training event
+    touched: torch.Tensor  # (N,) its item
     has_users = True
 
     def __init__(self, settings: dict, catalogue):
@@ -52,7 +56,7 @@ class Representation(Base):
         self.register_buffer("owners", owners, persistent=False)
         self.register_buffer("touched", torch.zeros(len(owners), dtype=torch.int32))
         self.users = catalogue.users
-        self.of_users = None
+        self.of_users: torch.Tensor | None = None
 
     def observe(self, train) -> None:
         """Take the training items of every user."""

@@ -1,10 +1,14 @@
 """Text vectors as the encoder made them: nothing is learned."""
 
+import torch
+
 from ptebench.recommenders.representation import Base, rows
 
 
 class Representation(Base):
     """Item vectors (n_items + 1, d_text)."""
+
+    text: torch.Tensor
 
     def __init__(self, settings: dict, catalogue):
         text = catalogue.item_text

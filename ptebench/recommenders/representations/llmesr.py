@@ -39,6 +39,10 @@ class Representation(Base):
     them anew, for ten times the work.
     """
 
+    text: torch.Tensor  # (n_items + 1, d_text)
+    bank: torch.Tensor  # (n_users + 1, 2 d) states as last trained on
+    similar: torch.Tensor  # (n_users + 1, number)
+
     def __init__(self, settings: dict, catalogue):
         ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
         super().__init__(ids.rankable)

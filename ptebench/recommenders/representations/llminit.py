@@ -47,6 +47,7 @@ class Representation(Base):
     They start with the standard deviation that vectors of an `id` representation have.
     """
 
+    met: torch.Tensor  # (n_users + 1,) users of training or with a profile
     free_users = True
 
     def __init__(self, settings: dict, catalogue):

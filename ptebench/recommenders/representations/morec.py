@@ -13,6 +13,8 @@ class Tower(nn.Module):
     Vectors of unit length, as encoders of sentences give them, would leave the layer its bias and little else.
     """
 
+    text: torch.Tensor
+
     def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
         super().__init__()
         self.register_buffer("text", scaled(text, known), persistent=False)

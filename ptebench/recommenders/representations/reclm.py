@@ -23,6 +23,10 @@ class Representation(Base):
     vector may be zero. P starts in [0, 1) as published; a user without training events has zeros in its place.
     """
 
+    card: torch.Tensor  # (n_items + 1, d_text)
+    item_profile: torch.Tensor  # the same
+    user_profile: torch.Tensor  # (n_users + 1, d_text)
+    trained: torch.Tensor  # (n_users + 1, 1)
     has_users, free_users = True, True
 
     def __init__(self, settings: dict, catalogue):

@@ -15,6 +15,9 @@ class Representation(Rlmrec):
     stands between a vector and its text, a share `mask` of the vector's coordinates.
     """
 
+    nodes: torch.Tensor  # (n_users + n_items + 2,) those that may be hidden
+    gaps: torch.Tensor  # the same, those that are
+
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         trained = catalogue.user_counts > 0

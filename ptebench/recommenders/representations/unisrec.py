@@ -15,6 +15,8 @@ class Tower(nn.Module):
     Noise is added in training alone; x is at unit mean square, as in MoRec.
     """
 
+    text: torch.Tensor
+
     def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
         super().__init__()
         width, experts = text.shape[1], settings["experts"]

@@ -15,8 +15,8 @@ class Tower(nn.Module):
         super().__init__()
         shrinkage, zca = settings["shrinkage"], settings["whitening"] == "zca"
         partings = [1, settings["groups"]] if settings["ensemble"] else [settings["groups"]]
-        self.whitened = nn.ModuleList(Whitened(text, known, shrinkage, zca, groups=groups) for groups in partings)
-        width = self.whitened[0].width
+        whitened = [Whitened(text, known, shrinkage, zca, groups=groups) for groups in partings]
+        self.whitened, width = nn.ModuleList(whitened), whitened[0].width
         hidden = max(dimension, width)
         self.head = nn.Sequential(
             nn.Linear(width, hidden), nn.ReLU(), Dropout(settings["dropout"]), nn.Linear(hidden, dimension)

@@ -1,0 +1,65 @@
+"""The course of a training and its checkpoint, from which a killed run goes on exactly."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from ptebench.checkpoints import Clock
+from ptebench.files import read_tensors, write_tensors
+
+
+@dataclass
+class Course:
+    """How training has gone so far."""
+
+    epoch: int = 0  # the next one
+    curve: list[dict] = field(default_factory=list)  # of each epoch: epoch, loss, value (None: not judged), seconds
+    best_value: float = float("-inf")
+    stale: int = 0  # validations since the best one
+
+    def is_best(self, value: float) -> bool:
+        """Take a validation value; return whether it is above all before."""
+        best = value > self.best_value
+        self.best_value, self.stale = (value, 0) if best else (self.best_value, self.stale + 1)
+        return best
+
+
+class Checkpoint:
+    """The state of a run at an epoch's end; used again only by a job with the same fingerprint."""
+
+    def __init__(self, path: Path, fingerprint: str):
+        self.path, self.fingerprint, self.clock = path, fingerprint, Clock()
+
+    def save(self, course: Course, best: dict, models, optimizer) -> None:
+        """Write everything that the next epoch depends on, by the clock."""
+        if not self.clock.is_due():
+            return
+        tensors = {f"now.{k}": v for k, v in models.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in best.items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        state = {"fingerprint": self.fingerprint, "course": asdict(course)}
+        write_tensors(tensors, self.path, {"state": json.dumps(state)})
+        self.clock.restart()
+
+    def load(self, models, optimizer) -> tuple[Course, dict[str, torch.Tensor]] | None:
+        """Restore the models and the optimizer; return the course and the best state, None without a checkpoint."""
+        if not self.path.is_file():
+            return None
+        tensors, metadata = read_tensors(self.path)
+        state = json.loads(metadata["state"])
+        if state["fingerprint"] != self.fingerprint:
+            return None
+        groups: dict[str, dict[str, torch.Tensor]] = {"now": {}, "best": {}, "optimizer": {}}
+        for name, value in tensors.items():
+            group, key = name.split(".", 1)
+            groups[group][key] = value
+        models.load_state_dict(groups["now"])
+        saved = optimizer.state_dict()
+        for name, value in groups["optimizer"].items():
+            index, key = name.split(".", 1)
+            saved["state"].setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict(saved)
+        return Course(**state["course"]), groups["best"]
