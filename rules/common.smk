@@ -40,7 +40,7 @@ from ptebench.plan.paths import (
     sides,
 )
 from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
-from ptebench.plan.reporting import CELL_METRICS, PUBLISHED_STATISTICS, Reporting
+from ptebench.plan.reporting import CELL_METRICS, PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
 from ptebench.provenance import canonical
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing

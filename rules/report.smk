@@ -86,3 +86,21 @@ rule references_table:
         **job("references"),
     shell:
         RUN
+
+
+rule audit_published:
+    input:
+        tables=PAPERS,
+    output:
+        **recorded(**formats("results/audit/published", "md", "csv")),
+    log:
+        "logs/audit/published.log",
+    benchmark:
+        "logs/audit/published.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        **job("audit_published"),
+    shell:
+        RUN

@@ -10,6 +10,7 @@ from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, Wildcards, f
 from ptebench.provenance import REPOSITORY
 
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
+PAPERS = sorted(map(os.path.relpath, REPOSITORY.glob("ptebench/report/papers/*.csv")))
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
 CELL_METRICS = {
