@@ -3,25 +3,19 @@
 from importlib import import_module
 
 from ptebench.data.leakage import checks
-from ptebench.data.splits import CONTRACTS, complete
-from ptebench.files import (
-    CANDIDATES,
-    IMPRESSIONS,
-    INTERACTIONS,
-    OWN_CANDIDATES,
-    InputError,
-    read_table,
-    write_json,
-    write_table,
-)
+from ptebench.data.splits import CONTRACTS, complete, dated
+from ptebench.errors import InputError
+from ptebench.files import CANDIDATES, IMPRESSIONS, INTERACTIONS, OWN_CANDIDATES, read_table, write_json, write_table
 from ptebench.job import run
 
 
 def main(job):
     interactions = read_table(job.input("interactions"), INTERACTIONS)
     shown = [read_table(path, IMPRESSIONS) for path in job.inputs.get("impressions", [])]
-    parts = complete(import_module(f"ptebench.data.protocols.{job.spec['kind']}").split(interactions, job.spec, *shown))
-    found = checks(interactions, parts, job.spec)
+    settings = dated(job.spec, interactions)
+    protocol = import_module(f"ptebench.data.protocols.{settings['kind']}")
+    parts = complete(protocol.split(interactions, settings, *shown))
+    found = checks(interactions, parts, settings)
     for check in found:
         print(f"{check['verdict']:9} {check['check']}: {check['value']}")
     if leaks := [c for c in found if c["verdict"] == "leak"]:
@@ -33,7 +27,8 @@ def main(job):
         own = contract is CANDIDATES and "events" in parts[name].columns
         write_table(parts[name], job.outputs[name], OWN_CANDIDATES if own else contract)
     write_json(found, job.outputs["leakage"])
-    return {"rows": {name: parts[name].height for name in CONTRACTS}}
+    cuts = {key: settings[key] for key in ("cut", "cuts") if key in settings}
+    return {"rows": {name: parts[name].height for name in CONTRACTS}, **cuts}
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ class Dataset(Settings):
     then users again."""
     duplicates: Literal["keep", "first", "last"] = "keep"
     """Which rows of a repeated user-item pair stay, in order of time."""
+    users: Positive | None = None
+    """Users that are drawn by `tie_seed` of those who are left by all filters; null: all. Their items are not filtered
+    again."""
     min_rating: float | None = None
     """Lowest rating that stays; null keeps every row, those without a rating too."""
     start: date | None = None

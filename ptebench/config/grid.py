@@ -96,17 +96,17 @@ def times(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
             yield f"{place}: {p} parts by time, and the interactions of {d} have no timestamps; {mend}"
         first, last = dataset.period
         for cut in cuts:
-            if (first and cut <= first) or (last and cut > last):
+            if isinstance(cut, date) and ((first and cut <= first) or (last and cut > last)):
                 yield (
                     f"{place}: {p} cuts at {cut}, and the interactions of {d} are of {first or '...'} to "
                     f"{last or '...'}; move the cut between them"
                 )
 
 
-def cuts_of(protocol: Protocol) -> list[date]:
-    """Return the days at which a protocol parts interactions."""
+def cuts_of(protocol: Protocol) -> list[date | float]:
+    """Return where a protocol parts interactions: days, or shares of them."""
     if isinstance(protocol, GlobalTemporal):
-        return protocol.cuts
+        return list(protocol.cuts)
     return [protocol.cut] if isinstance(protocol, Snapshot) and protocol.cut else []
 
 

@@ -1,6 +1,7 @@
 """Protocols: what trains, what validates, what is asked in the test, and what is ranked."""
 
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -110,8 +111,9 @@ class Snapshot(Protocol):
     """Train on one period, rank the items of the next, all of them and the never-seen ones alone."""
 
     kind: Literal["snapshot"]
-    cut: date | None = None
-    """First day (UTC) of the test period; null: the publisher's own split."""
+    cut: date | Part | None = None
+    """First day (UTC) of the test period, or the share of the interactions before it, such as 0.8, taken to the end of
+    a day; null: the publisher's own split."""
     end: date | None = None
     """First day (UTC) after the test period; null: the data's end."""
     valid: Part = 0.1
@@ -139,7 +141,7 @@ class Snapshot(Protocol):
             raise ValueError("impressions need 'cut', the first day of the test period")
         if self.end and not self.cut:
             raise ValueError("end: it bounds the test period that 'cut' begins; give both, or neither")
-        if self.end and self.cut and self.end <= self.cut:
+        if self.end and isinstance(self.cut, date) and self.end <= self.cut:
             raise ValueError(f"end: {self.end} is not after cut, {self.cut}")
         return self
 
@@ -148,8 +150,9 @@ class GlobalTemporal(Protocol):
     """Train before the first cut, validation just before it, each user's next item in the windows from the cuts on."""
 
     kind: Literal["global_temporal"]
-    cuts: list[date] = Field(min_length=1)
-    """First day (UTC) of each test window, which ends where the next begins."""
+    cuts: Annotated[list[date] | list[Part], Field(min_length=1)]
+    """First day (UTC) of each test window, which ends where the next begins; or of each the share of the interactions
+    before it, such as 0.8, which is taken to the end of a day."""
     end: date | None = None
     """First day (UTC) after the last window; null: the data's end."""
     valid: Part = 0.1
@@ -164,7 +167,8 @@ class GlobalTemporal(Protocol):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        days = [*self.cuts, *([self.end] if self.end else [])]
-        if any(a >= b for a, b in zip(days, days[1:], strict=False)):
+        shares = [cut for cut in self.cuts if not isinstance(cut, date)]
+        days = [cut for cut in self.cuts if isinstance(cut, date)] + ([self.end] if self.end else [])
+        if any(a >= b for a, b in pairwise(shares)) or any(a >= b for a, b in pairwise(days)):
             raise ValueError("expected cuts, and end after them, in ascending order")
         return self

@@ -9,6 +9,7 @@ import polars as pl
 
 from ptebench.data.parts import by_user, distinct, stored
 from ptebench.files import ITEMS, InputError
+from ptebench.randomness import generator
 
 
 def seconds(day: str | date) -> int:
@@ -85,10 +86,24 @@ def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
     return frame.with_columns(keys[tie_break]).sort("user_id", "timestamp", "key", "row", nulls_last=False).drop("key")
 
 
+def height(parts: list[pl.LazyFrame]) -> int:
+    """Return the number of rows of parts."""
+    return sum(part.select(pl.len()).collect().item() for part in parts)
+
+
+def sampled(parts: list[pl.LazyFrame], number: int | None, seed: int) -> list[pl.LazyFrame]:
+    """Return the parts with `number` users drawn by `seed`; all where there are no more, or no number."""
+    names = distinct(parts, "user_id").sort()
+    if number is None or len(names) <= number:
+        return parts
+    drawn = names.gather(generator(seed, "users").permutation(len(names))[:number])
+    return stored(part.filter(pl.col("user_id").is_in(drawn.implode())).collect() for part in parts)
+
+
 def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
     """Return the filtered interactions in order of events, in parts, and how many each filter dropped.
 
-    In order: date window, rating, duplicates (by time), k-core. Raises InputError when nothing is left,
+    In order: date window, rating, duplicates (by time), k-core, draw of users. Raises InputError when nothing is left,
     naming the filter that took the last row.
     """
     rating, duplicates, cores = settings["min_rating"], settings["duplicates"], ("user_core", "item_core")
@@ -99,7 +114,7 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
             ["user_id", "item_id"], keep=duplicates, maintain_order=True
         ),
     }  # fmt: skip
-    left = dict.fromkeys(("read", *steps, ", ".join(cores)), 0)
+    left = dict.fromkeys(("read", *steps, ", ".join(cores), "users"), 0)
 
     def filtered():
         for frame in by_user(interactions):  # no step so far looks beyond a user
@@ -113,7 +128,9 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
     parts = stored(filtered())
     if left["duplicates"] and max(settings[name] for name in cores) > 1:
         parts = stored(cored(parts, settings["user_core"], settings["item_core"], settings["core"]))
-    left[", ".join(cores)] = sum(part.select(pl.len()).collect().item() for part in parts)
+    left[", ".join(cores)] = height(parts)
+    parts = sampled(parts, settings.get("users"), settings["tie_seed"])
+    left["users"] = height(parts)
     notes = {"interactions_read": left["read"]}
     for (_, before), (name, after) in pairwise(left.items()):
         notes[f"dropped_by_{name.replace(', ', '_')}"] = before - after

@@ -1,6 +1,7 @@
 """What the protocols share: dense ids, histories, events, groups of test events."""
 
-from math import floor
+from datetime import UTC, date, datetime, timedelta
+from math import ceil, floor
 
 import numpy as np
 import polars as pl
@@ -117,6 +118,39 @@ def require(frame: pl.DataFrame, what: str, mend: str) -> None:
 def latest(before: pl.DataFrame, number: int) -> pl.Series:
     """Return which interactions are the latest `number` (at least 1) by time, and those that tie with them."""
     return before["timestamp"] >= before["timestamp"].sort(descending=True)[number - 1]
+
+
+def dated(settings: dict, interactions: pl.DataFrame) -> dict:
+    """Return a protocol's settings with days for cuts that are shares: the first day that leaves the share before it.
+
+    Raises InputError for a cut that leaves no interaction on one of its sides.
+    """
+    given = settings.get("cuts") or [cut for cut in [settings.get("cut")] if cut is not None]
+    times = interactions["timestamp"].sort()
+    if not given or times.null_count():  # the protocols say what they need times for
+        return settings
+
+    def day(cut: str | float) -> str:
+        if isinstance(cut, float):
+            latest = times[ceil(cut * len(times)) - 1]
+            return str(date_of(latest) + timedelta(days=1))
+        return cut
+
+    days = [day(cut) for cut in given]
+    for cut, start in zip(given, days, strict=True):
+        if not times[0] < seconds(start) <= times[-1]:
+            raise InputError(
+                f"{settings['kind']}: the cut {cut} lies outside the interactions, which are of {date_of(times[0])} to "
+                f"{date_of(times[-1])}; move it between them"
+            )
+    if len(set(days)) < len(days):
+        raise InputError(f"{settings['kind']}: two of the cuts {given} fall on {max(days, key=days.count)}; drop one")
+    return settings | ({"cuts": days} if "cuts" in settings else {"cut": days[0]})
+
+
+def date_of(second: int) -> date:
+    """Return the day (UTC) of a time in seconds since 1970."""
+    return datetime.fromtimestamp(second, UTC).date()
 
 
 def windows(settings: dict) -> list[tuple[str, int, int]]:

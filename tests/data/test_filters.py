@@ -128,3 +128,17 @@ def test_many_parts_end_as_one(tmp_path, monkeypatch):
     assert found[10**6][0] == 1 and found[100][0] > 2
     assert found[10**6][1] == found[100][1] and found[100][1]["dropped_by_user_core_item_core"] > 0
     assert found[10**6][2].equals(found[100][2])
+
+
+def test_users_are_drawn_by_seed_after_all_filters():
+    frame = log([(f"u{u:02}", f"i{i}", i, None) for u in range(40) for i in range(1 + u % 3)])
+    keep = DEFAULTS | {"user_core": 2, "users": 10}
+
+    def users(**changes):
+        parts, notes = prepare([frame.lazy()], keep | changes)
+        return set(pl.concat(parts).collect()["user_id"]), notes
+
+    drawn, notes = users()
+    assert len(drawn) == 10 and all(int(u[1:]) % 3 for u in drawn) and notes["dropped_by_users"] > 0
+    assert drawn == users()[0] and drawn != users(tie_seed=1)[0]
+    assert len(users(users=1000)[0]) == 26 and not users(users=None)[1]["dropped_by_users"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ptebench.data.filters import ordered
 from ptebench.data.leakage import checks
 from ptebench.data.negatives import draw, keys
-from ptebench.data.splits import complete, counts, groups, head, highest_overlap, of_events
+from ptebench.data.splits import complete, counts, dated, groups, head, highest_overlap, of_events
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
@@ -581,3 +581,27 @@ def test_what_cannot_be_a_leak_by_itself_is_counted():
     assert found["near_duplicate_test_sequences"] == 3 and found["identical_test_sequences"] == 0
     assert found["items_in_train_and_test"] == 0 and found["test_pairs_of_items_unseen_in_train"] == 3
     assert found["users_in_several_parts"] == 3 and found["groups_fitted_on_interactions"] == 6
+
+
+def test_a_share_as_a_cut_is_the_first_day_that_leaves_it_before():
+    frame = log([(u, n, n, None) for u in range(4) for n in range(10)])  # days 0 to 9, 4 a day
+    assert dated({"kind": "snapshot", "cut": 0.75}, frame)["cut"] == "1970-01-09"
+    assert dated({"kind": "global_temporal", "cuts": [0.5, 0.8]}, frame)["cuts"] == ["1970-01-06", "1970-01-09"]
+    settings = GLOBAL | {"cuts": ["1970-01-03"]}
+    assert dated(settings, frame) == settings
+    assert dated(LEAVE_ONE_OUT, frame) == LEAVE_ONE_OUT
+
+
+@pytest.mark.parametrize(
+    "cuts, said",
+    [
+        (["1970-01-01"], "the cut 1970-01-01 lies outside the interactions, which are of 1970-01-01 to 1970-01-10"),
+        (["1970-01-05", "2020-01-01"], "the cut 2020-01-01 lies outside"),
+        ([0.99], "the cut 0.99 lies outside"),
+        ([0.48, 0.5, 0.8], "two of the cuts .* fall on 1970-01-06; drop one"),
+    ],
+)
+def test_a_cut_that_parts_nothing_is_refused(cuts, said):
+    frame = log([(u, n, n, None) for u in range(4) for n in range(10)])
+    with pytest.raises(InputError, match=said):
+        dated(GLOBAL | {"cuts": cuts}, frame)
