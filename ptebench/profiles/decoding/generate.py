@@ -1,5 +1,7 @@
 """Greedy answers of a language model to prompts, in batches alike in length."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -33,6 +35,18 @@ def too_large(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
+def grammar(
+    model, tokenizer, prompts: list[str], new_tokens: int, ends: list[int], side: str
+) -> Callable[[int], Answer]:
+    """Return what makes the `Answer` to the prompt of a row, which keeps to the grammar of a side's profiles."""
+    pieces, frame = Pieces(tokenizer), getattr(model.config, "frame_words", None)
+    if frame is None:
+        return lambda row: Answer(pieces, side, new_tokens, ends)
+    own = [set(names(evidence_text(prompt))) for prompt in prompts]
+    pieces.spell(set(frame).union(*own))  # of all prompts at once, which is much faster
+    return lambda row: Answer(pieces, side, new_tokens, ends, Words(pieces, own[row], set(frame)))
+
+
 def generate(
     model,
     tokenizer,
@@ -49,20 +63,13 @@ def generate(
     (embedded) of these and the words of the prompt's own evidence. take(row, token ids) hears of each answer when its
     batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not enough.
     """
-    answers = [[] for _ in prompts]
+    answers: list[list[int]] = [[] for _ in prompts]
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
-    pad, ends = tokenizer.pad_token_id, {tokenizer.eos_token_id}
-    configured = model.generation_config.eos_token_id
-    ends = sorted(ends | (set(configured) if isinstance(configured, list) else {configured} - {None}))
-    pieces = Pieces(tokenizer) if side and prompts else None
-    frame, own = getattr(model.config, "frame_words", None), []
-    if pieces and frame is not None:
-        own = [set(names(evidence_text(prompt))) for prompt in prompts]
-        pieces.spell(set(frame).union(*own))  # of all prompts at once, which is much faster
+    pad, configured = tokenizer.pad_token_id, model.generation_config.eos_token_id
+    more = set(configured) if isinstance(configured, list) else {configured} - {None}
+    ends = sorted(more | {tokenizer.eos_token_id})
+    rules_of = grammar(model, tokenizer, prompts, new_tokens, ends, side) if side and prompts else None
     model.eval()
-
-    def words(row: int) -> Words | None:
-        return Words(pieces, own[row], set(frame)) if own else None
 
     def answer(rows: np.ndarray, width: int) -> None:
         step = min(ROWS, size)
@@ -73,7 +80,7 @@ def generate(
         for place, row in enumerate(filled):
             inputs[place, -len(ids[row]) :] = torch.tensor(ids[row])
             mask[place, -len(ids[row]) :] = 1
-        rules = [Answer(pieces, side, new_tokens, ends, words(row)) for row in filled] if side else None
+        rules = rules_of and list(map(rules_of, filled))
         with torch.inference_mode():
             found = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,

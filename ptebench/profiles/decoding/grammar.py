@@ -36,7 +36,9 @@ class Pieces:
         self.first = np.array([w and t[0] == " " and t[1].isalpha() for w, t in zip(words, self.texts)])
         self.joiners = np.array([len(t) == 1 and t in JOINERS for t in self.texts])
         self.semicolons = [i for i, t in enumerate(self.texts) if t == ";"]
-        self.known, self.spelled, self.tokenizer = {}, {}, tokenizer
+        self.known: dict[str, list[int]] = {}
+        self.spelled: dict[str, list[int]] = {}
+        self.tokenizer = tokenizer
 
     def spell(self, words: set[str]) -> None:
         """Have words cut behind a space, all at once; `spelled` has their tokens, none where a word cannot stand."""
@@ -67,7 +69,8 @@ class Words:
     """The words that an answer may be made of, spelled in tokens; `frame` words stand behind others alone."""
 
     def __init__(self, pieces: Pieces, own: set[str], frame: set[str]):
-        self.root, self.starts = Node(), set()
+        self.root = Node()
+        self.starts: set[int] = set()
         pieces.spell(own | frame)
         for word in sorted(own | frame):
             node, tokens = self.root, pieces.spelled[word]
@@ -94,12 +97,15 @@ class Answer:
         self._start()
 
     def _start(self) -> None:
-        self.phrases, self.begun = [], set()
+        self.phrases: list[str] = []
+        self.begun: set[int] = set()
         self._phrase()
 
     def _phrase(self) -> None:
-        self.phrase, self.used = "", set()
-        self.node = self.words and self.words.root  # where the word under way stands; None: any word may
+        self.phrase = ""
+        self.used: set[int] = set()
+        # where the word under way stands; None: any word may
+        self.node = None if self.words is None else self.words.root
 
     def take(self, token: int) -> None:
         """Add the token that was chosen."""
@@ -120,7 +126,7 @@ class Answer:
                 self.begun.add(token)
             self.phrase += self.pieces.texts[token]
             self.used.add(token)
-            if self.node is not None:
+            if self.words is not None and self.node is not None:
                 self.node = self.node.children.get(token) or self.words.root.children.get(token)
 
     def _next_field(self) -> list[int]:
@@ -140,12 +146,14 @@ class Answer:
             return [], set(self.fixed[:1]), set()
         room = self.left - self._need()
         if not self.phrase:  # each phrase of a field begins differently
-            if self.node is not None and (starts := (self._spelled(self.node, room) & self.words.starts) - self.begun):
-                return [], starts, set()
+            if self.words is not None and self.node is not None:
+                starts = (self._spelled(self.node, room) & self.words.starts) - self.begun
+                if starts:
+                    return [], starts, set()
             self.node = None  # none is left that fits
             return [pieces.first & pieces.plain], set(), self.begun
-        if self.node is not None:
-            return [], self._in_words(room), set()
+        if self.words is not None and self.node is not None:
+            return [], self._in_words(self.words, self.node, room), set()
         masks, phrase = [], self.phrase[1:]
         joined = phrase[-1] in JOINERS
         # a whole piece must fit after a joiner
@@ -162,13 +170,13 @@ class Answer:
         """Return the tokens after which the word can end within `room` tokens."""
         return {token for token, child in node.children.items() if child.least < room}
 
-    def _in_words(self, room: int) -> set[int]:
+    def _in_words(self, words: Words, node: Node, room: int) -> set[int]:
         """Return what goes on with the word; behind a whole one also what begins another, and the end."""
-        going = self._spelled(self.node, room)
-        if self.node.least:
+        going = self._spelled(node, room)
+        if node.least:
             return going
         if len(self.phrase) <= LONGEST - PIECE:
-            going |= self._spelled(self.words.root, room) - self.used
+            going |= self._spelled(words.root, room) - self.used
         return going | self._closing()
 
     def _closing(self) -> set[int]:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,9 @@ class Read(Exception):
 
 class Room(DynamicLayer):
     """Keys and values of one layer with room for all to come; the parent copies them whenever a token is added."""
+
+    keys: torch.Tensor  # (B, heads, room, d), once there are any
+    values: torch.Tensor
 
     def __init__(self, room: int):
         super().__init__()
@@ -70,14 +74,16 @@ def greedy(
         )
         return model(**inputs, return_dict=True).logits[:, -1]
 
-    cache.layers[-1].enough = True  # which Room heeds
+    deepest: Any = cache.layers[-1]
+    deepest.enough = True  # which Room heeds
     for start, end in pairwise(sorted({0, *range(width % STRETCH, width + 1, STRETCH)})):
         with suppress(Read):
             logits(input_ids[:, start:end], start, end)
-    cache.layers[-1].enough = False
+    deepest.enough = False
 
     ends, pad = set(generation_config.eos_token_id), generation_config.pad_token_id
-    answers, ended, tokens = [[] for _ in input_ids], [False] * len(input_ids), input_ids[:, -1]
+    answers: list[list[int]] = [[] for _ in input_ids]
+    ended, tokens = [False] * len(input_ids), input_ids[:, -1]
     rows = list(range(len(input_ids)))  # that are in the batch still
     for column in range(width, last):
         scores = logits(tokens[:, None], column, column + 1).float()
@@ -105,7 +111,7 @@ def greedy(
         if count < len(rows):
             # sorting is stable: those that go on, and of the others as many as are wanted
             kept = sorted(sorted(range(len(rows)), key=lambda place: ended[rows[place]])[:count])
-            cache.reorder_cache(torch.tensor(kept))
+            cache.reorder_cache(torch.LongTensor(kept))
             mask, positions, tokens = mask[kept], positions[kept], tokens[kept]
             rows = [rows[place] for place in kept]
     return answers

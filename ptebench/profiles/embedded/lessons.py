@@ -33,7 +33,7 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
     stretches = [h[s : s + t] for h, s, t in zip(drawn, starts, takes)]
     offsets = np.concatenate([[0], np.cumsum(takes)])
     profiles = template.users(np.concatenate([np.asarray(s) for s in stretches]), offsets)
-    readers = {}
+    readers: dict[int, list[dict]] = {}
     for place, stretch in enumerate(stretches):
         readers.setdefault(stretch[-1], []).append(profiles[place])
     kinds = random.random(count)
@@ -58,7 +58,8 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
 
 def frame_words(pairs: list[tuple[str, str]]) -> list[str]:
     """Return the words that answers put behind those of their evidence, such as `fan`: few phrases begin with them."""
-    first, behind = Counter(), Counter()
+    first: Counter[str] = Counter()
+    behind: Counter[str] = Counter()
     for prompt, answer in pairs:
         phrases = [p.split(maxsplit=1) for line in answer.split("\n") for p in line.split(":", 1)[1].split(";")]
         first.update({words[0] for words in phrases})

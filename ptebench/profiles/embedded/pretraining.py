@@ -44,13 +44,13 @@ def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tu
         inputs[place, : len(row.ids)] = row.ids
         answer[place, row.start : len(row.ids)] = True
     counted = answer | ((inputs != pad) & (random.random(inputs.shape) < PROMPT_SHARE))
-    counted, answer = (torch.from_numpy(m[:, 1:]) for m in (counted, answer))
-    inputs = torch.from_numpy(inputs)
+    losing, answering = (torch.from_numpy(m[:, 1:]) for m in (counted, answer))
+    ids = torch.from_numpy(inputs)
     # right padding and a causal mask: nothing that counts sees padding
-    hidden = model.model(input_ids=inputs[:, :-1], use_cache=False).last_hidden_state
-    logits = F.linear(hidden[counted], model.lm_head.weight).float()
-    losses = F.cross_entropy(logits, inputs[:, 1:][counted], reduction="none")
-    return losses.mean(), losses[answer[counted]].mean()
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    logits = F.linear(hidden[losing], model.lm_head.weight).float()
+    losses = F.cross_entropy(logits, ids[:, 1:][losing], reduction="none")
+    return losses.mean(), losses[answering[losing]].mean()
 
 
 def optimizers_of(model, rate: float) -> list[torch.optim.Optimizer]:
@@ -74,7 +74,9 @@ def pretrain(model, rows, settings: dict, pad: int, seed: int, say=print) -> lis
     """Train a model on token rows for settings['steps'] steps; return the answers' loss at every step."""
     steps, random = settings["steps"], generator(seed, "pretraining")
     optimizers = optimizers_of(model, settings["learning_rate"])
-    curve, queue, progress = [], [], Progress("pretraining", "steps", steps, say)
+    curve: list[float] = []
+    queue: list[np.ndarray] = []
+    progress = Progress("pretraining", "steps", steps, say)
     kind = gemm_precision("cpu")
     lower = torch.autocast("cpu", kind, enabled=kind != torch.float32)
     model.train()

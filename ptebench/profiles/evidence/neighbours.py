@@ -11,7 +11,7 @@ def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int)
 
     An item without text, whose vector is zeros, has no neighbours and is none.
     """
-    spoken = vectors.any(1)
+    spoken = np.asarray(vectors.any(1))
     others = np.array(sorted(i for i in among if spoken[i]), dtype=np.int64)
     if not len(others):
         return {i: [] for i in items}

@@ -55,8 +55,8 @@ def compare(judge: Judge, texts: dict, tokens: dict, encoder: str, trained: bool
     weights = {"reward": float("nan"), **judge.weights}
     return [
         {"encoder": encoder, "judged_training": trained, "component": name, "weight": weights[name]}
-        | paired(*values, random)
-        for name, values in pairs.items()
+        | paired(before, after, random)
+        for name, (before, after) in pairs.items()
     ]
 
 
@@ -109,6 +109,7 @@ class Audit:
         self.spec, self.side, self.evidence, self.template = spec, spec["side"], evidence, template
         drawn = draw(split, spec["seed"], spec["probes"])
         self.pool = drawn.pool[self.side]
+        self.owners: dict[int, int] | list[int]  # users with the item held out of each, or items
         if self.side == "user":
             self.owners, self.split = dict(sorted(drawn.held)), split
         else:
@@ -137,7 +138,9 @@ class Audit:
         spaces: settings and card vectors of each encoder by name, first the one of the reward. cards: of the training
         items. answer(prompts) -> texts and their lengths under `before` and `after`.
         """
-        rows, thresholds, accuracies, asked = [], {}, {}, []
+        rows: list[dict] = []
+        asked: list[str] = []
+        thresholds, accuracies = {}, {}
         for place, (name, (settings, matrix)) in enumerate(spaces.items()):
             vectors = encoder_of(settings, cards, asked)
             tasks = self.tasks(matrix, vectors)

@@ -1,5 +1,7 @@
 """The judge of the texts of one side, made from a split and an encoder."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ptebench.profiles.evidence.owners import draw
@@ -8,7 +10,7 @@ from ptebench.profiles.grpo.preference import Pairs, Preference, pairs
 from ptebench.profiles.grpo.rewards import Judge
 from ptebench.profiles.grpo.tasks import Tasks, item_tasks, last_items, strangers, strangers_support, user_tasks
 
-TASKS = {"user": user_tasks, "item": item_tasks}
+TASKS: dict[str, Callable[..., Tasks]] = {"user": user_tasks, "item": item_tasks}
 
 
 def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, encode, spec: dict, fresh=None) -> Judge:
@@ -37,9 +39,8 @@ def training_judge(split: Split, cards: np.ndarray, evidence: dict, template: di
     """
     side, seed, settings = spec["side"], spec["seed"], spec["grpo"]
     drawn = draw(split, seed, spec["probes"])
-    rest, owners = split.without(drawn.held), drawn.pool[side][::-1][: settings["prompts"]]
-    if side == "user":
-        owners = last_items(owners, rest, seed)
+    rest, ids = split.without(drawn.held), drawn.pool[side][::-1][: settings["prompts"]]
+    owners = last_items(ids, rest, seed) if side == "user" else ids
     tasks = TASKS[side](owners, rest, evidence, cards, encoder, spec, settings["candidates"])
     compared = compared_pairs(drawn.pool[side], template, rest, tasks, spec)
     # a resumed run has not encoded what the run before it had

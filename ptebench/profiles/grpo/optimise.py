@@ -52,8 +52,8 @@ def fault(task, total, effective_rank, window: int) -> str | None:
         return None
 
     def change(values):
-        parts = np.asarray(values, dtype=float)[:window], np.asarray(values, dtype=float)[-window:]
-        parts = [part[np.isfinite(part)] for part in parts]
+        numbers = np.asarray(values, dtype=float)
+        parts = [part[np.isfinite(part)] for part in (numbers[:window], numbers[-window:])]
         if min(map(len, parts)) < 2:
             return 0.0, np.inf
         return parts[1].mean() - parts[0].mean(), np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts))
@@ -71,7 +71,8 @@ class Guard(TrainerCallback):
     """Stops training by the rules of `fault`."""
 
     def __init__(self, judge: Judge, window: int):
-        self.judge, self.window, self.reason = judge, window, None
+        self.judge, self.window = judge, window
+        self.reason: str | None = None
 
     def on_log(self, args, state, control, **_):
         frame, task = steps(state.log_history, self.judge), COMPONENTS[self.judge.side][0]

@@ -85,8 +85,8 @@ def pairs(owners: list[int], template: dict, split: Split, known: np.ndarray, si
             f"language_models: grpo: weights: preference: {len(owners)} {side}s that GRPO does not train on have a "
             f"profile of the template, expected at least {FEWEST}; lower 'prompts' or leave 'preference' out"
         )
-    ids, chosen, rejected, kinds, learned = zip(*found)
-    return Pairs(np.array(ids), list(chosen), list(rejected), np.array(kinds), np.array(learned))
+    ids, chosen, rejected, kinds, fitted = zip(*found)
+    return Pairs(np.array(ids), list(chosen), list(rejected), np.array(kinds), np.array(fitted))
 
 
 class Preference:

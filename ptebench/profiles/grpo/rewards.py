@@ -3,6 +3,8 @@
 The gate decides first: a text outside the grammar earns -1 and is measured by nothing else.
 """
 
+from typing import cast
+
 import numpy as np
 
 from ptebench.profiles.grpo.tasks import Tasks
@@ -67,7 +69,7 @@ class Judge:
         if not len(open_):
             return found, together
         texts, rows, tokens = [texts[p] for p in open_], rows[open_], tokens[open_]
-        profiles = [phrases(strict(t, self.side), self.side) for t in texts]
+        profiles = [phrases(cast(dict, strict(t, self.side)), self.side) for t in texts]  # the gate says that they are
         # apart from the texts: phrases are short, and a batch is as wide as its longest
         said = phrase_vectors(profiles, self.encode) if "faithfulness" in self.components else None
         vectors = self.encode(texts)
@@ -79,6 +81,7 @@ class Judge:
         usual = together["likeness"] if usual is None else usual
 
         def faithful():
+            assert said is not None and self.threshold is not None
             shown = self.tasks.sources[self.tasks.evidence[rows]]
             supports = support(said, shown)
             return faithfulness(supports, self.threshold, copied(profiles, [self.tasks.prompts[r] for r in rows]))

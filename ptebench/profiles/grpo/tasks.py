@@ -97,7 +97,8 @@ def item_tasks(
     vectors, degree = history_means(split, cards), np.zeros(max(split.train) + 1, dtype=np.int64)
     degree[list(split.train)] = np.diff(offsets)
     # the vector of a held-out reader depends on the item: one more row for each
-    targets, wanted = [], []
+    targets: list[np.ndarray] = []
+    wanted = []
     for i in items:
         wanted.append([len(vectors) + len(targets) + n for n in range(len(held[i]))])
         for user in held[i].tolist():

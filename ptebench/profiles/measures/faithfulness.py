@@ -24,7 +24,7 @@ def support(vectors: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     where there is less; a profile without any evidence has support -1. Returns (B, P).
     """
     cosines = unit(vectors) @ unit(evidence).swapaxes(1, 2)
-    return np.where(evidence.any(-1)[:, None], cosines, -1.0).max(-1)
+    return np.where(np.expand_dims(evidence.any(-1), 1), cosines, -1.0).max(-1)
 
 
 def chance_support(vectors: np.ndarray, evidence: np.ndarray) -> float:

@@ -108,8 +108,8 @@ def perplexity(model, tokenizer, pairs: list[tuple[str, str]], context: int) -> 
 def speed(record: dict) -> float | None:
     """Return the tokens per second of a writer's record, which has parts where there were cold items."""
     parts = [p for p in (record["written"], *record["written"].values()) if isinstance(p, dict)]
-    parts = [(p["tokens_written"], p["tokens_per_second"]) for p in parts if p.get("tokens_written")]
-    return sum(t for t, _ in parts) / sum(t / s for t, s in parts) if parts else None
+    paces = [(p["tokens_written"], p["tokens_per_second"]) for p in parts if p.get("tokens_written")]
+    return sum(t for t, _ in paces) / sum(t / s for t, s in paces) if paces else None
 
 
 @dataclass

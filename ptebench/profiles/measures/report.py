@@ -33,7 +33,7 @@ def sides_of(
 
 def texts_of(frames: dict, supplied: dict[str, dict]) -> dict[str, dict[str, dict[int, str]]]:
     """Return the texts of profiles by writer, side and id."""
-    texts = {}
+    texts: dict[str, dict[str, dict[int, str]]] = {}
     for (writer, side), frame in frames.items():
         texts.setdefault(writer, {})[side] = texts_by_id(frame)
     for side, fields in supplied.items():

@@ -85,7 +85,7 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
             f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
         )
     model.config.weights = weights(source, revision)
-    return model if extra else model.to(device())
+    return model if extra else model.to(device())  # type: ignore[arg-type]  # hidden by a wrapper of transformers
 
 
 def load(

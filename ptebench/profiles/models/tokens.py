@@ -31,7 +31,9 @@ def conversation_tokens(turns: list[dict], tokenizer) -> tuple[list[int], list[i
     def same(one: str, other: str) -> bool:
         return NO_THOUGHTS.sub("", one) == NO_THOUGHTS.sub("", other)
 
-    ids, labels, done, said = [], [], "", ""
+    ids: list[int] = []
+    labels: list[int] = []
+    done, said = "", ""
     for place in range(1, len(turns), 2):
         prompt, whole = rendered(place, True), rendered(place + 1, False)
         start = len(done) if prompt.startswith(done) else prompt.rfind(said) + len(said)

@@ -104,7 +104,8 @@ class HalfRound:
         limit = spec["context"] - spec["new_tokens"][spec["side"]]
         examples, lengths = shortened(self.examples(), tokenizer, limit)
         print("tokens of prompts:", lengths)
-        losses, many = [], spec["processes"] > 1
+        losses: list[float] = []
+        many = spec["processes"] > 1
         arguments = {"settings": tuning, "context": spec["context"], "seed": spec["seed"], "fingerprint": fingerprint}
         if self.learns() and many:
             continued = source | {"adapter": adapter and str(adapter)}

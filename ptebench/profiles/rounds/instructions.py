@@ -55,7 +55,7 @@ def instructions(
     drawn = draw(split, spec["seed"], spec["probes"])
     rest = split.without(drawn.held)
     fields, counts = supplied_sides(files, split)
-    record = {f"supplied_{side}": count for side, count in counts.items()}
+    record: dict = {f"supplied_{side}": count for side, count in counts.items()}
     answers = template | fields
     shown = {side: template[side] | answers[side] for side in template}
     ids = {side: [i for i in drawn.pool[side] if i in answers[side]][: spec["examples"]] for side in answers}

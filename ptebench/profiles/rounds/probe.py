@@ -70,11 +70,12 @@ class Probes:
         new, old = ({s: self.encode(f["text"].to_list()) for s, f in of.items()} for of in frames)
         parsed, could = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
         random = generator(self.spec["seed"], "bootstrap")
-        utilities = (self.utility(v["user"], p["user"]) for v, p in ((new, parsed), (old, could)))
+        utility, before = (self.utility(v["user"], p["user"]) for v, p in ((new, parsed), (old, could)))
+        said, once = ([f for s in new for f in of[s]["fields"]] for of in frames)
         return {
             "embedding_drift": embedding_drift(*(np.concatenate([v[s] for s in new]) for v in (new, old))),
-            "field_drift": field_drift(*([f for s in new for f in of[s]["fields"]] for of in frames), self.encode),
-            "utility_change": change(*utilities, random),
+            "field_drift": field_drift(said, once, self.encode),
+            "utility_change": change(utility, before, random),
             "parse_rate_change": {s: change(parsed[s], could[s], random) for s in new},
             "effective_rank_before": effective_rank(old["user"]),
         }

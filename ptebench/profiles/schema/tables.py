@@ -29,7 +29,7 @@ def with_unknown(frame: pl.DataFrame, ids: list[int]) -> pl.DataFrame:
     blank = profiles_frame(
         unknown, [""] * len(unknown), [None] * len(unknown), [digest("")] * len(unknown), [{}] * len(unknown)
     )
-    return pl.concat([frame, blank.cast(dict(frame.schema))]).sort("id")
+    return pl.concat([frame, blank.cast(frame.schema)]).sort("id")
 
 
 def fields_by_id(profiles: pl.DataFrame) -> dict[int, dict]:

@@ -50,8 +50,9 @@ def key_of(name: str) -> str | None:
 
 def seconds(header: str | None) -> float:
     """Return the seconds of a Retry-After header, which counts them or gives a date; 0 where it says neither."""
+    header = header or "0"
     try:
-        pause = float(header or 0)
+        pause = float(header)
     except ValueError:
         try:
             pause = parsedate_to_datetime(header).timestamp() - time.time()

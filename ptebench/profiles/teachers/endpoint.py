@@ -49,7 +49,8 @@ class Doubt:
 
     def __init__(self, settings: dict, side: str | None, file: Path):
         self.settings, self.side, self.file = settings, side, file
-        self.failed, self.lock = [], threading.Lock()
+        self.failed: list[tuple[str, str]] = []
+        self.lock = threading.Lock()
 
     def __call__(self, answer: dict) -> None:
         with self.lock:
@@ -88,8 +89,8 @@ def ask(
     asked = [request(p, limit, settings) for p in prompts]
     bodies, doubt = {key(body): body for body in asked}, Doubt(settings, side, file)
     with open_answers(file) as (answers, keep):
-        found = {k: better(body, lambda b: answers.get(key(b)), side) for k, body in bodies.items()}
-        found = {k: answer for k, answer in found.items() if answer}
+        kept = {k: better(body, lambda b: answers.get(key(b)), side) for k, body in bodies.items()}
+        found = {k: answer for k, answer in kept.items() if answer}
         for answer in found.values():
             doubt(answer)
         missing = {k: body for k, body in bodies.items() if k not in found}
@@ -121,8 +122,10 @@ def better(body: dict, fetch, side: str | None) -> dict | None:
     fetch(body) -> answer or None. What has no text is not asked for again. `first` says what was wrong.
     """
     answer = fetch(body)
-    reason = unparsed(answer, side) if answer and answer["text"] and side else None
-    if reason in (None, THOUGHTS):
+    if not (answer and answer["text"] and side):
+        return answer
+    reason = unparsed(answer, side)
+    if reason is None or reason == THOUGHTS:
         return answer
     if (second := fetch(again(body, answer["text"], reason, side))) is None:
         return None

@@ -84,7 +84,8 @@ class Template:
     @staticmethod
     def _roles(cards: Cards, seen: np.ndarray) -> tuple[list[str], sp.csr_matrix]:
         """Return role names and the matrix (items, roles), rarer roles heavier."""
-        named, rows, columns = {}, [], []
+        named: dict[str, int] = {}
+        rows, columns = [], []
         for item, (categories, brand) in enumerate(zip(cards.categories, cards.brand)):
             names = [f"{normalise(c)} fan" for c in categories] + ([f"{normalise(brand)} follower"] if brand else [])
             for name in dict.fromkeys(n for n in names if usable(n)):
@@ -141,7 +142,7 @@ class Template:
 
 def distinct(phrases: list[str], count: int) -> list[str]:
     """Return the first `count` phrases of which none is contained in another."""
-    kept = []
+    kept: list[str] = []
     for phrase in phrases:
         if usable(phrase) and not any(f" {phrase} " in f" {k} " or f" {k} " in f" {phrase} " for k in kept):
             kept.append(phrase)

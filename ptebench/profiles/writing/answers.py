@@ -39,19 +39,21 @@ def answered(
             text, key = text_of(tokens, tokenizer), keys[row]
             answer = {"text": text, "tokens": len(tokens), "decoding": decoding, "first": wrong.get(key)}
             fields, repair = repaired(text.strip(), side)
-            if fields is None and not within:
-                wrong[key] = repair
+            fault = repair if fields is None else None
+            if fault and not within:
+                wrong[key] = fault
                 return
-            failed.append(fields is None and (repair, text))
+            failed.append((fault, text) if fault else None)
             if all(failed) and len(failed) >= TRIED:
-                raise nothing_written(spec, failed)
+                raise nothing_written(spec, [pair for pair in failed if pair])
             found[key] = answer
             if keep is not None:
                 keep(key, answer)
 
         generate(model, tokenizer, list(left.values()), limit, batch, side if within else None, say, take)
 
-    wrong, failed = {}, []
+    wrong: dict[str, str] = {}
+    failed: list[tuple[str, str] | None] = []
     ask(missing, embedded)
     ask({key: missing[key] for key in wrong}, True)
     counts["tokens_written"] = sum(found[key]["tokens"] for key in missing)

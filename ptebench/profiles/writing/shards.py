@@ -52,7 +52,9 @@ def answer_shard(model, tokenizer, everyone, spec: dict, earlier: dict, answers:
 
     everyone: of `prepare`. earlier: answers of the stages before, by digest. answers, keep: of `open_answers`.
     """
-    stages, side, rows, record = iter(STAGES), spec["side"], [], {}
+    rows: list[dict] = []
+    record: dict[str, int] = {}
+    stages, side = iter(STAGES), spec["side"]
 
     def written(ids, prompts):
         if next(stages) != spec["stage"]:
