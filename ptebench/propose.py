@@ -1,0 +1,255 @@
+"""Propose a configuration for a file of interactions of one's own: columns, filters, split, and what is not clear.
+
+python -m ptebench.propose purchases.csv --items products.csv > own.yaml
+"""
+
+import argparse
+import csv
+import json
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from ptebench.config.datasets import Dataset, Sequences, Table
+from ptebench.data.filters import prepare
+from ptebench.data.parts import distinct
+from ptebench.errors import InputError
+from ptebench.raw import Malformed, lines, table_blocks
+
+LOOK = 20_000  # rows that columns are judged by
+NAMES = {
+    "user_id": ("user", "customer", "reviewer", "member", "visitor", "session", "client", "uid"),
+    "item_id": ("item", "product", "asin", "sku", "movie", "business", "book", "isbn", "news", "article", "track",
+                "song", "game", "app"),
+    "timestamp": ("timestamp", "unix", "time", "date", "created", "ts"),
+    "rating": ("rating", "stars", "score", "overall", "grade"),
+    "title": ("title", "name", "headline"),
+    "categories": ("categor", "genre", "tags", "topic", "department"),
+    "brand": ("brand", "maker", "author", "artist", "publisher", "manufacturer"),
+    "description": ("description", "abstract", "summary", "text", "about"),
+}  # fmt: skip
+SOURCES: dict[str, type[Dataset]] = {"table": Table, "sequences": Sequences}
+PUBLISHERS = {
+    "amazon": {"asin", "reviewerID"}, "yelp": {"business_id", "review_id"}, "mind": {"impression_id", "user_id"},
+}  # fmt: skip
+CORES = (5, 3, 2, 0)
+FEWEST = {"users": 50, "items": 20}  # that a core must leave
+SHARE = 0.2  # of the interactions that a core must leave
+
+
+@dataclass
+class Proposal:
+    """What is proposed for a file: settings of a dataset, what was found in it, and what was not understood."""
+
+    settings: dict
+    facts: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+def named(columns: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
+    """Return the column for each of our names in `wanted` that a column's name tells, each column once."""
+    found: dict[str, str] = {}
+    for ours in wanted:
+        left = [column for column in columns if column not in found.values()]
+        plain = {column: column.lower().replace("-", "_") for column in left}
+        # a name that begins with the word, and one that says it is an id, come first
+        order = sorted(
+            left, key=lambda c: (not plain[c].endswith(("id", "_no")), len(c)) if ours.endswith("_id") else 0
+        )
+        for word in (ours, *NAMES[ours]):
+            if match := next((c for c in order if plain[c].startswith(word)), None) or next(
+                (c for c in order if word in plain[c]), None
+            ):
+                found[ours] = match
+                break
+    return found
+
+
+def columns_of(path: Path) -> list[str]:
+    """Return the names of a file's columns; of JSON lines, the keys of its first records without those of objects.
+
+    Raises InputError where the first line holds data in place of names.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if ".parquet" in suffixes:
+        return list(pl.read_parquet_schema(path))
+    text = next(lines(path))["text"]
+    if ".json" in suffixes or ".jsonl" in suffixes:
+        pairs = [pair for line in text.head(100) for pair in json.loads(line).items()]
+        nested = {key for key, value in pairs if isinstance(value, dict)}
+        return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
+    names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
+    if all(name.replace(".", "").replace("-", "").isdigit() for name in names):
+        raise InputError(
+            f"{path}: its first line, {', '.join(names)}, looks like data; write the columns' names into the first "
+            "line, such as user_id,item_id,timestamp"
+        )
+    return names
+
+
+def look(path: Path, column: str) -> pl.Series:
+    """Return the first texts of a column, those of lists apart; none where it holds neither."""
+    texts: list[pl.Series] = []
+    for block in table_blocks(path, [], Malformed(10**9), [column]):
+        values = block[column].explode() if block.schema[column].is_nested() else block[column]
+        texts.append(values.cast(pl.String, strict=False).drop_nulls())
+        if sum(map(len, texts)) >= LOOK:
+            break
+    return pl.concat(texts)
+
+
+def propose(path: Path, items: Path | None = None) -> Proposal:
+    """Return the proposal for a file of interactions, and a file of item texts beside it."""
+    columns = columns_of(path)
+    chosen = named(columns, ("user_id", "item_id", "timestamp", "rating"))
+    for ours, what in (("user_id", "who acts"), ("item_id", "what is acted on")):
+        if ours not in chosen:
+            raise InputError(
+                f"{path}: no column's name tells {what}; it has {', '.join(columns)}; rename that column to {ours}"
+            )
+    told = ", ".join(f"{theirs} is {ours}" for ours, theirs in chosen.items())
+    interacted = look(path, chosen["item_id"])
+    if not len(interacted):
+        raise InputError(f"{path}: no row below the names of the columns has a {chosen['item_id']}; fetch it again")
+    if in_order := 2 * interacted.str.contains(r"\S \S").sum() > len(interacted):
+        settings: dict = {"source": "sequences", "sequences": str(path)}
+        interacted = interacted.str.split(" ").explode()
+    else:
+        settings = {"source": "table", "interactions": str(path), "columns": chosen}
+    proposal = Proposal(settings, [f"{path}: {told}" + ", the items of a user in one line" * in_order])
+    if left := [column for column in columns if column not in chosen.values()]:
+        proposal.doubts.append(f"{path}: nothing reads {', '.join(left)}")
+    if publisher := next((name for name, marks in PUBLISHERS.items() if marks <= set(columns)), None):
+        proposal.doubts.append(
+            f"{path}: it looks like a file of {publisher}, which `source: {publisher}` reads as it comes "
+            "(docs/guide/datasets.md)"
+        )
+    if items is not None:
+        _propose_texts(proposal, items, interacted)
+    _propose_filters(proposal, path, "timestamp" in chosen)
+    return proposal
+
+
+def _propose_texts(proposal: Proposal, path: Path, interacted: pl.Series) -> None:
+    """Add the columns of a file of item texts."""
+    columns, wanted = columns_of(path), {*interacted.unique()}
+    keys = [column for column in columns if any(word in column.lower() for word in ("id", *NAMES["item_id"]))]
+    share = {column: len(wanted.intersection(look(path, column))) for column in keys or columns}
+    key = max(share, key=lambda column: share[column])
+    if not share[key]:
+        raise InputError(
+            f"{path}: no column holds ids of the interactions, such as {interacted[0]!r}; it has {', '.join(columns)}; "
+            "write the ids of both files alike, in a column item_id"
+        )
+    texts = named([column for column in columns if column != key], ("title", "categories", "brand", "description"))
+    proposal.settings |= {"items": str(path), "item_columns": {"item_id": key, **texts}}
+    proposal.facts.append(f"{path}: {key} is item_id, {', '.join(f'{t} is {o}' for o, t in texts.items())}")
+    if not texts:
+        proposal.doubts.append(f"{path}: no column's name tells a title, categories, a brand or a description")
+
+
+def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
+    """Read the whole file and add the highest core that leaves enough, and what the split needs to know."""
+    settings, source = proposal.settings, proposal.settings["source"]
+    defaults = SOURCES[source].model_validate(settings).model_dump() | {"max_bad_rows": 10**9}
+    name = "interactions" if source == "table" else source
+    parts, _, counts = import_module(f"ptebench.data.sources.{source}").read({name: [path]}, defaults)
+    if bad := counts["malformed_lines"]:
+        settings["max_bad_rows"] = bad
+        proposal.doubts.append(f"{path}: {bad:,} malformed lines are skipped; the job's log shows the first of them")
+    users, items = (len(distinct(parts, column)) for column in ("user_id", "item_id"))
+    total = pl.concat(parts).select(pl.len()).collect().item()
+    proposal.facts.append(f"{total:,} interactions of {users:,} users with {items:,} items")
+    for core in CORES:
+        left = _left(parts, defaults | {"user_core": core, "item_core": core, "duplicates": "first"})
+        if not core or left["rows"] >= SHARE * total and all(left[name] >= least for name, least in FEWEST.items()):
+            break
+    settings |= {"user_core": core, "item_core": core, "duplicates": "first"}
+    proposal.facts.append(
+        f"{core}-core, first of repeated pairs: {left['rows']:,} interactions of {left['users']:,} users"
+    )
+    if "rating" in settings.get("columns", {}):
+        proposal.facts.append("every rating counts as an interaction; `min_rating: 4` would keep what was liked alone")
+    if not timed:
+        settings["tie_break"] = "file"
+        proposal.doubts.append(f"{path}: no column's name tells a time, so that the file's order counts as the order")
+
+
+def _left(parts: list[pl.LazyFrame], settings: dict) -> dict[str, int]:
+    """Return how many rows, users and items filters leave."""
+    try:
+        kept, _ = prepare(parts, settings)
+    except InputError:  # none is left
+        return {"rows": 0, "users": 0, "items": 0}
+    rows = pl.concat(kept).select(pl.len()).collect().item()
+    return {"rows": rows, "users": len(distinct(kept, "user_id")), "items": len(distinct(kept, "item_id"))}
+
+
+def flow(value) -> str:
+    """Return a value as YAML in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**9).removesuffix("...\n").strip()
+
+
+def configuration(proposal: Proposal) -> str:
+    """Return the proposal as a configuration file."""
+    entry = [f"    {key}: {flow(value)}" for key, value in proposal.settings.items()]
+    texts, timed = "items" in proposal.settings, proposal.settings.get("tie_break") != "file"
+    temporal = (
+        "\n  # global_temporal: {cuts: [0.8]}   # or one timeline for all, the latest fifth of the interactions last"
+    )
+    return "\n".join([
+        "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml --config data_root=.",
+        *(f"# {fact}" for fact in proposal.facts),
+        *(f"# not clear: {doubt}" for doubt in proposal.doubts),
+        "seeds: [0, 1]",
+        "",
+        "datasets:",
+        "  own:",
+        *entry,
+        "",
+        "protocols:",
+        "  leave_one_out:                     # a user's last item is the test, the one before it validates"
+        + (temporal if timed else ""),
+        "",
+        *(["encoders:", "  minilm:", ""] if texts else []),
+        "backbones:                           # the first three count, and are what a model has to beat",
+        "  popularity:",
+        "  markov:",
+        "  itemknn:",
+        "  sasrec: {max_length: 50, dimension: 64, dropout: 0.3, epochs: 60, patience: 10}",
+        "",
+        "representations:",
+        "  id:",
+        *(["  card: {kind: pte, text: card}      # an item is its text, through a trained adapter"] if texts else []),
+        "",
+        "tables:",
+        "  own:",
+        "    title: My data",
+        "    datasets: [own]",
+        "    protocols: [leave_one_out]",
+        "    rows:",
+        "      - backbones: [popularity, markov, itemknn]",
+        f"      - {{backbones: [sasrec], representations: [{'id, card' if texts else 'id'}]}}",
+        "    metrics: [HR@10, NDCG@10]",
+        "",
+    ])  # fmt: skip
+
+
+def main() -> None:
+    """Read the command line and print the configuration."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("interactions", type=Path, help="CSV, TSV, Parquet or JSON lines, one interaction a row")
+    parser.add_argument("--items", type=Path, help="the same with texts of items, one item a row")
+    options = parser.parse_args()
+    try:
+        print(configuration(propose(options.interactions, options.items)), end="")
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A proposal for files of one's own: what columns mean, what filters leave, what is not clear."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ptebench.config.read import read
+from ptebench.errors import InputError
+from ptebench.propose import configuration, named, propose
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def shop(folder, users=60, items=25, each=6):
+    """Write purchases.csv and products.csv; every user buys `each` items."""
+    rows = [f"{u},s{(u + n) % items},{1_500_000_000 + n * 86_400}" for u in range(users) for n in range(each)]
+    (folder / "purchases.csv").write_text("\n".join(["customer,sku,time", *rows]) + "\n")
+    cards = [f's{i},"Pen {i}, blue",Office|Pens' for i in range(items)]
+    (folder / "products.csv").write_text("\n".join(["sku,name,category", *cards]) + "\n")
+
+
+def test_the_proposal_for_the_readme_s_files_is_the_configuration_that_comes_along(tmp_path, monkeypatch):
+    shop(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    proposal = propose(Path("purchases.csv"), Path("products.csv"))
+    text = configuration(proposal)
+    assert yaml.safe_load(text) == yaml.safe_load((ROOT / "configs/own.yaml").read_text())
+    assert "# 360 interactions of 60 users with 25 items" in text and not proposal.doubts
+    (tmp_path / "own.yaml").write_text(text)
+    assert read([tmp_path / "own.yaml"], {})["datasets"]["own"]["user_core"] == 5
+
+
+def test_what_is_proposed_runs(tmp_path):
+    shop(tmp_path)
+    say = subprocess.run(
+        [sys.executable, "-m", "ptebench.propose", "purchases.csv"],
+        cwd=tmp_path,
+        env=HERE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (tmp_path / "own.yaml").write_text(say.stdout)
+    table = read([tmp_path / "own.yaml"], {"data_root": str(tmp_path)})
+    assert table["datasets"]["own"]["items"] is None and list(table["representations"]) == ["id"]
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-n", "-q", "--configfile", "own.yaml"]
+    plan = subprocess.run([*command, "--config", "data_root=."], cwd=tmp_path, env=HERE, capture_output=True, text=True)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+
+
+@pytest.mark.parametrize(
+    "columns, expected",
+    [
+        (["userId", "movieId", "rating", "timestamp"], ["userId", "movieId", "timestamp", "rating"]),
+        (["overall", "reviewTime", "reviewerID", "asin", "reviewerName", "unixReviewTime"],
+         ["reviewerID", "asin", "unixReviewTime", "overall"]),
+        (["review_id", "user_id", "business_id", "stars", "date"], ["user_id", "business_id", "date", "stars"]),
+        (["visitor", "event_time", "product_name", "product_id"], ["visitor", "product_id", "event_time"]),
+        (["a", "b"], []),
+    ],
+)  # fmt: skip
+def test_names_of_columns_tell_what_they_hold(columns, expected):
+    assert list(named(columns, ("user_id", "item_id", "timestamp", "rating")).values()) == expected
+
+
+def test_what_is_not_clear_is_said(tmp_path):
+    lines = [f"u{u}\t{u % 5}\tx" for u in range(30)] + ["\t\t"] + ["u1\t\tx"]
+    (tmp_path / "a.tsv").write_text("\n".join(["user\titem\tweather", *lines]) + "\n")
+    proposal = propose(tmp_path / "a.tsv")
+    assert proposal.settings["max_bad_rows"] == 1 and proposal.settings["tie_break"] == "file"
+    assert proposal.settings["user_core"] == 0  # nobody has two
+    told = " ".join(proposal.doubts)
+    assert "nothing reads weather" in told and "1 malformed lines" in told and "no column's name tells a time" in told
+
+
+def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
+    (tmp_path / "s.tsv").write_text("user_id\titem_ids\n" + "".join(f"{u}\t1 2 3 4 5\n" for u in range(60)))
+    assert propose(tmp_path / "s.tsv").settings["source"] == "sequences"
+    records = [{"reviewerID": f"u{n}", "asin": "a", "unixReviewTime": n, "style": {"x": 1}} for n in range(9)]
+    (tmp_path / "r.json").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert "`source: amazon`" in " ".join(propose(tmp_path / "r.json").doubts)
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("a.csv", "1,2,3\n4,5,6\n", "looks like data; write the columns' names"),
+        ("a.csv", "colour,shape\nred,round\n", "no column's name tells who acts; it has colour, shape"),
+        ("a.csv", "user,shape\nred,round\n", "no column's name tells what is acted on"),
+        ("a.csv", "user,item\n", "no line below"),
+        ("a.dat", "1::2::3\n", "it has 1::2::3"),
+    ],
+)
+def test_what_no_configuration_could_read_is_refused(tmp_path, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=said):
+        propose(tmp_path / name)
+
+
+def test_texts_of_other_ids_are_refused(tmp_path):
+    shop(tmp_path)
+    (tmp_path / "products.csv").write_text("sku,name\n001,Pen\n")
+    with pytest.raises(InputError, match="no column holds ids of the interactions, such as 's0'"):
+        propose(tmp_path / "purchases.csv", tmp_path / "products.csv")
