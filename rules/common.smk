@@ -18,6 +18,7 @@ from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.paths import (
+    ALIGNED,
     CELL,
     DATA,
     GRPO,
@@ -83,6 +84,7 @@ wildcard_constraints:
     protocol=one_of(CONFIG["protocols"]),
     language_model=one_of(writing.local),
     encoder=one_of(CONFIG["encoders"]),
+    embedding=one_of(CONFIG["embeddings"]),
     backbone=one_of(CONFIG["backbones"]),
     representation=one_of(CONFIG["representations"]),
     table=one_of(CONFIG["tables"]),

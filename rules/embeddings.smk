@@ -16,3 +16,26 @@ rule embed:
         **job("embed", texts.settings),
     shell:
         RUN
+
+
+for aligned, names in texts.aligned.items():
+
+    rule:
+        name:
+            f"align_{aligned}"
+        input:
+            unpack(texts.align_inputs),
+        output:
+            **recorded(**{side: f"{ALIGNED}/{side}.safetensors" for side in aligned.split("_")}),
+        log:
+            f"logs/embeddings/{{dataset}}/{{protocol}}/{{embedding}}/align_{aligned}.log",
+        benchmark:
+            f"logs/embeddings/{{dataset}}/{{protocol}}/{{embedding}}/align_{aligned}.tsv"
+        wildcard_constraints:
+            embedding=one_of(names),
+        conda:
+            "../envs/recommenders.yaml"
+        params:
+            **job("align", texts.align_settings, modules=texts.align_modules),
+        shell:
+            RUN

@@ -11,6 +11,7 @@ SHARED = {
     f"ptebench.{name}"
     for name in (
         "checkpoints",
+        "collaborative",
         "encoders",
         "errors",
         "files",

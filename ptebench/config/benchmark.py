@@ -16,6 +16,7 @@ from ptebench.config import (
     simulated,
 )
 from ptebench.config.base import EachOnce, Kinds, Name, Place, Positive, Seed, Settings
+from ptebench.config.embeddings import Embedding
 from ptebench.config.language_models import AnyLanguageModel
 from ptebench.config.tables import TableSettings
 from ptebench.config.tuning import Tuning
@@ -44,6 +45,8 @@ class Benchmark(Settings):
     """Language models by name; one with the key `endpoint` runs elsewhere."""
     encoders: dict[Name, Encoder] = {}
     """Encoders of text by name, each of a `kind`, by default the name."""
+    embeddings: dict[Name, Embedding] = {}
+    """Vectors by name that are learned from texts and training pairs; any `text` can name them."""
     backbones: dict[Name, Backbone] = {}
     """Recommenders by name, each of a `kind`, by default the name."""
     representations: dict[Name, Representation] = {}

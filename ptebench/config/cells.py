@@ -1,10 +1,12 @@
 """What a cell reads, by the settings of its backbone and its representation."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ptebench.config import backbones, benchmark
 from ptebench.config.base import kinds
 
+Entries = Mapping[str, dict[str, Any]]
 BACKBONES = cast("dict[str, type[backbones.Backbone]]", kinds(benchmark.Backbone))
 
 
@@ -14,21 +16,36 @@ def reader(backbone: dict[str, Any], representation: dict[str, Any]) -> dict[str
     return settings if "text" in settings else None
 
 
-def text_sides(backbone: dict[str, Any], representation: dict[str, Any]) -> tuple[str, ...]:
-    """Return which text vectors a cell reads, of `item`, `card` and `user`."""
+def sides(settings: dict[str, Any], users: bool = True) -> tuple[str, ...]:
+    """Return which text vectors a reader reads, of `item`, `card` and `user`; the last where `users` are of use."""
+    profiles = settings["text"] != "card"
+    return (
+        "item",
+        *["card"] * (profiles and settings["card"]),
+        *["user"] * (profiles and users and settings.get("users", False)),
+    )
+
+
+def aligned_sides(embedding: dict[str, Any]) -> tuple[str, ...]:
+    """Return which vectors an embedding has, of `item` and `user`."""
+    return tuple(side for side in sides(embedding) if side != "card")
+
+
+def text_sides(backbone: dict[str, Any], representation: dict[str, Any], embeddings: Entries) -> tuple[str, ...]:
+    """Return which text vectors a cell reads, of `item`, `card` and `user`; an embedding has the card in its items."""
     settings = reader(backbone, representation)
     if settings is None:
         return ()
-    profiles = settings["text"] != "card"
-    users = settings.get("users", False) and BACKBONES[backbone["kind"]].needs_users
-    return ("item", *["card"] * (profiles and settings["card"]), *["user"] * (profiles and users))
+    read = sides(settings, BACKBONES[backbone["kind"]].needs_users)
+    embedding = embeddings.get(settings["text"])
+    return read if embedding is None else tuple(side for side in aligned_sides(embedding) if side in read)
 
 
-def text_label(backbone: dict[str, Any], representation: dict[str, Any]) -> str | None:
+def text_label(backbone: dict[str, Any], representation: dict[str, Any], embeddings: Entries) -> str | None:
     """Return what a cell reads, for tables; None where it reads no text."""
-    settings, sides = reader(backbone, representation), text_sides(backbone, representation)
+    settings, read = reader(backbone, representation), text_sides(backbone, representation, embeddings)
     if settings is None:
         return None
-    items = " + ".join([settings["text"], *["card"] * ("card" in sides)])
-    parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in sides)]
+    items = " + ".join([settings["text"], *["card"] * ("card" in read)])
+    parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in read)]
     return ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)

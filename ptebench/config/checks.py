@@ -6,15 +6,14 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.embeddings import Embedding
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.folders import missing_folder, unfit_model
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
 from ptebench.config.messages import hint, nearest, refuse
 from ptebench.config.readers import Reader
-from ptebench.config.representations import Representation
 from ptebench.config.tuning import FIXED
 from ptebench.encoders import KINDS as JUDGES
 
@@ -24,7 +23,7 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    names = (published, table_names, grid_names, texts, teachers, override_names, axes)
+    names = (published, table_names, grid_names, embedding_names, texts, teachers, override_names, axes)
     refuse(where, chain.from_iterable(law(model) for law in names))
     refuse(where, local_models(model))
 
@@ -77,16 +76,20 @@ def grid_names(model: Benchmark) -> Iterator[str]:
 
 def texts(model: Benchmark) -> Iterator[str]:
     """What reads text names an encoder, and a text that something writes."""
-    readers: dict[str, Backbone | Representation] = {f"backbones.{n}": s for n, s in model.backbones.items()}
+    readers: dict[str, Settings] = {f"backbones.{n}": s for n, s in model.backbones.items()}
     readers |= {f"representations.{n}": s for n, s in model.representations.items()}
+    readers |= {f"embeddings.{n}": s for n, s in model.embeddings.items()}
     for place, settings in readers.items():
         if not isinstance(settings, Reader):
+            continue
+        if settings.text in model.embeddings:
+            yield from of_an_embedding(settings, place)
             continue
         yield from undefined(model, "encoders", settings.encoder, f"{place}.encoder")
         if settings.text in OTHER_TEXTS:
             continue
         name, *writer = settings.text.split(".")
-        yield from undefined(model, "language_models", name, f"{place}.text", OTHER_TEXTS)
+        yield from undefined(model, "language_models", name, f"{place}.text", (*OTHER_TEXTS, *model.embeddings))
         if isinstance(model.language_models.get(name), EndpointModel):
             if writer:
                 yield (
@@ -96,9 +99,24 @@ def texts(model: Benchmark) -> Iterator[str]:
                 )
         elif name in model.language_models and (len(writer) != 1 or writer[0] not in WRITERS):
             yield (
-                f"{place}.text: {settings.text!r}; expected card, template, a language model at an endpoint, or "
-                f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}"
+                f"{place}.text: {settings.text!r}; expected card, template, a language model at an endpoint, "
+                f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}, or a name under 'embeddings'"
             )
+
+
+def of_an_embedding(reader: Reader, place: str) -> Iterator[str]:
+    """Yield what a reader of an embedding says that the embedding itself says."""
+    if isinstance(reader, Embedding):
+        yield f"{place}.text: {reader.text!r} is an embedding already; name the text that it reads"
+    for key in sorted({"encoder", "card"} & reader.model_fields_set):
+        yield f"{place}.{key}: embeddings.{reader.text} says it; leave it out here"
+
+
+def embedding_names(model: Benchmark) -> Iterator[str]:
+    """An embedding leaves the names of texts alone."""
+    for name in model.embeddings:
+        if name in OTHER_TEXTS or name in model.language_models:
+            yield f"embeddings.{name}: the name belongs to another text; choose another"
 
 
 def teachers(model: Benchmark) -> Iterator[str]:
@@ -129,7 +147,7 @@ def local_models(model: Benchmark) -> Iterator[str]:
     rows = [rows for table in model.tables.values() for rows in table.rows]
     parts: list[Settings] = [model.backbones[name] for block in rows for name in block.backbones]
     parts += [model.representations[name] for block in rows for name in block.representations]
-    read = [part for part in parts if isinstance(part, Reader)]
+    read = [model.embeddings.get(part.text, part) for part in parts if isinstance(part, Reader)]
     writers = dict.fromkeys(part.text.partition(".")[0] for part in read)
     models = {name: model.language_models[name] for name in writers if name in model.language_models}
     for name, settings in models.items():

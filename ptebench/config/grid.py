@@ -26,6 +26,8 @@ class Cell(NamedTuple):
     protocol: Protocol
     backbone: Backbone
     representation: Representation
+    profiles: bool
+    """Whether there are profiles of users to read."""
 
 
 def check_grid(model: Benchmark, where: str) -> None:
@@ -40,7 +42,11 @@ def cells(model: Benchmark, name: str, table: TableSettings) -> Iterator[Cell]:
     """Yield the cells of a table."""
     for rows in table.rows:
         for b, p, r in product(rows.backbones, table.protocols, rows.representations):
-            yield Cell(name, p, b, r, model.protocols[p], model.backbones[b], model.representations[r])
+            representation = model.representations[r]
+            profiles = isinstance(representation, Text) and representation.reads_users
+            if profiles and (embedding := model.embeddings.get(representation.text)):
+                profiles = embedding.reads_users
+            yield Cell(name, p, b, r, model.protocols[p], model.backbones[b], representation, profiles)
 
 
 # ------------------------------------------------------------------ tables
@@ -148,8 +154,10 @@ def misfits(model: Benchmark, d: str, b: str, r: str) -> Iterator[str]:
     """Yield the end of a sentence on a backbone and a representation that do not go together."""
     representation, overrides = model.representations[r], model.overrides.get(d, {})
     settings = model.backbones[b].model_dump() | overrides.get(b, {}) | overrides.get(f"{b}.{r}", {})
-    encoder = model.encoders.get(getattr(representation, "encoder", ""))
-    width = None if encoder is None else encoder.width
+    vectors = model.embeddings.get(getattr(representation, "text", "")) or model.encoders.get(
+        getattr(representation, "encoder", "")
+    )
+    width = None if vectors is None else vectors.width
     axes = {
         (section, key): axis if isinstance(axis, list) else axis.model_dump()
         for section, name in (("backbones", b), ("representations", r))
@@ -223,6 +231,11 @@ def control_of_users(cell: Cell) -> Iterator[str]:
     """Profiles of users are controlled where they are read."""
     representation, backbone = cell.representation, cell.backbone
     control = isinstance(representation, Text) and representation.control.user
+    if control and not cell.profiles:
+        yield (
+            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, and its embedding has "
+            "none; name an embedding of profiles, or control items"
+        )
     if control and not (backbone.needs_users or backbone.counter):
         yield (
             f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, which "
@@ -237,7 +250,7 @@ def cold_users(cell: Cell) -> Iterator[str]:
         return
     representation, (table, protocol) = cell.representation, cell[:2]
     place = f"tables.{table}: {cell.backbone_name} with {cell.representation_name}"
-    if not (representation.cold_users and isinstance(representation, Text) and representation.reads_users):
+    if not (representation.cold_users and cell.profiles):
         yield (
             f"{place} cannot rank for users unseen in training, and {protocol} has no others; use a backbone that "
             "reads histories, or user profiles"

@@ -1,6 +1,8 @@
-"""Readers: the text that a representation or a counter reads, and controls in its place."""
+"""Readers: the text that is read, and controls in its place."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from ptebench.config.base import Name, Settings
 
@@ -17,14 +19,32 @@ class Control(Settings):
 
 
 class Reader(Settings):
-    """The text that a representation or a counter reads."""
+    """The text that a representation, a counter or an embedding reads."""
 
     text: str = "card"
-    """What it reads: `card`, `template`, a language model at an endpoint, or LANGUAGE_MODEL.WRITER with writer `kd`,
-    `sft` or `grpo`."""
+    """What it reads: `card`, `template`, a language model at an endpoint, LANGUAGE_MODEL.WRITER with writer `kd`, `sft`
+    or `grpo`; or the vectors of a name under `embeddings`, which names all keys below itself."""
     card: bool = True
     """Beside a profile's encoding also that of the card."""
     encoder: Name = "minilm"
     """Encoder of the text; a name under `encoders`."""
     control: Control = Control()
     """Vectors in place of the true ones, a control that text is of use."""
+
+
+class UserReader(Reader):
+    """A reader of profiles of users too."""
+
+    users: bool = True
+    """Beside profiles of items also those of users, where the backbone has vectors of users."""
+
+    @property
+    def reads_users(self) -> bool:
+        """Return whether there may be profiles of users to read."""
+        return self.users and self.text != "card"
+
+    @model_validator(mode="after")
+    def _somebody_to_control(self) -> Self:
+        if self.control.user and not self.reads_users:
+            raise ValueError("control.user: no profiles of users are read; name them in 'text', or leave it out")
+        return self

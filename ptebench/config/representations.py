@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ptebench.config.base import Positive, Settings, Share
-from ptebench.config.readers import Reader
+from ptebench.config.readers import UserReader
 
 
 class Representation(Settings):
@@ -56,23 +56,10 @@ class Jepa(Representation):
         return None
 
 
-class Text(Representation, Reader):
+class Text(Representation, UserReader):
     """What every representation that reads text shares."""
 
     cold_users: ClassVar[bool] = True
-    users: bool = True
-    """Beside profiles of items also those of users, where the backbone has vectors of users."""
-
-    @property
-    def reads_users(self) -> bool:
-        """Return whether there are profiles of users to read."""
-        return self.users and self.text != "card"
-
-    @model_validator(mode="after")
-    def _somebody_to_control(self) -> Self:
-        if self.control.user and not self.reads_users:
-            raise ValueError("control.user: no profiles of users are read; name them in 'text', or leave it out")
-        return self
 
 
 class Frozen(Text):

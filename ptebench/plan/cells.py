@@ -5,15 +5,10 @@ from typing import Any
 from ptebench.config.cells import reader, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import CELL, SPLIT, STUDY, VECTORS, Wildcards, fill, filled
+from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, filled
+from ptebench.plan.texts import vectors
 from ptebench.recommenders.halving import places
 
-TRAINING = {
-    "train": f"{SPLIT}/train.parquet",
-    "valid": f"{SPLIT}/valid.parquet",
-    "candidates": f"{SPLIT}/valid_candidates.parquet",
-    "vocabulary": f"{SPLIT}/vocabulary.parquet",
-}
 RANKING = {
     "model": f"{CELL}/model.safetensors",
     "train": f"{SPLIT}/train.parquet",
@@ -60,12 +55,11 @@ class Cells:
         """Return the text vectors that a cell reads: of items, their cards, users."""
         settings = self.settings(wildcards)
         parts = settings["backbone"], settings["representation"]
-        texts = reader(*parts) or {}
-        files = {}
-        for side in text_sides(*parts):
-            text, of = ("card", "item") if side == "card" else (texts["text"], side)
-            files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=texts["encoder"], side=of)
-        return files
+        texts, embeddings = reader(*parts) or {}, self.config["embeddings"]
+        sides = text_sides(*parts, embeddings)
+        if texts.get("text") in embeddings:
+            return {side: fill(f"{ALIGNED}/{side}.safetensors", wildcards, embedding=texts["text"]) for side in sides}
+        return vectors(texts, sides, wildcards)
 
     def cell_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what a cell reads beside its split: text vectors, and the settings that tuning chose."""

@@ -15,6 +15,7 @@ ROUND = f"{WRITING}/rounds/{{round}}"
 HALF_ROUND = f"{ROUND}/{{side}}"
 GRPO = f"{WRITING}/grpo/{{side}}"
 VECTORS = "results/embeddings/{dataset}/{protocol}/{text}/{encoder}/{side}"
+ALIGNED = "results/embeddings/{dataset}/{protocol}/{embedding}"
 STUDY = "results/tuning/{dataset}/{protocol}/{backbone}/{representation}"
 TRIAL = f"{STUDY}/trial={{trial}}"
 RUNG = f"{STUDY}/bracket={{bracket}}/rung={{rung}}/place={{place}}"
@@ -22,6 +23,14 @@ CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={see
 METRICS = "results/metrics/{dataset}/{protocol}/{backbone}"
 TABLES = "results/tables"
 TABLE = f"{TABLES}/{{table}}"
+
+# the training half of a split, which the settings of a recommender may be chosen on
+TRAINING = {
+    "train": f"{SPLIT}/train.parquet",
+    "valid": f"{SPLIT}/valid.parquet",
+    "candidates": f"{SPLIT}/valid_candidates.parquet",
+    "vocabulary": f"{SPLIT}/vocabulary.parquet",
+}
 
 
 class Wildcards(Protocol):

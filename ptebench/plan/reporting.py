@@ -44,7 +44,8 @@ class Reporting:
 
     def _described(self, cell: Cell) -> dict[str, Any]:
         """Return the place of a cell and what text it reads."""
-        return {**cell._asdict(), "text": text_label(*self.grid.parts(cell.backbone, cell.representation))}
+        parts = self.grid.parts(cell.backbone, cell.representation)
+        return {**cell._asdict(), "text": text_label(*parts, self.config["embeddings"])}
 
     def _cells(self, wildcards: Wildcards) -> list[Cell]:
         """Return the cells of one backbone that the requested tables need; raise InputError where they need none."""

@@ -1,16 +1,29 @@
-"""Vectors of texts: which file each is encoded from, and by what."""
+"""Vectors of texts: which file each is encoded from, and by what; and how training pairs align them."""
 
 from typing import Any
 
+from ptebench.config.cells import aligned_sides, sides
 from ptebench.errors import InputError
-from ptebench.plan.paths import DATA, SPLIT, Wildcards, fill
+from ptebench.plan.paths import DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, filled
+from ptebench.recommenders.alignment import MODULES as ALIGNMENT
+
+
+def vectors(reader: dict[str, Any], sides: tuple[str, ...], wildcards: Wildcards) -> dict[str, str]:
+    """Return the files of the text vectors that a reader reads."""
+    files = {}
+    for side in sides:
+        text, of = ("card", "item") if side == "card" else (reader["text"], side)
+        files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=reader["encoder"], side=of)
+    return files
 
 
 class Texts:
     """How the texts of a configuration become vectors."""
 
     def __init__(self, config: dict[str, Any]):
-        self.encoders = config["encoders"]
+        self.encoders, self.embeddings, self.protocols = config["encoders"], config["embeddings"], config["protocols"]
+        of_users = {name for name, settings in self.embeddings.items() if "user" in aligned_sides(settings)}
+        self.aligned = {"item": sorted({*self.embeddings} - of_users), "item_user": sorted(of_users)}
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the vectors of one side are made from."""
@@ -39,3 +52,18 @@ class Texts:
     def on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether an encoder would use a GPU."""
         return bool(self.encoders[wildcards.encoder]["kind"] != "lsa")
+
+    def align_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what an embedding is learned by: not the names of its text and encoder, whose vectors count."""
+        settings = self.embeddings[wildcards.embedding]
+        chosen = {key: settings[key] for key in ("seed", "control", "align")}
+        return {**chosen, "remove_seen": self.protocols[wildcards.protocol]["remove_seen"]}
+
+    def align_modules(self, wildcards: Wildcards) -> tuple[str, ...]:
+        """Return the modules that an alignment loads by name."""
+        return ALIGNMENT
+
+    def align_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the vectors of an embedding's text, and the training half of the split."""
+        settings = self.embeddings[wildcards.embedding]
+        return {**filled(TRAINING, wildcards), **vectors(settings, sides(settings), wildcards)}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ptebench.config.cells import reader, text_sides
+from ptebench.config.cells import aligned_sides, reader, text_sides
 from ptebench.config.language_models import WRITERS
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
@@ -358,10 +358,13 @@ class Writing:
         files = set()
         for cell in self.grid.cells:
             parts = self.grid.parts(cell.backbone, cell.representation)
-            settings = reader(*parts)
+            settings, read = reader(*parts), text_sides(*parts, self.config["embeddings"])
+            if settings and settings["text"] in self.config["embeddings"]:
+                settings = self.config["embeddings"][settings["text"]]
+                read = aligned_sides(settings)
             if settings and settings["text"] != "card":
                 folder = f"results/profiles/{cell.dataset}/{cell.protocol}/{settings['text'].replace('.', '/')}"
-                files |= {f"{folder}/{side}.parquet" for side in text_sides(*parts) if side != "card"}
+                files |= {f"{folder}/{side}.parquet" for side in read if side != "card"}
         return sorted(files)
 
     def measures(self) -> list[str]:

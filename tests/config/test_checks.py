@@ -127,3 +127,39 @@ def test_undefined_names_are_told_together_and_the_nearest_text_is_named():
     text = str(error.value)
     assert text.startswith("x.yaml: 4 faults") and "did you mean 'card'?" in text and "did you mean 'pte'?" in text
     assert "'d' is not defined under 'datasets'" in text and "'p' is not defined under 'protocols'" in text
+
+
+@pytest.mark.parametrize(
+    "sections, said",
+    [
+        ({"representations": {"pte": {"text": "a", "encoder": "minilm"}}}, "representations.pte.encoder: embeddings.a says it"),
+        ({"representations": {"pte": {"text": "b"}}}, "representations.pte.text: 'b'"),
+        ({"embeddings": {"a": {}, "b": {"text": "a"}}}, "embeddings.b.text: 'a' is an embedding already"),
+        ({"embeddings": {"template": {}}}, "embeddings.template: the name belongs to another text"),
+        ({"embeddings": {"a": {"encoder": "minilmm"}}}, "embeddings.a.encoder: 'minilmm' is not defined"),
+        ({"embeddings": {"a": {"align": {"windw": 1}}}}, "did you mean 'window'?"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_said_of_an_embedding_is_refused(sections, said):
+    with pytest.raises(InputError) as error:
+        resolve({"encoders": {"minilm": {}}, "embeddings": {"a": {}}} | sections, "c")
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "embedding, representation, said",
+    [
+        ({}, {"kind": "pte", "control": {"user": "shuffled"}}, "its embedding has none"),
+        ({"align": {"dimension": 16}}, {"kind": "alphafuse"}, "more than the 32 components"),
+    ],
+)  # fmt: skip
+def test_a_cell_of_an_embedding_is_held_to_what_the_embedding_has(embedding, representation, said):
+    table = {"title": "T", "datasets": ["d"], "protocols": ["leave_one_out"]}
+    raw = {
+        "datasets": {"d": TOYS}, "protocols": {"leave_one_out": {}}, "encoders": {"minilm": {}},
+        "embeddings": {"a": embedding}, "backbones": {"lightgcn": {}},
+        "representations": {"r": {"text": "a", **representation}},
+        "tables": {"t": table | {"rows": [{"backbones": ["lightgcn"], "representations": ["r"]}]}},
+    }  # fmt: skip
+    with pytest.raises(InputError, match=said):
+        resolve(raw, "c")

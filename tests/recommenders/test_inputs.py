@@ -58,7 +58,7 @@ PAIRS = list(pairs())
 READERS = [
     (backbone, representation, side)
     for backbone, representation, made in PAIRS
-    for side in text_sides(made["backbone"], made["representation"])
+    for side in text_sides(made["backbone"], made["representation"], {})
 ]
 
 
@@ -95,7 +95,7 @@ def test_every_pair_of_a_backbone_and_a_representation_is_here_that_the_configur
 @pytest.mark.parametrize("backbone, representation, side", READERS)
 def test_what_a_cell_reads_changes_what_it_learns(data, backbone, representation, side):
     made = cell(backbone, representation)
-    text = texts(text_sides(made["backbone"], made["representation"]))
+    text = texts(text_sides(made["backbone"], made["representation"], {}))
     other = text | {side: controlled(text, {"user" if side == "user" else "item": "shuffled"})[side]}
     state, changed = (learned(made, data, each) for each in (text, other))
     assert state.keys() == changed.keys() and any(not torch.equal(state[k], changed[k]) for k in state)
@@ -105,7 +105,7 @@ def test_what_a_cell_reads_changes_what_it_learns(data, backbone, representation
 def test_no_parameter_is_dead(data, backbone, representation):
     train_set, _, catalogue = data
     made = cell(backbone, representation)
-    catalogue = replace(catalogue, text=texts(text_sides(made["backbone"], made["representation"])))
+    catalogue = replace(catalogue, text=texts(text_sides(made["backbone"], made["representation"], {})))
     models = dict(zip(("backbone", "representation"), build(made, catalogue), strict=True))
     for part in models.values():
         if hasattr(part, "observe"):
@@ -122,8 +122,8 @@ def test_no_parameter_is_dead(data, backbone, representation):
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "bert4rec"])
 def test_profiles_of_users_are_no_input_of_a_cell_on_histories(backbone):
     made = cell(backbone, "pte")
-    assert text_sides(made["backbone"], made["representation"]) == ("item", "card")
-    assert text_sides(*(cell("lightgcn", "pte")[part] for part in ("backbone", "representation")))[-1] == "user"
+    assert text_sides(made["backbone"], made["representation"], {}) == ("item", "card")
+    assert text_sides(*(cell("lightgcn", "pte")[part] for part in ("backbone", "representation")), {})[-1] == "user"
 
 
 @pytest.mark.parametrize("representation", ["pte", "whitenrec", "morec", "unisrec", "alphafuse"])
@@ -173,11 +173,11 @@ def test_a_control_keeps_who_has_text_and_nothing_that_it_says(kind):
 
 @pytest.mark.parametrize("kind", ["shuffled", "one", "random"])
 @pytest.mark.parametrize("backbone, representation", [
-    (b, r) for b, r, made in PAIRS if b in ("textknn", "sasrec", "lightgcn") and text_sides(made["backbone"], made["representation"])
+    (b, r) for b, r, made in PAIRS if b in ("textknn", "sasrec", "lightgcn") and text_sides(made["backbone"], made["representation"], {})
 ])  # fmt: skip
 def test_every_reader_of_text_trains_on_controls(data, backbone, representation, kind):
     made = cell(backbone, representation)
-    text = texts(text_sides(made["backbone"], made["representation"]))
+    text = texts(text_sides(made["backbone"], made["representation"], {}))
     state = learned(made, data, controlled(text, {"item": kind, "user": kind}))
     assert all(bool(value.isfinite().all()) for value in state.values())
 
@@ -201,4 +201,4 @@ def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
 ])  # fmt: skip
 def test_a_label_says_what_a_row_reads(backbone, representation, keys, label):
     made = cell(backbone, representation, **keys)
-    assert text_label(made["backbone"], made["representation"]) == label
+    assert text_label(made["backbone"], made["representation"], {}) == label

@@ -1,0 +1,50 @@
+"""Vectors that training pairs align: an item as what came before and as what comes next, a user by the profile."""
+
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+from ptebench.hardware import gemm_precision
+from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.representations.pte import Adapter
+from ptebench.recommenders.whitening import Whitened
+
+
+class Tower(nn.Module):
+    """Whitened text of one side, and an adapter to unit vectors for each of its roles."""
+
+    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int, roles: tuple[str, ...]):
+        super().__init__()
+        self.text = Whitened(text, known, settings["shrinkage"], False, settings["components"])
+        adapters = {role: Adapter(self.text.width, dimension, settings["dropout"]) for role in roles}
+        self.adapters = nn.ModuleDict(adapters)
+
+    def forward(self, role: str, ids=None) -> torch.Tensor:
+        """Return unit vectors (n + 1, d), or those of `ids`."""
+        text = rows(self.text(), ids)
+        kind = gemm_precision(text.device.type)
+        with torch.autocast(text.device.type, kind, enabled=self.training and kind != torch.float32):
+            vectors = self.adapters[role](text)
+        return normalize(vectors.float(), dim=1)
+
+
+class Representation(Base):
+    """An item's vector is both of its roles side by side, a user's is that of the profile; rows without text zeros."""
+
+    def __init__(self, settings: dict, catalogue):
+        text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
+        super().__init__(text.any(1))
+        self.items = Tower(settings, text, catalogue.known_items, d, ("before", "next"))
+        self.users = None
+        if users is not None:
+            self.users = Tower(settings, users, catalogue.known_users, d, ("before",))
+            self.register_buffer("profiled", users.any(1), persistent=False)
+
+    def item_vectors(self, items=None):
+        """Return (n_items + 1, 2 d) of unit length, or the rows of `items`."""
+        both = torch.cat([self.items("before", items), self.items("next", items)], 1) * 0.5**0.5
+        return both * rows(self.rankable[:, None], items)
+
+    def user_vectors(self, users=None):
+        """Return (n_users + 1, d) of unit length, or the rows of `users`; None where none are read."""
+        return self.users("before", users) * rows(self.profiled[:, None], users) if self.users else None

@@ -1,0 +1,62 @@
+"""What an embedding is learned from, and what reads it."""
+
+from snakemake.iocontainers import Wildcards
+
+from ptebench.plan.cells import Cells
+from ptebench.plan.reporting import Reporting
+from ptebench.plan.texts import Texts
+from ptebench.plan.writing import Writing
+from tests.worlds import configuration
+
+PLACE = {"dataset": "news", "protocol": "snapshot"}
+FOLDER = "results/embeddings/news/snapshot"
+EMBEDDINGS = {"aligned": {"text": "embedded.kd"}, "cards": {"text": "card", "encoder": "lsa"}}
+TABLE = {
+    "title": "T", "datasets": ["news"], "protocols": ["snapshot"],
+    "rows": [{"backbones": ["lightgcn"], "representations": ["pte", "frozen_card"]}],
+}  # fmt: skip
+
+
+def config(**changes):
+    representations = {"pte": {"text": "aligned"}, "frozen_card": {"kind": "whitenrec", "text": "cards"}}
+    return configuration(
+        embeddings=EMBEDDINGS | changes, representations=representations, tables={"t": TABLE}
+    )  # fmt: skip
+
+
+def at(**more):
+    return Wildcards(fromdict=PLACE | more)
+
+
+def test_an_embedding_reads_its_text_and_the_training_half_of_the_split():
+    files = Texts(config()).align_inputs(at(embedding="aligned"))
+    assert {files[side] for side in ("item", "card", "user")} == {
+        f"{FOLDER}/embedded.kd/minilm/item.safetensors", f"{FOLDER}/card/minilm/item.safetensors",
+        f"{FOLDER}/embedded.kd/minilm/user.safetensors",
+    }  # fmt: skip
+    assert not any("test" in path for path in files.values())
+    assert "user" not in Texts(config()).align_inputs(at(embedding="cards"))
+
+
+def test_cells_read_an_embedding_by_its_name_and_users_where_it_has_them():
+    cells = Cells(config())
+    read = cells.text_inputs(at(backbone="lightgcn", representation="pte"))
+    assert read == {side: f"{FOLDER}/aligned/{side}.safetensors" for side in ("item", "user")}
+    read = cells.text_inputs(at(backbone="lightgcn", representation="frozen_card"))
+    assert read == {"item": f"{FOLDER}/cards/item.safetensors"}
+
+
+def test_an_embedding_is_made_anew_by_its_own_settings_alone():
+    def settings(**changes):
+        return Texts(config(**changes)).align_settings(at(embedding="aligned"))
+
+    text = {"text": "embedded.kd"}
+    assert settings(aligned=text | {"align": {"window": 2}}) != settings(aligned=text | {"seed": 1}) != settings()
+    assert settings(cards={"text": "card", "align": {"window": 2}}) == settings()
+
+
+def test_profiles_behind_an_embedding_are_written_and_named_in_tables():
+    files = Writing(config()).profiles()
+    assert files == [f"results/profiles/news/snapshot/embedded/kd/{side}.parquet" for side in ("item", "user")]
+    described = Reporting(config()).metric_settings(at(backbone="lightgcn"))["cells"]
+    assert [cell["text"] for cell in described][::2] == ["aligned, users", "cards"]

@@ -1,0 +1,173 @@
+"""Alignment: its contrast by definition, what it must find in simulated texts and must not in shuffled ones."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ptebench.config.embeddings import Align
+from ptebench.files import InputError
+from ptebench.recommenders.alignment import cell_of
+from ptebench.recommenders.backbones.alignment import Backbone, neighbours
+from ptebench.recommenders.model import restore
+from ptebench.recommenders.mutual import contrast
+from ptebench.recommenders.representation import Catalogue
+from ptebench.recommenders.sampling import Ragged
+from ptebench.recommenders.split import Events, Train
+from ptebench.recommenders.training import train
+
+GROUPS, ITEMS, USERS, LENGTH, COLD = 8, 160, 300, 8, 40
+SMALL = {"dimension": 16, "components": 32, "batch_size": 256, "others": 64, "epochs": 6, "learning_rate": 0.01}
+
+
+def ragged(lists):
+    lengths = torch.tensor([len(row) for row in lists])
+    values = torch.tensor([item for row in lists for item in row], dtype=torch.long)
+    return Ragged(values, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+
+
+def world(shuffled=False, profiles=False):
+    """Return training data, validation events, a catalogue, and the group of each item, which its text whispers.
+
+    A history keeps to one group, which three directions of the text tell of among loud ones that tell nothing. The last
+    COLD items are in no history.
+    """
+    drawn = torch.Generator().manual_seed(0)
+    group = torch.cat([torch.tensor([-1]), torch.randint(GROUPS, (ITEMS,), generator=drawn)])
+    whisper, noise = torch.randn(GROUPS, 3, generator=drawn), torch.randn(ITEMS + 1, 29, generator=drawn)
+    text = torch.cat([whisper[group], 4 * noise], 1)
+    if shuffled:
+        text[1:] = text[1:][torch.randperm(ITEMS, generator=drawn)]
+    text[0] = 0
+    warm = torch.arange(1, ITEMS - COLD + 1)
+    liked = torch.randint(GROUPS, (USERS,), generator=drawn)
+    rows = []
+    for likes in liked:
+        pool = warm[group[warm] == likes]
+        rows.append(pool[torch.randperm(len(pool), generator=drawn)[: LENGTH + 1]].tolist())
+    training = Train(torch.arange(1, USERS + 1), ragged([row[:-1] for row in rows]))
+    users = torch.arange(1, USERS + 1)
+    valid = Events("full", users, users, training.histories, ragged([row[-1:] for row in rows]), None)
+    texts = {"item": text}
+    if profiles:
+        said = torch.cat([whisper[liked], 4 * torch.randn(USERS, 29, generator=drawn)], 1)
+        texts["user"] = torch.cat([torch.zeros(1, 32), said])
+    owners, values = training.pairs
+    counts = torch.bincount(values, minlength=ITEMS + 1), torch.bincount(owners, minlength=USERS + 1)
+    return training, valid, Catalogue(USERS, ITEMS, SMALL["dimension"], *counts, texts), group, liked
+
+
+def settings(**changes):
+    align = Align(**{**SMALL, **changes}).model_dump()
+    control = {"item": None, "user": None}
+    return cell_of({"seed": 0, "control": control, "align": align, "remove_seen": True})
+
+
+def aligned(training, valid, catalogue, **changes):
+    """Return the vectors of items and of users that are learned."""
+    spec = settings(**changes)
+    state, *_ = train(spec, training, valid, catalogue, True)
+    model = restore(spec, catalogue, training, state)[1].eval()
+    with torch.no_grad():
+        return model.item_vectors(), model.user_vectors()
+
+
+def purity(vectors, group, asked, known):
+    """Return the share of the 5 nearest of `known` to each of `asked` that are of its group."""
+    unit = F.normalize(vectors, dim=1)
+    cosines = unit[asked] @ unit[known].T
+    cosines[asked[:, None] == known] = -2
+    near = known[cosines.topk(5).indices]
+    return float((group[near] == group[asked][:, None]).float().mean())
+
+
+def plain(before, after, at, positive, offset, temperature):
+    scores, row = before @ after.T / temperature, torch.arange(len(before))
+    others = positive.clone()
+    others[row, at] = False
+    forward = F.cross_entropy((scores - offset).masked_fill(others, -torch.inf), at)
+    who = positive[:, at].T.clone()
+    who[row, row] = False
+    return (forward + F.cross_entropy(scores[:, at].T.masked_fill(who, -torch.inf), row)) / 2
+
+
+def test_mutual_contrast_and_its_gradients_are_those_of_the_definition(monkeypatch):
+    monkeypatch.setattr("ptebench.recommenders.mutual.gemm_precision", lambda device: torch.float32)
+    monkeypatch.setattr("ptebench.recommenders.mutual.CHUNK", 5)
+    drawn = torch.Generator().manual_seed(0)
+    before, after = (F.normalize(torch.randn(n, 6, generator=drawn), dim=1).requires_grad_() for n in (12, 9))
+    at, offset = torch.randint(9, (12,), generator=drawn), torch.randn(9, generator=drawn)
+    positive = torch.rand(12, 9, generator=drawn) < 0.2
+    positive[torch.arange(12), at] = True
+    results = []
+    for function in (contrast, plain):
+        loss = function(before, after, at, positive, offset, 0.2)
+        results.append((loss.detach(), *torch.autograd.grad(loss, (before, after))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
+
+
+def test_neighbours_are_of_one_history_and_at_most_the_window_apart():
+    pairs = neighbours(ragged([[1, 2, 3], [2], [4, 4, 5]]), 2).T.tolist()
+    assert sorted(pairs) == [[1, 2, 0], [1, 3, 0], [2, 3, 0], [4, 5, 2], [4, 5, 2]]
+
+
+def test_what_behaviour_says_is_found_in_texts_and_carries_over_to_items_that_nobody_has_met():
+    training, valid, catalogue, group, _ = world()
+    vectors, users = aligned(training, valid, catalogue)
+    warm, cold = torch.arange(1, ITEMS - COLD + 1), torch.arange(ITEMS - COLD + 1, ITEMS + 1)
+    text = catalogue.text["item"]
+    assert users is None and vectors.shape == (ITEMS + 1, 32) and not vectors[0].any()
+    torch.testing.assert_close(vectors[1:].norm(dim=1), torch.ones(ITEMS))
+    assert purity(text, group, cold, warm) < 0.3
+    assert purity(vectors, group, cold, warm) > 0.5
+
+
+def test_texts_of_other_items_carry_nothing_over():
+    training, valid, catalogue, group, _ = world(shuffled=True)
+    warm, cold = torch.arange(1, ITEMS - COLD + 1), torch.arange(ITEMS - COLD + 1, ITEMS + 1)
+    assert purity(aligned(training, valid, catalogue)[0], group, cold, warm) < 0.25  # 1 of 8 by chance
+
+
+def test_users_with_profiles_ask_for_the_items_of_their_group():
+    training, valid, catalogue, group, liked = world(profiles=True)
+    items, users = aligned(training, valid, catalogue)
+    assert users.shape == (USERS + 1, 16) and not users[0].any()
+    nearest = (users[1:] @ items[1:, 16:].T).topk(5).indices + 1
+    assert float((group[nearest] == liked[:, None]).float().mean()) > 0.5
+
+
+def test_an_item_without_text_has_no_vector_and_leaves_the_others_alone():
+    training, valid, catalogue, *_ = world()
+    text = catalogue.text["item"].clone()
+    text[ITEMS] = 0
+    vectors = [
+        aligned(training, valid, replace(catalogue, text={"item": t}), epochs=1)[0] for t in (text, catalogue.text["item"])
+    ]
+    assert not vectors[0][ITEMS].any()
+    torch.testing.assert_close(vectors[0][1:ITEMS], vectors[1][1:ITEMS])
+
+
+def test_the_same_seed_gives_the_same_vectors():
+    training, valid, catalogue, *_ = world()
+    first, second = (aligned(training, valid, catalogue, epochs=2)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_histories_without_two_items_with_text_are_one_clear_message():
+    training, valid, catalogue, *_ = world()
+    alone = Train(training.users, ragged([[1]] * USERS))
+    with pytest.raises(InputError, match="no two items with text in one history"):
+        train(settings(), alone, valid, catalogue, True)
+
+
+@pytest.mark.parametrize("weights", [{"relation": 1.0}, {"uniformity": 1.0}])
+def test_the_terms_of_shape_have_gradients_of_their_own(weights):
+    training, _, catalogue, *_ = world()
+    backbone = Backbone(settings(**{"relation": 0, "uniformity": 0, **weights})["backbone"], catalogue)
+    backbone.observe(training)
+    vectors = F.normalize(torch.randn(20, 16, generator=torch.Generator().manual_seed(0)), dim=1).requires_grad_()
+    items = torch.cat([torch.arange(1, 16), torch.arange(1, 6)])
+    backbone.shape(vectors, items).backward()
+    assert vectors.grad[:15].any(1).all() and not vectors.grad[15:].any()
