@@ -43,9 +43,10 @@ def cells(model: Benchmark, name: str, table: TableSettings) -> Iterator[Cell]:
     for rows in table.rows:
         for b, p, r in product(rows.backbones, table.protocols, rows.representations):
             representation = model.representations[r]
-            profiles = isinstance(representation, Text) and representation.reads_users
-            if profiles and (embedding := model.embeddings.get(representation.text)):
-                profiles = embedding.reads_users
+            profiles = False
+            if isinstance(representation, Text):
+                embedding = model.embeddings.get(representation.text)
+                profiles = representation.reads_users and (embedding is None or embedding.reads_users)
             yield Cell(name, p, b, r, model.protocols[p], model.backbones[b], representation, profiles)
 
 

@@ -143,7 +143,8 @@ def test_an_item_without_text_has_no_vector_and_leaves_the_others_alone():
     text = catalogue.text["item"].clone()
     text[ITEMS] = 0
     vectors = [
-        aligned(training, valid, replace(catalogue, text={"item": t}), epochs=1)[0] for t in (text, catalogue.text["item"])
+        aligned(training, valid, replace(catalogue, text={"item": t}), epochs=1)[0]
+        for t in (text, catalogue.text["item"])
     ]
     assert not vectors[0][ITEMS].any()
     torch.testing.assert_close(vectors[0][1:ITEMS], vectors[1][1:ITEMS])

@@ -1,5 +1,7 @@
 """Phase 1 of PtE, the alignment of text with training pairs: what comes next is told by its text from all else."""
 
+from functools import cached_property
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -65,7 +67,7 @@ class Backbone(nn.Module):
                 "train.parquet: no two items with text in one history, and no user with a profile: nothing to align; "
                 "check the dataset's item texts, or read the text as it is"
             )
-        self.pairs, self.data, self.related = pairs, train, None
+        self.pairs, self.data = pairs, train
         self.share = torch.bincount(pairs[1], minlength=self.items + 1) / pairs.shape[1]
 
     def batches(self, train, generator):
@@ -100,12 +102,15 @@ class Backbone(nn.Module):
         told = contrast(hidden, vectors, at, positive, expected.log(), self.settings["temperature"])
         return told + self.shape(vectors[at[:RELATED]], after[:RELATED])
 
+    @cached_property
+    def related(self) -> torch.Tensor:
+        """The collaborative vectors of items (n_items + 1, d), of unit length."""
+        users, values = self.data.pairs
+        found = factors(users.numpy(), values.numpy(), (int(users.max()) + 1, self.items + 1))[1]
+        return F.normalize(torch.from_numpy(found), dim=1)
+
     def shape(self, vectors, items):
         """Return the terms of the cosines of `vectors` (n, d) of `items` (n,), weighed."""
-        if self.related is None:
-            users, values = self.data.pairs
-            found = factors(users.numpy(), values.numpy(), (int(users.max()) + 1, self.items + 1))[1]
-            self.related = F.normalize(torch.from_numpy(found), dim=1)
         distinct, row = items.unique(return_inverse=True)
         first = torch.empty_like(distinct).scatter_reduce_(0, row, torch.arange(len(items)), "amin", include_self=False)
         vectors, warm = vectors[first], self.counts[distinct] >= WARM

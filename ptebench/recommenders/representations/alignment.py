@@ -31,6 +31,8 @@ class Tower(nn.Module):
 class Representation(Base):
     """An item's vector is both of its roles side by side, a user's is that of the profile; rows without text zeros."""
 
+    profiled: torch.Tensor  # (n_users + 1,)
+
     def __init__(self, settings: dict, catalogue):
         text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
         super().__init__(text.any(1))
