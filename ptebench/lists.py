@@ -8,7 +8,7 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from ptebench.errors import InputError
-from ptebench.raw import flat
+from ptebench.raw.columns import flat
 
 # a list that stands in a table as text: of Python, NumPy, JSON and R
 LISTED = r"(?s)^\s*(?:\[.*\]|(?:c|list|set|frozenset|character)?\(.*\)|(?:frozenset\()?\{.*\}\)?)\s*$"

@@ -9,7 +9,7 @@ from ptebench.job import run
 
 def main(job):
     source = job.spec.get("layout", job.spec["source"])
-    *_, impressions = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
+    impressions = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec).impressions
     users = read_table(job.input("interactions"), INTERACTIONS)["user_id"].unique()
     kept = shown_to(users, impressions, job.spec)
     write_table(kept, job.outputs["impressions"], IMPRESSIONS)

@@ -7,7 +7,9 @@ import polars as pl
 
 from ptebench.data.parts import stored
 from ptebench.files import INTERACTIONS, InputError
-from ptebench.raw import Malformed, ids, present, table_blocks
+from ptebench.raw.columns import ids, present
+from ptebench.raw.lines import Malformed
+from ptebench.raw.tables import table_blocks
 
 MILLISECONDS = 10**11  # a time in seconds as large as this lies beyond the year 5000
 DAY = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\.0+)?$"  # eight digits: a day, no seconds
@@ -45,7 +47,7 @@ def complete(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
 def read_interactions(
     path: Path, columns: dict[str, str], malformed: Malformed, may_lack: Collection[str] = ()
 ) -> list[pl.LazyFrame]:
-    """Read a table (see raw.table_blocks) into parts of INTERACTIONS; `columns` names the file's column for ours.
+    """Read a table (see raw.tables) into parts of INTERACTIONS; `columns` names the file's column for ours.
 
     Times are seconds since 1970 or text such as 2024-05-31 or 2024-05-31T12:00:00Z (`moment`). Of `columns` those in
     `may_lack` are read where they are there.

@@ -7,7 +7,9 @@ import polars as pl
 
 from ptebench.files import ITEMS, InputError
 from ptebench.lists import MAPPING, lists, unquoted
-from ptebench.raw import Malformed, ids, present, table
+from ptebench.raw.columns import ids, present
+from ptebench.raw.lines import Malformed
+from ptebench.raw.tables import table
 
 TAG = r"<[^<>]*>"
 LABELS = {"title": "Title", "brand": "Brand", "categories": "Categories", "description": "Description"}
@@ -59,7 +61,7 @@ def none() -> pl.DataFrame:
 
 
 def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separator: str = "|") -> pl.DataFrame:
-    """Read an items file (see raw.table) into an ITEMS frame; `columns` names the file's column for each of ours.
+    """Read an items file (see raw.tables) into an ITEMS frame; `columns` names the file's column for each of ours.
 
     Text columns that `columns` does not name are taken by their own name where the file has them.
     Categories are a list (also of lists, or as text), or text with `separator` between them.

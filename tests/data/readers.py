@@ -28,7 +28,7 @@ def read(source: str, paths: dict, **settings):
     """Return interactions, items and counts as the job `interactions` makes them."""
     settings = DEFAULTS | settings
     files = {name: value if isinstance(value, list) else [value] for name, value in paths.items()}
-    interactions, items, counts, *_ = import_module(f"ptebench.data.sources.{source}").read(files, settings)
-    interactions, dropped = prepare(interactions, settings)
-    items, found = catalogue(items, interactions)
-    return pl.concat(interactions).collect(), items, counts | dropped | found
+    raw = import_module(f"ptebench.data.sources.{source}").read(files, settings)
+    interactions, dropped = prepare(raw.interactions, settings)
+    items, found = catalogue(raw.items, interactions)
+    return pl.concat(interactions).collect(), items, raw.counts | dropped | found

@@ -272,10 +272,10 @@ def try_to_read(case, folder, data, limit):
             paths[part] = [folder / f"{part}.npz"]
     reader = import_module(f"ptebench.data.sources.{case.split()[0]}")
     try:
-        interactions, items, counts = reader.read(paths, DEFAULTS | asked | {"max_bad_rows": limit})
+        raw = reader.read(paths, DEFAULTS | asked | {"max_bad_rows": limit})
     except InputError as error:
         return error
-    return pl.concat(interactions).collect(), items, counts["malformed_lines"]
+    return pl.concat(raw.interactions).collect(), raw.items, raw.counts["malformed_lines"]
 
 
 def whole(case) -> bytes:
@@ -345,7 +345,7 @@ def test_a_truncated_gzip_file(case, tmp_path):
 
 
 def test_records_of_csv_over_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("ptebench.raw.BLOCK", 64)
+    monkeypatch.setattr("ptebench.raw.lines.BLOCK", 64)
     settings = {"columns": {"user_id": "u", "item_id": "i"}, "item_columns": {"title": "name"}}
     paths = {
         "interactions": put(tmp_path / "t.csv", "u,i\n" + "".join(f"u,{n}\n" for n in range(30))),

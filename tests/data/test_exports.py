@@ -16,7 +16,7 @@ from ptebench.data.interactions import read_interactions
 from ptebench.data.items import read_items
 from ptebench.files import InputError
 from ptebench.lists import listed
-from ptebench.raw import Malformed
+from ptebench.raw.lines import Malformed
 from tests.data.readers import put, read
 from tests.data.test_bad_input import CASES, try_to_read, whole
 

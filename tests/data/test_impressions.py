@@ -47,7 +47,7 @@ def files(folder, behaviors=BEHAVIORS):
 
 
 def loaded(folder, **settings):
-    *_, impressions = mind.read(files(folder), DEFAULTS | {"impressions": True})
+    impressions = mind.read(files(folder), DEFAULTS | {"impressions": True}).impressions
     return read("mind", files(folder), **settings)[0], impressions
 
 
@@ -57,7 +57,7 @@ def test_the_reader_keeps_what_was_shown_and_clicked(tmp_path):
     assert impressions.height == 11
     assert impressions.row(3) == ("U1", 1573516800, ["N3", "N4", "N7", "N5"], ["N3", "N7"])
     assert impressions.row(6)[2:] == (["N8", "N4"], [])
-    assert len(mind.read(files(tmp_path), DEFAULTS)) == 3
+    assert mind.read(files(tmp_path), DEFAULTS).impressions is None
 
 
 def test_one_event_an_impression_with_something_clicked_and_something_not(tmp_path):
@@ -279,7 +279,7 @@ def test_days_of_mind(shared_data):
     """A day trains, the next one tests, by the times of the publisher's file."""
     folder = shared_data / "raw/mind/MINDsmall_train_sample"
     paths = {"behaviors": [folder / "behaviors.tsv.gz"], "news": [folder / "news.tsv.gz"]}
-    *_, impressions = mind.read(paths, DEFAULTS | {"impressions": True})
+    impressions = mind.read(paths, DEFAULTS | {"impressions": True}).impressions
     interactions, _, _ = read("mind", paths, history=False)
     days = interactions.select(pl.from_epoch("timestamp").dt.date().cast(pl.String)).to_series().unique().sort()
     assert days.to_list() == [f"2019-11-{d:02}" for d in range(9, 15)]

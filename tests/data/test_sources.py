@@ -331,7 +331,7 @@ def test_an_object_over_two_lines_is_two_malformed_lines(tmp_path):
 
 
 def test_blocks_of_a_file_are_joined(tmp_path, monkeypatch):
-    monkeypatch.setattr("ptebench.raw.BLOCK", 100)
+    monkeypatch.setattr("ptebench.raw.lines.BLOCK", 100)
     reviews = [review(f"U{n % 3}", f"B{n}", n) for n in range(20)]
     assert amazon(tmp_path, reviews)[0]["row"].sort().to_list() == list(range(20))
     put(tmp_path / "c.txt", "".join(f"{m}:\n" + "".join(f"{u},3,2005-01-01\n" for u in range(30)) for m in (7, 8)))
@@ -384,7 +384,7 @@ def netflix_parts(tmp_path, probe, qualifying="1:\n7,2005-10-01\n", **settings):
 
 @pytest.mark.parametrize("block", [1 << 22, 64])
 def test_netflix_probe_and_qualifying(tmp_path, monkeypatch, block):
-    monkeypatch.setattr("ptebench.raw.BLOCK", block)
+    monkeypatch.setattr("ptebench.raw.lines.BLOCK", block)
     # in the probe's own order of movies and customers; 7 rates movie 1 a second time in the qualifying set
     rows, interactions, _, counts = netflix_parts(
         tmp_path, "3:\n24\n5\n1:\n6\n", "2:\n7,2005-10-01\n1:\n99,2005-10-02\n"

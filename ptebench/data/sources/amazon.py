@@ -8,8 +8,11 @@ import polars as pl
 from ptebench.data.interactions import SOUND
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete, none
+from ptebench.data.reading import Reading
 from ptebench.files import InputError
-from ptebench.raw import Malformed, json_lines, lines, literal_lines, present
+from ptebench.raw.columns import present
+from ptebench.raw.lines import Malformed, lines
+from ptebench.raw.objects import json_lines, literal_lines
 
 EARLY = {"user_id": "reviewerID", "item_id": "asin", "rating": "overall", "timestamp": "unixReviewTime"}
 REVIEW = {
@@ -51,7 +54,7 @@ BROKEN = r"^\s*<|getTime\(|</?[a-z]+[ >]"
 PRICE = r"^\$[\d,.]+( - \$[\d,.]+)?$"
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts; without a metadata file there are no item texts."""
     malformed = Malformed(settings["max_bad_rows"])
     release = settings.get("release", "2018")  # which simulated files follow
@@ -59,7 +62,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
     path = paths["reviews" if "reviews" in paths else "ratings"][0]
     interactions = complete_interactions(blocks(path, release, malformed))
     if "metadata" not in paths:
-        return interactions, none(), {"malformed_lines": malformed.count}
+        return Reading(interactions, none(), {"malformed_lines": malformed.count})
     # texts of items that nobody reviewed are counted by what follows, but not worth cleaning
     reviewed = (
         pl.concat(interactions).select(pl.col("item_id").unique().implode()).collect(engine="streaming").to_series()
@@ -72,7 +75,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         frames += [_items(block.filter(wanted), release), complete(block.filter(~wanted).select(item_id=item))]
     items = pl.concat(frames)
     untitled = items.filter(pl.col("item_id").is_in(reviewed) & pl.col("title").is_null())["item_id"].n_unique()
-    return interactions, items, {"unusable_titles": untitled, "malformed_lines": malformed.count}
+    return Reading(interactions, items, {"unusable_titles": untitled, "malformed_lines": malformed.count})
 
 
 def _reviews(path: Path, release: str, malformed: Malformed) -> Iterator[pl.DataFrame]:

@@ -7,8 +7,10 @@ import polars as pl
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
+from ptebench.data.reading import Reading
 from ptebench.files import IMPRESSIONS
-from ptebench.raw import Malformed, lines, present
+from ptebench.raw.columns import present
+from ptebench.raw.lines import Malformed, lines
 
 BEHAVIOR = ["impression", "user_id", "time", "history", "shown"]
 NEWS = ["item_id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities"]
@@ -16,7 +18,7 @@ SHOWN = r"^\S+-[01]( \S+-[01])*$"
 LABELS = {"title": "Title", "categories": "Categories", "description": "Abstract"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts, with `impressions` also IMPRESSIONS of all users.
 
     A click on a shown news item is an interaction at the time of its impression. With `history`, the history of
@@ -60,8 +62,8 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple:
         categories=pl.concat_list("category", "subcategory").list.eval(clean(pl.element()).drop_nulls()),
         description=clean(pl.col("abstract")),
     )
-    shown = [_impressions(frame)] if settings["impressions"] else []
-    return interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, *shown
+    shown = _impressions(frame) if settings["impressions"] else None
+    return Reading(interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, shown)
 
 
 def _impressions(frame: pl.DataFrame) -> pl.DataFrame:

@@ -12,8 +12,9 @@ import polars as pl
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
+from ptebench.data.reading import Reading
 from ptebench.files import InputError
-from ptebench.raw import Malformed, lines
+from ptebench.raw.lines import Malformed, lines
 
 MOVIE = r"^\s*(\d+):\s*$"
 RATING = r"^(?<user_id>\d+),(?<rating>[1-5]),(?<date>\d{4}-\d\d-\d\d)\s*$"
@@ -29,7 +30,7 @@ KEY = (
 TITLE = r"^(?<item_id>\d+),(?<year>\d{4}|NULL),(?<title>.*)$"
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions (times have day resolution), items and counts.
 
     With `probe`, its ratings are part `test` and all others `train`, as the publisher splits them. With `qualifying`,
@@ -42,7 +43,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
     if "qualifying" in paths:
         frames = chain(frames, _qualifying(paths["qualifying"][0], "train" if "probe" in paths else None, malformed))
     ratings = complete_interactions(frames)
-    return ratings, _titles(paths["titles"][0], malformed), {"malformed_lines": malformed.count}
+    return Reading(ratings, _titles(paths["titles"][0], malformed), {"malformed_lines": malformed.count})
 
 
 def _ratings(paths: list[Path], malformed: Malformed) -> Iterator[pl.DataFrame]:

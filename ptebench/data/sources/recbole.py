@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import polars as pl
-
 from ptebench.data.interactions import read_interactions
 from ptebench.data.items import none, read_items
-from ptebench.raw import Malformed
+from ptebench.data.reading import Reading
+from ptebench.raw.lines import Malformed
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts; `columns` and `item_columns` name what is named otherwise than here.
 
     Of the columns of .item only those of ITEMS count: the others may tell of the interactions (review counts).
@@ -21,4 +20,4 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
     items = none()
     if "item" in paths:
         items = read_items(paths["item"][0], settings["item_columns"], malformed, settings["seq_separator"])
-    return interactions, items, {"malformed_lines": malformed.count}
+    return Reading(interactions, items, {"malformed_lines": malformed.count})

@@ -9,9 +9,11 @@ from scipy import sparse
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
+from ptebench.data.reading import Reading
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import InputError
-from ptebench.raw import Malformed, json_lines
+from ptebench.raw.lines import Malformed
+from ptebench.raw.objects import json_lines
 
 FIELDS = {
     "item_id": pl.String, "title": pl.String, "abstract": pl.String, "cate": pl.String, "sub_cate": pl.String,
@@ -20,7 +22,7 @@ FIELDS = {
 LABELS = {"title": "Title", "year": "Year", "categories": "Categories", "description": "Abstract"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions (part train or test; no time is published), items and counts.
 
     A user is a row of both matrices; a column is the item whose `train_col` or `test_col` names it.
@@ -59,7 +61,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         categories=categories,
         description=clean(pl.col("abstract")),
     )
-    return complete_interactions(frames), complete(items, LABELS), {"malformed_lines": malformed.count}
+    return Reading(complete_interactions(frames), complete(items, LABELS), {"malformed_lines": malformed.count})
 
 
 def _matrix(path: Path) -> sparse.coo_array:

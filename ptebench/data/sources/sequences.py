@@ -7,15 +7,17 @@ import polars as pl
 
 from ptebench.data.interactions import complete
 from ptebench.data.items import none, read_items
+from ptebench.data.reading import Reading
 from ptebench.files import InputError
-from ptebench.raw import Malformed, ids, lines
+from ptebench.raw.columns import ids
+from ptebench.raw.lines import Malformed, lines
 
 HEADER = ["user_id", "item_ids"]
 TABBED = r"^([^\t]+)\t(\s*\S.*)$"
 LIST = r"^\s*\[(.*)\]\s*$"  # a list of Python or JSON
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts.
 
     A tab in the first line says that the file is TSV with the header user_id, item_ids. Without a user
@@ -35,7 +37,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     interactions = complete([frame.explode("item_id")])
     items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
-    return interactions, items, {"malformed_lines": malformed.count}
+    return Reading(interactions, items, {"malformed_lines": malformed.count})
 
 
 def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:

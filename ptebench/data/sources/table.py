@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import polars as pl
-
 from ptebench.data.interactions import read_interactions
 from ptebench.data.items import none, read_items
+from ptebench.data.reading import Reading
 from ptebench.files import InputError
-from ptebench.raw import Malformed
+from ptebench.raw.lines import Malformed
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts; columns for timestamp and rating may lack."""
     malformed = Malformed(settings["max_bad_rows"])
     path, columns = paths["interactions"][0], settings["columns"]
@@ -18,4 +17,4 @@ def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFram
         raise InputError(f"columns: {sorted(missing)[0]} is not named; name the column of {path} that holds it")
     interactions = read_interactions(path, columns, malformed)
     items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
-    return interactions, items, {"malformed_lines": malformed.count}
+    return Reading(interactions, items, {"malformed_lines": malformed.count})

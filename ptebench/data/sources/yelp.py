@@ -8,7 +8,9 @@ import polars as pl
 from ptebench.data.interactions import SOUND, moment
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
-from ptebench.raw import Malformed, json_lines
+from ptebench.data.reading import Reading
+from ptebench.raw.lines import Malformed
+from ptebench.raw.objects import json_lines
 
 REVIEW = {"user_id": pl.String, "business_id": pl.String, "stars": pl.Float64, "date": pl.String}
 BUSINESS = {
@@ -19,14 +21,14 @@ BUSINESS = {
 LABELS = {"title": "Name", "categories": "Categories", "place": "City"}
 
 
-def read(paths: dict[str, list[Path]], settings: dict) -> tuple[list[pl.LazyFrame], pl.DataFrame, dict]:
+def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts."""
     malformed = Malformed(settings["max_bad_rows"])
     interactions = complete_interactions(_reviews(paths["reviews"][0], malformed))
     items = pl.concat(
         _items(block) for block in json_lines(paths["businesses"][0], BUSINESS, ["business_id"], malformed)
     )
-    return interactions, items, {"malformed_lines": malformed.count}
+    return Reading(interactions, items, {"malformed_lines": malformed.count})
 
 
 def _reviews(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:

@@ -9,13 +9,15 @@ from ptebench.lists import lists
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import PHRASES
 from ptebench.profiles.schema.parse import repaired
-from ptebench.raw import Malformed, ids, present, table
+from ptebench.raw.columns import ids, present
+from ptebench.raw.lines import Malformed
+from ptebench.raw.tables import table
 
 
 def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict], dict]:
     """Read supplied profiles of one side: dense id -> fields, and the counts of rows used and left out.
 
-    A table as of a dataset (raw.table), the names of its columns in any case. The key is in `user_id` / `item_id` /
+    A table as of a dataset (raw.tables), the names of its columns in any case. The key is in `user_id` / `item_id` /
     `id` / `UID`; the profile in `text` / `output` / `response` / `completion` / `profile`. A record without a text is
     unusable. Raises InputError where a key is missing or where no profile can be used.
     """

@@ -1,0 +1,61 @@
+"""Columns of raw files: which to read, what counts as nothing, ids, and values of JSON as a column's type."""
+
+import math
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import polars as pl
+
+from ptebench.errors import InputError
+
+# what pandas, NumPy, R, SQL and Excel write where there is nothing
+MISSING = ["", "nan", "NaN", "-nan", "inf", "-inf", "NaT", "None", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"]
+WHOLE = r"^(-?\d+)\.0+$"
+ROUNDED = r"^-?\d+(\.\d+)?[eE]\+\d+$"  # a long number as spreadsheets show it: its last digits are gone
+
+
+def wanted(path: Path, there: Collection[str], required: list[str], optional: Iterable[str]) -> list[str]:
+    """Return the columns to read; raise InputError for a required one that is not there."""
+    if missing := [name for name in required if name not in there]:
+        raise InputError(
+            f"{path}: column {missing[0]!r} is missing; it has {', '.join(there)}; "
+            "name the columns of the file in the configuration"
+        )
+    return [name for name in dict.fromkeys([*required, *optional]) if name in there]
+
+
+def present(text: pl.Expr) -> pl.Expr:
+    """Return text without blanks at its ends, null where it says that there is nothing."""
+    text = text.str.strip_chars()
+    return pl.when(~text.is_in(MISSING)).then(text)
+
+
+def ids(column: pl.Expr) -> pl.Expr:
+    """Return ids as text, 7 also where a tool that took them for numbers wrote 7.0; null where digits are lost."""
+    text = present(column.cast(pl.String, strict=False)).str.replace(WHOLE, "$1")
+    return pl.when(~text.str.contains(ROUNDED)).then(text)
+
+
+def value_of(value, kind):
+    """Return a JSON value as `kind`; a lone string where a list belongs becomes a list of one."""
+    if value is None:
+        return None
+    if isinstance(kind, pl.List) and isinstance(value, (str, list, tuple)):
+        return [value_of(v, kind.inner) for v in ([value] if isinstance(value, str) else value)]
+    if kind == pl.String and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
+        return str(value).encode().decode()  # a lone surrogate is no text: UnicodeEncodeError, a ValueError
+    if kind.is_numeric() and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            return None
+        value = int(value) if kind.is_integer() else float(value)
+        if kind.is_float() or -(2**63) <= value < 2**63:
+            return value
+    raise TypeError(f"{value!r} is not {kind}")
+
+
+def flat(value):
+    """Return a list of lists as one list."""
+    if not isinstance(value, list):
+        return value
+    return [one for part in value for one in (flat(part) if isinstance(part, list) else [part])]
