@@ -18,7 +18,8 @@ from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError
-from ptebench.raw import Malformed, lines, table_blocks
+from ptebench.raw.lines import Malformed, lines
+from ptebench.raw.tables import table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
 NAMES = {
