@@ -158,15 +158,15 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
     settings, source = proposal.settings, proposal.settings["source"]
     defaults = SOURCES[source].model_validate(settings).model_dump() | {"max_bad_rows": 10**9}
     name = "interactions" if source == "table" else source
-    parts, _, counts = import_module(f"ptebench.data.sources.{source}").read({name: [path]}, defaults)
-    if bad := counts["malformed_lines"]:
+    read = import_module(f"ptebench.data.sources.{source}").read({name: [path]}, defaults)
+    if bad := read.counts["malformed_lines"]:
         settings["max_bad_rows"] = bad
         proposal.doubts.append(f"{path}: {bad:,} malformed lines are skipped; the job's log shows the first of them")
-    users, items = (len(distinct(parts, column)) for column in ("user_id", "item_id"))
-    total = pl.concat(parts).select(pl.len()).collect().item()
+    users, items = (len(distinct(read.interactions, column)) for column in ("user_id", "item_id"))
+    total = pl.concat(read.interactions).select(pl.len()).collect().item()
     proposal.facts.append(f"{total:,} interactions of {users:,} users with {items:,} items")
     for core in CORES:
-        left = _left(parts, defaults | {"user_core": core, "item_core": core, "duplicates": "first"})
+        left = _left(read.interactions, defaults | {"user_core": core, "item_core": core, "duplicates": "first"})
         if not core or left["rows"] >= SHARE * total and all(left[name] >= least for name, least in FEWEST.items()):
             break
     settings |= {"user_core": core, "item_core": core, "duplicates": "first"}
