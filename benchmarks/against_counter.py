@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ptebench.report.significance import Sample, judge, units
+from ptebench.report.significance import Sample, assign_units, judge
 
 K = 10
 BANDS = [(0, 0, "never"), (1, 1, "once"), (2, 4, "2 to 4"), (5, 10**9, "5 and more")]
@@ -64,7 +64,7 @@ def main(split: Path, ours: Path, theirs: Path) -> None:
         part = both.filter(pl.col("steps").is_between(low, high))
         if part.is_empty():
             continue
-        unit, pair = units(part["user"].to_numpy()), part.select("ndcg", "ndcg_of_other").to_numpy()
+        unit, pair = assign_units(part["user"].to_numpy()), part.select("ndcg", "ndcg_of_other").to_numpy()
         sums = np.stack([np.bincount(unit, weights=column) for column in pair.T], 1)[:, None]
         lead = judge(Sample(sums, np.bincount(unit).astype(float), pair.std(0)[None]), [(0, 1)])
         left, right = lead.difference_low.item(), lead.difference_high.item()

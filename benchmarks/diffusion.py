@@ -71,9 +71,12 @@ def means(backbone, representation, valid):
 
     The mean is over the head's own distribution: what a regression gives that has nothing more to learn from it.
     """
-    backbone.samples, chances = 0, backbone.queries(valid.histories, valid.users, representation)[:, backbone.known]
+    backbone.samples, chances = (
+        0,
+        backbone.queries(valid.histories, valid.users, representation)[:, backbone.train_items],
+    )
     target = backbone.row[valid.targets.values]
-    learned = backbone.scaled(representation.item_vectors())[backbone.known]
+    learned = backbone.rescale(representation.item_vectors())[backbone.train_items]
     for name, items in (("trained", learned), ("random", torch.randn_like(learned))):
         mean = chances @ items
         explained = 1 - (items[target] - mean).square().sum() / items[target].square().sum()
@@ -97,7 +100,7 @@ class Fixed:
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""
         every = self.table.new_zeros(len(queries), len(self.backbone.row))
-        every[:, self.backbone.known] = self.table[queries]
+        every[:, self.backbone.train_items] = self.table[queries]
         return every
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ptebench.config.read import resolve
 from ptebench.recommenders.contrast import contrast
-from ptebench.recommenders.graph import normalised_graph, product
+from ptebench.recommenders.graph import normalise_graph, product
 from ptebench.recommenders.losses import cross_entropy, sampled_softmax
 from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
@@ -30,7 +30,7 @@ from ptebench.recommenders.training import quicken
 def graph_products(split: Path, width: int, device: str) -> dict:
     """Return by name what multiplies the graph (n, n) with vectors (n, width) twice."""
     train, sizes = read_train(split / "train.parquet"), read_sizes(split / "vocabulary.parquet")
-    graph = normalised_graph(*(part.to(device) for part in train.pairs), *sizes)
+    graph = normalise_graph(*(part.to(device) for part in train.pairs), *sizes)
     n, rows = len(graph.rows) - 1, graph.parts[graph.rows.long()]
     narrow = torch.sparse_csr_tensor(rows, graph.columns, graph.values, (n, n))
     wide = torch.sparse_csr_tensor(rows.long(), graph.columns.long(), graph.values, (n, n))

@@ -117,10 +117,10 @@ def write_core(folder: Path, rows: int, seed: int) -> dict:
 WRITERS = {"netflix": write_netflix, "amazon": write_amazon, "core": write_core}
 CORE = """
 import sys, time, polars as pl
-from ptebench.data.filters import cored
+from ptebench.data.filters import apply_core
 frame = pl.read_parquet(sys.argv[1])
 clock = time.perf_counter()
-left = pl.concat(cored([frame.lazy()], 5, 5))
+left = pl.concat(apply_core([frame.lazy()], 5, 5))
 print({"rows": left.height, "seconds_of_the_core": round(time.perf_counter() - clock, 2)})
 """
 

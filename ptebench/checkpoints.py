@@ -1,4 +1,4 @@
-"""When a checkpoint is due."""
+"""A clock that tells when the next checkpoint is due."""
 
 import time
 
@@ -9,16 +9,16 @@ class Clock:
     """The time since training began and since its last checkpoint."""
 
     def __init__(self):
-        self.begun = self.saved = time.monotonic()
+        self.start = self.last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Say whether the last checkpoint is old."""
-        return time.monotonic() - self.saved >= CHECKPOINT_SECONDS
+        """Return whether it is time for the next checkpoint."""
+        return time.monotonic() - self.last >= CHECKPOINT_SECONDS
 
     def is_long(self) -> bool:
-        """Say whether training has been long, so that its end is worth a checkpoint too."""
-        return time.monotonic() - self.begun >= CHECKPOINT_SECONDS
+        """Return whether training has been long enough to save a checkpoint at its end."""
+        return time.monotonic() - self.start >= CHECKPOINT_SECONDS
 
     def restart(self) -> None:
-        """Count from now: a checkpoint is written."""
-        self.saved = time.monotonic()
+        """Start the time to the next checkpoint; call it when one has been written."""
+        self.last = time.monotonic()

@@ -1,7 +1,7 @@
-"""Texts to vectors: the sentence encoders, and a latent semantic one that needs no weights.
+"""Encoders of texts: sentence transformers, and latent semantic analysis, which needs no download.
 
-Every encoder takes a list of n texts and returns float32 (n, d), each row of length one; an empty text, and a
-text of which the encoder knows nothing, is the zero vector. Equal texts are encoded once and get equal vectors.
+Every encoder takes a list of n texts and returns float32 (n, d), each row of length one; an empty text, or one without
+any word of the encoder's vocabulary, gets zeros. Equal texts are encoded once and get equal vectors.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ BYTES_A_TOKEN = 4
 
 
 def encode(texts: list[str], settings: dict, fit: list[str] | None = None) -> np.ndarray:
-    """Encode texts with the encoder of `settings["kind"]`; `fit` are the texts it may learn from (lsa only).
+    """Encode texts with the encoder of `settings["kind"]`; `fit` are the texts that lsa is fitted on.
 
     Raises InputError when the model cannot be loaded or there is nothing to fit on.
     """
@@ -62,11 +62,11 @@ def load(settings: dict):
 
 
 def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:
-    """Encode with a sentence-transformers model, its own pooling included.
+    """Encode with a sentence-transformers model and its own pooling.
 
-    Batches hold texts of like length and a like number of tokens, which is what makes it fast; `precision`
-    bfloat16 multiplies matrices in that precision and keeps the weights and all sums in float32, auto does so where
-    the hardware does. A text is cut at `max_tokens` or at the model's own limit, whichever is less.
+    Texts of similar length share a batch, and batches have about the same number of tokens. With `precision` bfloat16,
+    matrix products are in that precision, weights and sums in float32; auto chooses it where the hardware supports it.
+    A text is cut at `max_tokens` or at the model's own limit, whichever is less.
     """
     import torch
 
@@ -92,7 +92,7 @@ def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:
 
 
 class Encoder:
-    """Texts to vectors of length one, each text once: the frozen encoder of measures and rewards."""
+    """A frozen encoder with a cache, for measures and rewards: vectors have length one."""
 
     def __init__(self, settings: dict):
         """Load the encoder of an `encoders` entry; raise InputError for a kind that cannot encode single texts."""
@@ -121,8 +121,8 @@ class Encoder:
 def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
     """Encode by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).
 
-    Vocabulary, weights and projection are fitted on `fit` alone; with few or short texts there that span less
-    than `dimension`, the vectors have as many columns as they span. Raises InputError when `fit` says nothing.
+    Vocabulary, weights and projection are fitted on `fit`. If its rank is below `dimension`, vectors have as many
+    columns as the rank. Raises InputError when `fit` has no words.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -93,7 +93,7 @@ def check(frame: pl.DataFrame, contract: Contract, where: object) -> pl.DataFram
 def read_table(path: File, contract: Contract, other: Contract | None = None) -> pl.DataFrame:
     """Read a parquet or CSV file and check it against its contract.
 
-    A file that may fit one of two contracts is of the `other` one where it has the first column of that.
+    With a second contract `other`, a file that has the first column of `other` is checked against it.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What the machine at hand is good at."""
+"""The device and the precision that this machine computes fastest with."""
 
 from functools import cache
 

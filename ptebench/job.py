@@ -1,4 +1,4 @@
-"""The command line that all jobs share: arguments, limits, one clear error, the provenance record.
+"""The command line that all jobs share: it parses arguments, limits threads, prints errors and writes the record.
 
     python -m workflow_scripts.split --spec '{"kind": "leave_one_out", ...}' \
         --input interactions PATH --output train PATH --output valid PATH ...
@@ -22,7 +22,7 @@ from ptebench.provenance import canonical, digest, environment, file_digest
 
 @dataclass(frozen=True)
 class Job:
-    """What a job may know: its resolved settings, its inputs and its outputs, by name."""
+    """A job's resolved settings, inputs and outputs, by name."""
 
     spec: dict[str, Any]
     inputs: dict[str, list[Path]]
@@ -35,12 +35,12 @@ class Job:
         return next(iter(self.inputs.get(name, [])), None)
 
     def fingerprint(self, spec: dict[str, Any] | None = None, names: Iterable[str] | None = None) -> str:
-        """Return a digest of what a result is made from: code, settings and the bytes of inputs.
+        """Return a digest of everything that decides a result: code, settings and the bytes of inputs.
 
         spec: settings in place of the job's. names: of the inputs that count, by default all.
         """
-        chosen = self.inputs if names is None else names
-        files = {name: [file_digest(path) for path in self.inputs.get(name, [])] for name in chosen}
+        names_of_inputs = self.inputs if names is None else names
+        files = {name: [file_digest(path) for path in self.inputs.get(name, [])] for name in names_of_inputs}
         return digest(canonical([self.code, self.spec if spec is None else spec, files]))
 
 

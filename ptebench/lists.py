@@ -1,4 +1,4 @@
-"""Lists that a file wrote as text."""
+"""A parser of lists that are written as text."""
 
 import ast
 import json
@@ -21,14 +21,14 @@ BARE_TEXT = r"""\s*(?:'[^']*'|"[^"]*"|[^,]+)"""
 MAPPING = r"""^\s*[\[({]*\{\s*['"]?\w+['"]?\s*:"""
 
 
-def unquoted(text: pl.Expr) -> pl.Expr:
-    """Return the texts of a list without quotes, null where text is none."""
+def unquote(text: pl.Expr) -> pl.Expr:
+    """Return the items of a list of words without quotes, such as [a, b]; null where text is no such list."""
     inner = pl.coalesce(text.str.extract(BARE, group) for group in (1, 2, 3))
     return inner.str.extract_all(BARE_TEXT).list.eval(pl.element().str.strip_chars(" \t\n'\""))
 
 
-def listed(text: str) -> list[str] | None:
-    """Return the texts of a list that stands as text, as Python, NumPy or JSON write it; None where it is none."""
+def parse_list(text: str) -> list[str] | None:
+    """Return the texts of a list that Python, NumPy or JSON wrote; None where `text` is no such list."""
     try:
         if re.fullmatch(BETWEEN, re.sub(LITERAL, "", text, flags=re.S)):
             return [str(ast.literal_eval(one)) for one in re.findall(LITERAL, text, flags=re.S)]
@@ -39,7 +39,7 @@ def listed(text: str) -> list[str] | None:
 
 
 def lists(column: pl.Series, place: str) -> pl.Series:
-    """Return a column as lists of texts: one text as a list of one, lists of lists flat, lists as text read.
+    """Return a column as lists of texts: a text becomes a list of one, nested lists are flattened, lists parsed.
 
     Raises InputError for what is neither text nor number.
     """
@@ -54,15 +54,15 @@ def lists(column: pl.Series, place: str) -> pl.Series:
     if depth:
         return column.cast(pl.List(pl.String))
     text = column.cast(pl.String)
-    written = text.str.contains(LISTED).fill_null(False)
-    if not written.any():
+    is_list_text = text.str.contains(LISTED).fill_null(False)
+    if not is_list_text.any():
         return (
             text.alias("text")
             .to_frame()
             .select(pl.when(pl.col("text").is_not_null()).then(pl.concat_list("text")))["text"]
         )
     values = [
-        texts if of_list and (texts := listed(value)) is not None else value and [value]
-        for value, of_list in zip(text, written, strict=True)
+        texts if of_list and (texts := parse_list(value)) is not None else value and [value]
+        for value, of_list in zip(text, is_list_text, strict=True)
     ]
     return pl.Series(values, dtype=pl.List(pl.String))

@@ -1,4 +1,4 @@
-"""How far a long work is."""
+"""A progress line for long work."""
 
 import time
 
@@ -6,25 +6,25 @@ EVERY = 5.0  # seconds between two lines
 
 
 class Progress:
-    """Says every few seconds how much of a work is done and how long the rest takes.
+    """Prints every few seconds how much work is done and how long the rest will take.
 
-    unit: what is counted, behind the numbers. total: None where nobody knows it. start: what was done before.
+    unit: the plural noun that follows the numbers. total: None if unknown. start: what was done before this run.
     """
 
     def __init__(self, what: str, unit: str, total: float | None, say=print, start: float = 0):
         self.what, self.unit, self.total, self.say, self.start = what, unit, total, say, start
-        self.begun = self.told = time.monotonic()
+        self.start_time = self.last_line = time.monotonic()
 
     def seconds_left(self, done: float) -> float:
         """Return the seconds that the rest takes at the pace so far, where the total is known."""
         assert self.total is not None
-        return (time.monotonic() - self.begun) / max(done - self.start, 1e-9) * (self.total - done)
+        return (time.monotonic() - self.start_time) / max(done - self.start, 1e-9) * (self.total - done)
 
     def __call__(self, done: float, note: str = "") -> None:
-        """Tell how much is done, unless that was told just now; `note` stands behind it."""
-        if (now := time.monotonic()) - self.told < EVERY:
+        """Print the progress line, unless the last one is a few seconds old; append `note`."""
+        if (now := time.monotonic()) - self.last_line < EVERY:
             return
-        self.told = now
+        self.last_line = now
         of, rest = "", ""
         if self.total is not None:
             of, rest = f" of {self.total:,.0f}", f", about {self.seconds_left(done):,.0f} s left"

@@ -43,24 +43,24 @@ def module_path(module: str) -> Path | None:
 
 
 @cache
-def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
+def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the syntax tree of a module without docstrings, and the project modules it imports."""
     path = module_path(module)
     assert path is not None, module
     tree = ast.parse(path.read_bytes())
-    imported: set[str] = set()
+    modules_of: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
+            modules_of.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
                 raise ValueError(f"{module}: relative import; the code digest follows absolute ones only")
-            imported.add(node.module)
-            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+            modules_of.add(node.module)
+            modules_of.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             if node.body and ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree), tuple(sorted(m for m in imported if module_path(m)))
+    return ast.dump(tree), tuple(sorted(m for m in modules_of if module_path(m)))
 
 
 @cache
@@ -70,32 +70,32 @@ def import_closure(*modules: str) -> tuple[str, ...]:
     Raises ModuleNotFoundError for a root that has no file.
     """
     pending: list[str] = list(modules)
-    seen: set[str] = set()
+    visited: set[str] = set()
     while pending:
         module = pending.pop()
-        if module in seen:
+        if module in visited:
             continue
         if module_path(module) is None:
             raise ModuleNotFoundError(f"{module}: no such module in this project")
-        seen.add(module)
+        visited.add(module)
         parts = module.split(".")
         pending += [p for i in range(1, len(parts)) if module_path(p := ".".join(parts[:i]))]
-        pending += _parsed(module)[1]
-    return tuple(sorted(seen))
+        pending += _parse(module)[1]
+    return tuple(sorted(visited))
 
 
 @cache
 def code_digest(*modules: str) -> str:
     """Return 12 hexadecimal digits over the import closure's syntax trees.
 
-    Comments, docstrings and layout do not count. A module that is loaded by name
-    (a backbone, a representation, a loss) is not seen by the walk and must be named.
+    Comments, docstrings and layout do not count. Modules that are loaded by name (a backbone, a representation, a
+    loss) are in no import statement and must be among `modules`.
     """
-    return digest("".join(f"{module}\0{_parsed(module)[0]}\0" for module in import_closure(*modules)))[:12]
+    return digest("".join(f"{module}\0{_parse(module)[0]}\0" for module in import_closure(*modules)))[:12]
 
 
 def environment() -> dict[str, Any]:
-    """Return what can change the numbers besides code, configuration and inputs."""
+    """Return the versions of Python, machine and packages, which can change results too."""
     versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:

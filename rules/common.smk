@@ -18,7 +18,6 @@ from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.paths import (
-    ALIGNED,
     CELL,
     DATA,
     GRPO,

@@ -18,24 +18,27 @@ rule embed:
         RUN
 
 
-for aligned, names in texts.aligned.items():
+rule align_item:
+    input:
+        unpack(texts.align_inputs),
+    output:
+        **recorded(**texts.aligned_files("item")),
+    log:
+        "logs/embeddings/{dataset}/{protocol}/{embedding}/align_item.log",
+    benchmark:
+        "logs/embeddings/{dataset}/{protocol}/{embedding}/align_item.tsv"
+    conda:
+        "../envs/recommenders.yaml"
+    params:
+        **job("align", texts.align_settings, modules=texts.align_modules),
+    shell:
+        RUN
 
-    rule:
-        name:
-            f"align_{aligned}"
-        input:
-            unpack(texts.align_inputs),
-        output:
-            **recorded(**{side: f"{ALIGNED}/{side}.safetensors" for side in aligned.split("_")}),
-        log:
-            f"logs/embeddings/{{dataset}}/{{protocol}}/{{embedding}}/align_{aligned}.log",
-        benchmark:
-            f"logs/embeddings/{{dataset}}/{{protocol}}/{{embedding}}/align_{aligned}.tsv"
-        wildcard_constraints:
-            embedding=one_of(names),
-        conda:
-            "../envs/recommenders.yaml"
-        params:
-            **job("align", texts.align_settings, modules=texts.align_modules),
-        shell:
-            RUN
+
+use rule align_item as align_item_user with:
+    output:
+        **recorded(**texts.aligned_files("item", "user")),
+    log:
+        "logs/embeddings/{dataset}/{protocol}/{embedding}/align_item_user.log",
+    benchmark:
+        "logs/embeddings/{dataset}/{protocol}/{embedding}/align_item_user.tsv"

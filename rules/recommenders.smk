@@ -18,7 +18,7 @@ rule trial:
         RUN
 
 
-rule rung:
+use rule trial as rung with:
     input:
         unpack(cells.rung_inputs),
     output:
@@ -27,12 +27,8 @@ rule rung:
         f"logs/{RUNG}.log",
     benchmark:
         f"logs/{RUNG}.tsv"
-    conda:
-        "../envs/recommenders.yaml"
     params:
         **job("rung", cells.rung_settings, modules=cells.modules),
-    shell:
-        RUN
 
 
 rule choose_trial:

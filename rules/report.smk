@@ -18,7 +18,7 @@ rule metrics:
         RUN
 
 
-rule cell_metrics:
+use rule metrics as cell_metrics with:
     input:
         **CELL_METRICS,
     output:
@@ -27,12 +27,8 @@ rule cell_metrics:
         f"logs/{CELL}/metrics.log",
     benchmark:
         f"logs/{CELL}/metrics.tsv"
-    conda:
-        "../envs/report.yaml"
     params:
         **job("metrics", reporting.cell_metric_settings),
-    shell:
-        RUN
 
 
 rule table:
@@ -70,7 +66,7 @@ rule statistics_table:
         RUN
 
 
-rule references_table:
+use rule statistics_table as references_table with:
     input:
         tables=reporting.every_table,
     output:
@@ -80,12 +76,8 @@ rule references_table:
     benchmark:
         "logs/tables/references.tsv"
     localrule: True
-    conda:
-        "../envs/report.yaml"
     params:
         **job("references"),
-    shell:
-        RUN
 
 
 rule audit_published:

@@ -25,7 +25,7 @@ def project(tmp_path, monkeypatch):
     def digest(*modules, **changes):
         for name, text in changes.items():
             (folder / f"{name}.py").write_text(text)
-        for cached in (provenance._parsed, provenance.import_closure, provenance.code_digest):
+        for cached in (provenance._parse, provenance.import_closure, provenance.code_digest):
             cached.cache_clear()
         return provenance.code_digest(*(modules or ("toy.top",)))
 

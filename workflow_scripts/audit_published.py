@@ -9,10 +9,10 @@ from ptebench.report.printed import read_printed
 def main(job) -> dict:
     """Audit each printed table; breaches are findings, and no error."""
     tables = [read_printed(path) for path in job.inputs["tables"]]
-    found = breach_frame(tables)
-    write_table(found, job.outputs["csv"], BREACHES)
+    breaches = breach_frame(tables)
+    write_table(breaches, job.outputs["csv"], BREACHES)
     write_text(page(tables), job.outputs["md"])
-    return {"tables": len(tables), "breaches": found.height}
+    return {"tables": len(tables), "breaches": breaches.height}
 
 
 if __name__ == "__main__":

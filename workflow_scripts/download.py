@@ -15,12 +15,12 @@ from ptebench.files import InputError
 def main(files: dict[str, dict | None]) -> list[str]:
     """Fetch the files that have a URL and return a sentence on each that is still missing."""
     missing = []
-    for path, known in files.items():
+    for path, facts in files.items():
         try:
-            if "url" not in (known or {}):
-                raise InputError(advice(path, known))
-            print(f"{path}: from {known['url']} (terms: {known['licence']})", flush=True)
-            record = fetch(Path(path), known)
+            if "url" not in (facts or {}):
+                raise InputError(advice(path, facts))
+            print(f"{path}: from {facts['url']} (terms: {facts['licence']})", flush=True)
+            record = fetch(Path(path), facts)
             print(f"{path}: {record['bytes']:,} bytes; verified: {record['verified']}", flush=True)
         except InputError as error:
             missing.append(str(error))

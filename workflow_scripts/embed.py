@@ -17,9 +17,9 @@ def main(job) -> dict:
     used = {name: file_digest(path) for name in sorted(job.inputs) if (path := job.input(name))}
     made_of = {"text": text, "side": side, "encoder": encoder, "inputs": used}
     write_embeddings(vectors, job.outputs["vectors"], {"made_of": canonical(made_of)})
-    spoken = int(vectors.any(1).sum())
-    print(f"{side} vectors: {spoken:,} of {len(texts) - 1:,} texts, {vectors.shape[1]} dimensions")
-    return {"texts": len(texts) - 1, "empty": len(texts) - 1 - spoken, "dimensions": vectors.shape[1]}
+    text_count = int(vectors.any(1).sum())
+    print(f"{side} vectors: {text_count:,} of {len(texts) - 1:,} texts, {vectors.shape[1]} dimensions")
+    return {"texts": len(texts) - 1, "empty": len(texts) - 1 - text_count, "dimensions": vectors.shape[1]}
 
 
 if __name__ == "__main__":

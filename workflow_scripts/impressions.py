@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from ptebench.data.filters import shown_to
+from ptebench.data.filters import select_impressions
 from ptebench.files import IMPRESSIONS, INTERACTIONS, read_table, write_table
 from ptebench.job import run
 
@@ -11,13 +11,13 @@ def main(job):
     source = job.spec.get("layout", job.spec["source"])
     impressions = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec).impressions
     users = read_table(job.input("interactions"), INTERACTIONS)["user_id"].unique()
-    kept = shown_to(users, impressions, job.spec)
-    write_table(kept, job.outputs["impressions"], IMPRESSIONS)
+    impressions_of_users = select_impressions(users, impressions, job.spec)
+    write_table(impressions_of_users, job.outputs["impressions"], IMPRESSIONS)
     notes = {
         "impressions_read": impressions.height,
-        "impressions": kept.height,
-        "shown": int(kept["shown"].list.len().sum()),
-        "clicked": int(kept["clicked"].list.len().sum()),
+        "impressions": impressions_of_users.height,
+        "shown": int(impressions_of_users["shown"].list.len().sum()),
+        "clicked": int(impressions_of_users["clicked"].list.len().sum()),
     }
     for name, value in notes.items():
         print(f"{name.replace('_', ' ')}: {value:,}")

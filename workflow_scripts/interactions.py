@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from ptebench.data.filters import catalogue, prepare, shown_to
+from ptebench.data.filters import collect_items, prepare, select_impressions
 from ptebench.data.parts import distinct, write_parts
 from ptebench.files import INTERACTIONS, ITEMS, write_table
 from ptebench.job import run
@@ -11,15 +11,15 @@ from ptebench.job import run
 def main(job):
     # simulated files are in a publisher's schema and read by that publisher's reader
     source = job.spec.get("layout", job.spec["source"])
-    read = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
-    interactions, dropped = prepare(read.interactions, job.spec)
-    shown = read.impressions
-    if shown is not None:  # what is shown may never be clicked, and is an item all the same
-        shown = shown_to(distinct(interactions, "user_id"), shown, job.spec)
-    items, found = catalogue(read.items, interactions, shown)
+    reading = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
+    interactions, dropped_counts = prepare(reading.interactions, job.spec)
+    impressions = reading.impressions
+    if impressions is not None:  # an item that was shown is in the catalogue even if nobody clicked it
+        impressions = select_impressions(distinct(interactions, "user_id"), impressions, job.spec)
+    items, item_counts = collect_items(reading.items, interactions, impressions)
     write_parts(interactions, job.outputs["interactions"], INTERACTIONS)
     write_table(items, job.outputs["items"], ITEMS)
-    notes = {**read.counts, **dropped, **found}
+    notes = {**reading.counts, **dropped_counts, **item_counts}
     for name, value in notes.items():
         print(f"{name.replace('_', ' ')}: {value:,}")
     return {"notes": notes}

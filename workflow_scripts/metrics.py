@@ -5,7 +5,7 @@ import polars as pl
 from ptebench.files import GROUPS, METRICS, RANKS, read_json, read_table, write_table
 from ptebench.job import run
 from ptebench.report.checks import check_metrics
-from ptebench.report.metrics import averages, event_values, partitions
+from ptebench.report.metrics import average_events, event_values, find_partitions
 
 
 def measure(path, groups: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
@@ -13,7 +13,7 @@ def measure(path, groups: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
     values = event_values(read_table(path, RANKS), ks)
     several = set(values.filter(pl.col("targets") > 1)["ranking"])
     single = set(values["ranking"]) - several
-    return check_metrics(averages(values, groups), single, partitions(values, groups))
+    return check_metrics(average_events(values, groups), single, find_partitions(values, groups))
 
 
 def main(job) -> dict:

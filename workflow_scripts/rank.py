@@ -9,11 +9,11 @@ from ptebench.recommenders.cell import load_train
 from ptebench.recommenders.evaluation import rank
 from ptebench.recommenders.model import restore
 from ptebench.recommenders.split import read_events
-from ptebench.recommenders.tuning import settled
+from ptebench.recommenders.tuning import settle
 
 
 def main(job):
-    spec = settled(job)
+    spec = settle(job)
     sizes, train_set, known = load_train(job, spec)
     backbone, representation, device = restore(spec, known, train_set, read_tensors(job.input("model"))[0])
     frames = []

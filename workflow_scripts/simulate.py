@@ -6,8 +6,8 @@ from ptebench.job import run
 
 def main(job):
     if job.spec["snapshots"]:
-        planted = simulate_snapshots.write(job.spec, job.outputs)
-        events = len(planted.train[0]) + len(planted.test[0])
+        truth = simulate_snapshots.write(job.spec, job.outputs)
+        events = len(truth.train[0]) + len(truth.test[0])
     else:
         events = len(simulate.write(job.spec, job.outputs).item)
     return {"seed": job.spec["seed"], "events": events}

@@ -13,8 +13,8 @@ def main(job) -> dict:
     write_text(wide(frame).write_csv(), job.outputs["csv"])
     write_text(markdown(frame), job.outputs["md"])
     write_text(latex(frame), job.outputs["tex"])
-    given = frame.filter(pl.col("published").is_not_null())
-    return {"published": given.height, "equal": given.filter(pl.col("verdict") == "equal").height}
+    with_published = frame.filter(pl.col("published").is_not_null())
+    return {"published": with_published.height, "equal": with_published.filter(pl.col("verdict") == "equal").height}
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ import polars as pl
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
 from ptebench.report import html, latex, markdown
-from ptebench.report.significance import evidence
-from ptebench.report.tables import COMPARISONS, TABLE, build, comparisons, read_published
+from ptebench.report.significance import collect_evidence
+from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
 
 
 def main(job) -> dict:
     """Write one table in four forms, and the comparisons behind its marks."""
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
-    judged = evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
-    table = build(job.spec, metrics, read_published(job.input("published")), judged)
+    evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
+    table = build(job.spec, metrics, read_published(job.input("published")), evidence)
     title = job.spec["title"]
     write_table(table, job.outputs["csv"], TABLE)
-    write_table(comparisons(job.spec, judged), job.outputs["comparisons"], COMPARISONS)
+    write_table(build_comparisons(job.spec, evidence), job.outputs["comparisons"], COMPARISONS)
     write_text(markdown.render(table, title), job.outputs["md"])
     write_text(latex.render(table, title, job.spec["table"]), job.outputs["tex"])
     write_text(html.render(table, title), job.outputs["html"])

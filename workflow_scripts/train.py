@@ -6,13 +6,13 @@ from ptebench.files import write_tensors, write_text
 from ptebench.job import run
 from ptebench.recommenders.cell import load
 from ptebench.recommenders.training import train
-from ptebench.recommenders.tuning import settled
+from ptebench.recommenders.tuning import settle
 
 CURVE = {"epoch": pl.Int64, "loss": pl.Float64, "value": pl.Float64, "seconds": pl.Float64}
 
 
 def main(job):
-    spec, model = settled(job), job.outputs["model"]
+    spec, model = settle(job), job.outputs["model"]
     train_set, known, valid, fingerprint = load(job, spec)
     checkpoint = model.with_name("checkpoint.safetensors")
     state, curve, notes = train(spec, train_set, valid, known, spec["remove_seen"], checkpoint, fingerprint)

@@ -6,7 +6,7 @@ from ptebench.recommenders.cell import load
 from ptebench.recommenders.evaluation import rank, validation_value
 from ptebench.recommenders.model import restore
 from ptebench.recommenders.training import train
-from ptebench.recommenders.tuning import FAILURES, laid, point, reason
+from ptebench.recommenders.tuning import FAILURES, lay, point, reason
 
 COUNTER_SELECTION = "NDCG@10"
 
@@ -14,7 +14,7 @@ COUNTER_SELECTION = "NDCG@10"
 def main(job):
     trial = job.spec["trial"]
     settings = point(job.spec["space"], trial, job.spec["seed"])
-    spec = laid({k: v for k, v in job.spec.items() if k not in ("space", "trial")}, settings)
+    spec = lay({k: v for k, v in job.spec.items() if k not in ("space", "trial")}, settings)
     train_set, known, valid, fingerprint = load(job, spec)
     checkpoint = job.outputs["trial"].with_name("checkpoint.safetensors")
     value, epochs, failure = None, 0, None

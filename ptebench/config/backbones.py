@@ -1,4 +1,4 @@
-"""Backbones: what every recommender shares, and what every one that learns does."""
+"""Backbones: settings of all recommenders, and of all that are trained."""
 
 from typing import ClassVar, Literal, Self
 
@@ -21,7 +21,7 @@ class Backbone(Settings):
 
 
 class Trained(Backbone):
-    """What every backbone that learns by gradient shares."""
+    """Settings of all backbones that are trained by gradient descent."""
 
     dimension: Positive = 64
     """Length of the vectors of items and users."""

@@ -82,8 +82,10 @@ class Kinds:
 
     def classes(self, base: type[Settings]) -> dict[str, type[Settings]]:
         """Return the classes by the value of their tag, in order of definition."""
-        defined = [c for m in self.modules for c in vars(m).values() if getattr(c, "__module__", None) == m.__name__]
-        models = [c for c in defined if isinstance(c, type) and issubclass(c, base) and self.tag in c.model_fields]
+        own_classes = [
+            c for m in self.modules for c in vars(m).values() if getattr(c, "__module__", None) == m.__name__
+        ]
+        models = [c for c in own_classes if isinstance(c, type) and issubclass(c, base) and self.tag in c.model_fields]
         return {get_args(model.model_fields[self.tag].annotation)[0]: model for model in models}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -1,4 +1,4 @@
-"""Overrides and axes of tuning: settings that change others, read as what they change."""
+"""Overrides and axes of tuning: validation as if they stood in the settings that they replace."""
 
 from collections.abc import Iterator
 from itertools import islice, product
@@ -15,28 +15,28 @@ Key = TypeVar("Key")
 
 
 def cast_changes(config: dict[str, Any], model: Benchmark, where: str) -> None:
-    """Give overrides and tuning's values the types of what they change, so that 1e-3, text to YAML, is a number.
+    """Convert overrides and tuning's values to the types of the settings they replace: YAML reads 1e-3 as text.
 
-    Raises InputError where settings so changed are no valid ones.
+    Raises InputError where a replaced setting is not valid.
     """
     for dataset, cells in config["overrides"].items():
         for cell in sorted(cells):  # BACKBONE before BACKBONE.REPRESENTATION, which is laid over it
             backbone, _, representation = cell.partition(".")
             under = cells.get(backbone, {}) if representation else {}
             entry, place = model.backbones[backbone], f"{where}: overrides.{dataset}.{cell}"
-            cells[cell] = changed(entry, cells[cell], place, under)
+            cells[cell] = apply_changes(entry, cells[cell], place, under)
     for section in ("backbones", "representations"):
         for name, axes in config["tuning"][section].items():
             entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
             for key, axis in axes.items():
                 bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
-                values = [changed(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
+                values = [apply_changes(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
                 if not bounds and len(set(map(repr, values))) < len(values):
                     raise InputError(f"{place}.{key}: a value stands here twice, and would be drawn twice; keep one")
                 axes[key] = axis if bounds else values
 
 
-def changed(
+def apply_changes(
     entry: Settings,
     changes: dict[str, Any],
     place: str,

@@ -23,7 +23,7 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    names = (published, table_names, grid_names, embedding_names, texts, teachers, override_names, axes)
+    names = (check_published, table_names, grid_names, embedding_names, texts, teachers, override_names, axes)
     refuse(where, chain.from_iterable(law(model) for law in names))
     refuse(where, local_models(model))
 
@@ -44,7 +44,7 @@ def published_keys() -> set[str]:
     return keys
 
 
-def published(model: Benchmark) -> Iterator[str]:
+def check_published(model: Benchmark) -> Iterator[str]:
     """A dataset is compared with values that are published."""
     for name, settings in model.datasets.items():
         key, keys = settings.published, published_keys()
@@ -147,14 +147,14 @@ def local_models(model: Benchmark) -> Iterator[str]:
     rows = [rows for table in model.tables.values() for rows in table.rows]
     parts: list[Settings] = [model.backbones[name] for block in rows for name in block.backbones]
     parts += [model.representations[name] for block in rows for name in block.representations]
-    read = [model.embeddings.get(part.text, part) for part in parts if isinstance(part, Reader)]
-    writers = dict.fromkeys(part.text.partition(".")[0] for part in read)
+    readers = [model.embeddings.get(part.text, part) for part in parts if isinstance(part, Reader)]
+    writers = dict.fromkeys(part.text.partition(".")[0] for part in readers)
     models = {name: model.language_models[name] for name in writers if name in model.language_models}
     for name, settings in models.items():
         if isinstance(settings, LanguageModel) and settings.model != "embedded":
             for fault in unfit_model(settings.model, settings.context):
                 yield f"language_models.{name}.model: {fault}"
-    for name in dict.fromkeys([part.encoder for part in read] + [settings.encoder for settings in models.values()]):
+    for name in dict.fromkeys([part.encoder for part in readers] + [settings.encoder for settings in models.values()]):
         if isinstance(encoder := model.encoders[name], SentenceTransformer):
             for fault in missing_folder(encoder.model):
                 yield f"encoders.{name}.model: {fault}"

@@ -1,4 +1,4 @@
-"""Datasets: where raw files are, in whose form, and what is kept of them."""
+"""Datasets: paths and formats of raw files, and filters."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -65,18 +65,18 @@ class Dataset(Settings):
     """Name under which `report/published.csv` and `report/published_statistics.csv` hold values to compare with."""
 
     @property
-    def timed(self) -> bool:
+    def has_times(self) -> bool:
         """Whether every interaction may have a time; a file may still lack some."""
         return True
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """Whether interactions may have ratings."""
         return True
 
     @property
     def split(self) -> str | None:
-        """What the publisher's own split parts: `users` or `interactions`; None where there is none."""
+        """Whether the publisher's own split divides `users` or `interactions`; None where there is no such split."""
         return None
 
     @property
@@ -89,9 +89,9 @@ class Dataset(Settings):
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"end: {self.end} is before start, {self.start}")
         for key in ("start", "end"):
-            if getattr(self, key) is not None and not self.timed:
+            if getattr(self, key) is not None and not self.has_times:
                 raise ValueError(f"{key}: the interactions of this source have no timestamps; leave it out")
-        if self.min_rating is not None and not self.rated:
+        if self.min_rating is not None and not self.has_ratings:
             raise ValueError("min_rating: the interactions of this source have no ratings; leave it out")
         return self
 
@@ -159,7 +159,7 @@ class Mind(Dataset):
     """Also keep what every impression showed, which the protocol `snapshot` can rank."""
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """See Dataset."""
         return False
 
@@ -187,12 +187,12 @@ class Reclm(Dataset):
         return self
 
     @property
-    def timed(self) -> bool:
+    def has_times(self) -> bool:
         """See Dataset."""
         return False
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """See Dataset."""
         return False
 
@@ -224,12 +224,12 @@ class Sequences(Dataset):
     """The table's columns for ours, where they have other names."""
 
     @property
-    def timed(self) -> bool:
+    def has_times(self) -> bool:
         """See Dataset."""
         return False
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """See Dataset."""
         return False
 
@@ -261,12 +261,12 @@ class Table(Dataset):
     """The table of items' columns for ours, where they have other names."""
 
     @property
-    def timed(self) -> bool:
+    def has_times(self) -> bool:
         """See Dataset."""
         return "timestamp" in self.columns
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """See Dataset."""
         return "rating" in self.columns
 

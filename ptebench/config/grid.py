@@ -83,7 +83,7 @@ def _has_impressions(settings: Any) -> bool:
 
 
 def times(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
-    """A protocol parts a dataset by times, within its days, or by the publisher's split, where there are any."""
+    """A protocol splits a dataset by times within its days, or by the publisher's split, if it has them."""
     for d, p in product(table.datasets, table.protocols):
         dataset, protocol, place = model.datasets[d], model.protocols[p], f"tables.{name}"
         if isinstance(protocol, Snapshot) and protocol.cut is None and dataset.split != "interactions":
@@ -97,7 +97,7 @@ def times(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
                 f"protocols.{p}.given: false to draw one"
             )
         cuts = cuts_of(protocol)
-        if cuts and not dataset.timed:
+        if cuts and not dataset.has_times:
             own = dataset.split == "interactions"
             mend = "leave 'cut' out for the publisher's split" if own else "use another protocol"
             yield f"{place}: {p} parts by time, and the interactions of {d} have no timestamps; {mend}"
@@ -132,18 +132,18 @@ def ranking_names(model: Benchmark, name: str, table: TableSettings) -> Iterator
     """A table shows rankings and groups that its protocols can have of its datasets."""
     for d, p in product(table.datasets, table.protocols):
         protocol = model.protocols[p]
-        groups = [group for group in protocol.groups if group not in TIES or model.datasets[d].timed]
+        groups = [group for group in protocol.groups if group not in TIES or model.datasets[d].has_times]
         for key, possible in (("rankings", protocol.rankings), ("groups", groups)):
-            for shown in getattr(table, key):
-                if shown not in possible:
+            for name_of_group in getattr(table, key):
+                if name_of_group not in possible:
                     yield (
-                        f"tables.{name}.{key}: {p} of {d} has no {shown!r}{hint(shown, possible)} "
+                        f"tables.{name}.{key}: {p} of {d} has no {name_of_group!r}{hint(name_of_group, possible)} "
                         f"({', '.join(possible)})"
                     )
 
 
 def widths(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
-    """A representation goes with the backbone's dimension, at every value of their axes beside some of the others."""
+    """A representation fits the backbone's dimension, and every value on a tuned axis is valid with some others."""
     for rows in table.rows:
         for d, b, r in product(table.datasets, rows.backbones, rows.representations):
             if not model.backbones[b].counter:
@@ -207,7 +207,7 @@ def pairwise(cell: Cell) -> Iterator[str]:
 
 
 def only_representation(cell: Cell) -> Iterator[str]:
-    """A backbone that is nothing without one kind of representation has it."""
+    """A backbone that needs one kind of representation has that kind."""
     own = kind_of(cell.representation)
     kind, reason = cell.backbone.only_with or (own, "")
     if own != kind:
@@ -218,7 +218,7 @@ def only_representation(cell: Cell) -> Iterator[str]:
 
 
 def only_backbone(cell: Cell) -> Iterator[str]:
-    """A representation that is nothing without one kind of backbone has it."""
+    """A representation that needs one kind of backbone has that kind."""
     own = kind_of(cell.backbone)
     kind, reason = cell.representation.only_with or (own, "")
     if own != kind and not cell.backbone.counter:
@@ -246,7 +246,7 @@ def control_of_users(cell: Cell) -> Iterator[str]:
 
 
 def cold_users(cell: Cell) -> Iterator[str]:
-    """Users who never trained are ranked for by what reads their history or their profile."""
+    """Users without training events need a backbone that reads histories, or a representation that reads profiles."""
     if not (isinstance(cell.protocol, ColdStartUser) and cell.backbone.needs_users):
         return
     representation, (table, protocol) = cell.representation, cell[:2]

@@ -1,4 +1,4 @@
-"""Backbones on histories: they read a user's items in order; generative ones spell the next item."""
+"""Backbones on histories: they read a user's items in order; generative ones generate the next item's codes."""
 
 from typing import ClassVar, Literal, Self
 
@@ -51,10 +51,10 @@ class Dreamrec(Trained):
 
 
 class Sequential(Trained):
-    """What every backbone shares that reads a history into one state and compares it with the items."""
+    """Settings of all backbones that encode a history as one state and compare it with the items."""
 
     loss: Literal["cross_entropy", "bce", "gbce", "sampled_softmax"] = "cross_entropy"
-    """What the next item is told from: all training items (`cross_entropy`), or negatives."""
+    """Loss of the next item against all training items (`cross_entropy`), or against negatives."""
     negatives: Positive = 1024
     """Uniform negatives: of `sampled_softmax` shared by the batch, of `gbce` for every position."""
     calibration: Share = 0.75
@@ -114,7 +114,7 @@ class Bert4rec(Sequential):
 
 
 class Generative(Trained):
-    """What backbones share that spell the next item, code by code."""
+    """Settings of all backbones that generate the next item code by code."""
 
     dimension: Positive = 128
     """Width of the transformer, a multiple of `heads`."""
@@ -129,7 +129,7 @@ class Generative(Trained):
     codes: int = Field(256, ge=2)
     """Codes to choose from on each level."""
     beam: Count = 0
-    """Nodes of a level that ranking follows, the rest tied behind; 0: all, the exact likelihood."""
+    """Nodes of a level that beam search keeps when it ranks, all other items tied last; 0: all, exact likelihoods."""
 
 
 class Tiger(Generative):

@@ -1,4 +1,4 @@
-"""Language models: what writes profiles, where it runs, and how it is taught."""
+"""Language models: which model writes profiles, where it runs, and how it is fine-tuned."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -36,10 +36,10 @@ class FineTuning(Settings):
 
 
 class RewardWeights(Settings):
-    """What the components of GRPO's reward count beside the gate, which is always there; 0: not computed."""
+    """Weights of the components of GRPO's reward; 0: not computed; the gate on the schema always applies."""
 
     rank: float = Field(1.0, ge=0)
-    """Users: the held-out item's rank by the profile, less that by the history's mean card."""
+    """Users: rank of the held-out item by the profile, compared with its rank by the mean card of the history."""
     auc: float = Field(1.0, ge=0)
     """Items: how well the profile tells held-out readers from others, less how well the card does."""
     faithfulness: float = Field(0.3, ge=0)
@@ -58,7 +58,7 @@ class Grpo(Settings):
     prompts: Positive = 64
     """Owners of a side whose profiles are sampled, one prompt each."""
     generations: int = Field(4, ge=2)
-    """Texts of a prompt, among which a text's advantage is taken."""
+    """Texts sampled for a prompt; the advantage of a text is relative to them."""
     batch_size: Positive = 16
     """Texts of a step, a multiple of `generations`."""
     learning_rate: Above = 1e-5
@@ -200,18 +200,18 @@ class LanguageModel(WritingModel):
 
     @field_validator("template_arguments")
     @classmethod
-    def _names_of_arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _names_of_arguments(cls, value: dict[str, Any]) -> dict[str, Any]:
         ours = ("messages", "add_generation_prompt")
-        for name in given:
+        for name in value:
             if not re.fullmatch(r"[A-Za-z_]\w*", name) or name in ours:
                 raise ValueError(
                     f"{name}: expected the name of an argument of the chat template, none of {', '.join(ours)}"
                 )
-        return given
+        return value
 
 
 class EndpointModel(WritingModel):
-    """A language model behind an OpenAI-compatible interface, which teaches others, and writes as it is."""
+    """A language model behind an OpenAI-compatible interface; it can teach others and write profiles."""
 
     endpoint: str
     """The address up to and without `/chat/completions`."""
@@ -226,13 +226,13 @@ class EndpointModel(WritingModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_fine_tuning(cls, given: Any) -> Any:
-        if foreign := [k for k in given if k in set(LanguageModel.model_fields) - set(cls.model_fields)]:
+    def _no_fine_tuning(cls, value: Any) -> Any:
+        if foreign := [k for k in value if k in set(LanguageModel.model_fields) - set(cls.model_fields)]:
             raise ValueError(
                 f"{foreign[0]}: nothing is fine-tuned at an endpoint; give it to a language model that runs here, "
                 "whose 'teacher' may be this one"
             )
-        return given
+        return value
 
     @model_validator(mode="after")
     def _no_secrets(self) -> Self:
@@ -248,8 +248,8 @@ class EndpointModel(WritingModel):
 
 def _where_it_runs(entry: Any) -> str:
     """Return the tag of a language model's class."""
-    named = "endpoint" in entry if isinstance(entry, dict) else isinstance(entry, EndpointModel)
-    return "EndpointModel" if named else "LanguageModel"
+    has_endpoint = "endpoint" in entry if isinstance(entry, dict) else isinstance(entry, EndpointModel)
+    return "EndpointModel" if has_endpoint else "LanguageModel"
 
 
 MODELS: dict[str, type[WritingModel]] = {"LanguageModel": LanguageModel, "EndpointModel": EndpointModel}

@@ -28,12 +28,12 @@ def hint(name: str, names: Iterable[str]) -> str:
 
 def refuse(where: str, faults: Iterable[str]) -> None:
     """Raise InputError that tells every fault once; return where there are none."""
-    told = list(dict.fromkeys(faults))
-    if len(told) == 1:
-        raise InputError(f"{where}: {told[0]}")
-    if told:
-        more = [f"and {len(told) - MOST} more"] if len(told) > MOST else []
-        raise InputError("\n  - ".join([f"{where}: {len(told)} faults", *told[:MOST], *more]))
+    sentences = list(dict.fromkeys(faults))
+    if len(sentences) == 1:
+        raise InputError(f"{where}: {sentences[0]}")
+    if sentences:
+        more = [f"and {len(sentences) - MOST} more"] if len(sentences) > MOST else []
+        raise InputError("\n  - ".join([f"{where}: {len(sentences)} faults", *sentences[:MOST], *more]))
 
 
 def explanations(error: ValidationError, raw: dict[str, Any]) -> list[str]:
@@ -70,7 +70,7 @@ def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:
     """Return the keys of the file that lead to a fault: pydantic's location without what the file does not have."""
     location, place = list(fault["loc"]), list[Any]()
     node: Any = raw
-    if _tagged(location, raw):  # also where a key of the entry has the tag's name
+    if _has_tag(location, raw):  # also where a key of the entry has the tag's name
         del location[2]
     for part in location[:-1]:
         if (isinstance(node, dict) and part in node) or isinstance(node, list):
@@ -82,7 +82,7 @@ def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:
     return place
 
 
-def _tagged(location: list[Any], raw: dict[str, Any]) -> bool:
+def _has_tag(location: list[Any], raw: dict[str, Any]) -> bool:
     """Return whether a pydantic location goes on, after section and name, with the entry's own `source` or `kind`."""
     node: Any = raw
     for part in location[:2]:

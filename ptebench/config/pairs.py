@@ -15,7 +15,7 @@ class Pairs(Trained):
     batch_size: Positive = 2048
     """Pairs of a step."""
     draw: Literal["pairs", "users"] = "pairs"
-    """What an epoch draws: each training pair once, or as many times a user, all alike, and one of the own items."""
+    """Pairs of an epoch: each training pair once, or as many random users, each with one of the user's items."""
 
 
 class FreeUsers(Pairs):
@@ -102,7 +102,7 @@ class LightgcnInfonce(Graph):
 
 
 class GraphContrast(Graph):
-    """What LightGCN with a contrast of two views shares."""
+    """Settings of all forms of LightGCN with a contrast of two views."""
 
     l2: float = Field(0.0, ge=0)
     """Weight of the squares of a batch's vectors of layer 0."""

@@ -1,4 +1,4 @@
-"""Protocols: what trains, what validates, what is asked in the test, and what is ranked."""
+"""Protocols: which events train, validate and test, and which items are ranked."""
 
 from datetime import date
 from itertools import pairwise
@@ -37,7 +37,7 @@ class LeaveOneOut(Protocol):
 
 
 class LongTail(Protocol):
-    """Leave one out; head and tail; all items ranked, and beside them one positive and frozen negatives."""
+    """Leave one out with head and tail groups, ranked against all items and against frozen negatives."""
 
     kind: Literal["long_tail"]
     negatives: Positive = 100
@@ -108,7 +108,7 @@ class ColdStartUser(Protocol):
 
 
 class Snapshot(Protocol):
-    """Train on one period, rank the items of the next, all of them and the never-seen ones alone."""
+    """Train on one period and rank the items of the next, all items and new items alone."""
 
     kind: Literal["snapshot"]
     cut: date | Part | None = None

@@ -18,12 +18,12 @@ NAMED_BY_KIND = ("protocols", "encoders", "backbones", "representations")  # whe
 SELECTABLE = ("datasets", "protocols", "backbones", "representations", "tables")
 
 
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Return `base` with `over` laid on it, mappings key by key, everything else replaced."""
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
+        result[key] = merge(result[key], value) if both else value
     return result
 
 
@@ -37,10 +37,10 @@ def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, An
     for file in files:
         if not isinstance(content := load(file), dict):
             raise InputError(f"{file}: expected keys and values at the top, such as 'datasets:'")
-        raw = merged(raw, content)
+        raw = merge(raw, content)
     selection = {k: v for k, v in overrides.items() if k in SELECTABLE and not isinstance(v, dict)}
-    raw = merged(raw, {k: v for k, v in overrides.items() if k not in selection})
-    return selected(resolve(raw, " + ".join(map(str, files))), selection)
+    raw = merge(raw, {k: v for k, v in overrides.items() if k not in selection})
+    return select(resolve(raw, " + ".join(map(str, files))), selection)
 
 
 def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
     return config
 
 
-def selected(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
+def select(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with its tables reduced to the selected names; raise InputError for unknown ones."""
     for axis, names in selection.items():
         names = names if isinstance(names, list) else [names]
@@ -79,11 +79,11 @@ def selected(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any
         tables = {}
         for table, settings in config["tables"].items():
             if axis in ("datasets", "protocols"):
-                kept = {**settings, axis: [n for n in settings[axis] if n in names]}
+                entry = {**settings, axis: [n for n in settings[axis] if n in names]}
             else:
                 rows = [{**r, axis: [n for n in r[axis] if n in names]} for r in settings["rows"]]
-                kept = {**settings, "rows": [r for r in rows if r["backbones"] and r["representations"]]}
-            if kept["datasets"] and kept["protocols"] and kept["rows"]:
-                tables[table] = kept
+                entry = {**settings, "rows": [r for r in rows if r["backbones"] and r["representations"]]}
+            if entry["datasets"] and entry["protocols"] and entry["rows"]:
+                tables[table] = entry
         config["tables"] = tables
     return config

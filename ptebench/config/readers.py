@@ -10,7 +10,7 @@ Placebo = Literal["shuffled", "one", "random"]
 
 
 class Control(Settings):
-    """Vectors in place of the true ones, of the same width: another owner's, one owner's for all, noise."""
+    """Vectors that replace the true ones, with the same width: another owner's, one owner's for all, or noise."""
 
     item: Placebo | None = None
     """Control of the items' vectors, profile and card alike; null: the true ones."""

@@ -42,8 +42,8 @@ def page() -> str:
 
 def classes(annotation: Any) -> dict[str, type[Settings]]:
     """Return the models that values of an annotation follow, by the title of their tables."""
-    if tagged := kinds(annotation):
-        return tagged
+    if by_tag := kinds(annotation):
+        return by_tag
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return {annotation.__name__: annotation}
     return {title: model for part in get_args(annotation) for title, model in classes(part).items()}
@@ -53,17 +53,17 @@ def entries(section: str, models: dict[str, type[Settings]]) -> Iterator[str]:
     """Yield a table for each model of a section, and once for each that it needs."""
     done: set[type[Settings]] = set()
     for title, model in models.items():
-        needed: dict[str, type[Settings]] = {}
+        family: dict[str, type[Settings]] = {}
         for name, part in {**bases(model), title: model}.items():
-            needed |= {name: part, **parts(part)}
-        for name, part in needed.items():
+            family |= {name: part, **parts(part)}
+        for name, part in family.items():
             if part not in done:
                 yield from ("", f"### {section}: {name}", "", sentence(part.__doc__))
                 if further := [link(section, base) for base in bases(part)]:
                     yield f"Further keys: {', '.join(further)}."
                 if keys := own_keys(part):
                     yield from table(part, set(keys), section)
-        done.update(needed.values())
+        done.update(family.values())
 
 
 def bases(model: type[Settings]) -> dict[str, type[Settings]]:
@@ -74,11 +74,11 @@ def bases(model: type[Settings]) -> dict[str, type[Settings]]:
 
 def parts(model: type[Settings]) -> dict[str, type[Settings]]:
     """Return the models of a model's own keys, and those of theirs."""
-    found: dict[str, type[Settings]] = {}
+    models_by_title: dict[str, type[Settings]] = {}
     for key in own_keys(model):
         for title, part in classes(model.model_fields[key].annotation).items():
-            found |= {title: part, **parts(part)}
-    return found
+            models_by_title |= {title: part, **parts(part)}
+    return models_by_title
 
 
 def own_keys(model: type[Settings]) -> list[str]:

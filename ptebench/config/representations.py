@@ -160,7 +160,7 @@ class Llmesr(Text):
     heads: Positive = 2
     """Heads of the cross-attention between the views."""
     similar: Positive = 10
-    """Users that teach one, the nearest by the mean text of their histories."""
+    """Similar users whose states a user's state is drawn to, nearest by the mean text of their histories."""
     weight: float = Field(0.1, ge=0)
     """Weight of the distance to their mean state beside the backbone's loss."""
 
@@ -205,17 +205,17 @@ class Rlmrec(Text):
     temperature: float = Field(0.2, gt=0)
     """Divisor of the cosines."""
     others: Positive = 1000
-    """Items at random, beside the batch's, that a text is told from."""
+    """Random items, beside the batch's, whose texts are negatives."""
 
 
 class RlmrecCon(Rlmrec):
-    """Free vectors held close to the text's by contrast (Ren et al., WWW 2024)."""
+    """Free vectors aligned with the text's by a contrastive loss (Ren et al., WWW 2024)."""
 
     kind: Literal["rlmrec_con"]
 
 
 class RlmrecGen(Rlmrec):
-    """Free vectors from which the text can be told again (Ren et al., WWW 2024)."""
+    """Free vectors from which the text can be reconstructed (Ren et al., WWW 2024)."""
 
     kind: Literal["rlmrec_gen"]
     mask: Share = 0.15

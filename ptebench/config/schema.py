@@ -36,15 +36,17 @@ def describe_tags(definitions: dict[str, Any], classes: dict[str, type[Settings]
 def entries(classes: dict[str, type[Settings]], tag: str) -> dict[str, Any]:
     """Return what a section holds: entries of the class that their tag chooses or, without a tag, their name."""
     refs = {name: {"$ref": f"#/$defs/{model.__name__}"} for name, model in classes.items()}
-    chosen = [
+    choices = [
         {"if": {"type": "object", "properties": {tag: {"const": name}}, "required": [tag]}, "then": ref}
         for name, ref in refs.items()
     ]
-    entry = {"type": ["object", "null"], "properties": {tag: {"enum": list(refs)}}, "allOf": chosen}
-    named = {"if": {"type": "object", "not": {"required": [tag]}}}
+    entry = {"type": ["object", "null"], "properties": {tag: {"enum": list(refs)}}, "allOf": choices}
+    default_kind = {"if": {"type": "object", "not": {"required": [tag]}}}
     return {
         "patternProperties": {NAME: entry},
-        **({"properties": {name: {**named, "then": ref} for name, ref in refs.items()}} if tag == "kind" else {}),
+        **(
+            {"properties": {name: {**default_kind, "then": ref} for name, ref in refs.items()}} if tag == "kind" else {}
+        ),
     }
 
 

@@ -55,12 +55,12 @@ class Simulated(Dataset):
     """Of the layout `mind`: also keep what every impression showed, which the protocol `snapshot` can rank."""
 
     @property
-    def timed(self) -> bool:
+    def has_times(self) -> bool:
         """See Dataset."""
         return self.layout != "reclm"
 
     @property
-    def rated(self) -> bool:
+    def has_ratings(self) -> bool:
         """See Dataset."""
         return self.layout in ("amazon", "netflix")
 
@@ -72,7 +72,7 @@ class Simulated(Dataset):
     @property
     def period(self) -> tuple[date | None, date | None]:
         """See Dataset."""
-        if not self.timed:
+        if not self.has_times:
             return None, None
         first, length = start_of(self.layout)
         days = [datetime.fromtimestamp(second, UTC).date() for second in (first, first + length - 1)]

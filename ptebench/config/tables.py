@@ -1,4 +1,4 @@
-"""Tables: which cells, what is measured of them, and how they stand side by side."""
+"""Tables: cells, metrics and comparisons."""
 
 import re
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ def _metric(name: str) -> str:
     """Return the name of a metric; raise ValueError where it is none."""
     metric, _, k = name.partition("@")
     if metric not in METRICS or not re.fullmatch(r"[1-9]\d*", k):
-        alike = {known.lower(): known for known in METRICS}
+        alike = {metric.lower(): metric for metric in METRICS}
         near = get_close_matches(metric.lower(), alike, n=1, cutoff=0.0)[0]
         cut = k if re.fullmatch(r"[1-9]\d*", k) else "10"
         raise ValueError(

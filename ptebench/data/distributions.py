@@ -14,7 +14,7 @@ BARS = 60  # of the drawing over time
 
 
 def counts(interactions: pl.DataFrame, column: str) -> np.ndarray:
-    """Return the interactions of each user or item, the most first."""
+    """Return the number of interactions of each user or item, in descending order."""
     return interactions.group_by(column).len()["len"].sort(descending=True).to_numpy()
 
 

@@ -1,7 +1,7 @@
-"""Publishers' files: where each is (downloads.yaml), and fetching one so that it arrives whole or not at all.
+"""Downloads of publishers' files, whose addresses are in downloads.yaml: resumable, verified, complete or absent.
 
-Not by pooch, which cannot resume: it deletes its temporary file when a download breaks off, and also what a
-downloader of one's own has put there when the job is stopped while it verifies.
+pooch cannot resume: it deletes its temporary file when a download breaks off, and also the file of a custom downloader
+when the job is stopped during verification.
 """
 
 import os
@@ -32,7 +32,7 @@ def registry() -> list[dict]:
 
 
 def find(path, settings: dict) -> dict | None:
-    """Return what is known of a file of a dataset with these settings, None for nothing.
+    """Return the entry of downloads.yaml for a file of a dataset with these settings, or None.
 
     The keys are `licence`, and either `manual` or `url` and, where they are known, `bytes` and `sha256`.
     """
@@ -41,45 +41,45 @@ def find(path, settings: dict) -> dict | None:
             continue
         if "manual" in entry:
             return {"licence": entry["licence"], "manual": entry["manual"]}
-        for name, known in entry["files"].items():
+        for name, facts in entry["files"].items():
             pattern = re.escape(name).replace(r"\{", "(?P<").replace(r"\}", r">\w+)")
             if match := re.search(f"(?:^|/){pattern}$", Path(path).as_posix()):
-                return {"licence": entry["licence"], **known, "url": known["url"].format(**match.groupdict())}
+                return {"licence": entry["licence"], **facts, "url": facts["url"].format(**match.groupdict())}
     return None
 
 
-def advice(path, known: dict | None) -> str:
-    """Return one sentence on how to get a file that is missing; `known` is what `find` returned."""
-    if known is None:
+def advice(path, facts: dict | None) -> str:
+    """Return one sentence on how to get a file that is missing; `facts` is what `find` returned."""
+    if facts is None:
         return f"{path}: no such file; check its name and data_root (downloads.yaml does not know it)"
-    how = f"{known['manual']}; put it there" if "manual" in known else "`snakemake download` fetches it"
-    return f"{path}: no such file; {how} (terms: {known['licence']})"
+    how = f"{facts['manual']}; put it there" if "manual" in facts else "`snakemake download` fetches it"
+    return f"{path}: no such file; {how} (terms: {facts['licence']})"
 
 
-def fetch(path: Path, known: dict) -> dict:
-    """Fetch a file to `path`, which appears whole and verified or not at all, and return the record of what arrived.
+def fetch(path: Path, facts: dict) -> dict:
+    """Download and verify a file, move it to `path`, and return its record.
 
-    What came before an interruption stays beside `path` for the next try. Raises InputError naming the URL.
+    After an interruption the partial file stays beside `path` for the next try. Raises InputError naming the URL.
     """
-    url, part = known["url"], path.with_name(f".{path.name}.part")
+    url, part = facts["url"], path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     _download(url, part)
-    arrived = {"bytes": _size(part), "sha256": file_digest(part)}
-    for key, value in arrived.items():
-        if known.get(key, value) != value:
+    digests = {"bytes": _size(part), "sha256": file_digest(part)}
+    for key, value in digests.items():
+        if facts.get(key, value) != value:
             part.unlink()
             _mark(part).unlink()
             raise InputError(
-                f"{url}: expected {key} {known[key]}, found {value}; what arrived was deleted; run `snakemake download`"
+                f"{url}: expected {key} {facts[key]}, found {value}; what arrived was deleted; run `snakemake download`"
                 " again, and if this stays, the publisher has changed the file (docs/guide/datasets.md)"
             )
     record = {
-        "outputs": {str(path): arrived["sha256"]},
-        "bytes": arrived["bytes"],
+        "outputs": {str(path): digests["sha256"]},
+        "bytes": digests["bytes"],
         "url": url,
         "version": read_json(_mark(part))["version"],
-        "licence": known["licence"],
-        "verified": "bytes, sha256" if "sha256" in known else "no: the publisher's checksum is unknown",
+        "licence": facts["licence"],
+        "verified": "bytes, sha256" if "sha256" in facts else "no: the publisher's checksum is unknown",
         "fetched": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(record, path.with_name(f"{path.name}.provenance.json"))
@@ -89,7 +89,7 @@ def fetch(path: Path, known: dict) -> dict:
 
 
 def _mark(part: Path) -> Path:
-    """Return the file that says which version of which URL a part is of."""
+    """Return the path of the file that stores the URL and the version of a partial download."""
     return part.with_name(f"{part.name}.json")
 
 
@@ -98,33 +98,33 @@ def _size(part: Path) -> int:
 
 
 def _download(url: str, part: Path) -> None:
-    """Bring a whole file to `part`, trying again as long as that helps; raise InputError where it does not."""
-    failed, most = 0, _size(part)
+    """Download a whole file to `part`, with retries as long as bytes arrive; raise InputError when none do."""
+    failures, most = 0, _size(part)
     while True:
         try:
             return _continue(url, part)
         except (requests.RequestException, HTTPError) as error:
-            failed = 0 if _size(part) > most else failed + 1
+            failures = 0 if _size(part) > most else failures + 1
             most = max(most, _size(part))
-            if failed > len(PAUSES):
+            if failures > len(PAUSES):
                 raise InputError(
                     f"{url}: {error}; {_size(part):,} bytes have arrived and are kept; run `snakemake download` again"
                 ) from error
-            time.sleep(PAUSES[max(failed - 1, 0)])
+            time.sleep(PAUSES[max(failures - 1, 0)])
 
 
 def _continue(url: str, part: Path) -> None:
-    """Append what `part` lacks; start anew where it is of another version, or of none that the server can tell."""
-    begun = read_json(_mark(part)) if _mark(part).exists() else {"url": None, "version": None}
-    have = _size(part) if begun["url"] == url and begun["version"] else 0
+    """Append the missing bytes to `part`; start again where the server has another version or cannot tell."""
+    earlier = read_json(_mark(part)) if _mark(part).exists() else {"url": None, "version": None}
+    have = _size(part) if earlier["url"] == url and earlier["version"] else 0
     # a decoded body has other offsets than the file, and some servers name the file's own gzip as an encoding
     headers = {"Accept-Encoding": "identity"}
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": str(begun["version"])}
+        headers |= {"Range": f"bytes={have}-", "If-Range": str(earlier["version"])}
     with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
         there = response.headers.get("Content-Range", "")
         # servers that heed If-Range send another version whole; not all do
-        same = _version(response) in (None, begun["version"])
+        same = _version(response) in (None, earlier["version"])
         if same and response.status_code == 416 and there == f"bytes */{have}":
             return  # all of it had come before the interruption
         if response.status_code in (206, 416) and not (same and there.startswith(f"bytes {have}-")):
@@ -151,7 +151,7 @@ def _continue(url: str, part: Path) -> None:
 
 
 def _refuse(response) -> None:
-    """Raise InputError for an answer that will stay, a RequestException for one that may pass."""
+    """Raise InputError for a permanent HTTP error, RequestException for a temporary one."""
     url, status = response.url, response.status_code
     if status in (404, 410):
         raise InputError(
@@ -169,7 +169,7 @@ def _refuse(response) -> None:
 
 
 def _version(response) -> str | None:
-    """Return what tells one version of a file from another, None where the server does not say."""
+    """Return the server's identifier of the file's version, None where it sends none."""
     tag = response.headers.get("ETag", "W/")
     # a weak tag may stay the same when bytes change
     return response.headers.get("Last-Modified") if tag.startswith("W/") else tag

@@ -1,4 +1,4 @@
-"""From what a source read to interactions and items: filters, k-core, the order of events."""
+"""Filters that turn a source's rows into interactions and items: days, ratings, duplicates, k-core, order."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from ptebench.data.parts import by_user, distinct, stored
+from ptebench.data.parts import by_user, distinct, store
 from ptebench.files import ITEMS, InputError
 from ptebench.randomness import generator
 
@@ -28,7 +28,7 @@ def mix(values: np.ndarray, seed: int) -> np.ndarray:
 
 
 def window(frame: pl.DataFrame, start, end) -> pl.DataFrame:
-    """Keep the days from `start` to `end`, both included; raise InputError where a time is needed and unknown."""
+    """Keep the days from `start` to `end`, both included; raise InputError where a row has no time."""
     if start is None and end is None:
         return frame
     if frame["timestamp"].null_count():
@@ -39,10 +39,10 @@ def window(frame: pl.DataFrame, start, end) -> pl.DataFrame:
 
 
 def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, kind: str) -> np.ndarray:
-    """Return the rows that stay where a user and an item need so many of those that stay; ids are small integers.
+    """Return the rows of the k-core: every user and item has at least its minimum of rows; ids are small integers.
 
-    Less than a core is left by two kinds: `one_pass_compat` counts all rows and never again (the filter of SASRec's
-    published data), `one_pass_users_compat` counts users once more, of what the pass left (that of LLM-ESR's Yelp).
+    Two kinds stop early: `one_pass_compat` filters once by the counts of all rows (as SASRec's published data),
+    `one_pass_users_compat` filters users once more by the rows that are left (as LLM-ESR's Yelp).
     """
     rows = np.arange(len(users), dtype=np.uint32)
     while True:
@@ -56,8 +56,10 @@ def core(users: np.ndarray, items: np.ndarray, user_core: int, item_core: int, k
             return rows[(np.bincount(users) >= user_core)[users]]
 
 
-def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, kind: str = "iterative") -> Iterator[pl.DataFrame]:
-    """Yield the parts without users and items of fewer interactions than asked for (`core`)."""
+def apply_core(
+    parts: list[pl.LazyFrame], user_core: int, item_core: int, kind: str = "iterative"
+) -> Iterator[pl.DataFrame]:
+    """Yield the parts, filtered by `core`."""
 
     def codes(column):
         kind = pl.Categorical(pl.Categories.random())  # codes from 0 that mean the same in all parts
@@ -73,7 +75,7 @@ def cored(parts: list[pl.LazyFrame], user_core: int, item_core: int, kind: str =
         start += frame.height
 
 
-def ordered(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
+def sort_events(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
     """Sort by user, then time (unknown first), then within one time by `tie_break`.
 
     `shuffle`: a seeded hash of the raw row; `file`: the raw order; `id`: the item's key.
@@ -96,12 +98,12 @@ def sampled(parts: list[pl.LazyFrame], number: int | None, seed: int) -> list[pl
     names = distinct(parts, "user_id").sort()
     if number is None or len(names) <= number:
         return parts
-    drawn = names.gather(generator(seed, "users").permutation(len(names))[:number])
-    return stored(part.filter(pl.col("user_id").is_in(drawn.implode())).collect() for part in parts)
+    sample = names.gather(generator(seed, "users").permutation(len(names))[:number])
+    return store(part.filter(pl.col("user_id").is_in(sample.implode())).collect() for part in parts)
 
 
 def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
-    """Return the filtered interactions in order of events, in parts, and how many each filter dropped.
+    """Return the filtered and sorted interactions, in parts, and the number of rows that each filter dropped.
 
     In order: date window, rating, duplicates (by time), k-core, draw of users. Raises InputError when nothing is left,
     naming the filter that took the last row.
@@ -114,72 +116,72 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
             ["user_id", "item_id"], keep=duplicates, maintain_order=True
         ),
     }  # fmt: skip
-    left = dict.fromkeys(("read", *steps, ", ".join(cores), "users"), 0)
+    counts = dict.fromkeys(("read", *steps, ", ".join(cores), "users"), 0)
 
-    def filtered():
+    def filter_parts():
         for frame in by_user(interactions):  # no step so far looks beyond a user
-            frame = ordered(frame, settings["tie_break"], settings["tie_seed"])
-            left["read"] += frame.height
+            frame = sort_events(frame, settings["tie_break"], settings["tie_seed"])
+            counts["read"] += frame.height
             for name, step in steps.items():
                 frame = step(frame)
-                left[name] += frame.height
+                counts[name] += frame.height
             yield frame
 
-    parts = stored(filtered())
-    if left["duplicates"] and max(settings[name] for name in cores) > 1:
-        parts = stored(cored(parts, settings["user_core"], settings["item_core"], settings["core"]))
-    left[", ".join(cores)] = height(parts)
+    parts = store(filter_parts())
+    if counts["duplicates"] and max(settings[name] for name in cores) > 1:
+        parts = store(apply_core(parts, settings["user_core"], settings["item_core"], settings["core"]))
+    counts[", ".join(cores)] = height(parts)
     parts = sampled(parts, settings.get("users"), settings["tie_seed"])
-    left["users"] = height(parts)
-    notes = {"interactions_read": left["read"]}
-    for (_, before), (name, after) in pairwise(left.items()):
+    counts["users"] = height(parts)
+    notes = {"interactions_read": counts["read"]}
+    for (_, before), (name, after) in pairwise(counts.items()):
         notes[f"dropped_by_{name.replace(', ', '_')}"] = before - after
         if not after:
             raise InputError(
-                f"{name}: no interaction is left (of {left['read']} read, {before} reached this filter); loosen the "
+                f"{name}: no interaction is left (of {counts['read']} read, {before} reached this filter); loosen the "
                 "dataset's filters"
             )
     return parts, notes
 
 
-def shown_to(users: pl.Series, impressions: pl.DataFrame, settings: dict) -> pl.DataFrame:
+def select_impressions(users: pl.Series, impressions: pl.DataFrame, settings: dict) -> pl.DataFrame:
     """Return the impressions of these users within the dataset's days, sorted by user and time."""
-    kept = window(impressions, settings["start"], settings["end"]).filter(pl.col("user_id").is_in(users.implode()))
-    return kept.sort("user_id", "timestamp", maintain_order=True)
+    rows = window(impressions, settings["start"], settings["end"]).filter(pl.col("user_id").is_in(users.implode()))
+    return rows.sort("user_id", "timestamp", maintain_order=True)
 
 
-def catalogue(
+def collect_items(
     items: pl.DataFrame, interactions: list[pl.LazyFrame], impressions: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, dict]:
-    """Return exactly the items of the interactions and impressions, sorted by item_id, and what was set aside.
+    """Return the items of the interactions and impressions, sorted by item_id, and counts of the rows left out.
 
-    An item without text gets an empty card; texts of items that nobody interacted with are ignored and counted,
-    and so are further rows of one item (the first counts). Raises InputError where texts were read and no item has one.
+    An item without text gets an empty card. Texts of other items are dropped, and so are second and later rows of one
+    item. Raises InputError where texts were read and no item has one.
     """
-    wanted = distinct(interactions, "item_id").to_frame()
+    item_ids = distinct(interactions, "item_id").to_frame()
     if impressions is not None:
-        shown = impressions.select(item_id=pl.col("shown").explode().unique())
-        wanted = pl.concat([wanted, shown]).unique()
+        shown_items = impressions.select(item_id=pl.col("shown").explode().unique())
+        item_ids = pl.concat([item_ids, shown_items]).unique()
     first = items.unique("item_id", keep="first", maintain_order=True)
-    known = first.join(wanted, on="item_id", how="semi")
-    frame = wanted.join(known, on="item_id", how="left").with_columns(
+    with_text = first.join(item_ids, on="item_id", how="semi")
+    frame = item_ids.join(with_text, on="item_id", how="left").with_columns(
         pl.col("categories").fill_null(pl.lit([], dtype=pl.List(pl.String))), pl.col("card").fill_null("")
     )
     if items.height and not (frame["card"] != "").any():
-        of_both = [", ".join(map(repr, side["item_id"].sort().head(3))) for side in (wanted, first)]
+        of_both = [", ".join(map(repr, side["item_id"].sort().head(3))) for side in (item_ids, first)]
         raise InputError(
             f"items: none of the {frame.height} items of the interactions (such as {of_both[0]}) has a text among the "
             f"{first.height} of the items file (such as {of_both[1]}); "
             + (
                 "name its columns of text in item_columns"
-                if known.height
+                if with_text.height
                 else "name the column with the interactions' ids as item_id in item_columns, or write both alike"
             )
         )
     notes = {
         "items": frame.height,
         "items_without_card": frame.filter(pl.col("card") == "").height,
-        "texts_of_unknown_items": first.height - known.height,
+        "texts_of_unknown_items": first.height - with_text.height,
         "duplicate_item_rows": items.height - first.height,
     }
     return frame.sort("item_id").select(*ITEMS), notes

@@ -1,11 +1,11 @@
-"""Interactions as INTERACTIONS frames: what makes a row sound, and the columns that a source does not give."""
+"""INTERACTIONS frames from a source's columns: checks of values, and defaults for missing columns."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
-from ptebench.data.parts import stored
+from ptebench.data.parts import store
 from ptebench.files import INTERACTIONS, InputError
 from ptebench.raw.columns import ids, present
 from ptebench.raw.lines import Malformed
@@ -26,12 +26,12 @@ SOUND = (
 
 
 def complete(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
-    """Return the parts (see data.parts) of INTERACTIONS from frames in the file's order with user_id and item_id.
+    """Return the parts (see data.parts) of INTERACTIONS from frames with user_id and item_id, in the file's order.
 
-    `row` is the place in the file; other columns that lack are null.
+    `row` is the place in the file; other missing columns are null.
     """
 
-    def numbered():
+    def number_rows():
         start = 0
         for frame in frames:
             absent = [
@@ -41,7 +41,7 @@ def complete(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
             yield frame.with_columns(absent).with_columns(row).select(*INTERACTIONS)
             start += frame.height
 
-    return stored(numbered())
+    return store(number_rows())
 
 
 def read_interactions(
@@ -69,7 +69,7 @@ def _read(path, columns, malformed, may_lack) -> Iterator[pl.DataFrame]:
 
 
 def _value(column: pl.Series, ours: str, place: str) -> tuple[str, pl.Series]:
-    """Return what is expected of a column, and its values, null where one is not that."""
+    """Return the expected type of a column in words, and its values, null where they are not of that type."""
     kind = column.dtype
     values: Callable[[pl.Series, str], pl.Series]
     if ours == "timestamp":

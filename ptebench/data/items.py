@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.files import ITEMS, InputError
-from ptebench.lists import MAPPING, lists, unquoted
+from ptebench.lists import MAPPING, lists, unquote
 from ptebench.raw.columns import ids, present
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import table
@@ -90,7 +90,7 @@ def read_items(path: Path, columns: dict[str, str], malformed: Malformed, separa
                 f"{path}: column {names['categories']!r} holds {mappings[0][0][:80]!r}; expected text or lists of "
                 "texts: convert the column"
             )
-        whole = pl.coalesce(unquoted(one), one.str.split(separator))
+        whole = pl.coalesce(unquote(one), one.str.split(separator))
         parts = pl.when(parts.list.len() == 1).then(whole).otherwise(parts)
         each = parts.list.eval(clean(pl.element()).drop_nulls().unique(maintain_order=True))
         texts.append(each.alias("categories"))

@@ -1,4 +1,4 @@
-"""The leakage checks of a split, from the written frames alone and the interactions that they came from."""
+"""Checks for leakage, computed from the frames of a split and the interactions that it was made from."""
 
 import polars as pl
 
@@ -15,47 +15,48 @@ def _pairs(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     return frame.select("user", item=column).explode("item", empty_as_null=False)
 
 
-def _excess(pairs: pl.DataFrame, allowed: pl.DataFrame) -> int:
-    """Return how many of the (user, item) pairs, repeats counted, are not covered by the allowed ones."""
+def _excess(pairs: pl.DataFrame, covering: pl.DataFrame) -> int:
+    """Return how many of the (user, item) pairs, with repeats, are not among the covering pairs."""
     count = pairs.group_by("user", "item").agg(n=pl.len().cast(pl.Int64))
-    cover = allowed.group_by("user", "item").agg(m=pl.len().cast(pl.Int64))
+    cover = covering.group_by("user", "item").agg(m=pl.len().cast(pl.Int64))
     both = count.join(cover, on=["user", "item"], how="left")
     return int((both["n"] - both["m"].fill_null(0)).clip(lower_bound=0).sum())
 
 
 def _text(lists: pl.Expr) -> pl.Expr:
-    """Return lists of ids as text in which every id stands between spaces."""
+    """Return lists of ids as text, with a space before and after every id."""
     return pl.lit(" ") + lists.list.eval(pl.element().cast(pl.String) + " ").list.join("")
 
 
 def _disordered(events: pl.DataFrame, encoded: pl.DataFrame) -> int:
-    """Return how many events have a history and a target that do not follow one another in their user's sequence."""
+    """Return how many events have a history that the target does not follow in the user's sequence."""
     whole = histories(encoded).select("user", whole=_text(pl.col("history")))
-    asked = events.select("user", part=_text(pl.concat_list("history", "targets"))).join(whole, on="user")
-    return events.height - int(asked.select(pl.col("whole").str.contains(pl.col("part"), literal=True)).sum().item())
+    sequences = events.select("user", part=_text(pl.concat_list("history", "targets"))).join(whole, on="user")
+    return events.height - int(
+        sequences.select(pl.col("whole").str.contains(pl.col("part"), literal=True)).sum().item()
+    )
 
 
-def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings: dict) -> list[dict]:
-    """Return the checks of a split (`complete`): check, value, expected, verdict and meaning of each.
+def check_split(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings: dict) -> list[dict]:
+    """Return the checks of a complete split: check, value, expected, verdict and meaning of each.
 
-    Verdict: `ok` or `leak` where a value is expected, `reported` where none is (a property of the data that a
-    reader must know).
+    The verdict is `ok` or `leak` where a value is expected, and `reported` for a property of the data.
     """
     training, valid, test = parts["train"], parts["valid"], parts["test"]
     kind = settings["kind"]
     encoded = encode(interactions, parts["vocabulary"])
     # the rankings of long_tail and cold_k ask the same events again
     once = test.filter(pl.col("ranking") == test["ranking"][0])
-    found = []
+    results = []
 
     def add(check: str, value: float, meaning: str, expected: float | None = None) -> None:
         verdict = "reported" if expected is None else "ok" if value == expected else "leak"
-        found.append({"check": check, "value": value, "expected": expected, "verdict": verdict, "meaning": meaning})
+        results.append({"check": check, "value": value, "expected": expected, "verdict": verdict, "meaning": meaning})
 
     people = [set(frame["user"]) for frame in (training, valid, test)]
-    shared = len((people[0] & people[1]) | (people[0] & people[2]) | (people[1] & people[2]))
+    several = len((people[0] & people[1]) | (people[0] & people[2]) | (people[1] & people[2]))
     add(
-        "users_in_several_parts", shared, "users that occur in more than one of train, valid and test",
+        "users_in_several_parts", several, "users that occur in more than one of train, valid and test",
         0 if kind == "cold_start_user" else None,
     )  # fmt: skip
     for name, frame in (("valid", valid), ("test", test)):
@@ -71,10 +72,10 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
             f"{name}_repeats_not_asked", number,
             "targets that the visible history holds already, which are no events with remove_seen",
         )  # fmt: skip
-    trained, asked = _pairs(training, "history").unique(), _pairs(test, "targets").unique()
-    for name, pairs in (("valid", _pairs(valid, "targets").unique()), ("test", asked)):
+    train_pairs, test_pairs = _pairs(training, "history").unique(), _pairs(test, "targets").unique()
+    for name, pairs in (("valid", _pairs(valid, "targets").unique()), ("test", test_pairs)):
         add(
-            f"{name}_pairs_in_train", pairs.join(trained, on=["user", "item"]).height,
+            f"{name}_pairs_in_train", pairs.join(train_pairs, on=["user", "item"]).height,
             f"{name} pairs of user and item that also occur in training",
             0 if kind in ("cold_start_user", "snapshot") else None,
         )  # fmt: skip
@@ -94,17 +95,17 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
         )  # fmt: skip
     for check, value, meaning in _after_cut(encoded, training, test, settings):
         add(check, value, meaning, 0)
-    shown = pl.concat([valid, test]).join(parts["histories"].rename({"history": "known"}), on="user", how="left")
+    visible = pl.concat([valid, test]).join(parts["histories"].rename({"history": "known"}), on="user", how="left")
     add(
         "events_that_profiles_outrun",
-        shown.filter(pl.col("known").list.set_difference("history").list.len() > 0).height,
+        visible.filter(pl.col("known").list.set_difference("history").list.len() > 0).height,
         "events whose visible history lacks an item of histories.parquet, which profiles are written from", 0,
     )  # fmt: skip
     if kind == "snapshot":
         zero_shot = parts["candidates"].filter(pl.col("ranking") == "zero_shot")["item"]
-        held = pl.concat([training["history"], valid["targets"]]).explode(empty_as_null=False)
+        train_items = pl.concat([training["history"], valid["targets"]]).explode(empty_as_null=False)
         add(
-            "zero_shot_candidates_in_train", int(zero_shot.is_in(held.implode()).sum()),
+            "zero_shot_candidates_in_train", int(zero_shot.is_in(train_items.implode()).sum()),
             "candidates of ranking zero_shot that occur in training or validation", 0,
         )  # fmt: skip
     if "impression" in test["ranking"]:
@@ -120,9 +121,11 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
             "items shown and not clicked in one impression that the user clicks in another one after the cut",
         )  # fmt: skip
     if kind == "long_tail":
-        drawn = test.join(of_events(parts["test_candidates"]), on="event").select("user", item="items").explode("item")
+        negatives = (
+            test.join(of_events(parts["test_candidates"]), on="event").select("user", item="items").explode("item")
+        )
         add(
-            "negatives_of_the_user", drawn.join(encoded, on=["user", "item"], how="semi").height,
+            "negatives_of_the_user", negatives.join(encoded, on=["user", "item"], how="semi").height,
             "frozen negatives that the event's user has interacted with", 0,
         )  # fmt: skip
         distinct = parts["test_candidates"]["items"].list.n_unique()
@@ -131,10 +134,10 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
             f"events with a list of frozen negatives that are not {settings['negatives']} different items", 0,
         )  # fmt: skip
 
-    whole, known = once.select(pl.concat_list("history", "targets")).to_series(), training["history"]
-    near = int((highest_overlap(whole, known, (once["user"], training["user"])) >= NEAR).sum())
+    whole, train_lists = once.select(pl.concat_list("history", "targets")).to_series(), training["history"]
+    near = int((highest_overlap(whole, train_lists, (once["user"], training["user"])) >= NEAR).sum())
     twins = whole.list.eval(pl.element().cast(pl.String)).list.join(" ")
-    same = int(twins.is_in(known.list.eval(pl.element().cast(pl.String)).list.join(" ").implode()).sum())
+    same = int(twins.is_in(train_lists.list.eval(pl.element().cast(pl.String)).list.join(" ").implode()).sum())
     add("identical_test_sequences", same, "test sequences, target included, that equal a training user's")
     add(
         "near_duplicate_test_sequences", near,
@@ -159,11 +162,11 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
         )  # fmt: skip
     elif encoded["timestamp"].null_count():
         add("test_events_without_times", test.height, "test events whose times are unknown: ties cannot be told")
-    seen = pl.Series(trained["item"].unique())
-    unseen = int((~asked["item"].is_in(seen.implode())).sum())
+    train_items = pl.Series(train_pairs["item"].unique())
+    unseen = int((~test_pairs["item"].is_in(train_items.implode())).sum())
     add("test_pairs_of_items_unseen_in_train", unseen, "test pairs whose item has no training interaction")
-    overlap = int(asked["item"].unique().is_in(seen.implode()).sum())
-    add("items_in_train_and_test", overlap, f"of {asked['item'].n_unique()} items that are test targets")
+    overlap = int(test_pairs["item"].unique().is_in(train_items.implode()).sum())
+    add("items_in_train_and_test", overlap, f"of {test_pairs['item'].n_unique()} items that are test targets")
     add(
         "groups_fitted_on_interactions", used,
         "interactions behind the groups' thresholds: those of train.parquet, all of them and no others",
@@ -173,15 +176,15 @@ def checks(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings:
             "compat_groups_made_of_interactions", encoded.height,
             "interactions that the groups ..._compat count: all of them, test included, as published",
         )  # fmt: skip
-    fitted = groups(parts, bins=settings.get("bins")), parts["groups"]
-    again, written = (g.filter(pl.col("group").str.contains(FITTED)) for g in fitted)
+    both_groups = groups(parts, bins=settings.get("bins")), parts["groups"]
+    again, of_file = (g.filter(pl.col("group").str.contains(FITTED)) for g in both_groups)
     add(
-        "groups_not_from_train", again.join(written, on=["event", "group"], how="anti").height,
+        "groups_not_from_train", again.join(of_file, on=["event", "group"], how="anti").height,
         "groups of events that follow from train.parquet and are not those of groups.parquet", 0,
     )  # fmt: skip
-    left = interactions["user_id"].n_unique() - len(people[0] | people[1] | people[2])
-    add("users_left_out", left, "users without a training row and without an event")
-    return found
+    left_out = interactions["user_id"].n_unique() - len(people[0] | people[1] | people[2])
+    add("users_left_out", left_out, "users without a training row and without an event")
+    return results
 
 
 def _after_cut(encoded: pl.DataFrame, training: pl.DataFrame, test: pl.DataFrame, settings: dict):
@@ -196,8 +199,8 @@ def _after_cut(encoded: pl.DataFrame, training: pl.DataFrame, test: pl.DataFrame
         return
     late = _excess(_pairs(training, "history"), next(iter(before.values())))
     yield "train_pairs_after_cut", late, "training pairs, repeats counted, that do not occur before the first cut"
-    shown = {
+    histories_of = {
         r: test.filter(pl.col("ranking") == r).unique(["user", "history"]) for r in before
     }  # impressions repeat it
-    late = sum(_excess(_pairs(shown[r], "history"), known) for r, known in before.items())
+    late = sum(_excess(_pairs(histories_of[r], "history"), interactions) for r, interactions in before.items())
     yield "test_history_after_cut", late, "items of test histories that do not occur before their test period"

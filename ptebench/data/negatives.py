@@ -1,4 +1,4 @@
-"""Frozen negatives: one fixed draw for each event, by hash, so that no draw depends on another event."""
+"""Frozen negatives: items sampled for each event by a hash of the event, independently of other events."""
 
 import hashlib
 
@@ -10,15 +10,15 @@ BLOCK = 2**21  # draws held at once
 
 
 def keys(names: list[str], *purpose) -> np.ndarray:
-    """Return a 64-bit key per name: the start of a stream of its own, the same on every machine."""
+    """Return a 64-bit hash per name, the same on every machine, to start a random stream with."""
     texts = ("/".join(map(str, (*purpose, name))) for name in names)
     return np.array([int.from_bytes(hashlib.sha256(t.encode()).digest()[:8]) for t in texts], dtype=np.uint64)
 
 
-def draw(keys: np.ndarray, order: np.ndarray, low: np.ndarray, width: np.ndarray, taken: np.ndarray, number: int):
-    """Return (events, number) int32, for each event the first distinct items of its stream that are not taken.
+def draw(keys: np.ndarray, order: np.ndarray, low: np.ndarray, width: np.ndarray, excluded: np.ndarray, number: int):
+    """Return (events, number) int32, the first distinct items of each event's stream that are not excluded.
 
-    A stream is uniform over the items order[low : low + width] of its event; `taken` holds (event, item) pairs as
+    A stream is uniform over the items order[low : low + width] of its event; `excluded` holds (event, item) pairs as
     sorted keys event * size + item, size the largest item + 1. Each event must have `number` items to draw from.
     """
     size = int(order.max()) + 1
@@ -31,7 +31,7 @@ def draw(keys: np.ndarray, order: np.ndarray, low: np.ndarray, width: np.ndarray
             numbers = np.stack([mix(keys[rows], j) for j in range(tries)], axis=1) >> np.uint64(32)
             place = (numbers * width[rows, None].astype(np.uint64)) >> np.uint64(32)
             items = order[low[rows, None] + place.astype(np.int64)]
-            good = _first(items) & ~_within(rows[:, None] * size + items, taken)
+            good = _first(items) & ~_within(rows[:, None] * size + items, excluded)
             count = good.cumsum(axis=1)
             enough = count[:, -1] >= number
             result[rows[enough]] = items[enough][(good & (count <= number))[enough]].reshape(-1, number)
@@ -41,15 +41,15 @@ def draw(keys: np.ndarray, order: np.ndarray, low: np.ndarray, width: np.ndarray
 
 
 def _first(items: np.ndarray) -> np.ndarray:
-    """Return which entries are the first of their value in their row."""
+    """Return a mask, True at the first entry of every value in its row."""
     by_value = items.argsort(axis=1, kind="stable")
-    ordered = np.take_along_axis(items, by_value, axis=1)
+    ascending = np.take_along_axis(items, by_value, axis=1)
     first = np.ones(items.shape, dtype=bool)
-    np.put_along_axis(first, by_value[:, 1:], ordered[:, 1:] != ordered[:, :-1], axis=1)
+    np.put_along_axis(first, by_value[:, 1:], ascending[:, 1:] != ascending[:, :-1], axis=1)
     return first
 
 
 def _within(values: np.ndarray, ascending: np.ndarray) -> np.ndarray:
-    """Return which values occur among ascending ones (at least one)."""
+    """Return a mask, True for the values that occur in `ascending`, which is not empty."""
     at = np.searchsorted(ascending, values).clip(max=len(ascending) - 1)
     return ascending[at] == values

@@ -1,4 +1,4 @@
-"""Frames of any total size: in memory where they are one part, otherwise Parquet files of a temporary folder."""
+"""Frames larger than memory, as lists of parts: one part stays in memory, several go to temporary Parquet files."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ PART = 8_000_000  # rows; a part of interactions, its sorted copy and strings ta
 _folders: list[tempfile.TemporaryDirectory] = []  # a folder goes when the process ends
 
 
-def stored(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
-    """Return frames, joined to parts of at least PART rows (the last may be smaller), in their order."""
-    parts, held, rows = [], [], 0
+def store(frames: Iterable[pl.DataFrame]) -> list[pl.LazyFrame]:
+    """Return frames concatenated, in order, to parts of at least PART rows; the last may be smaller."""
+    parts, pending, rows = [], [], 0
     for frame in frames:
-        held.append(frame)
+        pending.append(frame)
         rows += frame.height
         if rows >= PART:
-            parts.append(_on_disk(pl.concat(held)))
-            held, rows = [], 0
-    if held and parts:
-        parts.append(_on_disk(pl.concat(held)))
-    return parts or [pl.concat(held).lazy()]
+            parts.append(_on_disk(pl.concat(pending)))
+            pending, rows = [], 0
+    if pending and parts:
+        parts.append(_on_disk(pl.concat(pending)))
+    return parts or [pl.concat(pending).lazy()]
 
 
 def _on_disk(frame: pl.DataFrame) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""A generator of raw files with a known answer: planted factors of items, preferences, transitions.
+"""A generator of raw files whose truth is known: item factors, preferences, transitions.
 
 An item has a visible factor (topic and sub-topic: its text shows it and users follow it), a behaviour-only factor
 (users follow it and no text shows it) and a text-only factor (a style that its text shows and no user follows).
@@ -33,7 +33,7 @@ EARLIER = 0.25  # share of the period whose clicks stand in MIND's history colum
 
 @dataclass(frozen=True)
 class World:
-    """What was planted and what users did; arrays over items (I), users (U), events (N, by user and time)."""
+    """The simulated truth and the users' events; arrays over items (I), users (U), events (N, by user and time)."""
 
     topic: np.ndarray  # (I,) visible factor
     subtopic: np.ndarray  # (I,) within the topic
@@ -61,17 +61,17 @@ def standard(utility: np.ndarray) -> np.ndarray:
 
 
 def world(settings: dict) -> World:
-    """Return what is planted and what users did, from the settings of a simulated dataset."""
+    """Return the truth and the events of a simulated dataset."""
     items, users = settings["items"], settings["users"]
     topics = list(TOPICS.values())
-    planted, preference, chance = (np.random.default_rng([settings["seed"], s]) for s in range(3))
+    structure, preference, chance = (np.random.default_rng([settings["seed"], s]) for s in range(3))
     topic, hidden, style, name = (
-        planted.permutation(np.arange(items) % n) for n in (len(topics), HIDDEN, len(STYLES), len(NAMES))
+        structure.permutation(np.arange(items) % n) for n in (len(topics), HIDDEN, len(STYLES), len(NAMES))
     )
-    subtopic = planted.integers(0, len(topics[0]), items)
+    subtopic = structure.integers(0, len(topics[0]), items)
     start, length = start_of(settings["layout"])
     born = np.full(items, start)
-    born[planted.permutation(items)[: round(settings["new_items"] * items)]] = start + length // 2
+    born[structure.permutation(items)[: round(settings["new_items"] * items)]] = start + length // 2
 
     # the shares of variance hold up to the chance correlation of the two parts, standardised first
     taste = preference.standard_normal((users, len(topics)))[:, topic]
@@ -82,12 +82,12 @@ def world(settings: dict) -> World:
 
     # transitions: to items that share the factors users follow, in the same shares
     near = (1 - share) * (1.0 * (topic[:, None] == topic) + 0.5 * (subtopic[:, None] == subtopic))
-    near = near + share * (hidden[:, None] == hidden) + 0.3 * planted.random((items, items))
+    near = near + share * (hidden[:, None] == hidden) + 0.3 * structure.random((items, items))
     np.fill_diagonal(near, -1)
     successors = np.argsort(-near, axis=1, kind="stable")[:, :SUCCESSORS]
 
     counts = np.clip(preference.geometric(1 / max(settings["mean_length"] - 4, 1), users) + 4, 5, items // 3)
-    popularity = 0.4 * planted.standard_normal(len(NAMES))[name]
+    popularity = 0.4 * structure.standard_normal(len(NAMES))[name]
     user, item, time = _walk(
         utility, popularity, successors, born, counts, settings["sequential"], start, length, chance
     )
@@ -100,22 +100,22 @@ def _walk(utility, popularity, successors, born, counts, sequential, start, leng
     longest = int(counts.max())
     times = np.sort(start + rng.integers(0, length, (users, longest)), axis=1)
     # a shorter history is spread over the whole period too: its steps are drawn from all of them
-    chosen = np.argsort(rng.random((users, longest)), axis=1).argsort(axis=1) < counts[:, None]
+    is_step = np.argsort(rng.random((users, longest)), axis=1).argsort(axis=1) < counts[:, None]
     base = SHARPNESS * utility + popularity
-    seen = np.zeros((users, items), dtype=bool)
+    history = np.zeros((users, items), dtype=bool)
     last = np.full(users, -1)
     events = []
     for step in range(longest):
-        active = np.flatnonzero(chosen[:, step])
+        active = np.flatnonzero(is_step[:, step])
         now = times[active, step]
-        closed = seen[active] | (born[None, :] > now[:, None])
-        score = np.where(closed, -np.inf, base[active] + rng.gumbel(size=(len(active), items)))
+        unavailable = history[active] | (born[None, :] > now[:, None])
+        score = np.where(unavailable, -np.inf, base[active] + rng.gumbel(size=(len(active), items)))
         pick = score.argmax(1)
         follow = (rng.random(len(active)) < sequential) & (last[active] >= 0)
-        wanted = successors[last[active], rng.choice(SUCCESSORS, len(active), p=CHANCES)]
-        follow &= ~closed[np.arange(len(active)), wanted]
-        pick = np.where(follow, wanted, pick)
-        seen[active, pick] = True
+        successor = successors[last[active], rng.choice(SUCCESSORS, len(active), p=CHANCES)]
+        follow &= ~unavailable[np.arange(len(active)), successor]
+        pick = np.where(follow, successor, pick)
+        history[active, pick] = True
         last[active] = pick
         events.append((active, pick, now))
     user, item, time = (np.concatenate(column) for column in zip(*events))
@@ -123,16 +123,16 @@ def _walk(utility, popularity, successors, born, counts, sequential, start, leng
     return user[order], item[order], time[order]
 
 
-def texts(settings: dict, planted: World) -> dict[str, list]:
+def texts(settings: dict, truth: World) -> dict[str, list]:
     """Return title, name, topic, subtopic and description of every item; titles are distinct."""
     rng = np.random.default_rng([settings["seed"], 3])
     topics, styles = list(TOPICS.items()), list(STYLES.values())
     result: dict[str, list[str]] = {"title": [], "name": [], "topic": [], "subtopic": [], "description": []}
-    taken = set()
-    for i in range(len(planted.topic)):
-        topic, subtopics = topics[planted.topic[i]]
-        subtopic, words = list(subtopics.items())[planted.subtopic[i]]
-        style, name = styles[planted.style[i]], NAMES[planted.name[i]]
+    titles = set()
+    for i in range(len(truth.topic)):
+        topic, subtopics = topics[truth.topic[i]]
+        subtopic, words = list(subtopics.items())[truth.subtopic[i]]
+        style, name = styles[truth.style[i]], NAMES[truth.name[i]]
         sentences = []
         for _ in range(SENTENCES):
             if rng.random() < settings["text_only"]:
@@ -152,10 +152,10 @@ def texts(settings: dict, planted: World) -> dict[str, list]:
         }[settings["layout"]]
         title = title[0].upper() + title[1:]
         number = 2
-        while title in taken:
+        while title in titles:
             stem, number = title.removesuffix(f" {number - 1}"), number + 1
             title = f"{stem} {number - 1}"
-        taken.add(title)
+        titles.add(title)
         values = (title, name, topic, subtopic, " ".join(sentences))
         for key, value in zip(result, values):
             result[key].append(value)
@@ -172,36 +172,36 @@ def _keys(count: int, prefix: str, width: int, rng: np.random.Generator) -> np.n
 
 
 def write_file(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Write a text file, gzip where its name says so, the same bytes every time."""
+    """Write a text file, compressed where its name ends in .gz; the same text gives the same bytes."""
     data = text.encode(encoding)
     if path.suffix == ".gz":
-        packed = io.BytesIO()
-        with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as stream:
+        octets = io.BytesIO()
+        with gzip.GzipFile(fileobj=octets, mode="wb", mtime=0, filename="") as stream:
             stream.write(data)
-        data = packed.getvalue()
+        data = octets.getvalue()
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
-def _stars(planted: World, rng: np.random.Generator) -> np.ndarray:
+def _stars(truth: World, rng: np.random.Generator) -> np.ndarray:
     """Return a rating from 1 to 5 per event that follows the user's utility."""
-    liked = planted.utility[planted.user, planted.item] + 0.7 * rng.standard_normal(len(planted.item))
-    return np.clip(np.rint(3.2 + liked), 1, 5).astype(int)
+    score = truth.utility[truth.user, truth.item] + 0.7 * rng.standard_normal(len(truth.item))
+    return np.clip(np.rint(3.2 + score), 1, 5).astype(int)
 
 
-def _amazon(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
-    users = _keys(len(planted.utility), "A", 13, rng)
-    items = _keys(len(planted.topic), "B0", 8, rng)
-    stars = _stars(planted, rng)
-    days = planted.time // DAY * DAY
+def _amazon(truth: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
+    users = _keys(len(truth.utility), "A", 13, rng)
+    items = _keys(len(truth.topic), "B0", 8, rng)
+    stars = _stars(truth, rng)
+    days = truth.time // DAY * DAY
     lines = []
-    for n in np.lexsort((planted.time, items[planted.item])):  # the publisher's order: by product
+    for n in np.lexsort((truth.time, items[truth.item])):  # the publisher's order: by product
         day = datetime.fromtimestamp(int(days[n]), UTC)
         lines.append(
             json.dumps(
                 {
                     "overall": float(stars[n]), "verified": True, "reviewTime": f"{day:%m} {day.day}, {day.year}",
-                    "reviewerID": users[planted.user[n]], "asin": items[planted.item[n]],
+                    "reviewerID": users[truth.user[n]], "asin": items[truth.item[n]],
                     "unixReviewTime": int(days[n]),
                 }
             )
@@ -219,44 +219,44 @@ def _amazon(planted: World, text: dict, outputs: dict[str, Path], rng: np.random
     return users, items
 
 
-def _netflix(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
-    users = rng.permutation(np.arange(1, 7 * len(planted.utility) + 1))[: len(planted.utility)].astype(str)
-    items = (rng.permutation(len(planted.topic)) + 1).astype(str)
-    stars, days = _stars(planted, rng), planted.time // DAY * DAY
+def _netflix(truth: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
+    users = rng.permutation(np.arange(1, 7 * len(truth.utility) + 1))[: len(truth.utility)].astype(str)
+    items = (rng.permutation(len(truth.topic)) + 1).astype(str)
+    stars, days = _stars(truth, rng), truth.time // DAY * DAY
     lines, movie = [], None
-    for n in np.lexsort((rng.random(len(planted.item)), items[planted.item].astype(int))):
-        if planted.item[n] != movie:
-            movie = planted.item[n]
+    for n in np.lexsort((rng.random(len(truth.item)), items[truth.item].astype(int))):
+        if truth.item[n] != movie:
+            movie = truth.item[n]
             lines.append(f"{items[movie]}:")
-        lines.append(f"{users[planted.user[n]]},{stars[n]},{datetime.fromtimestamp(int(days[n]), UTC):%Y-%m-%d}")
+        lines.append(f"{users[truth.user[n]]},{stars[n]},{datetime.fromtimestamp(int(days[n]), UTC):%Y-%m-%d}")
     write_file(outputs["ratings"], "\n".join(lines) + "\n")
     order = np.argsort(items.astype(int))
-    year = np.where(planted.born > planted.born.min(), "2024", "2022")
+    year = np.where(truth.born > truth.born.min(), "2024", "2022")
     write_file(outputs["titles"], "".join(f"{items[i]},{year[i]},{text['title'][i]}\n" for i in order), "iso-8859-1")
     return users, items
 
 
-def _mind(planted: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
-    users = np.char.add("U", rng.permutation(np.arange(10000, 10000 + 5 * len(planted.utility))).astype(str))
-    users = users[: len(planted.utility)]
-    items = np.char.add("N", rng.permutation(np.arange(1000, 1000 + 5 * len(planted.topic))).astype(str))
-    items = items[: len(planted.topic)]
+def _mind(truth: World, text: dict, outputs: dict[str, Path], rng: np.random.Generator):
+    users = np.char.add("U", rng.permutation(np.arange(10000, 10000 + 5 * len(truth.utility))).astype(str))
+    users = users[: len(truth.utility)]
+    items = np.char.add("N", rng.permutation(np.arange(1000, 1000 + 5 * len(truth.topic))).astype(str))
+    items = items[: len(truth.topic)]
     start, length = start_of("mind")
-    earlier = planted.time < start + EARLIER * length
+    earlier = truth.time < start + EARLIER * length
     history: dict[int, list[str]] = {}
-    for u, i in zip(planted.user[earlier], planted.item[earlier]):
+    for u, i in zip(truth.user[earlier], truth.item[earlier]):
         history.setdefault(u, []).append(items[i])
     clicks = np.flatnonzero(~earlier)
     lines = []
     for number, n in enumerate(rng.permutation(clicks), 1):
-        user, item = planted.user[n], planted.item[n]
-        offered = np.flatnonzero(planted.born <= planted.time[n])
-        others = rng.choice(offered[offered != item], SHOWN - 1, replace=False)
-        shown = rng.permutation([f"{items[item]}-1", *(f"{items[i]}-0" for i in others)])
-        time = datetime.fromtimestamp(int(planted.time[n]), UTC)
+        user, item = truth.user[n], truth.item[n]
+        candidates = np.flatnonzero(truth.born <= truth.time[n])
+        others = rng.choice(candidates[candidates != item], SHOWN - 1, replace=False)
+        entries = rng.permutation([f"{items[item]}-1", *(f"{items[i]}-0" for i in others)])
+        time = datetime.fromtimestamp(int(truth.time[n]), UTC)
         hour, half = time.hour % 12 or 12, "AM" if time.hour < 12 else "PM"
         clock = f"{time.month}/{time.day}/{time.year} {hour}:{time:%M:%S} {half}"
-        lines.append("\t".join([str(number), users[user], clock, " ".join(history.get(user, [])), " ".join(shown)]))
+        lines.append("\t".join([str(number), users[user], clock, " ".join(history.get(user, [])), " ".join(entries)]))
     write_file(outputs["behaviors"], "\n".join(lines) + "\n")
     rows = [
         "\t".join(
@@ -275,10 +275,10 @@ def write(settings: dict, outputs: dict[str, Path]) -> World:
     `outputs` names a path for each file of the layout: amazon: reviews, metadata; netflix: ratings, titles;
     mind: behaviors, news; and truth.
     """
-    planted = world(settings)
+    truth = world(settings)
     layout = {"amazon": _amazon, "netflix": _netflix, "mind": _mind}[settings["layout"]]
-    text = texts(settings, planted)
-    users, items = layout(planted, text, outputs, np.random.default_rng([settings["seed"], 4]))
+    text = texts(settings, truth)
+    users, items = layout(truth, text, outputs, np.random.default_rng([settings["seed"], 4]))
     with atomic(outputs["truth"]) as temporary:
-        np.savez_compressed(temporary, user_id=users.astype(str), item_id=items.astype(str), **vars(planted))
-    return planted
+        np.savez_compressed(temporary, user_id=users.astype(str), item_id=items.astype(str), **vars(truth))
+    return truth

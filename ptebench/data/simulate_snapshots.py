@@ -1,8 +1,8 @@
-"""A generator of two snapshots with given counts: a stand-in, with a known answer, for data that cannot be shared.
+"""A generator of two snapshots with given counts and known truth, in place of data that cannot be shared.
 
-The factors are those of simulate.py. Users choose among cells (topic, sub-topic, value of the behaviour-only factor)
-and take an item of the cell by its popularity, so that nothing as large as users x items is ever held. Times and
-transitions are not planted: a snapshot is a matrix.
+The factors are those of simulate.py. Users choose a cell (topic, sub-topic, value of the behaviour-only factor), then
+an item of the cell by popularity, so that no array is as large as users x items. There are no times and no transitions:
+a snapshot is a matrix.
 """
 
 import json
@@ -26,7 +26,7 @@ ROUNDS = 50  # of drawing again what a user has already; what is left then is dr
 
 @dataclass(frozen=True)
 class Snapshots:
-    """What was planted and what users did; arrays over items (I), users (U), cells (C)."""
+    """The simulated truth and the users' choices; arrays over items (I), users (U), cells (C)."""
 
     topic: np.ndarray  # (I,) visible factor
     subtopic: np.ndarray  # (I,) within the topic
@@ -42,21 +42,22 @@ class Snapshots:
 def snapshots(settings: dict) -> Snapshots:
     """Return two days with exactly the counts of `settings`.
 
-    Every user is there on the training day, every item of a day has an interaction on it, no pair of user and item
-    occurs twice, within a day or on both.
+    Every user has an interaction on the training day, every item of a day has one on that day, and no pair of user and
+    item occurs twice.
     """
     users, counts = settings["users"], settings["snapshots"]
-    planted, preference, chance = (np.random.default_rng([settings["seed"], 10 + s]) for s in range(3))
+    structure, preference, chance = (np.random.default_rng([settings["seed"], 10 + s]) for s in range(3))
     both, topics = counts["overlap_items"], list(TOPICS.values())
     items = counts["train_items"] + counts["test_items"] - both
     topic, subtopic, hidden, style, name = (
-        planted.permutation(np.arange(items) % n)
+        structure.permutation(np.arange(items) % n)
         for n in (len(topics), len(topics[0]), HIDDEN, len(STYLES), len(NAMES))
     )
-    place = planted.permutation(items)
+    place = structure.permutation(items)
     offered = np.stack([place < counts["train_items"], place >= counts["train_items"] - both], axis=1)
     popularity = np.exp(
-        TITLE_POPULARITY * planted.standard_normal(len(NAMES))[name] + OWN_POPULARITY * planted.standard_normal(items)
+        TITLE_POPULARITY * structure.standard_normal(len(NAMES))[name]
+        + OWN_POPULARITY * structure.standard_normal(items)
     )
 
     shape = (len(topics), len(topics[0]), HIDDEN)
@@ -90,17 +91,17 @@ class _Draw:
         # first each item finds a user and, where asked for, each user an item; what is left is drawn freely
         user = np.concatenate([self._users(rng, items), certain, _weighted(rng, self.activity, free)])
         item = np.concatenate([items, self._items(rng, items, user[len(items) :])])
-        taken = np.sort(before[0] * size + before[1]) if before else np.empty(0, dtype=np.int64)
-        for tried in count():
+        earlier_pairs = np.sort(before[0] * size + before[1]) if before else np.empty(0, dtype=np.int64)
+        for attempt in count():
             pair = user * size + item
             again = np.ones(number, dtype=bool)
             again[np.unique(pair, return_index=True)[1]] = False
-            again |= np.isin(pair, taken)
+            again |= np.isin(pair, earlier_pairs)
             if not again.any():
                 return user, item
             finders, takers = np.flatnonzero(again[: len(items)]), len(items) + np.flatnonzero(again[len(items) :])
             anyone = takers[takers >= len(items) + len(certain)]
-            if tried < ROUNDS:
+            if attempt < ROUNDS:
                 user[finders] = self._users(rng, item[finders])
                 user[anyone] = _weighted(rng, self.activity, len(anyone))
                 item[takers] = self._items(rng, items, user[takers])
@@ -109,7 +110,7 @@ class _Draw:
                 item[takers] = rng.choice(items, len(takers))
 
     def _users(self, rng, items):
-        """Return a user for each item, one who likes its cell."""
+        """Return for each item a user who likes its cell."""
         result, cell = np.empty(len(items), dtype=np.int64), self.cell[items]
         for c in np.unique(cell):
             here = np.flatnonzero(cell == c)
@@ -117,7 +118,7 @@ class _Draw:
         return result
 
     def _items(self, rng, items, users):
-        """Return an item for each user, of a cell that the user likes."""
+        """Return for each user an item of a cell that the user likes."""
         by_cell = items[np.argsort(self.cell[items], kind="stable")]
         reach = np.append(0.0, self.popularity[by_cell].cumsum())
         first = np.searchsorted(self.cell[by_cell], np.arange(self.choice.shape[1] + 1))
@@ -135,20 +136,20 @@ def _weighted(rng, weight, number):
     return np.searchsorted(reach, rng.random(number) * reach[-1], side="right").clip(max=len(weight) - 1)
 
 
-def texts(settings: dict, planted: Snapshots) -> dict[str, list[str]]:
+def texts(settings: dict, truth: Snapshots) -> dict[str, list[str]]:
     """Return title, topic, subtopic and abstract of every item; titles are distinct."""
-    rng, items = np.random.default_rng([settings["seed"], 13]), len(planted.topic)
+    rng, items = np.random.default_rng([settings["seed"], 13]), len(truth.topic)
     topics, styles = list(TOPICS.items()), list(STYLES.values())
     # two different words of five, two different ones of four, and a sentence for them; the last row is the title's
     word, plain = rng.integers(0, 20, (SENTENCES + 1, items)), rng.integers(0, 12, (SENTENCES + 1, items))
     frame = rng.integers(0, len(ABOUT_TOPIC) * len(ABOUT_STYLE), (SENTENCES, items))
     about_style = rng.random((SENTENCES + 1, items)) < settings["text_only"] * np.array([[1]] * SENTENCES + [[2]])
     result: dict[str, list[str]] = {"title": [], "topic": [], "subtopic": [], "abstract": []}
-    taken: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for i in range(items):
-        topic, subtopics = topics[planted.topic[i]]
-        subtopic, words = list(subtopics.items())[planted.subtopic[i]]
-        style = styles[planted.style[i]]
+        topic, subtopics = topics[truth.topic[i]]
+        subtopic, words = list(subtopics.items())[truth.subtopic[i]]
+        style = styles[truth.style[i]]
         sentences = []
         for n in range(SENTENCES):
             if about_style[n, i]:
@@ -160,8 +161,8 @@ def texts(settings: dict, planted: Snapshots) -> dict[str, list[str]]:
                 sentences.append(about.format(x=x, y=y, sub=subtopic.lower(), topic=topic.lower()))
         x, y = _two(words, word[-1, i])
         z = f"{style[plain[-1, i] % 4]} " if about_style[-1, i] else ""
-        title = f"{NAMES[planted.name[i]]} {z}{x} and {y} set"
-        taken[title] = number = taken.get(title, 0) + 1
+        title = f"{NAMES[truth.name[i]]} {z}{x} and {y} set"
+        counts[title] = number = counts.get(title, 0) + 1
         values = (title if number == 1 else f"{title} {number}", topic, subtopic, " ".join(sentences))
         for column, value in zip(result.values(), values):
             column.append(value)
@@ -169,20 +170,20 @@ def texts(settings: dict, planted: Snapshots) -> dict[str, list[str]]:
 
 
 def _two(words: list[str], number: int) -> tuple[str, str]:
-    """Return the pair of different words that a number below len * (len - 1) stands for."""
+    """Return two different words, chosen by a number below len * (len - 1)."""
     first, step = divmod(int(number), len(words) - 1)
     return words[first], words[(first + 1 + step) % len(words)]
 
 
 def write(settings: dict, outputs: dict[str, Path]) -> Snapshots:
     """Write the matrices and items of two snapshots as RecLM publishes its own, and `truth` (npz: what was planted)."""
-    planted, rng = snapshots(settings), np.random.default_rng([settings["seed"], 14])
-    size, text = len(planted.topic), texts(settings, planted)
+    truth, rng = snapshots(settings), np.random.default_rng([settings["seed"], 14])
+    size, text = len(truth.topic), texts(settings, truth)
     item_id, column = rng.permutation(size) + 1, np.full((size, 2), -1)
     for n, part in enumerate(("train", "test")):
-        there = np.flatnonzero(planted.offered[:, n])
+        there = np.flatnonzero(truth.offered[:, n])
         column[there, n] = rng.permutation(len(there))  # so that a column tells no factor
-        user, item = getattr(planted, part)
+        user, item = getattr(truth, part)
         ones = np.ones(len(user), dtype=np.float32)
         matrix = sparse.csr_array((ones, (user, column[item, n])), shape=(settings["users"], len(there)))
         with atomic(outputs[part]) as temporary:
@@ -198,5 +199,5 @@ def write(settings: dict, outputs: dict[str, Path]) -> Snapshots:
     write_file(outputs["items"], "".join(lines))
     factors = ("topic", "subtopic", "hidden", "style", "name", "utility")
     with atomic(outputs["truth"]) as temporary:
-        np.savez_compressed(temporary, item_id=item_id, **{name: getattr(planted, name) for name in factors})
-    return planted
+        np.savez_compressed(temporary, item_id=item_id, **{name: getattr(truth, name) for name in factors})
+    return truth

@@ -1,4 +1,4 @@
-"""What the protocols share: dense ids, histories, events, groups of test events."""
+"""Building blocks of all protocols: dense ids, histories, events, groups of test events."""
 
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, floor
@@ -18,16 +18,16 @@ CONTRACTS = {
 HEAD = 0.2  # share of items, or of users, that make the head
 
 
-def vocabulary(interactions: pl.DataFrame, shown: pl.Series | None = None) -> pl.DataFrame:
-    """Return the VOCABULARY of all interactions: dense ids from 1 over sorted raw keys, so they tell no order.
+def vocabulary(interactions: pl.DataFrame, shown_items: pl.Series | None = None) -> pl.DataFrame:
+    """Return the VOCABULARY of all interactions: dense ids from 1, in the order of the sorted raw keys.
 
-    Of items also those `shown`, which nobody may have taken.
+    It includes `shown_items`, which may be in no interaction.
     """
     sides = []
     for side in ("user", "item"):
         raw = interactions[f"{side}_id"]
-        if side == "item" and shown is not None:
-            raw = pl.concat([raw, shown.alias(raw.name)])
+        if side == "item" and shown_items is not None:
+            raw = pl.concat([raw, shown_items.alias(raw.name)])
         raw = raw.unique().sort()
         ids = pl.arange(1, len(raw) + 1, dtype=pl.Int32, eager=True)
         sides.append(pl.DataFrame({"side": [side] * len(raw), "id": ids, "raw": raw}, schema=VOCABULARY))
@@ -78,11 +78,11 @@ def next_item(frame: pl.DataFrame, back: int) -> pl.DataFrame:
     )
 
 
-def asked(frame: pl.DataFrame, settings: dict, what: str) -> pl.DataFrame:
-    """Return the rows of history and targets that are events: with `remove_seen` none whose history holds a target.
+def drop_repeats(frame: pl.DataFrame, settings: dict, what: str) -> pl.DataFrame:
+    """Return the rows of history and targets, with `remove_seen` without those whose history holds a target.
 
-    The seen items leave the ranking but for the targets: a repeat would be the only one left, known by that alone.
-    Raises InputError where no row is left.
+    With `remove_seen` no item of the history is ranked unless it is a target, so a repeated target would be the only
+    one, and easy to find. Raises InputError where no row is left.
     """
     if not settings["remove_seen"] or frame.is_empty():
         return frame
@@ -93,13 +93,13 @@ def asked(frame: pl.DataFrame, settings: dict, what: str) -> pl.DataFrame:
 
 
 def repeats(**frames: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
-    """Return how many rows of each part `asked` left out: part, events; from the rows before and after."""
+    """Return the number of rows that `drop_repeats` dropped from each part, given the rows before and after."""
     rows = [(part, before.height - after.height) for part, (before, after) in frames.items()]
     return pl.DataFrame(rows, schema={"part": pl.String, "events": pl.Int64}, orient="row")
 
 
 def candidates(**rankings: np.ndarray) -> pl.DataFrame:
-    """Return a CANDIDATES frame from the items of each ranking; no ranking: everything ranks the whole catalogue."""
+    """Return a CANDIDATES frame from the items of each ranking; a ranking without items has the whole catalogue."""
     frames = [pl.DataFrame({"ranking": [name] * len(i), "item": i}, schema=CANDIDATES) for name, i in rankings.items()]
     return pl.concat(frames) if frames else pl.DataFrame(schema=CANDIDATES)
 
@@ -116,7 +116,7 @@ def require(frame: pl.DataFrame, what: str, mend: str) -> None:
 
 
 def latest(before: pl.DataFrame, number: int) -> pl.Series:
-    """Return which interactions are the latest `number` (at least 1) by time, and those that tie with them."""
+    """Return a mask of the latest `number` (at least 1) interactions and of those that tie with them in time."""
     return before["timestamp"] >= before["timestamp"].sort(descending=True)[number - 1]
 
 
@@ -125,9 +125,9 @@ def dated(settings: dict, interactions: pl.DataFrame) -> dict:
 
     Raises InputError for a cut that leaves no interaction on one of its sides.
     """
-    given = settings.get("cuts") or [cut for cut in [settings.get("cut")] if cut is not None]
+    mask_of_side = settings.get("cuts") or [cut for cut in [settings.get("cut")] if cut is not None]
     times = interactions["timestamp"].sort()
-    if not given or times.null_count():  # the protocols say what they need times for
+    if not mask_of_side or times.null_count():  # the protocols say what they need times for
         return settings
 
     def day(cut: str | float) -> str:
@@ -136,15 +136,17 @@ def dated(settings: dict, interactions: pl.DataFrame) -> dict:
             return str(date_of(latest) + timedelta(days=1))
         return cut
 
-    days = [day(cut) for cut in given]
-    for cut, start in zip(given, days, strict=True):
+    days = [day(cut) for cut in mask_of_side]
+    for cut, start in zip(mask_of_side, days, strict=True):
         if not times[0] < seconds(start) <= times[-1]:
             raise InputError(
                 f"{settings['kind']}: the cut {cut} lies outside the interactions, which are of {date_of(times[0])} to "
                 f"{date_of(times[-1])}; move it between them"
             )
     if len(set(days)) < len(days):
-        raise InputError(f"{settings['kind']}: two of the cuts {given} fall on {max(days, key=days.count)}; drop one")
+        raise InputError(
+            f"{settings['kind']}: two of the cuts {mask_of_side} fall on {max(days, key=days.count)}; drop one"
+        )
     return settings | ({"cuts": days} if "cuts" in settings else {"cut": days[0]})
 
 
@@ -167,14 +169,14 @@ def counts(lists: pl.Series, size: int) -> np.ndarray:
 
 
 def head(count: np.ndarray) -> np.ndarray:
-    """Return which ids (row 0 is padding) are in the top 20 % of those that occur; ties go to the tail."""
+    """Return a mask of the ids (row 0 is padding) in the top 20 % of those that occur; ties go to the tail."""
     return shelf(count, [HEAD]) == 1
 
 
 def shelf(count: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Return 1 for ids (row 0 is padding) within the first of ascending `shares` of those that occur, 2, ...
+    """Return the bin, from 1, of each id (row 0 is padding); ascending `shares` end all bins but the last.
 
-    Ids are in order of falling counts; ties go to the later shelf, and what does not occur to the last one.
+    Ids are ordered by falling count; ties go to the later bin, and ids that do not occur to the last one.
     """
     occurring = np.sort(count[count > 0])[::-1]
     least = [occurring[floor(share * len(occurring))] for share in shares] if len(occurring) else []
@@ -188,14 +190,13 @@ def groups(
     heads: tuple[np.ndarray, np.ndarray] | None = None,
     bins: int | None = None,
 ) -> pl.DataFrame:
-    """Return the GROUPS of the test events, from training counts but for what is given.
+    """Return the GROUPS of the test events, from training counts and the optional masks.
 
     Where test users train: user_head, user_tail by training length. Events with one target: item_head, item_tail and
     known_item, new_item by the training count of the target. `tied` (per event; null: unknown): tied, untied.
-    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target), of any origin:
-    user_head_compat, user_tail_compat, item_head_compat, item_tail_compat. `bins` puts user_1, user_2, ... and item_1,
-    item_2, ... in the place of heads and tails by training counts, equal shares of users and items, the first with the
-    highest counts.
+    `twins` (per event): near_duplicate, distinct. `heads` (per event: of the user, of the target): user_head_compat,
+    user_tail_compat, item_head_compat, item_tail_compat. With `bins`, user_1, user_2, ... and item_1, item_2, ...
+    replace the head and tail of training counts: equal shares of users and items, the first with the highest counts.
     """
     test, training = parts["test"], parts["train"]
     items, users = (parts["vocabulary"].filter(pl.col("side") == s)["id"].to_numpy().max() for s in ("item", "user"))
@@ -203,9 +204,9 @@ def groups(
     labels = []
 
     def label(mask: np.ndarray, yes: str, no: str, among: np.ndarray | None = None) -> None:
-        for name, chosen in ((yes, mask), (no, ~mask)):
-            chosen = chosen if among is None else chosen & among
-            labels.append(pl.DataFrame({"event": event[chosen], "group": [name] * int(chosen.sum())}, schema=GROUPS))
+        for name, rows in ((yes, mask), (no, ~mask)):
+            rows = rows if among is None else rows & among
+            labels.append(pl.DataFrame({"event": event[rows], "group": [name] * int(rows.sum())}, schema=GROUPS))
 
     length = np.zeros(users + 1, dtype=np.int64)
     length[training["user"].to_numpy()] = training["history"].list.len().to_numpy()
@@ -224,8 +225,8 @@ def groups(
         count, target = counts(training["history"], items), test["targets"].list.first().to_numpy()
         by_count("item", count, target)
         label(count[target] > 0, "known_item", "new_item")
-    for side, given in zip(("user", "item"), heads or (), strict=False):
-        label(given, f"{side}_head_compat", f"{side}_tail_compat")
+    for side, mask_of_side in zip(("user", "item"), heads or (), strict=False):
+        label(mask_of_side, f"{side}_head_compat", f"{side}_tail_compat")
     if tied is not None and tied.null_count() < len(tied):
         label(tied.fill_null(False).to_numpy(), "tied", "untied", tied.is_not_null().to_numpy())
     if twins is not None:
@@ -252,11 +253,11 @@ def highest_overlap(
     """
     size = max(s.explode(empty_as_null=False).to_numpy().max(initial=0) for s in (left, right))
     a, b = sets(left, size), sets(right, size)
-    sizes_a, sizes_b, turned = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
+    sizes_a, sizes_b, transpose = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
     block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit
     best = np.zeros(len(left))
     for rows in np.split(np.arange(len(left)), np.flatnonzero(np.diff(block)) + 1):
-        common = (a[rows] @ turned).tocoo()
+        common = (a[rows] @ transpose).tocoo()
         row = rows[common.row]
         overlap = common.data / (sizes_a[row] + sizes_b[common.col] - common.data)
         if owners:
@@ -266,19 +267,19 @@ def highest_overlap(
 
 
 def visible(parts: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return what may be known of each user before any target: the training history, else the user's shortest one."""
+    """Return the history of each user before any target: the training history, else the shortest of an event."""
     cold = pl.concat([parts["valid"], parts["test"]]).join(parts["train"], on="user", how="anti")
     shortest = cold.sort(pl.col("history").list.len(), maintain_order=True).unique("user", keep="first")
     return train(pl.concat([parts["train"], shortest.select(*TRAIN)]))
 
 
 def complete(parts: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return the frames of a split with what follows from them: histories, valid_candidates and test_candidates.
+    """Return the frames of a split, completed by histories, valid_candidates and test_candidates.
 
-    The candidates of the two are apart, because what the test period offers is no input of training.
+    The two sets of candidates are separate files, because training must not read the items of the test period.
     """
-    chosen = {}
+    result = {}
     for name in ("valid", "test"):
         rankings = parts[name]["ranking"].unique()
-        chosen[f"{name}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
-    return {"histories": visible(parts), **chosen, **parts}
+        result[f"{name}_candidates"] = parts["candidates"].filter(pl.col("ranking").is_in(rankings.implode()))
+    return {"histories": visible(parts), **result, **parts}

@@ -1,4 +1,4 @@
-"""What a dataset is in numbers, with the published counts beside."""
+"""Statistics of a dataset, compared with published counts."""
 
 from pathlib import Path
 
@@ -21,30 +21,30 @@ def _sparsity(pairs: int, users: int, items: int) -> float:
 
 
 def _gini(counts: pl.Series) -> float:
-    """Return the Gini coefficient: 0 where all counts are equal, near 1 where one has everything."""
-    ordered = counts.sort().cast(pl.Float64)
-    share = ordered.cum_sum() / ordered.sum()
+    """Return the Gini coefficient: 0 where all counts are equal, near 1 where one item has all interactions."""
+    ascending = counts.sort().cast(pl.Float64)
+    share = ascending.cum_sum() / ascending.sum()
     return round(float((len(counts) + 1 - 2 * share.sum()) / len(counts)), 4)
 
 
 def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float]:
-    """Return statistic -> value of a dataset; items that were shown and never taken count for the cards alone.
+    """Return statistic -> value of a dataset; items without interactions count only in the statistics of cards.
 
-    With the publisher's parts also users of each part; with train and test of one set of users (snapshots) items,
-    interactions and sparsity of each, and the items they share. Sparsity counts distinct pairs, over all users.
+    With the publisher's parts, there are also the users of each part; if train and test share users (snapshots), also
+    items, interactions and sparsity of each part and the number of common items. Sparsity counts distinct pairs.
     """
     pairs = interactions.select("user_id", "item_id").unique()
     length = interactions.group_by("user_id").len()["len"].to_numpy()
-    users, taken = len(length), interactions["item_id"].n_unique()
+    users, interacted = len(length), interactions["item_id"].n_unique()
     value = {
         "users": users,
-        "items": taken,
+        "items": interacted,
         "interactions": interactions.height,
         "distinct_pairs": pairs.height,
-        "sparsity_percent": _sparsity(pairs.height, users, taken),
+        "sparsity_percent": _sparsity(pairs.height, users, interacted),
         "interactions_per_user_mean": round(float(length.mean()), 4),
         "interactions_per_user_median": float(np.median(length)),
-        "interactions_per_item_mean": round(interactions.height / taken, 4),
+        "interactions_per_item_mean": round(interactions.height / interacted, 4),
         "item_gini": _gini(interactions.group_by("item_id").len()["len"]),
         "repeats_percent": round(100 * (1 - pairs.height / interactions.height), 3),
         f"interactions_last_{LAST}": int(length.clip(max=LAST).sum()),
@@ -52,21 +52,21 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
         "card_characters_mean": round(items.select(pl.col("card").str.len_chars().mean()).item(), 1),
     }
     if interactions["timestamp"].null_count() < interactions.height:
-        timed = interactions.filter(pl.col("timestamp").is_not_null())
-        step = timed.filter(pl.col("user_id") == pl.col("user_id").shift())
-        tied = timed.filter(
+        with_time = interactions.filter(pl.col("timestamp").is_not_null())
+        step = with_time.filter(pl.col("user_id") == pl.col("user_id").shift())
+        tied = with_time.filter(
             (pl.col("user_id") == pl.col("user_id").shift()) & (pl.col("timestamp") == pl.col("timestamp").shift())
         ).height
         value |= {
-            "first_timestamp": timed.select(pl.col("timestamp").min()).item(),
-            "last_timestamp": timed.select(pl.col("timestamp").max()).item(),
+            "first_timestamp": with_time.select(pl.col("timestamp").min()).item(),
+            "last_timestamp": with_time.select(pl.col("timestamp").max()).item(),
             "tied_transitions_percent": round(100 * tied / max(step.height, 1), 3),
         }
     parts = {p: interactions.filter(pl.col("part") == p) for p in ("train", "valid", "test")}
-    known = {p: set(frame["user_id"]) for p, frame in parts.items() if frame.height}
-    for part, people in known.items():
+    users_of = {p: set(frame["user_id"]) for p, frame in parts.items() if frame.height}
+    for part, people in users_of.items():
         value[f"{part}_users"] = len(people)
-    if {"train", "test"} <= set(known) and known["train"] & known["test"]:
+    if {"train", "test"} <= set(users_of) and users_of["train"] & users_of["test"]:
         catalogues = {part: set(parts[part]["item_id"]) for part in ("train", "test")}
         for part, catalogue in catalogues.items():
             count = parts[part].select("user_id", "item_id").unique().height
@@ -77,12 +77,12 @@ def describe(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, float
     return value
 
 
-def compare(dataset: str, values: dict[str, float], published: pl.DataFrame, key: str | None) -> pl.DataFrame:
-    """Return a STATISTICS frame: each value beside the published one of `key`, where there is one, with the verdict.
+def compare(dataset: str, values: dict[str, float], published_counts: pl.DataFrame, key: str | None) -> pl.DataFrame:
+    """Return a STATISTICS frame: each value, the published value of `key` where there is one, and the verdict.
 
-    Raises InputError for a published statistic that this dataset has not.
+    Raises InputError for a published statistic that this dataset does not have.
     """
-    beside = published.filter(pl.col("dataset").eq_missing(pl.lit(key))).select(
+    beside = published_counts.filter(pl.col("dataset").eq_missing(pl.lit(key))).select(
         "statistic", published="value", source="source"
     )
     if unknown := set(beside["statistic"]) - set(values):

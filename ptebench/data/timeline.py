@@ -1,6 +1,6 @@
 """Draw each protocol's split of a small example as a timeline: python -m ptebench.data.timeline FOLDER.
 
-The drawings come from the very code that splits datasets, so they cannot tell another story.
+The drawings come from the code that splits datasets, so that they agree with it.
 """
 
 import sys
@@ -52,7 +52,7 @@ LEFT, TOP, STEP, ROW = 60, 30, 32, 28
 
 
 def example() -> pl.DataFrame:
-    """Return the example's interactions, each with an item of its own, so that an item tells the interaction."""
+    """Return the example's interactions, each with an item of its own, which identifies it."""
     rows = [(user, f"{user} {day}", day * DAY) for user, days in USERS.items() for day in days]
     frame = pl.DataFrame(rows, schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}, orient="row")
     blank = (pl.lit(None, kind).alias(c) for c, kind in INTERACTIONS.items() if c not in (*frame.columns, "row"))
@@ -65,7 +65,7 @@ def roles(kind: str) -> dict[tuple[str, int], str]:
     module = import_module(f"ptebench.data.protocols.{kind}")
     parts = complete(module.split(interactions, {"kind": kind, **EXAMPLES[kind]}))
     names = dict(parts["vocabulary"].filter(pl.col("side") == "item").select("id", "raw").iter_rows())
-    found = dict.fromkeys(((user, d) for user, days in USERS.items() for d in days), "unused")
+    role_of = dict.fromkeys(((user, d) for user, days in USERS.items() for d in days), "unused")
     # later entries overrule earlier ones: what trains may be shown, too, and a validation target may be shown in a test
     for role, frame, column in (
         ("shown", parts["valid"], "history"), ("shown", parts["test"], "history"), ("train", parts["train"], "history"),
@@ -73,13 +73,13 @@ def roles(kind: str) -> dict[tuple[str, int], str]:
     ):  # fmt: skip
         for item in frame[column].explode(empty_as_null=False).unique():
             user, day = names[item].split()
-            found[user, int(day)] = role
-    return found
+            role_of[user, int(day)] = role
+    return role_of
 
 
 def drawing(kind: str) -> str:
     """Return the SVG of one protocol: a line per user, a dot per interaction, coloured by its role."""
-    found, settings = roles(kind), EXAMPLES[kind]
+    role_of, settings = roles(kind), EXAMPLES[kind]
     bounds = [(day, "cut") for day in (settings.get("cut"), *settings.get("cuts", []))] + [(settings.get("end"), "end")]
     width, height = LEFT + LAST_DAY * STEP + 30, TOP + len(USERS) * ROW + 60
     bottom = TOP + len(USERS) * ROW
@@ -97,10 +97,10 @@ def drawing(kind: str) -> str:
         lines.append(f'<text x="10" y="{y + 4}">{user}</text>')
         lines.append(f'<path d="M{LEFT} {y}H{LEFT + LAST_DAY * STEP}" stroke="#ececec"/>')
         for day in days:
-            lines.append(_dot(LEFT + day * STEP - STEP // 2, y, found[user, day]))
+            lines.append(_dot(LEFT + day * STEP - STEP // 2, y, role_of[user, day]))
     lines.append(f'<text x="{LEFT}" y="{bottom + 16}" fill="#555555">time →</text>')
     x = LEFT
-    for role in dict.fromkeys(r for r in ROLES if r in found.values()):
+    for role in dict.fromkeys(r for r in ROLES if r in role_of.values()):
         lines += [_dot(x, bottom + 40, role), f'<text x="{x + 12}" y="{bottom + 44}">{ROLES[role][2]}</text>']
         x += 30 + 7 * len(ROLES[role][2])
     return "\n".join([*lines, "</svg>"]) + "\n"

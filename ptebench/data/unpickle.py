@@ -1,4 +1,4 @@
-"""Foreign pickles without execution: arrays, sparse matrices and builtin containers only, admitted by exact name."""
+"""A safe reader of foreign pickles: it admits arrays, sparse matrices and builtin containers by exact name."""
 
 import gzip
 import importlib
@@ -54,14 +54,14 @@ class _Containers(pickle.Unpickler):
 
 
 def read_pickle(path: Path):
-    """Return what a pickle holds, plain or gzip; raise InputError where it asks for anything but data."""
+    """Return the object of a pickle, plain or gzip; raise InputError where it needs a class that is not admitted."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
     with open(path, "rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
+        is_gzip = stream.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
+        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
             return _Containers(stream).load()
     except pickle.UnpicklingError as error:
         raise InputError(

@@ -8,7 +8,7 @@ from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
 
 
 def read_texts(path: Path, text: str, vocabulary: pl.DataFrame) -> list[str]:
-    """Return the text of each dense id, entry 0 (padding) empty; raise InputError where an id has none."""
+    """Return the texts of one side by dense id, after an empty text for padding; raise InputError for gaps."""
     if text == "card":
         frame = read_table(path, ITEMS).select(pl.col("item_id").alias("raw"), pl.col("card").alias("text"))
     else:
@@ -23,6 +23,6 @@ def read_texts(path: Path, text: str, vocabulary: pl.DataFrame) -> list[str]:
 
 
 def read_training_texts(path: Path, text: str, vocabulary: pl.DataFrame, train: Path) -> list[str]:
-    """Return the texts of the items that were chosen in training: what an encoder may learn from."""
+    """Return the texts of the training items, which an encoder may be fitted on."""
     items = read_texts(path, text, vocabulary)
     return [items[item] for item in read_table(train, TRAIN)["history"].explode().drop_nulls().unique().sort()]

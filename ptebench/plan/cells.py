@@ -5,7 +5,7 @@ from typing import Any
 from ptebench.config.cells import reader, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, filled
+from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all
 from ptebench.plan.texts import vectors
 from ptebench.recommenders.halving import places
 
@@ -25,9 +25,9 @@ class Cells:
         self.config, self.grid, self.tuning = config, Grid(config), config["tuning"]
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what a cell is made from: defaults < backbone < the dataset's overrides, representation, seed.
+        """Return the settings of a cell: backbone, with the dataset's overrides, representation, seed.
 
-        Of a cell that is tuned, the winner's settings come on top, from a file, when the job runs.
+        In a cell that is tuned, the job itself adds the best trial's settings, which it reads from a file.
         """
         overrides = self.config["overrides"].get(wildcards.dataset, {})
         backbone = dict(self.config["backbones"][wildcards.backbone])
@@ -70,7 +70,7 @@ class Cells:
 
     def trial_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what a trial reads: the training half of its split and text vectors."""
-        return {**filled(TRAINING, wildcards), **self.text_inputs(wildcards)}
+        return {**fill_all(TRAINING, wildcards), **self.text_inputs(wildcards)}
 
     def rung_inputs(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what a place in a rung reads: a trial's files and the records of the rung before."""
@@ -78,11 +78,11 @@ class Cells:
 
     def train_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what a training reads: the training half of its split, and what a cell reads beside it."""
-        return {**filled(TRAINING, wildcards), **self.cell_inputs(wildcards)}
+        return {**fill_all(TRAINING, wildcards), **self.cell_inputs(wildcards)}
 
     def rank_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what a ranking reads: the model, the test events, and what a cell reads beside its split."""
-        return {**filled(RANKING, wildcards), **self.cell_inputs(wildcards)}
+        return {**fill_all(RANKING, wildcards), **self.cell_inputs(wildcards)}
 
     def on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether a cell would use a GPU."""
@@ -97,9 +97,9 @@ class Cells:
         }
 
     def study_settings(self, wildcards: Wildcards, first: bool) -> dict[str, Any]:
-        """Return what a trial is made from: the cell's settings, or of all but the first, those off the tuned axes.
+        """Return the cell's settings for its first trial, and without the tuned axes for all others.
 
-        So that a trial does not depend on what the configuration says in the place of its own values.
+        So a trial does not depend on the configured values that its own values replace.
         """
         settings, space = self.settings(wildcards), self.space(wildcards)
         if not first:

@@ -51,42 +51,42 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
     return "; ".join(line) + "; "
 
 
-def quoted(path: str) -> str:
+def quote(path: str) -> str:
     """Return a path as one word of the shell, which no job takes for an option."""
     return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
-def braced(paths: list[list[str]]) -> str:
+def brace(paths: list[list[str]]) -> str:
     """Return paths, each by its parts, as one word that bash expands in braces to the same paths in the same order."""
     heads = [(head, [rest for _, *rest in group]) for head, group in groupby(paths, lambda parts: parts[0])]
-    words = [f"{head}/{braced(rests)}" if rests[0] else head for head, rests in heads]
-    return words[0] if len(words) == 1 else "{" + ",".join(words) + "}"
+    branches = [f"{head}/{brace(rests)}" if rests[0] else head for head, rests in heads]
+    return branches[0] if len(branches) == 1 else "{" + ",".join(branches) + "}"
 
 
-def listed(paths: list[str]) -> str:
+def join_paths(paths: list[str]) -> str:
     """Return the words of many paths, those of results in braces: Linux takes no more than 128 KiB from a line."""
     parts = [path.split("/") for path in paths]
     if len(set(paths)) > 1 and all(map(PLAIN.fullmatch, paths)) and len({(len(p), p[-1]) for p in parts}) == 1:
-        return f"{braced([p[:-1] for p in parts])}/{parts[0][-1]}"
-    return " ".join(map(quoted, paths))
+        return f"{brace([p[:-1] for p in parts])}/{parts[0][-1]}"
+    return " ".join(map(quote, paths))
 
 
-def words(option: str, files: Mapping[str, Any]) -> str:
+def option_words(option: str, files: Mapping[str, Any]) -> str:
     """Return the words that name files, each with its path or paths.
 
     A name may end in `_`, which is cut off: Snakemake keeps the name `items` to itself.
     """
     line = []
     for name, paths in files.items():
-        line += [option, quoted(name.rstrip("_")), quoted(paths) if isinstance(paths, str) else listed(list(paths))]
+        line += [option, quote(name.rstrip("_")), quote(paths) if isinstance(paths, str) else join_paths(list(paths))]
     return " ".join(word for word in line if word)
 
 
 def files(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
     """Return the part of the command line that names a job's inputs, outputs and record, quoted for the shell."""
-    made = dict(output.items())
-    record = made.pop("provenance")
-    line = [words("--input", input), words("--output", made), "--provenance", quoted(record)]
+    outputs = dict(output.items())
+    record = outputs.pop("provenance")
+    line = [option_words("--input", input), option_words("--output", outputs), "--provenance", quote(record)]
     return " ".join(word for word in line if word)
 
 

@@ -50,7 +50,7 @@ def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
     return pattern.format(**{**dict(wildcards.items()), **more})
 
 
-def filled(patterns: dict[str, str], wildcards: Wildcards) -> dict[str, str]:
+def fill_all(patterns: dict[str, str], wildcards: Wildcards) -> dict[str, str]:
     """Return the paths of named patterns."""
     return {name: fill(pattern, wildcards) for name, pattern in patterns.items()}
 

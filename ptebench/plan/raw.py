@@ -79,7 +79,7 @@ class Raw:
         return paths
 
     def missing(self, dataset: str) -> dict[str, Any]:
-        """Return the raw files that a dataset lacks, each with what is known of getting it; None for nothing."""
+        """Return the missing raw files of a dataset, each with its entry of downloads.yaml or None."""
         settings = self.datasets[dataset]
         if settings["source"] == "simulated":
             return {}
@@ -89,7 +89,7 @@ class Raw:
         return {path: find(path, settings) for path in paths if not Path(path).exists()}
 
     def download_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what is known of every raw file that the requested tables need and lack."""
+        """Return the missing raw files of all requested tables, each with its entry of downloads.yaml or None."""
         return {path: facts for dataset in self.grid.datasets for path, facts in self.missing(dataset).items()}
 
     def raw_inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
@@ -99,7 +99,7 @@ class Raw:
         return {f"{name}_": files for name, files in self.files(wildcards.dataset).items()}
 
     def reading_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what reading and filtering depend on: not the paths, whose content counts, and not the generator."""
+        """Return the settings of reading and filtering, without paths (contents count) and those of simulation."""
         settings = self.datasets[wildcards.dataset]
         simulated = settings["source"] == "simulated"
         aside = {"published", "heads_compat", *(GENERATOR if simulated else RAW_FILES[settings["source"]])}
@@ -124,7 +124,7 @@ class Raw:
         return [f"ptebench.data.protocols.{self.config['protocols'][wildcards.protocol]['kind']}"]
 
     def split_inputs(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the interactions and, where the protocol ranks it, what was shown."""
+        """Return the interactions and, where the protocol ranks them, the impressions."""
         files = {"interactions": fill(f"{DATA}/interactions.parquet", wildcards)}
         if self.config["protocols"][wildcards.protocol].get("impressions", False):
             files["impressions"] = fill(f"{DATA}/impressions.parquet", wildcards)

@@ -29,8 +29,8 @@ class Reporting:
     @property
     def ks(self) -> list[int]:
         """Return every K that the configuration or a table asks for."""
-        named = (int(metric.split("@")[1]) for table in self.tables.values() for metric in table["metrics"])
-        return sorted({*self.config["ks"], *named})
+        ks = (int(metric.split("@")[1]) for table in self.tables.values() for metric in table["metrics"])
+        return sorted({*self.config["ks"], *ks})
 
     def metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the metrics of a backbone's cells depend on."""
@@ -107,13 +107,13 @@ class Reporting:
 
     def every_table(self, wildcards: Wildcards) -> list[str]:
         """Return the values of all tables; raise InputError where there is none."""
-        return self._asked([f"{TABLES}/{table}.csv" for table in self.tables])
+        return self._require([f"{TABLES}/{table}.csv" for table in self.tables])
 
     def every_dataset(self, wildcards: Wildcards) -> list[str]:
         """Return the statistics of all datasets of tables; raise InputError where there is none."""
-        return self._asked([f"{DATA}/statistics.csv".format(dataset=dataset) for dataset in self.grid.datasets])
+        return self._require([f"{DATA}/statistics.csv".format(dataset=dataset) for dataset in self.grid.datasets])
 
-    def _asked(self, files: list[str]) -> list[str]:
+    def _require(self, files: list[str]) -> list[str]:
         if not files:
             raise InputError("no table is asked for; define one under 'tables', or select others by --config")
         return files

@@ -1,10 +1,10 @@
-"""Vectors of texts: which file each is encoded from, and by what; and how training pairs align them."""
+"""The jobs that encode texts and align the vectors with training pairs: files and settings."""
 
 from typing import Any
 
 from ptebench.config.cells import aligned_sides, sides
 from ptebench.errors import InputError
-from ptebench.plan.paths import DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, filled
+from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, fill_all, only
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
 
@@ -22,11 +22,9 @@ class Texts:
 
     def __init__(self, config: dict[str, Any]):
         self.encoders, self.embeddings, self.protocols = config["encoders"], config["embeddings"], config["protocols"]
-        of_users = {name for name, settings in self.embeddings.items() if "user" in aligned_sides(settings)}
-        self.aligned = {"item": sorted({*self.embeddings} - of_users), "item_user": sorted(of_users)}
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what the vectors of one side are made from."""
+        """Return the settings of the vectors of one side."""
         encoder = self.encoders[wildcards.encoder]
         return {"text": wildcards.text, "side": wildcards.side, "encoder": encoder}
 
@@ -53,6 +51,11 @@ class Texts:
         """Return whether an encoder would use a GPU."""
         return bool(self.encoders[wildcards.encoder]["kind"] != "lsa")
 
+    def aligned_files(self, *sides: str) -> dict[str, str]:
+        """Return the vectors of the embeddings that align just these sides, as patterns."""
+        names = sorted(n for n, settings in self.embeddings.items() if set(aligned_sides(settings)) == set(sides))
+        return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=names) for side in sides}
+
     def align_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what an embedding is learned by: not the names of its text and encoder, whose vectors count."""
         settings = self.embeddings[wildcards.embedding]
@@ -66,4 +69,4 @@ class Texts:
     def align_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the vectors of an embedding's text, and the training half of the split."""
         settings = self.embeddings[wildcards.embedding]
-        return {**filled(TRAINING, wildcards), **vectors(settings, sides(settings), wildcards)}
+        return {**fill_all(TRAINING, wildcards), **vectors(settings, sides(settings), wildcards)}

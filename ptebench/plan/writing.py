@@ -1,4 +1,4 @@
-"""Language models: how each is taught to write profiles, writes them, and is measured."""
+"""The jobs of language models: their fine-tuning, their profiles and the measures of quality."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -78,43 +78,43 @@ Files = dict[str, Any]
 
 
 class Writing:
-    """How the language models of a configuration come to write profiles."""
+    """Settings, inputs and targets of the jobs of a configuration's language models."""
 
     def __init__(self, config: dict[str, Any]):
         self.config, self.models, self.encoders = config, config["language_models"], config["encoders"]
         self.grid = Grid(config)
-        self.known: dict[tuple[str, str | None], str] = {}  # weights by model and revision, looked up once a plan
+        self.weights_of: dict[tuple[str, str | None], str] = {}  # weights by model and revision, looked up once a plan
         self.endpoints = [name for name, settings in self.models.items() if "endpoint" in settings]
         self.local = [name for name in self.models if name not in self.endpoints]
         variables = {name: self.models[name]["key_variable"] for name in self.endpoints}
         self.keys = " ".join(f"{name}={variable}" for name, variable in variables.items() if variable)
-        self.taught = [name for name in self.local if self.models[name]["teacher"] in self.endpoints]
+        self.endpoint_pupils = [name for name in self.local if self.models[name]["teacher"] in self.endpoints]
 
     # ------------------------------------------------------------- settings
 
     def settings(self, script: str) -> Callable[[Wildcards], dict[str, Any]]:
-        """Return a function of the wildcards to the settings of a script, and where in the chain its job is."""
+        """Return a function from wildcards to the settings of a script's job, with its side, writer and round."""
         keys = SETTINGS[script]
 
         def of_job(wildcards: Wildcards) -> dict[str, Any]:
             settings = self.models[wildcards.language_model]
-            chosen = {key: settings[key] for key in keys if key in settings}
+            result = {key: settings[key] for key in keys if key in settings}
             if "weights" in keys:
-                chosen["weights"] = None if self._has_base(wildcards) else self._weights(wildcards)
+                result["weights"] = None if self._has_base(wildcards) else self._weights(wildcards)
             if "examples" in keys:
-                chosen["examples"] = settings["tuning"]["examples"]
+                result["examples"] = settings["tuning"]["examples"]
             if "encoder" in keys:
-                chosen["encoder"] = self.encoders[settings["encoder"]]
+                result["encoder"] = self.encoders[settings["encoder"]]
             if "encoders" in keys:
                 names = (settings["encoder"], self._second_encoder(wildcards))
-                chosen["encoders"] = [(name, self.encoders[name]) for name in names]
+                result["encoders"] = [(name, self.encoders[name]) for name in names]
             if "endpoint" in keys:
                 remote = wildcards.language_model in self.endpoints
-                chosen["endpoint"] = self._asking(wildcards.language_model if remote else settings["teacher"])
+                result["endpoint"] = self._asking(wildcards.language_model if remote else settings["teacher"])
             place: dict[str, Any] = {key: wildcards[key] for key in ("side", "writer") if wildcards.get(key)}
             if wildcards.get("round"):
                 place["round"] = int(wildcards["round"])
-            return {**chosen, **place}
+            return {**result, **place}
 
         return of_job
 
@@ -129,9 +129,9 @@ class Writing:
         """Return the digest or commit of a language model's weights; raise InputError where they are not at hand."""
         settings = self.models[wildcards.language_model]
         place = settings["model"], settings["revision"]
-        if place not in self.known:
-            self.known[place] = weights(*place)
-        return self.known[place]
+        if place not in self.weights_of:
+            self.weights_of[place] = weights(*place)
+        return self.weights_of[place]
 
     def shard_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what one shard of a writer's profiles depends on."""
@@ -151,11 +151,13 @@ class Writing:
 
     def _second_encoder(self, wildcards: Wildcards) -> str:
         """Return the first encoder of the configuration that has no part in the reward, for the audit."""
-        trained = self.models[wildcards.language_model]["encoder"]
+        own_encoder = self.models[wildcards.language_model]["encoder"]
         for name, settings in self.encoders.items():
-            if settings != self.encoders[trained]:
+            if settings != self.encoders[own_encoder]:
                 return str(name)
-        raise InputError(f"audits: 'encoders' defines {trained!r} alone; an audit needs a second one, such as 'lsa:'")
+        raise InputError(
+            f"audits: 'encoders' defines {own_encoder!r} alone; an audit needs a second one, such as 'lsa:'"
+        )
 
     # ------------------------------------------------------------------ GPU
 
@@ -175,7 +177,7 @@ class Writing:
 
     def teacher_files(self) -> Files:
         """Return the answers of a teacher at an endpoint, as patterns."""
-        return sides(only(f"{WRITING}/teacher", language_model=self.taught), "jsonl")
+        return sides(only(f"{WRITING}/teacher", language_model=self.endpoint_pupils), "jsonl")
 
     def _cards(self, wildcards: Wildcards, encoder: str | None = None) -> str:
         """Return the vectors of the cards, by the language model's encoder."""
@@ -228,9 +230,9 @@ class Writing:
         return {**self.teacher_inputs(wildcards), **self._teacher(wildcards)}
 
     def half_round_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what a half-round continues: the adapter and profiles of the one before, and of its side a round ago.
+        """Return adapter and profiles of the half-round before, and of the same side one and two rounds ago.
 
-        Where the round before was refused, it goes back to what that one had continued.
+        The half-round continues from one of these: from the earlier ones where the probe refused the round before.
         """
         rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
         item = wildcards.side == "item"
@@ -252,7 +254,7 @@ class Writing:
         return files
 
     def probe_inputs(self, wildcards: Wildcards) -> Files:
-        """Return a round's profiles, the probe before it, and the profiles that it may have continued."""
+        """Return the profiles of a round and of the two before it, and the probe of the round before."""
         rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
         files = self._evidence(wildcards)
         if number:
@@ -289,7 +291,7 @@ class Writing:
         }
 
     def audit_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what GRPO changed: its adapter and the one before, and the cards by a second encoder."""
+        """Return the adapters before and after GRPO, their evidence, and the cards by a second encoder."""
         return {
             **self._evidence(wildcards),
             **self._base(wildcards),
@@ -321,24 +323,24 @@ class Writing:
         return [f"{folder}.{stage}.{k}.jsonl" for stage in stages for k in range(count) if count > 1]
 
     def shard_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what a shard reads; one of cold items, also what was written of the warm ones."""
+        """Return what a shard reads; shards of cold items also read the shards of warm items."""
         stages = ("warm",) if wildcards.stage == "cold" else ()
         return {**self.writer_inputs(wildcards), "shards": self._shards(wildcards, stages)}
 
     def profile_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what a side is written from: with shards, these; items without training events come last."""
+        """Return what the profiles of a side are written from: a writer's inputs and the shards, if any."""
         stages = ("warm", "cold") if wildcards.side == "item" else ("warm",)
         return {**self.writer_inputs(wildcards), "shards": self._shards(wildcards, stages)}
 
     def endpoint_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what an endpoint's prompts show; those of items, their readers as the endpoint describes them."""
+        """Return what an endpoint's prompts show; prompts of items also show the endpoint's profiles of users."""
         files = {**self._evidence(wildcards), "histories": fill(f"{SPLIT}/histories.parquet", wildcards)}
         if wildcards.side == "item":
             files["evidence"] = fill(f"{WRITING}/user.parquet", wildcards)
         return files
 
     def quality_inputs(self, wildcards: Wildcards) -> Files:
-        """Return what the quality of a model's profiles is measured on: each writer's, with adapter and record."""
+        """Return the inputs of the measures of quality: each writer's profiles, adapters and records."""
         files = {**self.teacher_inputs(wildcards), **self._base(wildcards), **self._teacher(wildcards)}
         files["convergence"] = fill(f"{WRITING}/convergence.json", wildcards)
         for side in SIDES:
@@ -370,11 +372,11 @@ class Writing:
     def measures(self) -> list[str]:
         """Return the record of quality of every language model whose profiles the requested cells read."""
         folders = {Path(file).parent for file in self.profiles()}
-        taught = {folder.parent for folder in folders if folder.name in WRITERS}
+        endpoint_pupils = {folder.parent for folder in folders if folder.name in WRITERS}
         kinds = ("quality.csv", "quality.md", "samples.md", "rounds.svg")
-        return [f"{folder}/{kind}" for folder in sorted(taught) for kind in kinds]
+        return [f"{folder}/{kind}" for folder in sorted(endpoint_pupils) for kind in kinds]
 
     def audits(self) -> list[str]:
-        """Return the audits of GRPO behind the requested profiles, of both sides: items show their readers."""
+        """Return the audits of GRPO for both sides of all requested profiles."""
         folders = sorted({Path(path).parent for path in self.profiles()})
         return [f"{folder}/{side}/audit.md" for folder in folders if folder.name == "grpo" for side in SIDES]

@@ -14,7 +14,7 @@ WHOLE = r"^(-?\d+)\.0+$"
 ROUNDED = r"^-?\d+(\.\d+)?[eE]\+\d+$"  # a long number as spreadsheets show it: its last digits are gone
 
 
-def wanted(path: Path, there: Collection[str], required: list[str], optional: Iterable[str]) -> list[str]:
+def columns_to_read(path: Path, there: Collection[str], required: list[str], optional: Iterable[str]) -> list[str]:
     """Return the columns to read; raise InputError for a required one that is not there."""
     if missing := [name for name in required if name not in there]:
         raise InputError(

@@ -45,10 +45,10 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
     with open(path, "rb") as stream:
         # by content: publishers' mirrors serve .gz names already decompressed, and the other way round
-        packed = stream.read(2) == b"\x1f\x8b"
+        is_gzip = stream.read(2) == b"\x1f\x8b"
     rest = b""
     try:
-        with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
+        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
             while data := stream.read(BLOCK):
                 head, newline, tail = (rest + data).rpartition(b"\n")
                 if newline:

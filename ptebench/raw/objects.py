@@ -18,25 +18,25 @@ def json_lines(path: Path, fields: dict, required: list[str], malformed: Malform
     """
     for block in lines(path):
         try:
-            decoded = block["text"].str.json_decode(pl.Struct(fields))
+            values = block["text"].str.json_decode(pl.Struct(fields))
         except pl.exceptions.PolarsError:
-            decoded = None
+            values = None
         # one line that the vectorised decoder refuses fails its whole block; an object over two lines it counts as one
-        if decoded is None or len(decoded) != block.height:
-            decoded = _one_by_one(block["text"], fields, json.loads)
-        yield _with_fields(path, block, decoded, required, malformed, "a JSON object")
+        if values is None or len(values) != block.height:
+            values = _one_by_one(block["text"], fields, json.loads)
+        yield _with_fields(path, block, values, required, malformed, "a JSON object")
 
 
 def literal_lines(path: Path, fields: dict, required: list[str], malformed: Malformed) -> Iterator[pl.DataFrame]:
     """Yield blocks of a file of Python dicts, one a line, as `json_lines` does; literals are read, nothing runs."""
     for block in lines(path):
-        decoded = _one_by_one(block["text"], fields, _from_literal)
-        yield _with_fields(path, block, decoded, required, malformed, "a Python dict")
+        values = _one_by_one(block["text"], fields, _from_literal)
+        yield _with_fields(path, block, values, required, malformed, "a Python dict")
 
 
-def _with_fields(path, block, decoded, required, malformed, what) -> pl.DataFrame:
+def _with_fields(path, block, values, required, malformed, what) -> pl.DataFrame:
     """Return the lines of a block that have what is required, with what was decoded from them."""
-    block = block.with_columns(decoded.struct.unnest())
+    block = block.with_columns(values.struct.unnest())
     block = block.with_columns(present(pl.col(name)) for name in required if block.schema[name] == pl.String)
     return malformed.keep(
         path, block, pl.all_horizontal(pl.col(required).is_not_null()), f"{what} with {', '.join(required)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.errors import InputError
-from ptebench.raw.columns import wanted
+from ptebench.raw.columns import columns_to_read
 from ptebench.raw.lines import BLOCK, Malformed, lines
 
 csv.field_size_limit(BLOCK)  # a description may be longer than Python's limit
@@ -26,8 +26,8 @@ def separated(
     names = [case(name.strip()) for name in (text.split(separator) if atomic else _fields(text, separator))]
     if atomic:
         names = [_untyped(name, f"{path}: line {line}") for name in names]
-    chosen = wanted(path, names, required, optional)
-    if twice := [name for name in chosen if names.count(name) > 1]:
+    present = columns_to_read(path, names, required, optional)
+    if twice := [name for name in present if names.count(name) > 1]:
         raise InputError(f"{path}: line {line}: two columns are named {twice[0]!r}; rename one")
     blocks, empty = chain([first[1:]], blocks), True
     for block, fields in _split(blocks) if atomic else _quoted(path, blocks, malformed, separator):
@@ -36,7 +36,7 @@ def separated(
         block = block.with_columns(fields.alias("@fields")).filter(~pl.col("text").str.contains(f"^[{separator} ]+$"))
         whole = pl.col("@fields").list.len() == len(names)
         block = malformed.keep(path, block, whole, f"{len(names)} fields, {separator.join(names)}")
-        columns = [pl.col("@fields").list.get(names.index(name)).replace("", None).alias(name) for name in chosen]
+        columns = [pl.col("@fields").list.get(names.index(name)).replace("", None).alias(name) for name in present]
         yield block.select(pl.col("line").alias("@line"), *columns)
     if empty:
         raise InputError(f"{path}: line {line}: no line below the names of the columns; fetch the file again")

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.errors import InputError
-from ptebench.raw.columns import flat, value_of, wanted
+from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.separated import separated
 
@@ -54,14 +54,16 @@ def _parquet(path: Path, required: list[str], optional: Iterable[str], case: Cal
         raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
     try:
         there = {case(name): name for name in pl.read_parquet_schema(path)}
-        names = wanted(path, there, required, optional)
+        names = columns_to_read(path, there, required, optional)
         frame = pl.read_parquet(path, columns=[there[name] for name in names])
         frame = frame.select(pl.col(there[name]).alias(name) for name in names)
         # some writers do not say that their texts are texts, others that they are one of few
         return frame.with_columns(pl.col(pl.Binary, pl.Categorical, pl.Enum).cast(pl.String)).with_row_index("@line", 1)
     except (pl.exceptions.PolarsError, OSError) as error:
-        told = str(error).splitlines()[0]
-        raise InputError(f"{path}: not readable as parquet ({told}); fetch it again, or convert the column") from error
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: not readable as parquet ({reason}); fetch it again, or convert the column"
+        ) from error
 
 
 def _records(
@@ -71,16 +73,16 @@ def _records(
     names = list(dict.fromkeys([*required, *optional]))
     there: dict[str, None] = {}
     for block in lines(path):
-        decoded = [_record(text, names, case) for text in block["text"]]
-        good = pl.lit(pl.Series([record is not None for record in decoded], dtype=pl.Boolean))
+        values = [_record(text, names, case) for text in block["text"]]
+        good = pl.lit(pl.Series([record is not None for record in values], dtype=pl.Boolean))
         block = malformed.keep(
             path, block, good, f"a JSON object in a line of its own, with texts, numbers or lists as {', '.join(names)}"
         )
-        records = [record for record in decoded if record is not None]
+        records = [record for record in values if record is not None]
         there |= dict.fromkeys(name for record in records for name in record)
-        values = {name: [record.get(name) for record in records] for name in names}
-        yield block.select(pl.col("line").alias("@line"), *(_texts(name, v) for name, v in values.items()))
-    wanted(path, there, required, optional)
+        columns = {name: [record.get(name) for record in records] for name in names}
+        yield block.select(pl.col("line").alias("@line"), *(_texts(name, v) for name, v in columns.items()))
+    columns_to_read(path, there, required, optional)
 
 
 def _record(text: str, names: list[str], case: Callable) -> dict | None:

@@ -16,6 +16,6 @@ def load_train(job, spec: dict):
 
 def load(job, spec: dict):
     """Return the training data, the catalogue, the validation events and what a checkpoint must have been made from."""
-    sizes, train_set, known = load_train(job, spec)
+    sizes, train_set, items_and_users = load_train(job, spec)
     valid = read_events(job.input("valid"), job.input("candidates"), sizes[1])[0]
-    return train_set, known, valid, job.fingerprint(spec)
+    return train_set, items_and_users, valid, job.fingerprint(spec)

@@ -1,4 +1,4 @@
-"""InfoNCE by cosine, which pulls two views of the same thing together and apart from the others."""
+"""InfoNCE by cosine: it pulls two views of one thing together and pushes views of different things apart."""
 
 import torch
 from torch.nn.functional import normalize

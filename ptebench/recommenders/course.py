@@ -12,7 +12,7 @@ from ptebench.files import read_tensors, write_tensors
 
 @dataclass
 class Course:
-    """How training has gone so far."""
+    """The curve of a training so far, and what early stopping needs of it."""
 
     epoch: int = 0  # the next one
     curve: list[dict] = field(default_factory=list)  # of each epoch: epoch, loss, value (None: not judged), seconds
@@ -20,7 +20,7 @@ class Course:
     stale: int = 0  # validations since the best one
 
     def is_best(self, value: float) -> bool:
-        """Take a validation value; return whether it is above all before."""
+        """Record a validation value; return whether it is the highest so far."""
         best = value > self.best_value
         self.best_value, self.stale = (value, 0) if best else (self.best_value, self.stale + 1)
         return best
@@ -57,9 +57,9 @@ class Checkpoint:
             group, key = name.split(".", 1)
             groups[group][key] = value
         models.load_state_dict(groups["now"])
-        saved = optimizer.state_dict()
+        optimizer_state = optimizer.state_dict()
         for name, value in groups["optimizer"].items():
             index, key = name.split(".", 1)
-            saved["state"].setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict(saved)
+            optimizer_state["state"].setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict(optimizer_state)
         return Course(**state["course"]), groups["best"]

@@ -15,6 +15,6 @@ class Dropout(nn.Dropout):
         """Return a tensor like x."""
         if not self.training or self.p == 0 or x.is_cuda:
             return super().forward(x)
-        kept = max(round(256 * (1 - self.p)), 1)
+        threshold = max(round(256 * (1 - self.p)), 1)
         bits = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
-        return x * ((bits[: x.numel()].view(x.shape) < kept).to(x.dtype) * (256 / kept))
+        return x * ((bits[: x.numel()].view(x.shape) < threshold).to(x.dtype) * (256 / threshold))

@@ -1,4 +1,4 @@
-"""How well a model ranks: the rank of every target of its events, and the validation value of those."""
+"""Evaluation of a model: the rank of every target of its events, and the validation value."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ CHUNK = 256  # events scored at once
 
 
 class Frozen:
-    """A representation whose item vectors are made once, as long as nothing is learned."""
+    """A representation whose item vectors are computed once, for ranking."""
 
     def __init__(self, representation):
         self.representation, self.vectors = representation, representation.item_vectors()
@@ -30,15 +30,15 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu") -> t
     # events in order of history length: little padding, and no event depends on its neighbours
     order = events.histories.lengths.sort(stable=True).indices
     score, n_items = _scorer(backbone, representation, events, order, device)
-    targets, seen, candidates = events.targets.take(order), events.histories.take(order), events.candidates
+    targets, history, candidates = events.targets.take(order), events.histories.take(order), events.candidates
     if candidates is not None and candidates.dtype != torch.bool:
         candidates = candidates[order]
-    asked = {
+    questions = {
         "targets": targets.values, "target_offsets": targets.offsets,
-        "history": seen.values, "history_offsets": seen.offsets,
+        "history": history.values, "history_offsets": history.offsets,
         "candidates": candidates, "remove_seen": remove_seen,
     }  # fmt: skip
-    ranks, sizes = rank_events(score, asked, n_items, CHUNK)
+    ranks, sizes = rank_events(score, questions, n_items, CHUNK)
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order))
     return Ragged(ranks, targets.offsets).take(back).values, sizes[back]
@@ -47,7 +47,7 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu") -> t
 def _scorer(
     backbone, representation, events, order: torch.Tensor, device
 ) -> tuple[Callable[[int, int], torch.Tensor], int]:
-    """Return what scores a range of the events in `order` as (events, n_items + 1), and the number of items."""
+    """Return a function from a range of the events in `order` to scores (events, n_items + 1); and n_items."""
     histories, users = events.histories.to(device), events.users.to(device)
 
     def part(start: int, stop: int) -> tuple[Ragged, torch.Tensor]:
@@ -92,7 +92,7 @@ def validation_value(ranks: torch.Tensor, targets: Ragged, metric: str) -> float
 
 @torch.no_grad()
 def one_pass(backbone, representation, events, remove_seen: bool, device) -> dict:
-    """Return the validation value of one pass from zeros, and how far samples agree with it.
+    """Return the validation value of a single denoising pass from zeros, and its rank correlation with samples.
 
     `spearman` is the mean over events of the rank correlation of both scores of the items that training knows.
     """

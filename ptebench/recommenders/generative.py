@@ -1,4 +1,4 @@
-"""What generative backbones share: an item is a short id of codes; read those of the history, spell the next one's."""
+"""Generative backbones: every item is a short sequence of codes, and the model generates those of the next item."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -29,8 +29,8 @@ class Attention(nn.Module):
 
     def forward(self, x, keys, values, mask=None):
         """Return (..., S, d); `mask` is True where a query sees a key."""
-        mixed = F.scaled_dot_product_attention(self._heads(self.query(x)), keys, values, attn_mask=mask)
-        return self.out(mixed.transpose(-3, -2).flatten(-2))
+        values = F.scaled_dot_product_attention(self._heads(self.query(x)), keys, values, attn_mask=mask)
+        return self.out(values.transpose(-3, -2).flatten(-2))
 
     def _heads(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
@@ -43,7 +43,7 @@ def feedforward(dimension: int, dropout: float) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Self-attention and a feed-forward layer, each on the normed input, with a residual."""
+    """Self-attention and a feed-forward layer, each after a layer norm and with a residual."""
 
     def __init__(self, dimension: int, heads: int, dropout: float):
         super().__init__()
@@ -81,8 +81,8 @@ class Decoder(nn.Module):
         size = keys.shape[-2]
         earlier = torch.ones(size, size, dtype=torch.bool, device=x.device).tril()[-x.shape[-2] :]
         x = x + self.dropout(self.own(normed, keys, values, earlier))
-        asked = self.norm_history(x).flatten(1, 2)
-        x = x + self.dropout(self.history(asked, *memory, mask)).view_as(x)
+        queries = self.norm_history(x).flatten(1, 2)
+        x = x + self.dropout(self.history(queries, *memory, mask)).view_as(x)
         return x + self.dropout(self.feedforward(self.norm_feedforward(x))), (keys, values)
 
 
@@ -92,14 +92,14 @@ class Generative(nn.Module):
     A backbone adds `ids(representation)`: the codes (n_items + 1, levels), unique, of all items that the representation
     can rank, -1 where there is none; only those that it can rank are spelled.
 
-    A code is chosen among those that some item continues with, so that the likelihoods of all items sum to one and
-    nothing but an item can be decoded; in training among those of items that training knows, as the softmax of other
-    backbones is. The published decoder spreads over all codes and is told the items' afterwards. Here the encoder is
-    causal over items: one pass serves every position of a history, where the published one reads each prefix anew.
+    Each softmax covers only codes that lead to some item, so the likelihoods of all items sum to one and only items
+    can be decoded; in training it covers codes of training items, as the softmax of other backbones does. The
+    published decoder has a softmax over all codes and drops those of no item afterwards. Here the encoder is causal
+    over items: one pass serves every position of a history, where the published one encodes each prefix again.
     """
 
     codes: torch.Tensor  # (n_items + 1, levels), -1 where there is none
-    known: torch.Tensor  # (n_items + 1,) whether an item has training events
+    in_training: torch.Tensor  # (n_items + 1,) whether an item has training events
     tree: Tree  # once prepared
     decoder: Sequence[Decoder]
     batches = Sequential.batches
@@ -109,7 +109,7 @@ class Generative(nn.Module):
         self.settings, self.length, self.levels = settings, settings["max_length"], levels
         d, heads, dropout = settings["dimension"], settings["heads"], settings["dropout"]
         self.register_buffer("codes", torch.full((catalogue.items + 1, self.levels), -1))
-        self.register_buffer("known", catalogue.item_counts > 0, persistent=False)
+        self.register_buffer("in_training", catalogue.item_counts > 0, persistent=False)
         self.seed = int(torch.randint(2**62, ()))
         # row 0: no code, of padding and of items without an id
         self.tokens = nn.Embedding(self.levels * settings["codes"] + 1, d, padding_idx=0)
@@ -129,22 +129,22 @@ class Generative(nn.Module):
         raise NotImplementedError
 
     def prepare(self, representation) -> None:
-        """Give every item its codes, unless a saved state brought them, and draw the tree of those to be spelled."""
+        """Give every item its codes, unless a saved state has them, and build the tree of the rankable items' codes."""
         if hasattr(self, "tree"):
             return
         if bool((self.codes < 0).all()):
             self.codes.copy_(self.ids(representation))
-        spelled = representation.rankable[:, None]
-        self.tree = tree(self.codes.where(spelled, -1), self.known, self.settings["codes"])
+        rankable = representation.rankable[:, None]
+        self.tree = tree(self.codes.where(rankable, -1), self.in_training, self.settings["codes"])
 
-    def embedded(self, codes, first: int = 0):
+    def embed(self, codes, first: int = 0):
         """Return (..., S, d) of codes (..., S), those of the levels from `first` on."""
         level = torch.arange(first, first + codes.shape[-1], device=codes.device)
         rows = torch.where(codes < 0, 0, codes + level * self.settings["codes"] + 1)
         return self.tokens(rows) * self.tokens.embedding_dim**0.5
 
-    def chosen(self, states, level: int, offered):
-        """Return the log-likelihood (..., codes) of a level's codes by states (..., d), where they are `offered`."""
+    def code_log_likelihoods(self, states, level: int, offered):
+        """Return log-likelihoods (..., codes) of a level's codes given states (..., d), among the codes `offered`."""
         size = self.settings["codes"]
         logits = states @ self.tokens.weight[1 + level * size : 1 + (level + 1) * size].T
         return logits.masked_fill(~offered, torch.finfo(logits.dtype).min).log_softmax(-1)
@@ -159,7 +159,7 @@ class Generative(nn.Module):
         age = self.positions((self.length - lengths[:, None] + item).clamp(0, self.length - 1))
         item = torch.cat([item.new_full((1,), -1), item.repeat_interleave(self.levels)])
         mask = item <= item[:, None]
-        x = (self.embedded(self.codes[histories]) + age[:, :, None]).flatten(1, 2)
+        x = (self.embed(self.codes[histories]) + age[:, :, None]).flatten(1, 2)
         x = self.dropout(torch.cat([self.start[0].expand(len(x), 1, -1), x], 1))
         for block in self.encoder:
             x = block(x, mask)
@@ -169,7 +169,7 @@ class Generative(nn.Module):
         """Return states (B, L, levels, d) from which the codes (B, L, levels) are chosen, after each item (B, L)."""
         memory, age, mask = self.encode(histories, lengths)
         start = self.start[1].expand(*codes.shape[:2], 1, -1)
-        x = self.dropout(torch.cat([start, self.embedded(codes[..., :-1])], 2) + age[:, :, None])
+        x = self.dropout(torch.cat([start, self.embed(codes[..., :-1])], 2) + age[:, :, None])
         for block in self.decoder:
             x, _ = block(x, None, block.history.keys(memory), mask[1:])
         return self.norm(x)
@@ -184,7 +184,9 @@ class Generative(nn.Module):
         for level in range(self.levels):
             row = self.tree.row[targets, level]
             several = row >= 0  # below a node of one item nothing is left to choose
-            likelihood = self.chosen(states[several][:, level], level, self.tree.known[level][row[several]])
+            likelihood = self.code_log_likelihoods(
+                states[several][:, level], level, self.tree.in_training[level][row[several]]
+            )
             total = total - likelihood.gather(1, codes[several][:, level, None]).sum()
         return total / count.clamp_min(1)
 
@@ -196,7 +198,7 @@ class Generative(nn.Module):
         return self.encode(padded, (padded > 0).sum(1))[0], present
 
     def scores(self, queries, representation):
-        """Return log-likelihoods (B, n_items + 1), exact where `beam` is 0; what no id or beam reaches is tied behind.
+        """Return log-likelihoods (B, n_items + 1), exact where `beam` is 0; items that the beam misses are tied last.
 
         A level's open nodes are decoded at once, all or the `beam` likeliest, each going on from the keys and values
         of its parent: no prefix is decoded twice.
@@ -214,7 +216,7 @@ class Generative(nn.Module):
         """Return scores (B, n_items + 1) of encoded histories (B, T, d)."""
         history = [block.history.keys(memory) for block in self.decoder]
         everyone = torch.arange(len(memory), device=memory.device)[:, None]
-        node, reached = torch.zeros_like(everyone), memory.new_zeros(len(memory), 1)
+        node, prefix_likelihood = torch.zeros_like(everyone), memory.new_zeros(len(memory), 1)
         scores = memory.new_full((len(memory), len(self.codes)), -torch.inf)
         x = self.start[1].expand(len(memory), 1, 1, -1)
         past: list[tuple[torch.Tensor, ...] | None] = [None] * len(self.decoder)
@@ -223,15 +225,15 @@ class Generative(nn.Module):
             for i, block in enumerate(self.decoder):
                 x, past[i] = block(x, past[i], history[i], present[:, None, None])
             child, item = self.tree.child[level][node], self.tree.item[level][node]
-            likelihood = self.chosen(self.norm(x)[:, :, 0], level, (child >= 0) | (item > 0))
-            total = (reached[..., None] + likelihood).flatten(1)
+            likelihood = self.code_log_likelihoods(self.norm(x)[:, :, 0], level, (child >= 0) | (item > 0))
+            total = (prefix_likelihood[..., None] + likelihood).flatten(1)
             scores.scatter_(1, item.flatten(1), total)  # what is no item falls on column 0
             if level + 1 == self.levels or not (width := self._width(level + 1)):
                 break
             child = child.flatten(1)
-            reached, place = total.masked_fill(child < 0, -torch.inf).topk(width)
+            prefix_likelihood, place = total.masked_fill(child < 0, -torch.inf).topk(width)
             node, parent = child.gather(1, place), place // self.settings["codes"]
-            x = self.embedded(place[..., None] % self.settings["codes"], level)
+            x = self.embed(place[..., None] % self.settings["codes"], level)
             past = [tuple(y[everyone, parent] for y in pair) for pair in past if pair]
         scores[:, 0] = -torch.inf
         behind = scores.masked_fill(scores == -torch.inf, torch.inf).amin(1, keepdim=True) - 1

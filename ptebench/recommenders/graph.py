@@ -47,7 +47,7 @@ class _Propagate(torch.autograd.Function):
         return None, product(ctx.graph, gradient)
 
 
-def normalised_graph(users, items, n_users: int, n_items: int) -> Sparse:
+def normalise_graph(users, items, n_users: int, n_items: int) -> Sparse:
     """Return D^-1/2 A D^-1/2, of side n_users + n_items + 2, of distinct pairs, no self-loops."""
     size = n_users + n_items + 2
     pairs = torch.stack([users, items + n_users + 1]).unique(dim=1)
@@ -76,22 +76,22 @@ class Graph(PairBackbone):
         super().__init__(settings, catalogue)
         self.n_users = catalogue.users
         # of the sum of layers; those of a node without edges are zeros but for the first
-        connected = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
-        share = torch.where(connected, 1 / (settings["layers"] + self.averages_first), 1.0)
+        has_edges = torch.cat([catalogue.user_counts > 0, catalogue.item_counts > 0])[:, None]
+        share = torch.where(has_edges, 1 / (settings["layers"] + self.averages_first), 1.0)
         self.register_buffer("share", share, persistent=False)
-        self.register_buffer("alone", ~connected, persistent=False)
+        self.register_buffer("alone", ~has_edges, persistent=False)
 
     def observe(self, train) -> None:
         """Take the training graph, which ranking needs as well as training."""
         users, items = train.pairs
         n_items = len(self.share) - self.n_users - 2
-        self.graph = normalised_graph(users, items, self.n_users, n_items)
+        self.graph = normalise_graph(users, items, self.n_users, n_items)
 
     def first_layer(self, representation) -> torch.Tensor:
         """Return (n_users + 1 + n_items + 1, d), the vectors of users, then those of items."""
         return torch.cat([self.user_vectors(None, representation), representation.item_vectors()])
 
-    def propagated(self, layer, graph=None, perturb=None):
+    def propagate(self, layer, graph=None, perturb=None):
         """Return final vectors of users (n_users + 1, d) and items (n_items + 1, d) from the first `layer`.
 
         Another symmetric `graph` and a function `perturb` of every layer's output make a view of the training graph.
@@ -113,7 +113,7 @@ class Graph(PairBackbone):
         users, positives = batch
         negatives = self.negatives.draw(users, generator)
         layer = self.first_layer(representation)
-        of_users, of_items = self.propagated(self.masked(layer, representation))
+        of_users, of_items = self.propagate(self.mask_layer(layer, representation))
         # the gradient of a lookup is as large as the table: one for both sides, one for the penalty
         items = torch.stack([positives, negatives])
         hidden, vectors = embedding(users, of_users), embedding(items, of_items)
@@ -124,8 +124,8 @@ class Graph(PairBackbone):
         pairs = hidden, positives, users, vectors[0]
         return objective + self.representation_loss(representation, (of_users, of_items), *pairs)
 
-    def masked(self, layer, representation):
-        """Return `layer` (n, d) as training propagates it; items that are not propagated have no neighbours to ask."""
+    def mask_layer(self, layer, representation):
+        """Return the first `layer` (n, d) with the representation's mask, if items are propagated at all."""
         return representation.mask(layer) if self.settings["propagate_items"] else layer
 
     def representation_loss(self, representation, nodes, *pairs):
@@ -135,12 +135,12 @@ class Graph(PairBackbone):
         return representation.auxiliary_loss(*pairs)
 
     def views_loss(self, layer, batch, generator) -> torch.Tensor | float:
-        """Return nothing: views of the graph are for those that contrast them."""
+        """Return 0: only backbones that contrast views of the graph have this term."""
         return 0.0
 
     def prepare(self, representation) -> None:
-        """Propagate once for all the events that are about to be ranked."""
-        self.cache = self.propagated(self.first_layer(representation))
+        """Propagate once, for all events of a ranking."""
+        self.cache = self.propagate(self.first_layer(representation))
 
     def queries(self, histories, users, representation):
         """Return (B, d)."""

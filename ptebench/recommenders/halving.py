@@ -19,7 +19,7 @@ def epochs(settings: dict, halving: dict, rung: int) -> int:
     return min(intervals * every, settings["epochs"])
 
 
-def promoted(records: list[dict], number: int) -> list[dict]:
+def promote(records: list[dict], number: int) -> list[dict]:
     """Return the `number` records of highest value, the best first, of equals the earlier trial; failures are last."""
     order = sorted(records, key=lambda r: (r["value"] is None, -(r["value"] or 0.0), r["trial"]))
     return order[:number]

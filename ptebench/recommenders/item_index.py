@@ -1,4 +1,4 @@
-"""Item indices: an item as a few codes that training histories alone decide (Hua et al., SIGIR-AP 2023)."""
+"""Item indices: short sequences of codes made from training histories alone (Hua et al., SIGIR-AP 2023)."""
 
 import numpy as np
 import scipy.linalg
@@ -8,7 +8,7 @@ from scipy.sparse.linalg import eigsh
 
 
 def levels_for(items: int, codes: int, ways: int) -> int:
-    """Return how many codes tell `items` apart, where all but the last, one of `codes`, part them in `ways` ways."""
+    """Return how many codes an item needs: each level splits into `ways`, the last into `codes`."""
     levels = 1
     while codes * ways ** (levels - 1) < items:
         levels += 1
@@ -31,9 +31,9 @@ def digits(count: int, codes: int, levels: int) -> torch.Tensor:
 def cooccurrence(users: np.ndarray, rows: np.ndarray, size: int) -> sp.csr_array:
     """Return the number of users with both of two different rows (size, size), of pairs (N,) each."""
     shape = int(users.max(initial=0)) + 1, size
-    touched = sp.csr_array((np.ones(len(users)), (users, rows)), shape=shape)
-    touched.data[:] = 1.0  # repeated pairs were summed
-    together = (touched.T @ touched).tocsr()
+    incidence = sp.csr_array((np.ones(len(users)), (users, rows)), shape=shape)
+    incidence.data[:] = 1.0  # repeated pairs were summed
+    together = (incidence.T @ incidence).tocsr()
     together.setdiag(0.0)
     together.eliminate_zeros()
     return together
@@ -46,42 +46,42 @@ def spectral_clusters(graph: sp.csr_array, ways: int) -> np.ndarray:
     2019: no start drawn, no seed).
     """
     degree = graph.sum(1)
-    linked = np.flatnonzero(degree)
+    has_edge = np.flatnonzero(degree)
     labels = np.full(len(degree), ways)
-    if len(linked) <= ways:
-        labels[linked] = np.arange(len(linked))
+    if len(has_edge) <= ways:
+        labels[has_edge] = np.arange(len(has_edge))
         return labels
-    scale = sp.diags_array(degree[linked] ** -0.5)
+    scale = sp.diags_array(degree[has_edge] ** -0.5)
     draws = np.random.default_rng(0)  # of the solver, for its start and where a subspace is exhausted
-    vectors = eigsh(scale @ graph[linked][:, linked] @ scale, ways, which="LA", tol=1e-4, rng=draws)[1]
+    vectors = eigsh(scale @ graph[has_edge][:, has_edge] @ scale, ways, which="LA", tol=1e-4, rng=draws)[1]
     pivots = scipy.linalg.qr(vectors.T, pivoting=True)[2][:ways]
     left, _, right = scipy.linalg.svd(vectors[pivots].T)
-    labels[linked] = np.abs(vectors @ (left @ right)).argmax(1)
+    labels[has_edge] = np.abs(vectors @ (left @ right)).argmax(1)
     return labels
 
 
-def clustered(graph: sp.csr_array, codes: int, ways: int, levels: int) -> torch.Tensor:
+def cluster(graph: sp.csr_array, codes: int, ways: int, levels: int) -> torch.Tensor:
     """Return unique codes (n, levels) of the rows of a graph of co-occurrence (n, n), n <= codes * ways**(levels - 1).
 
-    Rows are parted in `ways` clusters, each of these again, until at most `codes` are left, which are counted in their
-    order; codes after the count are 0. A cluster of more rows than the codes after it can part is cut in their order
-    into several, and 2 * ways < codes always has codes for all.
+    Rows are split into `ways` clusters, and each cluster again, until a cluster has at most `codes` rows; these are
+    numbered in order, and codes after the number are 0. A cluster with too many rows for the levels left is cut into
+    several, in order; with 2 * ways < codes there are always enough codes.
     """
-    found = np.zeros((graph.shape[0], levels), dtype=np.int64)
+    codes_of_rows = np.zeros((graph.shape[0], levels), dtype=np.int64)
     open_clusters = [(np.arange(graph.shape[0]), 0)]
     while open_clusters:
         rows, level = open_clusters.pop()
         if len(rows) <= codes:
-            found[rows, level] = np.arange(len(rows))
+            codes_of_rows[rows, level] = np.arange(len(rows))
             continue
         labels = spectral_clusters(graph[rows][:, rows], ways)
         most = codes * ways ** (levels - level - 2)
         clusters = (rows[labels == label] for label in np.unique(labels))
         parts = [c[start : start + most] for c in clusters for start in range(0, len(c), most)]
         for code, part in enumerate(parts):
-            found[part, level] = code
+            codes_of_rows[part, level] = code
         open_clusters += [(part, level + 1) for part in parts]
-    return torch.from_numpy(found)
+    return torch.from_numpy(codes_of_rows)
 
 
 def item_index(histories, items: int, index: str, codes: int, ways: int, seed: int) -> torch.Tensor:
@@ -97,12 +97,12 @@ def item_index(histories, items: int, index: str, codes: int, ways: int, seed: i
         row = torch.empty(items + 1, dtype=torch.long)
         row[order] = torch.arange(items)
         owners = torch.arange(len(histories)).repeat_interleave(histories.lengths)
-        found = clustered(cooccurrence(owners.numpy(), row[histories.values].numpy(), items), codes, ways, levels)
+        codes_of_rows = cluster(cooccurrence(owners.numpy(), row[histories.values].numpy(), items), codes, ways, levels)
     else:
-        found = digits(items, codes, levels)
+        codes_of_rows = digits(items, codes, levels)
     if index == "random":
-        known = len(histories.values.unique())
-        order[:known] = order[torch.randperm(known, generator=torch.Generator().manual_seed(seed))]
+        train_count = len(histories.values.unique())
+        order[:train_count] = order[torch.randperm(train_count, generator=torch.Generator().manual_seed(seed))]
     result = torch.full((items + 1, levels), -1)
-    result[order] = found
+    result[order] = codes_of_rows
     return result

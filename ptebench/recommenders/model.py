@@ -19,8 +19,8 @@ def build(spec: dict, catalogue):
     if hasattr(module, "Counter"):
         return module.Counter(backbone, catalogue), None
     if getattr(module.Backbone, "reads_vectors", True):
-        made = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
-        representation = made.Representation(representation, catalogue)
+        texts = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
+        representation = texts.Representation(representation, catalogue)
     else:
         representation = Unread(catalogue)
     free = not representation.has_users or (backbone.get("free_users", False) and not representation.free_users)
@@ -47,10 +47,10 @@ def device_of(settings: dict) -> torch.device:
 
     On a GPU torch is told to give the same bytes every time, which some of its operators do only when asked.
     """
-    wanted = settings.get("device", "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
+    device = settings.get("device", "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' is set but torch sees no GPU; set 'auto' or 'cpu'")
-    if wanted == "cpu" or not torch.cuda.is_available():
+    if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which matrix products are refused
     torch.use_deterministic_algorithms(True)

@@ -8,9 +8,9 @@ from ptebench.recommenders.sampling import Negatives, Ragged
 
 
 class PairBackbone(nn.Module):
-    """Free user vectors, weighed by n / (n + user_gate) at n training events, beside those that a representation has.
+    """Free user vectors, times n / (n + user_gate) at n training events, plus the representation's user vectors.
 
-    So whatever represents the items, users are the same.
+    So users have the same free vectors whatever represents the items.
     """
 
     pool: torch.Tensor  # ids of the items that training knows
@@ -26,7 +26,7 @@ class PairBackbone(nn.Module):
             counts = catalogue.user_counts.float()[:, None]
             weight = torch.where(counts > 0, counts / (counts + settings["user_gate"]), 0.0)
             self.register_buffer("weight", weight, persistent=False)
-        self.register_buffer("pool", catalogue.known_items, persistent=False)
+        self.register_buffer("pool", catalogue.train_items, persistent=False)
 
     def user_vectors(self, users, representation):
         """Return (len(users), d), or all (n_users + 1, d) for None.
@@ -50,7 +50,7 @@ class PairBackbone(nn.Module):
         return self.settings["l2"] / 2 * sum(v.square().sum() for v in vectors) / len(vectors[0])
 
     def batches(self, train, generator):
-        """Yield (users, items): each training pair once an epoch, or as many draws of users alike."""
+        """Yield (users, items): each training pair once an epoch, or as many pairs of users drawn uniformly."""
         owners, items = train.pairs
         if not hasattr(self, "negatives"):
             self.negatives = Negatives(owners, items, self.pool)
@@ -62,7 +62,7 @@ class PairBackbone(nn.Module):
 
 
 def user_draws(histories: Ragged, generator) -> torch.Tensor:
-    """Return (N,) places in the N values of `histories`: rows that have any alike, then those of a row alike."""
+    """Return N random positions among the N values of `histories`: a row uniformly, then one of its positions."""
     rows, size = histories.lengths.nonzero()[:, 0], (len(histories.values),)
     row = rows[torch.randint(len(rows), size, generator=generator)]
     # of so many numbers those left over by the division are too few to matter

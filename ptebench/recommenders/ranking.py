@@ -82,39 +82,39 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
     width = n_items + 1
     targets, target_offsets = _tensor(events["targets"]), _tensor(events["target_offsets"])
     count = len(target_offsets) - 1
-    wanted = _pairs(targets, target_offsets, width)
-    seen = wanted[:0]
+    target_keys = _pairs(targets, target_offsets, width)
+    seen_keys = target_keys[:0]
     if events["remove_seen"]:
-        seen = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), wanted)
+        seen_keys = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), target_keys)
 
     candidates = events.get("candidates")
     own = candidates is not None and torch.as_tensor(candidates).dtype != torch.bool
     columns = None
     if own:
-        listed = _tensor(candidates)
-        ends = torch.arange(count + 1) * listed.shape[1]
-        listed = torch.unique(torch.cat([_without(_pairs(listed.reshape(-1), ends, width), seen), wanted]))
-        sizes = torch.bincount(listed // width, minlength=count)
+        keys = _tensor(candidates)
+        ends = torch.arange(count + 1) * keys.shape[1]
+        keys = torch.unique(torch.cat([_without(_pairs(keys.reshape(-1), ends, width), seen_keys), target_keys]))
+        sizes = torch.bincount(keys // width, minlength=count)
     else:
-        listed, sizes = seen, torch.full((count,), n_items)
+        keys, sizes = seen_keys, torch.full((count,), n_items)
         if candidates is not None:
-            allowed = torch.as_tensor(candidates).cpu().clone()
-            allowed[0] = False
-            if (outside := ~allowed[targets]).any():
+            is_candidate = torch.as_tensor(candidates).cpu().clone()
+            is_candidate[0] = False
+            if (outside := ~is_candidate[targets]).any():
                 place = int(outside.nonzero()[0])
                 event = int(torch.searchsorted(target_offsets, place, right=True)) - 1
                 raise InputError(
                     f"event {event}: target {int(targets[place])} is not among the candidates of its ranking;"
                     " make the split again"
                 )
-            columns = allowed.nonzero()[:, 0]
-            listed = seen[allowed[seen % width]]
+            columns = is_candidate.nonzero()[:, 0]
+            keys = seen_keys[is_candidate[seen_keys % width]]
             sizes = torch.full((count,), len(columns))
-        sizes = sizes - torch.bincount(listed // width, minlength=count)
+        sizes = sizes - torch.bincount(keys // width, minlength=count)
 
     step = max(1, min(chunk, BLOCK // width))
     ranks, buffer = torch.empty(len(targets), dtype=torch.float64), None
-    bounds = torch.searchsorted(listed, torch.arange(count + 1) * width)
+    bounds = torch.searchsorted(keys, torch.arange(count + 1) * width)
     for start in range(0, count, step):
         stop = min(start + step, count)
         scores = score_fn(start, stop)
@@ -124,14 +124,14 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
         rows = torch.repeat_interleave(torch.arange(stop - start), target_offsets[start : stop + 1].diff()).to(device)
         thresholds = scores[rows, targets[first:last].to(device)]
         low, high = int(bounds[start]), int(bounds[stop])
-        pairs = (listed[low:high] % width).to(device), (bounds[start : stop + 1] - low).to(device)
+        pairs = (keys[low:high] % width).to(device), (bounds[start : stop + 1] - low).to(device)
         tally = _tally_pairs(scores, thresholds, rows, *pairs)
         if not own:
-            ranked = scores[:, 1:] if columns is None else scores[:, columns.to(device)]
+            candidate_scores = scores[:, 1:] if columns is None else scores[:, columns.to(device)]
             if buffer is None:
-                exact = torch.float32 if ranked.shape[1] <= BLOCK else torch.float64
-                buffer = torch.empty((step, ranked.shape[1]), dtype=exact, device=device)
-            tally = _tally_all(ranked, thresholds, rows, buffer) - tally
+                exact = torch.float32 if candidate_scores.shape[1] <= BLOCK else torch.float64
+                buffer = torch.empty((step, candidate_scores.shape[1]), dtype=exact, device=device)
+            tally = _tally_all(candidate_scores, thresholds, rows, buffer) - tally
         # the target itself was counted as an equal
         ranks[first:last] = (tally + 0.5).cpu()
     return ranks, sizes

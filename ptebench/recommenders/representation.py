@@ -1,4 +1,4 @@
-"""The interface by which representations and backbones meet, and what both may know of the data."""
+"""The interface between representations and backbones, and the catalogue that both are built from."""
 
 from dataclasses import dataclass, field
 
@@ -30,12 +30,12 @@ class Catalogue:
         return self.item_text.shape[1] if self.text else 0
 
     @property
-    def known_users(self) -> torch.Tensor:
+    def train_users(self) -> torch.Tensor:
         """Return the ids of users with at least one training event."""
         return self.user_counts.nonzero()[:, 0]
 
     @property
-    def known_items(self) -> torch.Tensor:
+    def train_items(self) -> torch.Tensor:
         """Return the ids of items with at least one training event."""
         return self.item_counts.nonzero()[:, 0]
 
@@ -46,9 +46,9 @@ def rows(table: torch.Tensor, ids: torch.Tensor | None) -> torch.Tensor:
 
 
 class Base(torch.nn.Module):
-    """What a representation offers; `rankable` (n_items + 1,) marks the items whose vector means something.
+    """What every representation offers; `rankable` (n_items + 1,) is True for items that it has a vector for.
 
-    `has_users` says whether it has vectors of users, `free_users` whether those are free ones already.
+    `has_users` says whether it has vectors of users; `free_users` whether these include a free vector per user.
     """
 
     rankable: torch.Tensor
@@ -63,28 +63,28 @@ class Base(torch.nn.Module):
         raise NotImplementedError
 
     def vectors_of(self, *ids: torch.Tensor):
-        """Return vectors (m, d) of the items in `ids`, each made once, row 0 the padding's, and `ids` as their rows."""
-        wanted = torch.zeros_like(self.rankable)
-        wanted[0] = True
+        """Return the vectors (m, d) of the distinct items in `ids`, padding first, and `ids` as rows of them."""
+        in_use = torch.zeros_like(self.rankable)
+        in_use[0] = True
         for each in ids:
-            wanted[each] = True
-        row = wanted.cumsum(0) - 1
-        return self.item_vectors(wanted.nonzero()[:, 0]), [row[each] for each in ids]
+            in_use[each] = True
+        row = in_use.cumsum(0) - 1
+        return self.item_vectors(in_use.nonzero()[:, 0]), [row[each] for each in ids]
 
     def user_vectors(self, users: torch.Tensor | None = None) -> torch.Tensor | None:
         """Return (n_users + 1, d), or the rows of `users`; None where users have no vectors of their own."""
         return None
 
     def views(self, histories, vectors) -> tuple[torch.Tensor, ...]:
-        """Return what a backbone encodes of right-padded histories (B, L): one or more (B, L, d)."""
+        """Return the inputs of a backbone for right-padded histories (B, L): one or more views (B, L, d)."""
         return (embedding(histories, vectors),)
 
     def exchange(self, *views) -> tuple[torch.Tensor, ...]:
-        """Return the views of histories (B, L, d), as a backbone places them, after each has asked the others."""
+        """Return the views of histories (B, L, d), with positions and dropout, after attention to one another."""
         return views
 
     def mask(self, layer) -> torch.Tensor:
-        """Return what a graph propagates in training of the vectors of users, then of items: (n, d), of `layer`."""
+        """Return `layer` (n, d), vectors of users, then items, zeros for the nodes that training has to predict."""
         return layer
 
     def graph_loss(self, nodes, hidden, targets, users, vectors) -> torch.Tensor | float:
@@ -102,15 +102,15 @@ class Base(torch.nn.Module):
     def auxiliary_loss(self, hidden, targets, users=None, vectors=None) -> torch.Tensor | float:
         """Return the representation's own loss term.
 
-        `hidden` (N, d) was made to prefer the items `targets` (N,), of histories that end before them or, where `users`
-        (N,) is given, of these users. `vectors` (N, d) are the targets' where a backbone scores others than the item
-        vectors.
+        `hidden` (N, d) are the queries that should score the items `targets` (N,) high: of histories that end before
+        them or, with `users` (N,), of these users. `vectors` (N, d) are given by a backbone that scores the targets by
+        vectors other than the item vectors.
         """
         return 0.0
 
 
 class Unread(Base):
-    """No vectors (n_items + 1, 0), for a backbone that reads none; items of training are what it ranks."""
+    """Vectors of width 0 (n_items + 1, 0), for a backbone that uses none; training items are rankable."""
 
     def __init__(self, catalogue):
         super().__init__(catalogue.item_counts > 0)
@@ -123,8 +123,8 @@ class Unread(Base):
 class Towers(Base):
     """Item vectors (n_items + 1, d) by a tower over their texts, user vectors by another over their profiles. No id.
 
-    A representation names its `tower`: a module made from (settings, text (n + 1, d_text), the ids that training knows,
-    d), of which forward(ids or None) returns vectors (n + 1, d) or the rows of `ids`.
+    A representation names its `tower`: a module built from (settings, text (n + 1, d_text), training ids, d), whose
+    forward(ids or None) returns vectors (n + 1, d) or the rows of `ids`.
     """
 
     profiled: torch.Tensor  # (n_users + 1,)
@@ -133,10 +133,10 @@ class Towers(Base):
     def __init__(self, settings: dict, catalogue):
         text, users = catalogue.item_text, catalogue.text.get("user")
         super().__init__(text.any(1))
-        self.items = self.tower(settings, text, catalogue.known_items, catalogue.dimension)
+        self.items = self.tower(settings, text, catalogue.train_items, catalogue.dimension)
         self.has_users = users is not None
         if self.has_users:
-            self.users = self.tower(settings, users, catalogue.known_users, catalogue.dimension)
+            self.users = self.tower(settings, users, catalogue.train_users, catalogue.dimension)
             self.register_buffer("profiled", users.any(1), persistent=False)
 
     def item_vectors(self, items=None):
@@ -149,7 +149,7 @@ class Towers(Base):
 
 
 class Free(Base):
-    """Item vectors (n_items + 1, d); an item without training events has none worth ranking by."""
+    """Free item vectors (n_items + 1, d); only items with training events are rankable."""
 
     def __init__(self, catalogue):
         super().__init__(catalogue.item_counts > 0)

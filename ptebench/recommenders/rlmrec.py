@@ -1,10 +1,10 @@
-"""What both forms of RLMRec share: free vectors, the texts they are tied to, and which belong together."""
+"""What both forms of RLMRec share: free vectors, the texts that they are aligned with, and the pairs of the two."""
 
 import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Free
-from ptebench.recommenders.whitening import scaled
+from ptebench.recommenders.whitening import rescale
 
 
 def head(width_in: int, width_out: int) -> nn.Sequential:
@@ -29,12 +29,12 @@ class Rlmrec(Free):
     def __init__(self, settings: dict, catalogue):
         super().__init__(catalogue)
         self.settings = settings
-        known, users = catalogue.known_items, catalogue.text.get("user")
-        text = scaled(catalogue.item_text, known)
+        train_items, users = catalogue.train_items, catalogue.text.get("user")
+        text = rescale(catalogue.item_text, train_items)
         if users is not None:
-            users = scaled(users, catalogue.known_users)
+            users = rescale(users, catalogue.train_users)
         self.register_buffer("text", text, persistent=False)
-        self.register_buffer("pool", known[text[known].any(1)], persistent=False)
+        self.register_buffer("pool", train_items[text[train_items].any(1)], persistent=False)
         self.register_buffer("user_text", users, persistent=False)
 
     def items_with_others(self, targets):

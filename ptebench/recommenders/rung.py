@@ -1,14 +1,14 @@
-"""One trial in one rung of successive halving: train on where the rung before stopped, keep the validation value.
+"""One trial in one rung of successive halving: resume where the rung before stopped, and record the validation value.
 
-The trial's checkpoint waits beside the rungs. It only saves time: without it training starts again, to the same value,
-which is also what the trial would have had without halving.
+The checkpoint only saves time. Without it the trial trains from the start and reaches the same value, which is also the
+value that it would have without halving.
 """
 
 from pathlib import Path
 
-from ptebench.recommenders.halving import epochs, places, promoted
+from ptebench.recommenders.halving import epochs, places, promote
 from ptebench.recommenders.training import train
-from ptebench.recommenders.tuning import FAILURES, laid, point, reason
+from ptebench.recommenders.tuning import FAILURES, lay, point, reason
 
 PLACE = ("space", "halving", "bracket", "rung", "place")  # settings that say which trial trains how far
 
@@ -25,13 +25,13 @@ def train_trial(spec: dict, place: dict, before: list[dict], folder: Path, load)
     halving, rung = place["halving"], place["rung"]
     trial, failure = place["bracket"] * places(halving, 0) + place["place"], None
     if rung:
-        going = promoted(before, places(halving, rung))
+        going = promote(before, places(halving, rung))
         for record in before:
             if record not in going:
                 checkpoint(record["trial"]).unlink(missing_ok=True)
         trial, failure = (going[place["place"]][key] for key in ("trial", "failure"))
     settings = point(place["space"], trial, spec["seed"])
-    spec = laid(spec, settings)
+    spec = lay(spec, settings)
     last, curve = epochs(spec["backbone"], halving, rung), []
     if failure is None:  # else it has failed before, and so have all that could take its place
         train_set, catalogue, valid, fingerprint = load(spec)

@@ -75,12 +75,12 @@ class Negatives:
 
     def draw(self, users: torch.Tensor, generator) -> torch.Tensor:
         """Return one negative per user; after 100 rounds a user who touched nearly all keeps what was drawn."""
-        drawn = self.pool[torch.randint(len(self.pool), users.shape, generator=generator, device=users.device)]
+        items = self.pool[torch.randint(len(self.pool), users.shape, generator=generator, device=users.device)]
         for _ in range(100):
-            key = users * self.base + drawn
+            key = users * self.base + items
             at = torch.searchsorted(self.keys, key).clamp_max(len(self.keys) - 1)
             bad = (self.keys[at] == key).nonzero()[:, 0]
             if not len(bad):
                 break
-            drawn[bad] = self.pool[torch.randint(len(self.pool), bad.shape, generator=generator, device=users.device)]
-        return drawn
+            items[bad] = self.pool[torch.randint(len(self.pool), bad.shape, generator=generator, device=users.device)]
+        return items

@@ -18,8 +18,8 @@ BLOCK = 2**14  # rows whose distances to all centres are alive at once
 
 def nearest(x: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return squared distance and index, each (N,), of the centre (K, d) nearest to each row of x (N, d)."""
-    found = [torch.cdist(rows, centres).min(1) for rows in x.split(BLOCK)]
-    return torch.cat([f.values for f in found]).square(), torch.cat([f.indices for f in found])
+    pairs = [torch.cdist(rows, centres).min(1) for rows in x.split(BLOCK)]
+    return torch.cat([f.values for f in pairs]).square(), torch.cat([f.indices for f in pairs])
 
 
 def spread(x: torch.Tensor, k: int) -> torch.Tensor:
@@ -27,12 +27,12 @@ def spread(x: torch.Tensor, k: int) -> torch.Tensor:
 
     Each is drawn with probability as its squared distance to the nearest so far (Arthur & Vassilvitskii, SODA 2007).
     """
-    chosen = [torch.randint(len(x), (1,))]
-    distance = (x - x[chosen[0]]).square().sum(1)
-    while len(chosen) < k and bool(distance.any()):
-        chosen.append(distance.multinomial(1))
-        distance = torch.minimum(distance, (x - x[chosen[-1]]).square().sum(1))
-    return x[torch.cat(chosen)]
+    places = [torch.randint(len(x), (1,))]
+    distance = (x - x[places[0]]).square().sum(1)
+    while len(places) < k and bool(distance.any()):
+        places.append(distance.multinomial(1))
+        distance = torch.minimum(distance, (x - x[places[-1]]).square().sum(1))
+    return x[torch.cat(places)]
 
 
 def kmeans(x: torch.Tensor, k: int) -> torch.Tensor:
@@ -44,17 +44,17 @@ def kmeans(x: torch.Tensor, k: int) -> torch.Tensor:
     for _ in range(ROUNDS):
         distance, owner = nearest(x, centres)
         count = owner.bincount(minlength=len(centres))
-        moved = torch.zeros_like(centres).index_add_(0, owner, x) / count.clamp_min(1)[:, None]
+        means = torch.zeros_like(centres).index_add_(0, owner, x) / count.clamp_min(1)[:, None]
         empty = (count == 0).nonzero()[:, 0]
-        moved[empty] = x[distance.topk(len(empty)).indices]
-        if torch.equal(moved, centres):
+        means[empty] = x[distance.topk(len(empty)).indices]
+        if torch.equal(means, centres):
             break
-        centres = moved
+        centres = means
     return centres
 
 
 def residual_kmeans(x: torch.Tensor, levels: int, k: int) -> list[torch.Tensor]:
-    """Return `levels` codebooks (<= k, d): centres of x (N, d), then of what the nearest ones before leave of it."""
+    """Return `levels` codebooks (<= k, d): centres of x (N, d), then of the residual after each level."""
     codebooks = []
     for _ in range(levels):
         codebooks.append(kmeans(x, k))
@@ -63,7 +63,7 @@ def residual_kmeans(x: torch.Tensor, levels: int, k: int) -> list[torch.Tensor]:
 
 
 def quantise(x: torch.Tensor, codebooks: list[torch.Tensor]) -> torch.Tensor:
-    """Return the codes (N, levels) of x (N, d): of every codebook the nearest to what the ones before leave."""
+    """Return the codes (N, levels) of x (N, d): at each level the centre nearest to the residual."""
     codes = []
     for centres in codebooks:
         codes.append(nearest(x, centres)[1])
@@ -80,9 +80,9 @@ def _perceptron(widths) -> nn.Sequential:
 def rqvae(x: torch.Tensor, levels: int, k: int, steps: int) -> tuple[nn.Module, list[torch.Tensor]]:
     """Return an encoder of rows like x (N, d) and codebooks of what it returns (Lee et al., CVPR 2022; TIGER, 3.1).
 
-    The loss is the squared error of the decoded sum of codes, that of every codebook against what the ones before
-    leave, and a quarter of the latter for the encoder. Codebooks start from residual k-means; a code that no row chose
-    for REVIVE steps moves to what is left of a row of the batch, else few codes stay in use.
+    The loss sums the reconstruction error, the error of every codebook against its residual, and a quarter of that as
+    the commitment of the encoder. Codebooks start from residual k-means. A code that no row chose for REVIVE steps
+    moves to the residual of a row of the batch; otherwise few codes stay in use.
     """
     widths = (x.shape[1], *HIDDEN, LATENT)
     encoder, decoder = _perceptron(widths), _perceptron(widths[::-1])
@@ -95,20 +95,20 @@ def rqvae(x: torch.Tensor, levels: int, k: int, steps: int) -> tuple[nn.Module, 
     for step in range(1, steps + 1):
         rows = x[torch.randint(len(x), (min(BATCH, len(x)),))]
         latent = encoder(rows)
-        left, quantised, objective = latent, torch.zeros_like(latent), latent.new_zeros(())
-        for centres, seen in zip(codebooks, used):
-            code = nearest(left.detach(), centres.detach())[1]
-            seen[code] = True
-            chosen = centres[code]
-            objective = objective + mse_loss(chosen, left.detach()) + 0.25 * mse_loss(left, chosen.detach())
+        residual, sums, objective = latent, torch.zeros_like(latent), latent.new_zeros(())
+        for centres, used_codes in zip(codebooks, used):
+            code = nearest(residual.detach(), centres.detach())[1]
+            used_codes[code] = True
+            centre = centres[code]
+            objective = objective + mse_loss(centre, residual.detach()) + 0.25 * mse_loss(residual, centre.detach())
             if step % REVIVE == 0 and step < steps:
-                dead = (~seen).nonzero()[:, 0]
+                dead = (~used_codes).nonzero()[:, 0]
                 with torch.no_grad():
-                    centres[dead] = left[torch.randint(len(left), dead.shape)]
-                seen.zero_()
-            quantised, left = quantised + chosen, left - chosen.detach()
+                    centres[dead] = residual[torch.randint(len(residual), dead.shape)]
+                used_codes.zero_()
+            sums, residual = sums + centre, residual - centre.detach()
         # straight through: the decoder's gradient reaches the encoder as if nothing had been rounded
-        objective = objective + mse_loss(decoder(latent + (quantised - latent).detach()), rows)
+        objective = objective + mse_loss(decoder(latent + (sums - latent).detach()), rows)
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
         optimizer.step()
@@ -116,27 +116,27 @@ def rqvae(x: torch.Tensor, levels: int, k: int, steps: int) -> tuple[nn.Module, 
 
 
 @torch.no_grad()
-def fitted_codes(vectors: torch.Tensor, known: torch.Tensor, quantizer: str, levels: int, k: int, steps: int):
-    """Return the codes (N, levels) of vectors (N, d), of which only the rows `known` (N,) take part in the fit.
+def fit_codes(vectors: torch.Tensor, in_training: torch.Tensor, quantizer: str, levels: int, k: int, steps: int):
+    """Return the codes (N, levels) of vectors (N, d), fitted on the rows that are True in `in_training` (N,).
 
-    Vectors are seen less the mean and at unit mean square of those rows. Draws come from torch's generator. Raises
-    InputError where no row is known.
+    Vectors are standardised first by the mean and the mean square of those rows. Random numbers come from torch's
+    generator. Raises InputError where no row is True.
     """
-    if not bool(known.any()):
+    if not bool(in_training.any()):
         raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
-    mean = vectors[known].mean(0)
-    x = (vectors - mean) / (vectors[known] - mean).square().mean().sqrt().clamp_min(1e-8)
+    mean = vectors[in_training].mean(0)
+    x = (vectors - mean) / (vectors[in_training] - mean).square().mean().sqrt().clamp_min(1e-8)
     if quantizer == "kmeans":
-        return quantise(x, residual_kmeans(x[known], levels, k))
-    encoder, codebooks = rqvae(x[known], levels, k, steps)
+        return quantise(x, residual_kmeans(x[in_training], levels, k))
+    encoder, codebooks = rqvae(x[in_training], levels, k, steps)
     return quantise(encoder(x), codebooks)
 
 
-def told_apart(codes: torch.Tensor, known: torch.Tensor, k: int) -> torch.Tensor:
-    """Return codes (N, levels + 1): a last one, counted from 0, tells rows apart that share all others.
+def separate(codes: torch.Tensor, in_training: torch.Tensor, k: int) -> torch.Tensor:
+    """Return codes (N, levels + 1): rows that share all their codes are numbered from 0 in one more code.
 
-    Rows that training knows are counted first, so that theirs depend on no other row. Raises InputError where more
-    than k rows share their codes.
+    Training rows are numbered first, so that their code depends on no other row. Raises InputError where more than k
+    rows share their codes.
     """
     _, group, count = codes.unique(dim=0, return_inverse=True, return_counts=True)
     if int(count.max()) > k:
@@ -144,7 +144,7 @@ def told_apart(codes: torch.Tensor, known: torch.Tensor, k: int) -> torch.Tensor
             f"backbones.*.codes: {int(count.max())} items have one semantic id and the last code tells {k} apart; "
             "raise it, or 'levels', or give the items texts that differ"
         )
-    order = (~known).long().sort(stable=True).indices
+    order = (~in_training).long().sort(stable=True).indices
     order = order[group[order].sort(stable=True).indices]
     last = torch.empty_like(group)
     last[order] = torch.arange(len(group)) - (count.cumsum(0) - count)[group[order]]
@@ -153,22 +153,22 @@ def told_apart(codes: torch.Tensor, known: torch.Tensor, k: int) -> torch.Tensor
 
 @dataclass(frozen=True)
 class Tree:
-    """The ids as a tree of codes; a level's open nodes, those that hold several items, are the rows of its tables.
+    """The prefix tree of all ids; each level has tables with one row for every node above several items.
 
-    Below a node of one item nothing is left to decide, so that it has no row. Every table ends in a row without any
-    child: -1 stands for no node and finds it.
+    A node above a single item needs no row: the item is decided. The last row of every table has no child, so that
+    index -1, no node, finds no item.
     """
 
     row: torch.Tensor  # (n_items + 1, levels) the open node of an item on each level, -1: there is none
     child: list[torch.Tensor]  # of a level, (open + 1, k): the row on the next level, -1: not open or not there
     item: list[torch.Tensor]  # of a level, (open + 1, k): the item of a child that holds one, else 0
-    known: list[torch.Tensor]  # of a level, (open + 1, k): whether a child holds an item that training knows
+    in_training: list[torch.Tensor]  # of a level, (open + 1, k): whether a child holds an item that training knows
 
 
-def tree(codes: torch.Tensor, known: torch.Tensor, k: int) -> Tree:
+def tree(codes: torch.Tensor, in_training: torch.Tensor, k: int) -> Tree:
     """Return the tree of codes (n_items + 1, levels), unique, each in 0 ... k - 1, or -1 for an item without an id.
 
-    `known` (n_items + 1,) are the items with training events.
+    `in_training` (n_items + 1,) are the items with training events.
     """
     device = codes.device
     row = torch.full_like(codes, -1)
@@ -179,12 +179,12 @@ def tree(codes: torch.Tensor, known: torch.Tensor, k: int) -> Tree:
         row[items, level] = node
         child, item, knows = (torch.full(((nodes + 1) * k,), v, device=device) for v in (-1, 0, False))
         key = node * k + codes[items, level]
-        found, place, count = key.unique(return_inverse=True, return_counts=True)
+        keys, place, count = key.unique(return_inverse=True, return_counts=True)
         several = count > 1
-        child[found[several]] = torch.arange(int(several.sum()), device=device)
+        child[keys[several]] = torch.arange(int(several.sum()), device=device)
         alone = ~several[place]
         item[key[alone]] = items[alone]
-        knows[key[known[items]]] = True
+        knows[key[in_training[items]]] = True
         for table, values in zip(tables, (child, item, knows)):
             table.append(values.view(nodes + 1, k))
         items, node, nodes = items[~alone], child[key[~alone]], int(several.sum())

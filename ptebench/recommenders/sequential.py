@@ -16,7 +16,7 @@ class Sequential(nn.Module):
     A backbone adds `read`.
     """
 
-    known: torch.Tensor  # ids of the items that training knows
+    train_items: torch.Tensor  # ids of the items that training knows
     row: torch.Tensor  # (n_items + 1,) the row of an item among them
 
     def __init__(self, settings: dict, catalogue):
@@ -25,9 +25,9 @@ class Sequential(nn.Module):
         self.dropout = Dropout(settings["dropout"])
         objective = importlib.import_module(f"ptebench.recommenders.losses.{settings['loss']}")
         self.draw, self.objective = objective.draw, objective.loss
-        self.register_buffer("known", catalogue.known_items, persistent=False)
+        self.register_buffer("train_items", catalogue.train_items, persistent=False)
         row = torch.zeros(catalogue.items + 1, dtype=torch.long)
-        row[catalogue.known_items] = torch.arange(len(catalogue.known_items))
+        row[catalogue.train_items] = torch.arange(len(catalogue.train_items))
         self.register_buffer("row", row, persistent=False)
 
     def batches(self, train, generator):
@@ -38,13 +38,13 @@ class Sequential(nn.Module):
             yield train.users[rows], train.histories.padded(rows, self.length + 1)
 
     def _similar(self, x):
-        """Return vectors as the scores use them, so that training and ranking agree."""
+        """Return vectors scaled for the similarity, in training as in ranking."""
         if self.settings["similarity"] == "dot":
             return x
         return F.normalize(x, dim=-1) / self.settings["temperature"] ** 0.5
 
     def place(self, histories, inputs):
-        """Return (B, L, d), what is read of the items of right-padded histories (B, L), seen as inputs (B, L, d)."""
+        """Return the inputs (B, L, d) of right-padded histories (B, L), scaled and after dropout."""
         return self.dropout(inputs * inputs.shape[2] ** 0.5)
 
     def read(self, histories, places):
@@ -55,7 +55,7 @@ class Sequential(nn.Module):
         raise NotImplementedError
 
     def encode(self, histories, inputs):
-        """Return hidden states (B, L, d) of right-padded histories (B, L), seen as inputs (B, L, d)."""
+        """Return hidden states (B, L, d) of right-padded histories (B, L) with inputs (B, L, d)."""
         return self.read(histories, self.place(histories, inputs))
 
     def states(self, histories, vectors, representation):
@@ -63,18 +63,18 @@ class Sequential(nn.Module):
         views = [self.place(histories, view) for view in representation.views(histories, vectors)]
         return torch.cat([self.read(histories, view) for view in representation.exchange(*views)], -1)
 
-    def needed(self, histories, targets, representation, generator):
-        """Return item vectors, `histories` as rows of them, and what the loss of `targets` (N,) compares with.
+    def loss_inputs(self, histories, targets, representation, generator):
+        """Return item vectors, `histories` as rows of them, and the arguments of the loss after the hidden states.
 
-        The latter are vectors, targets and negatives as rows of these. Where negatives are drawn, a step makes the
-        vectors of its own items alone, so that over text it costs what its batch does, however large the catalogue.
+        These are vectors, and targets (N,) and negatives as rows of the vectors. With sampled negatives, a step
+        computes only the vectors of its own items: its cost depends on the batch, not on the catalogue.
         """
         row = self.row[targets]
-        drawn = self.draw(row, len(self.known), generator, self.settings)
-        if drawn is None:
+        negatives = self.draw(row, len(self.train_items), generator, self.settings)
+        if negatives is None:
             vectors = representation.item_vectors()
-            return vectors, histories, (self._similar(F.embedding(self.known, vectors)), row, None)
-        vectors, (rows, *others) = representation.vectors_of(histories, targets, self.known[drawn])
+            return vectors, histories, (self._similar(F.embedding(self.train_items, vectors)), row, None)
+        vectors, (rows, *others) = representation.vectors_of(histories, targets, self.train_items[negatives])
         return vectors, rows, (self._similar(vectors), *others)
 
     def loss(self, batch, representation, generator):
@@ -82,11 +82,11 @@ class Sequential(nn.Module):
         users, histories = batch
         targets = histories[:, 1:]
         real = targets > 0
-        vectors, rows, compared = self.needed(histories, targets[real], representation, generator)
+        vectors, rows, comparison = self.loss_inputs(histories, targets[real], representation, generator)
         # without its last item, a row is as long as if it were alone in the batch
         states = self.states(rows[:, :-1] * real, vectors, representation)
         hidden = states[real]
-        objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
+        objective = self.objective(self._similar(hidden), *comparison, len(self.train_items), self.settings)
         last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
         return (
             objective + representation.auxiliary_loss(hidden, targets[real]) + representation.history_loss(users, last)

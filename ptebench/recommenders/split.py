@@ -17,7 +17,7 @@ from ptebench.files import (
     read_embeddings,
     read_table,
 )  # fmt: skip
-from ptebench.recommenders.controls import controlled
+from ptebench.recommenders.controls import control_texts
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 
@@ -76,9 +76,9 @@ def read_events(path, candidates, items: int) -> list[Events]:
         part = frame.filter(pl.col("ranking") == ranking)
         if (empty := part.filter(pl.col("targets").list.len() == 0)).height:
             raise InputError(f"{path}: event {empty['event'][0]} has no target; write the split again")
-        allowed = _own(part, sets, items, candidates) if "events" in sets.columns else _shared(ranking, sets, items)
+        mask = _own(part, sets, items, candidates) if "events" in sets.columns else _shared(ranking, sets, items)
         event, users = (torch.from_numpy(part[c].to_numpy().astype("int64")) for c in ("event", "user"))
-        result.append(Events(ranking, event, users, _ragged(part["history"]), _ragged(part["targets"]), allowed))
+        result.append(Events(ranking, event, users, _ragged(part["history"]), _ragged(part["targets"]), mask))
     return result
 
 
@@ -89,9 +89,9 @@ def _shared(ranking: str, sets: pl.DataFrame, items: int) -> torch.Tensor | None
 
 
 def _mask(ids: pl.Series, items: int) -> torch.Tensor:
-    allowed = torch.zeros(items + 1, dtype=torch.bool)
-    allowed[torch.from_numpy(ids.to_numpy().astype("int64"))] = True
-    return allowed
+    mask = torch.zeros(items + 1, dtype=torch.bool)
+    mask[torch.from_numpy(ids.to_numpy().astype("int64"))] = True
+    return mask
 
 
 def _own(part: pl.DataFrame, sets: pl.DataFrame, items: int, path) -> torch.Tensor | None:
@@ -122,6 +122,6 @@ def catalogue(
     return Catalogue(
         users, items, settings.get("dimension", 0),
         torch.bincount(values, minlength=items + 1), torch.bincount(owners, minlength=users + 1),
-        controlled({name: read_embeddings(path, rows[name]) for name, path in text.items()}, control or {}),
+        control_texts({name: read_embeddings(path, rows[name]) for name, path in text.items()}, control or {}),
         settings.get("init_std", Catalogue.init_std),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Training of a cell, the same for all: epochs with early stopping, and a checkpoint to go on from."""
+"""The training loop of every cell: epochs with early stopping, and checkpoints to resume from."""
 
 import math
 import sys
@@ -19,11 +19,11 @@ from ptebench.recommenders.sampling import seed_of
 
 
 class Diverged(InputError):
-    """The loss is no number any more: a fault of the settings, which a tuning study survives."""
+    """The loss is not finite: the settings are at fault, and a tuning study goes on with the next trial."""
 
 
 def quicken(representation, device: torch.device) -> None:
-    """Make the item vectors of every training step in the machine's precision: over text, large products."""
+    """Compute item vectors in training in the machine's fast precision: over text they are large products."""
     exact, kind = representation.item_vectors, gemm_precision(device.type)
 
     def item_vectors(items=None):
@@ -36,7 +36,7 @@ def quicken(representation, device: torch.device) -> None:
 def train(
     spec: dict, train_set, valid, catalogue, remove_seen, checkpoint: Path | None = None, fingerprint="", until=None
 ) -> tuple[dict[str, torch.Tensor], list[dict], dict]:
-    """Train one cell for its `epochs`, or `until` one of them.
+    """Train one cell for all its `epochs`, or up to the epoch `until`.
 
     Returns the best state (name -> tensor), the curve (a list of dicts: epoch, loss, value, seconds)
     and notes for the provenance record. Raises Diverged when the loss is not finite.
@@ -121,5 +121,5 @@ def _epoch(spec: dict, epoch: int, models, objective: Callable, optimizer, train
 
 def _progress(epoch, last, selection, loss, value, best, progress) -> None:
     left = progress.seconds_left(epoch)
-    shown = "" if value is None else f"  {selection} {value:.4f} (best {best:.4f})"
-    print(f"epoch {epoch}/{last}  loss {loss:.4f}{shown}  at most {left:.0f} s left", file=sys.stderr)
+    of_value = "" if value is None else f"  {selection} {value:.4f} (best {best:.4f})"
+    print(f"epoch {epoch}/{last}  loss {loss:.4f}{of_value}  at most {left:.0f} s left", file=sys.stderr)

@@ -9,8 +9,8 @@ FAILURES = (InputError, ArithmeticError, AssertionError, MemoryError, RuntimeErr
 def reason(error: Exception) -> str:
     """Return in one line why a trial failed."""
     lines = str(error).strip().splitlines()
-    told = lines[0] if lines else "no memory is left" if isinstance(error, MemoryError) else "no reason is told"
-    return told if isinstance(error, InputError) else f"{type(error).__name__}: {told}"
+    message = lines[0] if lines else "no memory is left" if isinstance(error, MemoryError) else "no reason is told"
+    return message if isinstance(error, InputError) else f"{type(error).__name__}: {message}"
 
 
 def point(space: dict, trial: int, seed: int) -> dict:
@@ -44,20 +44,20 @@ def _value(axis, share: float):
     return min(int(value), high) if whole else float(f"{value:.4g}")
 
 
-def laid(spec: dict, settings: dict) -> dict:
-    """Return a cell's settings with those of a trial laid on them."""
+def lay(spec: dict, settings: dict) -> dict:
+    """Return a cell's settings, updated by those of a trial."""
     return {**spec, **{part: {**spec[part], **values} for part, values in settings.items()}}
 
 
-def settled(job) -> dict:
-    """Return a cell's settings, with the winner's where the cell has a tuning study."""
+def settle(job) -> dict:
+    """Return a cell's settings, updated by those of the best trial where the cell has a tuning study."""
     path = job.input("tuned")
-    return job.spec if path is None else laid(job.spec, read_json(path))
+    return job.spec if path is None else lay(job.spec, read_json(path))
 
 
 def choose(trials: list[dict], where) -> dict:
     """Return the trial with the highest validation value, the first of equals; raise InputError when all failed."""
-    done = [trial for trial in trials if trial["value"] is not None]
-    if not done:
+    successes = [trial for trial in trials if trial["value"] is not None]
+    if not successes:
         raise InputError(f"{where}: every trial failed, the first with: {trials[0]['failure']}; narrow tuning's space")
-    return max(done, key=lambda trial: trial["value"])
+    return max(successes, key=lambda trial: trial["value"])

@@ -5,18 +5,18 @@ import torch
 from ptebench.files import InputError
 
 
-def with_text(vectors: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Return the rows of `vectors` (n + 1, d) of those of `known` that have text; raise InputError where none has."""
-    rows = vectors[known]
+def require_text(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor:
+    """Return the rows `train_ids` of `vectors` (n + 1, d) that are not zeros; raise InputError where all are."""
+    rows = vectors[train_ids]
     rows = rows[rows.any(1)]  # a row of zeros is no text, and would pull what is fitted
     if not len(rows):
         raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
     return rows
 
 
-def scaled(vectors: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Return `vectors` (n + 1, d) at unit mean square over `known`, the scale that layers are initialised for."""
-    return vectors / with_text(vectors, known).square().mean().sqrt()
+def rescale(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor:
+    """Return `vectors` (n + 1, d) at unit mean square over `train_ids`, the scale that layers are initialised for."""
+    return vectors / require_text(vectors, train_ids).square().mean().sqrt()
 
 
 def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | None = None):
@@ -40,16 +40,16 @@ def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | No
 
 
 class Whitened(torch.nn.Module):
-    """Text vectors (n + 1, d_text) seen through a fitted whitening; the transform, not the result, is saved.
+    """Text vectors (n + 1, d_text) whitened by a transform that is fitted on training ids and saved with the model.
 
-    `groups` parts of the coordinates, in their order, are whitened each by itself: what they have in common is kept.
+    The coordinates are cut into `groups` parts, each whitened by itself; correlations between parts stay.
     """
 
     raw: torch.Tensor  # (n + 1, d_text)
     mean: torch.Tensor  # (d_text,)
     transform: torch.Tensor  # (d_text, k)
 
-    def __init__(self, vectors, known, shrinkage: float, zca: bool, components: int | None = None, groups: int = 1):
+    def __init__(self, vectors, train_ids, shrinkage: float, zca: bool, components: int | None = None, groups: int = 1):
         super().__init__()
         if groups > vectors.shape[1]:
             raise InputError(
@@ -57,7 +57,7 @@ class Whitened(torch.nn.Module):
                 "lower it"
             )
         self.register_buffer("raw", vectors, persistent=False)
-        parts = with_text(vectors, known).tensor_split(groups, dim=1)
+        parts = require_text(vectors, train_ids).tensor_split(groups, dim=1)
         means, transforms = zip(*(fit(part, shrinkage, zca, components) for part in parts), strict=True)
         self.register_buffer("mean", torch.cat(means))
         self.register_buffer("transform", torch.block_diag(*transforms))

@@ -1,4 +1,4 @@
-"""Audits printed tables of metrics, anybody's: which laws they break, on a page for a reviewer.
+"""An audit of printed tables of metrics, from any paper: a page of the laws that they break.
 
     python -m ptebench.report.audit TABLE.csv [TABLE.csv ...] [--several] [--percent] [--against OTHER.csv]
 
@@ -47,27 +47,27 @@ def breach_frame(tables: list[Printed]) -> pl.DataFrame:
 
 def page(tables: list[Printed], differences: Sequence[str] = ()) -> str:
     """Return the audit as Markdown: all tables in short, each breach, the shares of events, the laws."""
-    found = breach_frame(tables)
+    breaches_of_tables = breach_frame(tables)
     lines = ["# Audit of printed tables", "", INTRODUCTION, ""]
     lines += ["| table | rows | values | rows with a breach | breaches |", "|---|---:|---:|---:|---|"]
     for table in tables:
-        own = found.filter(pl.col("table") == table.name)
+        own = breaches_of_tables.filter(pl.col("table") == table.name)
         counts = "; ".join(f"{law}: {number}" for law, number in Counter(own["law"]).items()) or "none"
         values = sum(len(row.values) for row in table.rows)
         lines.append(f"| {table.name} | {len(table.rows)} | {values} | {own['row'].n_unique()} | {counts} |")
     for table in tables:
-        lines += _section(table, found.filter(pl.col("table") == table.name))
+        lines += _section(table, breaches_of_tables.filter(pl.col("table") == table.name))
     lines += ["", "## Differences", "", *differences] if differences else []
     lines += ["", "## The laws", "", "Each is held to the rounding of the digits printed, and to no more.", ""]
     lines += [f"- **{name}**: {law.__doc__}" for name, law in LAWS.items()]
     return "\n".join([*lines, ""])
 
 
-def _section(table: Printed, found: pl.DataFrame) -> list[str]:
+def _section(table: Printed, breaches_of_tables: pl.DataFrame) -> list[str]:
     lines = ["", f"## {table.name}", ""]
-    if found.height:
+    if breaches_of_tables.height:
         lines += ["| line | row | law | cells | finding |", "|---:|---|---|---|---|"]
-        for _, line, row, law, cells, finding in found.iter_rows():
+        for _, line, row, law, cells, finding in breaches_of_tables.iter_rows():
             lines.append(f"| {line} | {row} | {law} | {cells} | {finding} |")
     else:
         lines += ["No breach."]
@@ -85,7 +85,7 @@ def _section(table: Printed, found: pl.DataFrame) -> list[str]:
 
 
 def compare(table: Printed, other: Printed) -> list[str]:
-    """Return a line for each value that differs from the value at its place in another printing; methods alone count.
+    """Return a line for each value that differs between two printings of a table.
 
     Raises InputError where the tables have not the same rows of values.
     """

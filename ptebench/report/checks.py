@@ -1,4 +1,4 @@
-"""What every table of metrics must satisfy, whatever the model: a breach means that something was computed wrongly."""
+"""Checks that hold for the metrics of any model: a failure means that a rank or a metric was computed wrongly."""
 
 from collections.abc import Collection
 

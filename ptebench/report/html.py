@@ -1,4 +1,4 @@
-"""A table as a page of its own."""
+"""A table as a self-contained HTML page."""
 
 from html import escape
 
@@ -7,9 +7,9 @@ import polars as pl
 from ptebench.report.rendering import (
     INPUTS,
     input_texts,
+    label_row,
     lead_mark,
     letters,
-    named,
     note,
     panels,
     published_text,
@@ -33,7 +33,7 @@ STYLE = """
 
 
 def page(title: str, body: str) -> str:
-    """Return a whole HTML page that needs no other file."""
+    """Return a complete HTML page without links to other files."""
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n<body>\n'
@@ -59,7 +59,7 @@ def render(table: pl.DataFrame, title: str) -> str:
                 lead = lead_mark(v, labels, "<sup>{}</sup>")
                 cells += f'<td class="number">{value_text(v, "<strong>{}</strong>", "<u>{}</u>")}{lead}{beside}</td>'
             links = record_links(values, '<a href="{path}">{seed}</a>')
-            name = named(backbone, representation, labels)
+            name = label_row(backbone, representation, labels)
             lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
         lines += ["</tbody>", "</table>", "</div>"]
     return page(title, "\n".join(lines) + "\n")

@@ -6,9 +6,9 @@ from ptebench.report.rendering import (
     INPUTS,
     difference_text,
     input_texts,
+    label_row,
     lead_mark,
     letters,
-    named,
     note,
     panels,
     sources,
@@ -19,15 +19,15 @@ from ptebench.report.tex import escape
 
 def render(table: pl.DataFrame, title: str, name: str) -> str:
     """Return the table for LaTeX with the package booktabs; a comment behind each row names its record."""
-    shown = panels(table)
-    columns = max(len(names) for _, names, _ in shown) + len(INPUTS) - 1
+    panels_of_table = panels(table)
+    columns = max(len(names) for _, names, _ in panels_of_table) + len(INPUTS) - 1
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(title)}. {escape(note(table))} {escape(sources(table))}}}",
     ]
     lines += [rf"\label{{tab:{name}}}", rf"\begin{{tabular}}{{lll{'r' * columns}}}", r"\toprule"]
-    for position, (heading, names, rows) in enumerate(shown):
+    for position, (heading, names, rows) in enumerate(panels_of_table):
         lines += [r"\midrule"] * (position > 0)
         lines += [rf"\multicolumn{{{columns + 3}}}{{l}}{{\emph{{{escape(heading)}}}}} \\"]
         head = ("backbone", "representation", *INPUTS, *names)
@@ -39,7 +39,7 @@ def render(table: pl.DataFrame, title: str, name: str) -> str:
                 .replace("±", r"$\pm$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
                 for v in values
             ]  # fmt: skip
-            name = named(backbone, representation, labels)
+            name = label_row(backbone, representation, labels)
             row = f"{' & '.join([*map(escape, (backbone, name, *input_texts(values))), *means])} " + r"\\"
             lines.append(f"{row} % {values[0]['provenance']}")
             if any(v["published"] is not None for v in values):

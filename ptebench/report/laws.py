@@ -1,4 +1,4 @@
-"""What any printed table of metrics must satisfy, to the rounding of its digits."""
+"""Laws that every printed table of metrics obeys, up to the rounding of its digits."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -57,8 +57,8 @@ def twice(table: Printed) -> Iterator[Breach]:
             continue
         if a.labels == b.labels:
             yield Breach("duplicate row", b.line, str(b), (), f"stands at line {a.line} too")
-        shared = [column for column in a.values if column in b.values]
-        if sum(a.values[c] == b.values[c] != 0 for c in shared) == len(shared) >= SAME:
+        common = [column for column in a.values if column in b.values]
+        if sum(a.values[c] == b.values[c] != 0 for c in common) == len(common) >= SAME:
             yield Breach("duplicate row", b.line, str(b), (), f"has every value of {a.method} (line {a.line})")
 
 
@@ -74,7 +74,7 @@ def _falls(row: Row, values: dict[Column, float]) -> list[tuple[Column, Column]]
 
 
 def falling(table: Printed) -> Iterator[Breach]:
-    """A longer list finds no less: HR, Recall, MRR, and NDCG where an event has one target, never fall with K."""
+    """HR, Recall and MRR never fall with K; nor does NDCG where an event has one target."""
     for row in table.methods:
         for low, high in _falls(row, row.values):
             text = f"{row.values[low]:.4f} at {low[1]}, {row.values[high]:.4f} at {high[1]}{_mend(table, row)}"
@@ -82,21 +82,21 @@ def falling(table: Printed) -> Iterator[Breach]:
 
 
 def _mend(table: Printed, row: Row) -> str:
-    """Return which exchange of two columns makes a row lawful and most like the others of its data, if one does."""
+    """Return the exchange of two columns that makes a row lawful and nearest to the other rows, if there is one."""
     others = [r for r in table.methods if r.question("backbone", "group") == row.question("backbone", "group")]
     lawful = [r for r in others if r.values.keys() == row.values.keys() and not _broken(table, r, r.values)]
-    found = []
+    result = []
     for a, b in combinations(row.values, 2):
         exchanged = {**row.values, a: row.values[b], b: row.values[a]}
         if not _broken(table, row, exchanged):
-            found.append((fsum(_distance(exchanged, r.values) for r in lawful), f"{name(a)} and {name(b)}"))
-    if not found:
+            result.append((fsum(_distance(exchanged, r.values) for r in lawful), f"{name(a)} and {name(b)}"))
+    if not result:
         return "; no exchange of two columns mends the row"
-    return f"; with {min(found)[1]} exchanged the row is lawful, and like the others"
+    return f"; with {min(result)[1]} exchanged the row is lawful, and like the others"
 
 
 def _distance(a: dict[Column, float], b: dict[Column, float]) -> float:
-    """Return how far two rows are apart, whatever their level."""
+    """Return the distance of two rows after removing their overall levels."""
     ratios = [log((a[column] + 1e-6) / (b[column] + 1e-6)) for column in a]
     mean = fsum(ratios) / len(ratios)
     return fsum((ratio - mean) ** 2 for ratio in ratios)
@@ -109,8 +109,8 @@ def _broken(table: Printed, row: Row, values: dict[Column, float]) -> bool:
 def _gaps(table: Printed, row: Row, values: dict[Column, float]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield where two metrics of events with one target cannot both hold: cells and finding.
 
-    What ranks from a + 1 to b add to one metric bounds what they add to the other: the ratio of the two is largest or
-    smallest at the first or at the last of these ranks.
+    A target at a rank from a + 1 to b adds to both metrics; the ratio of the two additions is largest or smallest at
+    the first or at the last of these ranks, so the addition to one metric bounds the addition to the other.
     """
     if not row.single:
         return
@@ -154,18 +154,18 @@ def shares(table: Printed) -> list[Share]:
     for row in table.methods:
         if group := row.labels.get("group"):
             rows.setdefault((row.question("group"), row.method), {})[group] = row
-    found: dict[tuple, list] = {}
+    result: dict[tuple, list] = {}
     for (question, _), groups in rows.items():
-        named = [group for group in groups if ": " in group]
-        for grouping in dict.fromkeys(group.partition(": ")[0] for group in named):
-            pair = tuple(group for group in named if group.startswith(f"{grouping}: "))
+        label_row = [group for group in groups if ": " in group]
+        for grouping in dict.fromkeys(group.partition(": ")[0] for group in label_row):
+            pair = tuple(group for group in label_row if group.startswith(f"{grouping}: "))
             if len(pair) == 2 and OVERALL in groups:
                 data = tuple((k, v) for k, v in question if k not in ("backbone", "representation"))
-                cells = found.setdefault((data, pair), [])
+                cells = result.setdefault((data, pair), [])
                 whole, first, second = groups[OVERALL], groups[pair[0]], groups[pair[1]]
                 both = [c for c in whole.values if c in first.values and c in second.values]
                 cells += [(whole, c, whole.values[c], first.values[c], second.values[c]) for c in both]
-    return [_share(data, pair, cells, 2 * table.half + 1e-9) for (data, pair), cells in found.items()]
+    return [_share(data, pair, cells, 2 * table.half + 1e-9) for (data, pair), cells in result.items()]
 
 
 def _share(data: tuple, pair: tuple[str, str], cells: list, slack: float) -> Share:
@@ -179,8 +179,8 @@ def _share(data: tuple, pair: tuple[str, str], cells: list, slack: float) -> Sha
     if not starts:
         return Share(data, pair, 0.0, 1.0, 0, cells)
     best = max(starts, key=lambda at: sum(low <= at <= high for low, high in spans))
-    held = [(low, high) for low, high in spans if low <= best <= high]
-    return Share(data, pair, best, min(high for _, high in held), len(held), cells)
+    spans_of_best = [(low, high) for low, high in spans if low <= best <= high]
+    return Share(data, pair, best, min(high for _, high in spans_of_best), len(spans_of_best), cells)
 
 
 def parted(table: Printed) -> Iterator[Breach]:

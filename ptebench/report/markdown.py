@@ -5,9 +5,9 @@ import polars as pl
 from ptebench.report.rendering import (
     INPUTS,
     input_texts,
+    label_row,
     lead_mark,
     letters,
-    named,
     note,
     panels,
     published_text,
@@ -32,6 +32,6 @@ def render(table: pl.DataFrame, title: str) -> str:
                 + ("" if v["published"] is None else f"<br>{published_text(v)}")
                 for v in values
             ]
-            name = named(backbone, representation, labels)
+            name = label_row(backbone, representation, labels)
             lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
     return "\n".join(lines) + "\n"

@@ -1,14 +1,14 @@
-"""From exact ranks to metrics: pure functions, any K, overall and by group, no model is run again.
+"""Metrics from exact ranks, at any K, overall and by group.
 
 An event with targets T has, at a cut K:
   HR      1 where any of T ranks within K, 0 elsewhere
   Recall  share of T that ranks within K; the same where there is one target
   Precision  number of T within K, divided by K
   NDCG    sum of 1 / log2(rank + 1) over the targets within K, divided by the same sum of the best ranks 1, 2, ...
-          min(|T|, K); at most 1, which targets that tie among themselves could exceed
+          min(|T|, K), and at most 1, because tied targets could exceed it
   MAP     sum over the targets within K, best first, of the number of targets so far / rank, divided by |T|
   MRR     1 / rank of the best target, 0 where that lies beyond K
-A metric is the mean over the events of one ranking, or over those of them that belong to a group.
+A metric is the mean over all events of one ranking, or over the events of one group.
 """
 
 import numpy as np
@@ -68,13 +68,13 @@ def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
     )
 
 
-def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, list[str]]]:
+def find_partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, list[str]]]:
     """Return (ranking, groups) wherever every event of a ranking is in exactly one of the groups.
 
-    Tried are all pairs, and all groups whose names begin alike (up to the first underscore) and do not end in _compat:
-    those are another grouping.
+    The candidates are all pairs of groups, and all families of groups whose names share the part before the first
+    underscore; names that end in _compat belong to another grouping and are in no family.
     """
-    found = []
+    result = []
     for (ranking,), events in values.group_by("ranking", maintain_order=True):
         members = {
             name: set(part["event"])
@@ -83,18 +83,18 @@ def partitions(values: pl.DataFrame, groups: pl.DataFrame) -> list[tuple[str, li
             )
         }  # fmt: skip
         names = list(members)
-        tried = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
         alike: dict[str, list[str]] = {}
         for name in (n for n in names if not n.endswith("_compat")):
             alike.setdefault(name.split("_")[0], []).append(name)
-        for family in dict.fromkeys([*tried, *map(tuple, alike.values())]):
+        for family in dict.fromkeys([*pairs, *map(tuple, alike.values())]):
             sizes = sum(len(members[name]) for name in family)
             if sizes == events.height == len(set().union(*(members[name] for name in family))):
-                found.append((ranking, list(family)))
-    return found
+                result.append((ranking, list(family)))
+    return result
 
 
-def averages(values: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+def average_events(values: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """Return the means of `event_values` as ranking, group, metric, k, value, events, in a fixed order.
 
     `groups` is a GROUPS frame. Raises InputError when it names an event that was not ranked.

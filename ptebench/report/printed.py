@@ -1,4 +1,4 @@
-"""A table of results as it was printed: what stands in it, and how finely."""
+"""Printed tables of results: their values, labels and number of digits."""
 
 import csv
 import re
@@ -70,7 +70,7 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
     with open(path, newline="", encoding="utf-8-sig") as file:
         records = list(csv.DictReader(file))
     names = list(records[0]) if records else []
-    wide = {name: found for name in names if (found := METRIC.fullmatch(name))}
+    wide = {name: match for name in names if (match := METRIC.fullmatch(name))}
     long = next((name for name in VALUES if {"metric", "k", name} <= set(names)), "")
     if not wide and not long:
         raise InputError(f"{path}: no column such as NDCG@10, nor metric, k and value; name the metrics so")
@@ -99,17 +99,17 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
 def _row(line: int, record: dict[str, str], names: list[str]) -> Row:
     """Return a row without values; of the columns `names` those that are no labels say what it counts."""
     events, seeds = record.get("events", ""), record.get("seeds", "") or "1"
-    counted = int(events) * int(seeds) if events.isdigit() and seeds.isdigit() else None
+    count = int(events) * int(seeds) if events.isdigit() and seeds.isdigit() else None
     labels = {name: record[name].strip() for name in names if name not in ("targets", "events", "seeds")}
-    return Row(line, labels, {}, record.get("targets", "one") != "several", counted)
+    return Row(line, labels, {}, record.get("targets", "one") != "several", count)
 
 
 def _column(path: Path, line: int, name: str) -> Column:
-    found = METRIC.fullmatch(name)
-    if not found or found[1].lower() not in NAMES:
-        known = ", ".join(dict.fromkeys(NAMES.values()))
-        raise InputError(f"{path}, line {line}: {name}: no metric of {known} at a K; name it so, or leave it out")
-    return NAMES[found[1].lower()], int(found[2])
+    match = METRIC.fullmatch(name)
+    if not match or match[1].lower() not in NAMES:
+        metrics = ", ".join(dict.fromkeys(NAMES.values()))
+        raise InputError(f"{path}, line {line}: {name}: no metric of {metrics} at a K; name it so, or leave it out")
+    return NAMES[match[1].lower()], int(match[2])
 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:

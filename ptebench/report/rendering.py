@@ -1,4 +1,4 @@
-"""What every form of a table shows: panels, rows and cells as text, and the legend."""
+"""The text of panels, rows, cells and legend, which all forms of a table share."""
 
 from string import ascii_lowercase
 
@@ -29,7 +29,7 @@ def panels(table: pl.DataFrame) -> list[tuple[str, list[str], list[tuple[str, st
 
 
 def question(protocol: str, ranking: str, group: str) -> str:
-    """Return what a value is of, without what goes without saying."""
+    """Return protocol, ranking and group in words, leaving out the defaults "full" and "overall"."""
     special = [name for name, plain in ((ranking, "full"), (group, "overall")) if name != plain]
     return ", ".join([protocol, *special])
 
@@ -41,39 +41,39 @@ def sources(table: pl.DataFrame) -> str:
 
 
 def note(table: pl.DataFrame) -> str:
-    """Return the legend: what stands in a cell, how it was tested, and how fine that is."""
+    """Return the legend: what a cell shows, which test its marks come from, and the smallest p of that test."""
     seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].to_numpy().max()
     span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
     several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
-    tested = (
+    test_note = (
         f"{COMPARE[table['compare'][0]]}: paired permutation test over events, p adjusted by Holm at most {LEVEL} in a"
         f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand."
     )
     return (
         "Text is what a row reads, width the columns of its items' text, parameters what it trains."
         f" Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
-        f" second best underlined. {tested if number.max() else 'No row is compared with another.'} Δ is ours minus"
+        f" second best underlined. {test_note if number.max() else 'No row is compared with another.'} Δ is ours minus"
         " the published value; published values compete for no mark."
     )
 
 
 def letters(rows: list[tuple[str, str, list[dict]]]) -> dict[str, str]:
-    """Return the letter of each row of a panel by its name, where rows are compared with each other."""
+    """Return the letter of each row of a panel, by the row's name; {} unless all rows are compared with each other."""
     if rows[0][2][0]["compare"] != "each":
         return {}
     first = [f"{a}{b}" for a in ("", *ascii_lowercase) for b in ascii_lowercase]
     return {f"{backbone}/{name}": letter for (backbone, name, _), letter in zip(rows, first)}
 
 
-def named(backbone: str, representation: str, labels: dict[str, str]) -> str:
+def label_row(backbone: str, representation: str, labels: dict[str, str]) -> str:
     return f"{representation} ({labels[f'{backbone}/{representation}']})" if labels else representation
 
 
-def lead_mark(value: dict, labels: dict[str, str], raised: str, arrows: str = " {}") -> str:
+def lead_mark(value: dict, labels: dict[str, str], superscript: str, arrows: str = " {}") -> str:
     """Return the mark of a significant lead or lag."""
     if labels:
         names = [labels[name] for name in value["above"].split(";") if name]
-        return raised.format(",".join(names)) if names else ""
+        return superscript.format(",".join(names)) if names else ""
     return arrows.format("↑" if value["above"] else "↓") if value["above"] or value["below"] else ""
 
 

@@ -1,13 +1,15 @@
-"""Which differences between the rows of a table are more than chance: paired over events, from ranks alone.
+"""Significance tests of differences between the rows of a table, paired over events and computed from ranks.
 
-What is drawn or flipped at once is a unit: a user with all events of a ranking or, beyond UNITS users, a random block
-of users. The seeds of a row are averaged per event. Per panel (dataset, protocol, ranking, group) and metric:
+The bootstrap resamples, and the permutation test flips, whole units: a unit is a user with all events of a ranking or,
+beyond UNITS users, a random block of users. The seeds of a row are averaged per event. Per panel (dataset, protocol,
+ranking, group) and metric:
   interval    95 %, percentile bootstrap over units, of each mean and of each paired difference
   p           paired permutation test: the share of sign flips of the units whose difference of means is as large as
-              the one observed in absolute value; all 2^units flips where they are few, else random ones, itself counted
+              observed in absolute value; over all 2^units flips where they are few, else over random flips and the
+              observation itself
   p_holm      p adjusted by Holm (Scandinavian Journal of Statistics 1979) within the family of a column of a panel
   d_z         Cohen's d for paired values: the mean difference over the standard deviation of the differences of events
-Draws and flips are the same for every row, metric and group, so each is one product of matrices.
+All rows, metrics and groups share the same draws and flips, so each step is one product of matrices.
 """
 
 from dataclasses import dataclass
@@ -44,11 +46,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the sample of a panel says of its rows, and of the pairs of rows that are compared.
+    """Intervals of the rows of a panel, and tests of the pairs of rows that are compared.
 
-    low, high (nan of one unit), sd: (metrics, rows). difference, difference_low, difference_high, d_z (nan: no
-    variance), p, p_holm: (metrics, pairs), of a pair (first, second) first minus second. resolution: the smallest p
-    that there can be.
+    low, high (nan with a single unit), sd: (metrics, rows). difference, difference_low, difference_high, d_z (nan
+    without variance), p, p_holm: (metrics, pairs); the difference of a pair (first, second) is first minus second.
+    resolution: the smallest p that the test can return.
     """
 
     events: int
@@ -65,30 +67,30 @@ class Evidence:
     resolution: float
 
     def sign(self, metric: int, first: int, second: int) -> int:
-        """Return 1 where `first` is above `second` beyond chance, -1 where below, 0 where nothing shows."""
-        turned = (first, second) not in self.pairs
-        pair = self.pairs.index((second, first) if turned else (first, second))
+        """Return 1 where `first` is significantly above `second`, -1 where below, 0 elsewhere."""
+        reverse = (first, second) not in self.pairs
+        pair = self.pairs.index((second, first) if reverse else (first, second))
         if self.p_holm[metric, pair] > LEVEL:
             return 0
-        return int(np.sign(self.difference[metric, pair])) * (-1 if turned else 1)
+        return int(np.sign(self.difference[metric, pair])) * (-1 if reverse else 1)
 
 
 # --------------------------------------------------------------------- families
 
 
-def family(compare: str, rows: list[tuple[str, str]], ids: list[str]) -> list[tuple[int, int]]:
-    """Return the pairs of rows that a column tests: with `id` each row and that of ids on its backbone, else all.
+def pair_rows(compare: str, rows: list[tuple[str, str]], ids: list[str]) -> list[tuple[int, int]]:
+    """Return the pairs of rows that a column tests: with `id` each row and the id row of its backbone, else all pairs.
 
-    rows: backbone and representation of each; ids: representations that are ids. `best_other` pays for all pairs too:
-    which row is the best was seen on the same events.
+    rows: backbone and representation of each; ids: representations that are ids. `best_other` tests all pairs too,
+    because the same events decide which row is the best.
     """
     if compare != "id":
         return list(combinations(range(len(rows)), 2))
-    return [(row, other[0]) for row, other in enumerate(rivals(compare, rows, ids, [])) if other]
+    return [(row, other[0]) for row, other in enumerate(find_rivals(compare, rows, ids, [])) if other]
 
 
-def rivals(compare: str, rows: list[tuple[str, str]], ids: list[str], means: list[float]) -> list[list[int]]:
-    """Return for each row those that its mark speaks of: the best of the others, its backbone's ids, or all others."""
+def find_rivals(compare: str, rows: list[tuple[str, str]], ids: list[str], means: list[float]) -> list[list[int]]:
+    """Return for each row the rows that its mark compares it with: the best other, its backbone's ids, or all."""
     every = range(len(rows))
     if compare == "best_other":
         return [[max((r for r in every if r != row), key=lambda r: means[r])] if len(rows) > 1 else [] for row in every]
@@ -101,8 +103,8 @@ def rivals(compare: str, rows: list[tuple[str, str]], ids: list[str], means: lis
 # -------------------------------------------------------------------- inference
 
 
-def units(users: np.ndarray) -> np.ndarray:
-    """Return the unit of each event, 0, 1, ...: its user's, or where users are more than UNITS its user's block."""
+def assign_units(users: np.ndarray) -> np.ndarray:
+    """Return the unit of each event, 0, 1, ...: one per user or, with more than UNITS users, one per block of users."""
     number = np.unique(users, return_inverse=True)[1]
     count = number.max() + 1
     return number if count <= UNITS else np.random.default_rng(SEED).permutation(count)[number] % UNITS
@@ -118,17 +120,17 @@ def bootstrap(sums: np.ndarray, sizes: np.ndarray, draws: int = DRAWS) -> np.nda
     totals = np.empty((draws, whole.shape[1]))
     for start in range(0, draws, step := max(1, CHUNK // count)):
         rows = min(step, draws - start)
-        drawn = random.integers(count, size=(rows, count), dtype=np.int32) + count * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        samples_of_units = random.integers(count, size=(rows, count), dtype=np.int32) + count * np.arange(rows)[:, None]
+        weights = np.bincount(samples_of_units.ravel(), minlength=rows * count).reshape(rows, count)
         totals[start : start + rows] = weights.astype(float) @ whole
     return totals[:, :-1] / totals[:, -1:]
 
 
-def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRAWS) -> tuple[np.ndarray, float]:
-    """Return two-sided p of differences by sign flips of units, (metrics, pairs), and the smallest p possible.
+def permute(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRAWS) -> tuple[np.ndarray, float]:
+    """Return two-sided p of differences by sign flips of units, (metrics, pairs), and the smallest possible p.
 
-    sums: (units, metrics, rows). Exact where there are at most `flips` flips, the one observed among them; else p is
-    (1 + as large) / (1 + random flips), `flips` - 1 of them.
+    sums: (units, metrics, rows). Where there are at most `flips` sign flips in all, every one is counted; else p is
+    (1 + number of random flips at least as large) / `flips`, over `flips` - 1 random flips.
     """
     count, metrics, rows = sums.shape
     first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
@@ -143,39 +145,43 @@ def permutation(sums: np.ndarray, pairs: list[tuple[int, int]], flips: int = DRA
 
     norm = np.linalg.norm(flat, axis=0).reshape(metrics, rows)
     # equal but for rounding is as large
-    observed = gaps(flat.sum(0, dtype=np.float64))[0] - rounding * (norm[:, first] + norm[:, second])
-    observed = observed.astype(kind)
-    random, drawn = np.random.default_rng(SEED), 2**count if exact else flips - 1
-    larger = np.zeros(observed.shape, dtype=np.int64)
-    for start in range(0, drawn, step := max(1, min(CHUNK // count, CHUNK // max(1, observed.size)))):
-        number = min(step, drawn - start)
+    threshold = gaps(flat.sum(0, dtype=np.float64))[0] - rounding * (norm[:, first] + norm[:, second])
+    threshold = threshold.astype(kind)
+    random, samples_of_units = np.random.default_rng(SEED), 2**count if exact else flips - 1
+    larger = np.zeros(threshold.shape, dtype=np.int64)
+    for start in range(0, samples_of_units, step := max(1, min(CHUNK // count, CHUNK // max(1, threshold.size)))):
+        number = min(step, samples_of_units - start)
         if exact:
             bits = np.arange(start, start + number)[:, None] >> np.arange(count) & 1
         else:
-            packed = np.frombuffer(random.bytes(number * -(-count // 8)), dtype=np.uint8).reshape(number, -1)
-            bits = np.unpackbits(packed, axis=1, count=count).view(np.int8)
-        larger += (gaps((2 * bits - 1).astype(kind) @ flat) >= observed).sum(0)
-    return (larger / drawn, 2 / drawn) if exact else ((1 + larger) / flips, 1 / flips)
+            octets = np.frombuffer(random.bytes(number * -(-count // 8)), dtype=np.uint8).reshape(number, -1)
+            bits = np.unpackbits(octets, axis=1, count=count).view(np.int8)
+        larger += (gaps((2 * bits - 1).astype(kind) @ flat) >= threshold).sum(0)
+    return (larger / samples_of_units, 2 / samples_of_units) if exact else ((1 + larger) / flips, 1 / flips)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def adjust_holm(p: np.ndarray) -> np.ndarray:
     """Return the p of a family adjusted by Holm's steps."""
     order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]).clip(max=1)
-    return adjusted[np.argsort(order, kind="stable")]
+    p_holm = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]).clip(max=1)
+    return p_holm[np.argsort(order, kind="stable")]
 
 
 def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
-    """Return the evidence of a panel, each metric a family of its own."""
+    """Return the evidence of a panel, with p adjusted within each metric."""
     sums, sizes = sample.sums, sample.sizes
     count, metrics, rows = sums.shape
     events = int(sizes.sum())
     means = sums.sum(0) / events
-    drawn = bootstrap(sums.reshape(count, -1), sizes, DRAWS).reshape(-1, metrics, rows)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0) if count > 1 else np.full((2, metrics, rows), np.nan)
+    samples_of_units = bootstrap(sums.reshape(count, -1), sizes, DRAWS).reshape(-1, metrics, rows)
+    low, high = (
+        np.quantile(samples_of_units, [0.025, 0.975], axis=0) if count > 1 else np.full((2, metrics, rows), np.nan)
+    )
     apart = np.empty((2, metrics, len(pairs)))
     for metric, (place, (row, other)) in product(range(metrics), enumerate(pairs)):
-        apart[:, metric, place] = np.quantile(drawn[:, metric, row] - drawn[:, metric, other], [0.025, 0.975])
+        apart[:, metric, place] = np.quantile(
+            samples_of_units[:, metric, row] - samples_of_units[:, metric, other], [0.025, 0.975]
+        )
     first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
     difference = means[:, first] - means[:, second]
     rest = sums - means * sizes[:, None, None]
@@ -187,15 +193,15 @@ def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
         d_z = difference / np.sqrt(spread / events * count / (count - 1))
     d_z[(difference == 0) & (spread == 0)] = 0
     d_z[~np.isfinite(d_z)] = np.nan
-    p, resolution = permutation(sums, pairs, max(DRAWS, MARGIN * len(pairs)))
-    adjusted = np.array([holm(row) for row in p])
-    return Evidence(events, low, high, sample.sd, pairs, difference, apart[0], apart[1], d_z, p, adjusted, resolution)
+    p, resolution = permute(sums, pairs, max(DRAWS, MARGIN * len(pairs)))
+    p_holm = np.array([adjust_holm(row) for row in p])
+    return Evidence(events, low, high, sample.sd, pairs, difference, apart[0], apart[1], d_z, p, p_holm, resolution)
 
 
 # ------------------------------------------------------------------------ ranks
 
 
-def evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evidence]:
+def collect_evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evidence]:
     """Return the evidence of each (dataset, protocol, ranking, group) of a table.
 
     `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups: of each split, in order.
@@ -207,13 +213,13 @@ def evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evidence]:
         splits.setdefault((dataset, protocol), []).append(method)
     for (split, methods), members in zip(splits.items(), groups, strict=True):
         paths = [next(files) for *_, seeds in methods for _ in seeds]
-        pairs = family(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
-        panels = samples(methods, spec["metrics"], spec["rankings"], (spec["groups"], members), paths)
+        pairs = pair_rows(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
+        panels = collect_samples(methods, spec["metrics"], spec["rankings"], (spec["groups"], members), paths)
         result |= {split + panel: judge(sample, pairs) for panel, sample in panels.items()}
     return result
 
 
-def samples(methods: list[list], metrics: list[str], rankings: list[str], groups, ranks: list) -> dict:
+def collect_samples(methods: list[list], metrics: list[str], rankings: list[str], groups, ranks: list) -> dict:
     """Return the sample of each (ranking, group) of one split, read one file of ranks at a time.
 
     methods: [backbone, representation, seeds]; metrics: columns of `event_values`; groups: their names, and the file of
@@ -235,7 +241,7 @@ def samples(methods: list[list], metrics: list[str], rankings: list[str], groups
                     continue
                 if ranking not in events:
                     users = frame.filter(pl.col("ranking") == ranking).unique("event").sort("event")["user"].to_numpy()
-                    events[ranking] = part["event"], units(users)
+                    events[ranking] = part["event"], assign_units(users)
                 if not events[ranking][0].equals(part["event"]):
                     raise InputError(
                         f"{path}: ranking {ranking!r} is of other events than {ranks[0]}; rank both cells again"

@@ -1,4 +1,4 @@
-"""The statistics of datasets, the published counts beside."""
+"""Statistics of datasets with the published counts beside them."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ SNAPSHOTS = {
 
 
 def wide(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a dataset; a statistic that is published somewhere has its published value and verdict beside.
+    """Return one row a dataset and one column a statistic, followed by published value and verdict where there are any.
 
     `frame` is a STATISTICS frame of all datasets.
     """
@@ -44,11 +44,11 @@ def _statistics(frame: pl.DataFrame, cell) -> tuple[list[str], list[tuple[str, l
     """Return the datasets, and for each statistic its name and the cell (own, published or None, verdict) of each."""
     datasets, rows = frame["dataset"].unique(maintain_order=True).to_list(), []
     for (name,), part in frame.group_by("statistic", maintain_order=True):
-        found = {
+        row_of = {
             d: cell(_statistic(name, value), None if published is None else _statistic(name, published), verdict)
             for d, value, published, verdict in part.select("dataset", "value", "published", "verdict").iter_rows()
         }
-        rows.append((name.replace("_", " "), [found.get(d, "") for d in datasets]))
+        rows.append((name.replace("_", " "), [row_of.get(d, "") for d in datasets]))
     return datasets, rows
 
 
@@ -56,9 +56,9 @@ def snapshots_markdown(frame: pl.DataFrame) -> str:
     """Return the datasets of two snapshots as papers print them, one row a dataset; "" where there is none."""
     rows = []
     for (dataset,), part in frame.group_by("dataset", maintain_order=True):
-        found = {row["statistic"]: row for row in part.iter_rows(named=True)}
-        if "overlap_items" in found:
-            cells = [found[name] for name in SNAPSHOTS]
+        row_of = {row["statistic"]: row for row in part.iter_rows(named=True)}
+        if "overlap_items" in row_of:
+            cells = [row_of[name] for name in SNAPSHOTS]
             rows.append([dataset, *(_beside(c["value"], c["published"], c["verdict"]) for c in cells)])
     if not rows:
         return ""
@@ -69,7 +69,7 @@ def snapshots_markdown(frame: pl.DataFrame) -> str:
 
 
 def _beside(value: float, published: float | None, verdict: str) -> str:
-    """Return a value, marked where it equals the published one, which stands beside where it differs."""
+    """Return a value with a tick where it equals the published one, else with the published value."""
     mark = "" if published is None else " ✓" if verdict == "equal" else f" (published {published:,.10g})"
     return f"{value:,.10g}{mark}"
 

@@ -1,7 +1,7 @@
-"""Tables: a declared grid of cells, each value with its interval over events and the published one beside it.
+"""Tables of metrics: each value with its interval over events and the published value.
 
-A table is made once as a frame (one row a value) and rendered from there by markdown.py, latex.py and html.py, so that
-its forms cannot disagree.
+A table is built once as a frame, one row a value; markdown.py, latex.py and html.py render that frame, so that the
+forms agree.
 Within a panel (dataset, protocol, ranking, group) rows are methods in the order declared and columns are metrics.
 """
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from ptebench.files import InputError, read_table
 from ptebench.report.rendering import INPUTS
-from ptebench.report.significance import Evidence, Panel, rivals
+from ptebench.report.significance import Evidence, Panel, find_rivals
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
@@ -40,22 +40,22 @@ SEVERAL_TARGETS = {"snapshot"}  # the kinds of protocol with events of several t
 
 
 def read_published(path) -> pl.DataFrame:
-    """Read published.csv; raise InputError for a value that stands there twice or under two seen-item flags.
+    """Read published.csv; raise InputError for a value that is given twice.
 
-    A value of several datasets (the same split, published and drawn anew) names their keys with spaces between; it
-    gets a row of each. `remove_seen` empty means that the value stands beside either protocol.
+    A value for several datasets (the published split and our own draw of it) lists their keys, separated by spaces, and
+    becomes one row each. An empty `remove_seen` matches protocols with and without seen items.
     """
     frame = read_table(path, PUBLISHED).with_columns(pl.col("dataset").str.split(" ")).explode("dataset")
-    key, seen = [c for c in PUBLISHED_KEY if c != "remove_seen"], pl.col("remove_seen")
-    clash = seen.is_duplicated().any() | (seen.is_null().any() & (pl.len() > 1))
+    key, remove_seen = [c for c in PUBLISHED_KEY if c != "remove_seen"], pl.col("remove_seen")
+    clash = remove_seen.is_duplicated().any() | (remove_seen.is_null().any() & (pl.len() > 1))
     twice = frame.group_by(key, maintain_order=True).agg(clash=clash).filter("clash")
     if twice.height:
         raise InputError(f"{path}: {', '.join(map(str, twice.row(0)[:-1]))}: given twice; keep one")
     return frame
 
 
-def marks(means: list[float]) -> list[str]:
-    """Return "best", "second" or "" for each mean of a column; equals share one, all equal have none."""
+def mark_best(means: list[float]) -> list[str]:
+    """Return "best", "second" or "" for each mean of a column; ties share a mark, and if all tie there is none."""
     order = sorted(set(means), reverse=True)
     if len(order) < 2:
         return [""] * len(means)
@@ -76,10 +76,10 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     inputs = {
         row[:5]: dict(zip(INPUTS, row[5:], strict=True)) for row in metrics.select(*cell_key, *INPUTS).iter_rows()
     }
-    known = {}
-    for *key, seen, metric, k, value, sd, source in published.iter_rows():
-        for flag in (True, False) if seen is None else (seen,):
-            known[(*key, flag, metric, k)] = value, sd, source
+    published_values = {}
+    for *key, remove_seen, metric, k, value, sd, source in published.iter_rows():
+        for flag in (True, False) if remove_seen is None else (remove_seen,):
+            published_values[(*key, flag, metric, k)] = value, sd, source
     panels: dict[tuple[str, str], list[list]] = {}
     for dataset, protocol, *method in spec["cells"]:
         panels.setdefault((dataset, protocol), []).append(method)
@@ -97,7 +97,9 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
                         each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
                         mean = fmean(each)
                         at = (key, rules["kind"], backbone, representation, ranking, group)
-                        value, sd, source = known.get((*at, rules["remove_seen"], as_published, k), (None, None, None))
+                        value, sd, source = published_values.get(
+                            (*at, rules["remove_seen"], as_published, k), (None, None, None)
+                        )
                         column.append({
                             "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
                             "backbone": backbone, "representation": representation, **inputs[cells[0]],
@@ -109,15 +111,15 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
                             "provenance": ";".join(_provenance(*cell) for cell in cells),
                         })  # fmt: skip
                     means = [row["mean"] for row in column]
-                    more = _judged(spec, methods, means, evidence[dataset, protocol, ranking, group], place)
-                    rows += [row | {"mark": m} | e for row, m, e in zip(column, marks(means), more, strict=True)]
+                    more = _evidence_columns(spec, methods, means, evidence[dataset, protocol, ranking, group], place)
+                    rows += [row | {"mark": m} | e for row, m, e in zip(column, mark_best(means), more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
 
 
-def _judged(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:
-    """Return what evidence adds to each row of a column: variance over events, interval, and its significant lead."""
+def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:
+    """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails."""
     rows = [tuple(method[:2]) for method in methods]
-    others = rivals(spec["compare"], rows, spec["ids"], means)
+    others = find_rivals(spec["compare"], rows, spec["ids"], means)
     result = []
     for row, other in enumerate(others):
         signs = {"/".join(rows[o]): evidence.sign(metric, row, o) for o in other}
@@ -132,12 +134,12 @@ def _judged(spec: dict, methods: list, means: list[float], evidence: Evidence, m
 
 
 def _number(value: float) -> float | None:
-    """Return a value to ten digits, which no order of summands changes; None for what is not a number."""
+    """Return a value rounded to ten digits, so that the order of summands does not matter; None for nan."""
     return None if math.isnan(value) else round(float(value), 10)
 
 
-def comparisons(spec: dict, evidence: dict[Panel, Evidence]) -> pl.DataFrame:
-    """Return the COMPARISONS frame: every pair of rows that the families of a table test, first minus other."""
+def build_comparisons(spec: dict, evidence: dict[Panel, Evidence]) -> pl.DataFrame:
+    """Return the COMPARISONS frame: every pair of rows that a table tests, first minus other."""
     methods: dict[tuple[str, str], list[tuple[str, str]]] = {}
     rows = []
     for dataset, protocol, backbone, representation, _ in spec["cells"]:
@@ -157,11 +159,11 @@ def _provenance(dataset, protocol, backbone, representation, seed) -> str:
 
 
 def _value(values: dict, table: str, cell: tuple, ranking: str, group: str, metric: str, k: int) -> float:
-    found = values.get((*cell, ranking, group, metric, k))
-    if found is None:
+    value = values.get((*cell, ranking, group, metric, k))
+    if value is None:
         *names, seed = cell
         raise InputError(
             f"table {table!r}: cell {'/'.join(names)}/seed={seed} has no {metric}@{k} for ranking {ranking!r}, group"
             f" {group!r}; see what results/metrics/{'/'.join(names[:3])}.csv holds, and mend tables.{table}"
         )
-    return found
+    return value

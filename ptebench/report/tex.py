@@ -2,7 +2,7 @@
 
 
 def escape(text: str) -> str:
-    """Return text with the characters that mean something to LaTeX escaped."""
+    """Return text with LaTeX's special characters escaped."""
     special = {
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ptebench.data.filters import catalogue, prepare
+from ptebench.data.filters import collect_items, prepare
 
 DEFAULTS = {
     "user_core": 0, "item_core": 0, "core": "iterative", "duplicates": "keep", "min_rating": None, "start": None, "end": None,
@@ -30,5 +30,5 @@ def read(source: str, paths: dict, **settings):
     files = {name: value if isinstance(value, list) else [value] for name, value in paths.items()}
     raw = import_module(f"ptebench.data.sources.{source}").read(files, settings)
     interactions, dropped = prepare(raw.interactions, settings)
-    items, found = catalogue(raw.items, interactions)
+    items, found = collect_items(raw.items, interactions)
     return pl.concat(interactions).collect(), items, raw.counts | dropped | found

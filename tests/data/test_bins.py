@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptebench.data.leakage import checks
+from ptebench.data.leakage import check_split
 from ptebench.data.splits import counts, head, shelf
 from tests.data.test_protocols import LONG_TAIL, log, split, walks
 
@@ -49,9 +49,9 @@ def test_events_are_in_the_fifth_of_their_user_and_of_their_target():
     assert events(parts, "item_1") == events(plain, "item_head")
     each = [events(parts, f"item_{n}") for n in range(1, 6)]
     assert sum(map(len, each)) == len(set().union(*each)) == parts["test"].height
-    found = {c["check"]: c for c in checks(interactions, parts, BINS)}
+    found = {c["check"]: c for c in check_split(interactions, parts, BINS)}
     assert found["groups_not_from_train"]["verdict"] == "ok"
     # the groups of another fit are found out
     moved = pl.when(pl.col("group") == "item_1").then(pl.lit("item_2")).otherwise("group").alias("group")
-    leaky = checks(interactions, parts | {"groups": parts["groups"].with_columns(moved)}, BINS)
+    leaky = check_split(interactions, parts | {"groups": parts["groups"].with_columns(moved)}, BINS)
     assert {c["check"] for c in leaky if c["verdict"] == "leak"} == {"groups_not_from_train"}

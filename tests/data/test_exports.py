@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ptebench.data.filters import catalogue
+from ptebench.data.filters import collect_items
 from ptebench.data.interactions import read_interactions
 from ptebench.data.items import read_items
 from ptebench.files import InputError
-from ptebench.lists import listed
+from ptebench.lists import parse_list
 from ptebench.raw.lines import Malformed
 from tests.data.readers import put, read
 from tests.data.test_bad_input import CASES, try_to_read, whole
@@ -49,7 +49,7 @@ def test_quotes_of_tab_separated_text_are_quotes_where_csv_would_have_them(tmp_p
     ],
 )  # fmt: skip
 def test_a_list_as_text_is_a_list(text, expected, tmp_path):
-    assert listed(text) == expected
+    assert parse_list(text) == expected
     frame = pl.DataFrame({"item_id": ["1"], "title": [text], "categories": [text]})
     frame.write_csv(tmp_path / "i.csv")
     title = " ".join(expected) or None if expected is not None else re.sub(r"\s+", " ", text)
@@ -202,10 +202,10 @@ def test_items_of_which_none_has_a_text_are_refused_with_ids_of_both(tmp_path):
     with pytest.raises(
         InputError, match=r"\(such as '1', '2'\) has a text .*\(such as '001', '002'\); name the column"
     ):
-        catalogue(padded, parts)
+        collect_items(padded, parts)
     bare = read_items(put(tmp_path / "i.csv", "item_id,name\n1,One\n"), {}, Malformed())
     with pytest.raises(InputError, match="name its columns of text in item_columns"):
-        catalogue(bare, parts)
+        collect_items(bare, parts)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptebench.data import parts
-from ptebench.data.filters import cored, mix, ordered, prepare
+from ptebench.data.filters import apply_core, mix, prepare, sort_events
 from ptebench.data.interactions import complete
 from ptebench.data.parts import write_parts
 from ptebench.files import INTERACTIONS, InputError
@@ -32,7 +32,7 @@ def test_core_is_the_largest_set_that_keeps_its_promise(rows, user_core, item_co
     frame = log([(f"u{u}", f"i{i}", 0, None) for u, i in rows])
     kept = {
         tuple(r)
-        for r in pl.concat(cored([frame.lazy()], user_core, item_core)).select("user_id", "item_id", "row").rows()
+        for r in pl.concat(apply_core([frame.lazy()], user_core, item_core)).select("user_id", "item_id", "row").rows()
     }
     alive = set(frame.select("user_id", "item_id", "row").rows())
     while True:  # one at a time, the plain way
@@ -51,11 +51,11 @@ def test_core_is_the_largest_set_that_keeps_its_promise(rows, user_core, item_co
 def test_order_is_by_time_and_independent_of_how_rows_come(rows):
     frame = log([(f"u{u}", f"i{i}", t, None) for u, i, t in rows])
     for tie_break in ("shuffle", "file", "id"):
-        result = ordered(frame, tie_break, 3)
-        assert result.equals(ordered(frame.sample(fraction=1, shuffle=True, seed=1), tie_break, 3))
+        result = sort_events(frame, tie_break, 3)
+        assert result.equals(sort_events(frame.sample(fraction=1, shuffle=True, seed=1), tie_break, 3))
         for _, user in result.group_by("user_id", maintain_order=True):
             assert user["timestamp"].is_sorted()
-    by_file = ordered(frame, "file", 0)
+    by_file = sort_events(frame, "file", 0)
     assert by_file.select("user_id", "timestamp", "row").equals(
         by_file.select("user_id", "timestamp", "row").sort(pl.all())
     )
@@ -63,7 +63,7 @@ def test_order_is_by_time_and_independent_of_how_rows_come(rows):
 
 def test_shuffle_is_seeded_and_not_the_file_order():
     frame = log([("u", f"i{n:03}", 0, None) for n in range(200)])
-    orders = [ordered(frame, "shuffle", seed)["row"].to_list() for seed in (0, 0, 1)]
+    orders = [sort_events(frame, "shuffle", seed)["row"].to_list() for seed in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
     assert abs(np.corrcoef(orders[0], range(200))[0, 1]) < 0.2
     # one fixed value: a change of the hash would change every published order

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ptebench.config.read import resolve
-from ptebench.data.leakage import checks
+from ptebench.data.leakage import check_split
 from ptebench.data.protocols import snapshot
 from ptebench.data.simulate import write
 from ptebench.data.sources import mind
@@ -90,9 +90,9 @@ def test_one_event_an_impression_with_something_clicked_and_something_not(tmp_pa
         shared = of_events(parts["test_candidates"]).join(one, on="event")["items"]
         wanted = plain["test_candidates"].filter(pl.col("ranking") == ranking)["item"]
         assert all({names["item"][i] for i in x} == {of_plain[i] for i in wanted} for x in shared)
-    found = checks(interactions, parts, PROTOCOL)
+    found = check_split(interactions, parts, PROTOCOL)
     assert {c["verdict"] for c in found} <= {"ok", "reported"}
-    assert len(found) == len(checks(interactions, plain, PROTOCOL)) + 3
+    assert len(found) == len(check_split(interactions, plain, PROTOCOL)) + 3
 
 
 def test_what_the_test_day_alone_shows_is_in_no_file_of_training(tmp_path):
@@ -137,7 +137,7 @@ def own_target(parts):
 def test_planted_leaks_are_found(tmp_path, check_, plant):
     interactions, impressions = loaded(tmp_path)
     parts = complete(snapshot.split(interactions, PROTOCOL, impressions))
-    found = {c["check"]: c["verdict"] for c in checks(interactions, plant(parts), PROTOCOL)}
+    found = {c["check"]: c["verdict"] for c in check_split(interactions, plant(parts), PROTOCOL)}
     assert found[check_] == "leak"
 
 
@@ -290,4 +290,4 @@ def test_days_of_mind(shared_data):
     before = interactions.filter(pl.col("timestamp") < 1573603200)
     both = set(day["user_id"]) & set(before["user_id"])
     assert 0 < sizes["full"] <= len(both) and 0 < sizes["impression"] <= impressions.height
-    assert {c["verdict"] for c in checks(interactions, parts, protocol)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, protocol)} <= {"ok", "reported"}

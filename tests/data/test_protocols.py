@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ptebench.data.filters import ordered
-from ptebench.data.leakage import checks
+from ptebench.data.filters import sort_events
+from ptebench.data.leakage import check_split
 from ptebench.data.negatives import draw, keys
 from ptebench.data.splits import complete, counts, dated, groups, head, highest_overlap, of_events
 from ptebench.files import (
@@ -42,7 +42,7 @@ def log(rows, tie_break="file"):
         [(f"u{u}", f"i{i:02}", None if d is None else d * DAY, None, n, p) for n, (u, i, d, p) in enumerate(rows)],
         schema=INTERACTIONS, orient="row",
     )  # fmt: skip
-    return ordered(frame, tie_break, 0)
+    return sort_events(frame, tie_break, 0)
 
 
 def split(interactions, protocol):
@@ -109,7 +109,7 @@ def test_leave_one_out(rows):
             assert trained[user] == s[:-2]
     for user, s in whole.items():
         assert len(s) >= 3 or trained[user] == s
-    assert {c["verdict"] for c in checks(interactions, parts, LEAVE_ONE_OUT)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, LEAVE_ONE_OUT)} <= {"ok", "reported"}
 
 
 @laws
@@ -127,7 +127,7 @@ def test_cold_start_user(users):
     assert all(s == whole[u][-4:] for u, s in trained.items())
     for user, row in (asked[0] | asked[1]).items():
         assert [items[i] for i in row["history"] + row["targets"]] == whole[user][-4:]
-    assert {c["verdict"] for c in checks(interactions, parts, COLD)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, COLD)} <= {"ok", "reported"}
 
 
 @laws
@@ -163,7 +163,7 @@ def test_snapshot_by_time(rows):
     held = before.filter(pl.col("timestamp") > train_end).select("user_id", "item_id")
     pairs = parts["valid"].select("user", "targets").explode("targets")
     assert {(users[u], items[i]) for u, i in pairs.rows()} <= set(held.rows())
-    assert {c["verdict"] for c in checks(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
 
 
 @laws
@@ -193,7 +193,7 @@ def test_long_tail(rows):
     for row in of_events(parts["test_candidates"]).join(parts["test"], on="event").to_dicts():
         drawn = {names[i] for i in row["items"]}
         assert len(row["items"]) == len(drawn) == 5 and not drawn & set(owned[users[row["user"]]])
-    assert {c["verdict"] for c in checks(interactions, parts, LONG_TAIL)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, LONG_TAIL)} <= {"ok", "reported"}
 
 
 def walks(users, items=60, length=8):
@@ -272,10 +272,10 @@ def test_published_thresholds_count_what_they_count():
             assert {users[u] for u in found} == expected and len(found) == len(expected)
     # beside the groups of training counts, which stay as they are
     assert parts["groups"].filter(~pl.col("group").str.ends_with("_compat")).equals(plain["groups"])
-    found = {c["check"]: c for c in checks(log(rows), parts, compat)}
+    found = {c["check"]: c for c in check_split(log(rows), parts, compat)}
     assert found["compat_groups_made_of_interactions"]["value"] == len(rows)
     assert found["groups_not_from_train"]["verdict"] == "ok"
-    assert "compat_groups_made_of_interactions" not in {c["check"] for c in checks(log(rows), plain, LONG_TAIL)}
+    assert "compat_groups_made_of_interactions" not in {c["check"] for c in check_split(log(rows), plain, LONG_TAIL)}
 
 
 def test_too_few_items_for_the_negatives():
@@ -318,7 +318,7 @@ def test_global_temporal(rows):
             assert len(row["targets"]) == 1
             assert [items[i] for i in row["history"]] == [i for i, d in days[user] if d < low]
         assert shown[name] == {i for s in days.values() for i, d in s if d < high}
-    assert {c["verdict"] for c in checks(interactions, parts, GLOBAL)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, GLOBAL)} <= {"ok", "reported"}
 
 
 def test_one_window_is_the_ranking_full_and_ties_with_the_next_item_are_told():
@@ -350,7 +350,7 @@ def test_cold_k_shows_the_last_items_alone():
     )
     sizes = [dict(p["groups"].group_by("group").len().rows()) for p in (whole, cold)]
     assert sizes[1] == {group: 2 * size for group, size in sizes[0].items()}
-    assert {c["verdict"] for c in checks(interactions, cold, COLD | {"cold_k": [0, 2]})} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, cold, COLD | {"cold_k": [0, 2]})} <= {"ok", "reported"}
 
 
 def test_snapshot_given_by_the_publisher():
@@ -394,7 +394,7 @@ def test_a_target_in_the_history_is_no_event_where_seen_items_leave_the_ranking(
     for part, repeat in repeats.items():
         assert parts[part][columns].equals(kept[part].filter(~repeat)[columns])
     assert parts["train"].equals(kept["train"])
-    found = {c["check"]: c for c in checks(interactions, parts, removed)}
+    found = {c["check"]: c for c in check_split(interactions, parts, removed)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
     number = whole["test"].height if protocol["kind"] != "long_tail" else whole["test"].height // 3
     for part, repeat in (("valid", repeats["valid"]), ("test", repeats["test"].head(number))):
@@ -471,7 +471,7 @@ def test_tied_test_transitions():
     rows = [(u, i, d, None) for u in range(2) for i, d in ((1, 1), (2, 2), (3, 3), (4, 3 + u))]
     parts = split(log(rows), LEAVE_ONE_OUT)
     assert parts["groups"].filter(pl.col("group").is_in(["tied", "untied"])).rows() == [(0, "tied"), (1, "untied")]
-    found = {c["check"]: c["value"] for c in checks(log(rows), parts, LEAVE_ONE_OUT)}
+    found = {c["check"]: c["value"] for c in check_split(log(rows), parts, LEAVE_ONE_OUT)}
     assert found["tied_test_transitions"] == 0.5
 
 
@@ -565,7 +565,7 @@ def test_planted_leaks_are_found(check, protocol, plant):
     interactions = LATE if protocol is GLOBAL else BASE
     parts = split(interactions, protocol)
     clean, leaky = (
-        {c["check"]: c["verdict"] for c in checks(interactions, p, protocol)} for p in (parts, plant(parts))
+        {c["check"]: c["verdict"] for c in check_split(interactions, p, protocol)} for p in (parts, plant(parts))
     )
     assert clean[check] == "ok" and "leak" not in clean.values()
     assert leaky[check] == "leak"
@@ -576,7 +576,7 @@ def test_what_cannot_be_a_leak_by_itself_is_counted():
         (2, i, n, None) for n, i in enumerate((1, 2, 8, 9))
     ]
     parts = split(log(rows), LEAVE_ONE_OUT)
-    found = {c["check"]: c["value"] for c in checks(log(rows), parts, LEAVE_ONE_OUT)}
+    found = {c["check"]: c["value"] for c in check_split(log(rows), parts, LEAVE_ONE_OUT)}
     # users 0 and 1 are twins and 2 has half of its items with them; a user's own training items are no duplicate
     assert found["near_duplicate_test_sequences"] == 3 and found["identical_test_sequences"] == 0
     assert found["items_in_train_and_test"] == 0 and found["test_pairs_of_items_unseen_in_train"] == 3

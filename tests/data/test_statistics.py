@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.data.leakage import checks
+from ptebench.data.leakage import check_split
 from ptebench.data.protocols import cold_start_user, global_temporal, leave_one_out, long_tail, snapshot
 from ptebench.data.splits import complete, counts, of_events
 from ptebench.data.statistics import compare, describe, read_published
@@ -64,7 +64,7 @@ def test_mind_equals_the_published_statistics(shared_data):
     assert dict(targets.rows()) == {"full": 87974, "zero_shot": 25928}
     candidates = dict(parts["candidates"].group_by("ranking").len().rows())
     assert candidates == {"full": 2461, "zero_shot": 1441, "validation": 2386}
-    assert {c["verdict"] for c in checks(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
+    assert {c["verdict"] for c in check_split(interactions, parts, SNAPSHOT)} <= {"ok", "reported"}
 
 
 def test_netflix_test_side_equals_the_published_counts(shared_data):
@@ -103,7 +103,7 @@ def test_beauty_in_the_long_tail(shared_data):
     settings = {"kind": "long_tail", "negatives": 100, "seed": 0, "heads_compat": None, "bins": None,
                 "remove_seen": True}  # fmt: skip
     parts = complete(long_tail.split(interactions, settings))
-    found = {c["check"]: c for c in checks(interactions, parts, settings)}
+    found = {c["check"]: c for c in check_split(interactions, parts, settings)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
     trained = counts(parts["train"]["history"], 12101)
     hits, middle = {}, {}
@@ -126,12 +126,12 @@ def test_grocery_on_one_timeline(shared_data):
     settings = {"kind": "global_temporal", "cuts": ["2013-07-01", "2013-10-01"], "end": "2014-01-01", "valid": 0.1,
                 "remove_seen": True}  # fmt: skip
     parts = complete(global_temporal.split(interactions, settings))
-    found = {c["check"]: c for c in checks(interactions, parts, settings)}
+    found = {c["check"]: c for c in check_split(interactions, parts, settings)}
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
     # where leave-one-out trains on what is later than test targets
     last = {"kind": "leave_one_out", "remove_seen": True}
     plain = complete(leave_one_out.split(interactions, last))
-    later = {c["check"]: c["value"] for c in checks(interactions, plain, last)}
+    later = {c["check"]: c["value"] for c in check_split(interactions, plain, last)}
     assert later["interactions_of_train_users_after_first_test_event"] > 0.9
     assert set(parts["test"]["ranking"]) == {"window_1", "window_2"}
 
@@ -157,7 +157,7 @@ def test_preferdiff(shared_data, name, users, near):
     parts = complete(cold_start_user.split(interactions, COLD))
     assert tuple(parts[p].height for p in ("train", "valid", "test")) == users
     assert set(verdicts(interactions, items, f"preferdiff-{name}").values()) == {"equal"}
-    found = {c["check"]: c for c in checks(interactions, parts, COLD)}
+    found = {c["check"]: c for c in check_split(interactions, parts, COLD)}
     assert found["near_duplicate_test_sequences"]["value"] == near
     # as events; as distinct sequences 4, 1 and 1
     assert found["identical_test_sequences"]["value"] == {"toys": 5, "sports": 2, "beauty": 1}[name]

@@ -31,4 +31,4 @@ def test_every_rule_that_can_use_a_gpu_is_a_rule():
     config = configuration()
     names = Gpus(Cells(config), Texts(config), Writing(config), True).counters
     text = "".join(path.read_text() for path in (Path(__file__).parents[2] / "rules").glob("*.smk"))
-    assert set(names) <= set(re.findall(r"^rule (\w+):", text, re.M))
+    assert set(names) <= set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)", text, re.M))

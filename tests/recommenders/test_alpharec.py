@@ -85,7 +85,7 @@ def test_no_item_that_a_user_trained_on_is_that_users_negative(data):
     backbone, _, (users, _) = made(data, alpharec())
     items = torch.arange(1, ITEMS + 1)
     pairs = set(zip(*(t.tolist() for t in train_set.pairs), strict=True))
-    found = backbone.touched(users, items)
+    found = backbone.has_trained_on(users, items)
     assert found.tolist() == [[(u, i) in pairs for i in items.tolist()] for u in users.tolist()]
 
 

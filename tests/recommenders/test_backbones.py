@@ -12,7 +12,7 @@ from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.backbones.dreamrec import earlier, gauss
 from ptebench.recommenders.evaluation import rank, validation_value
-from ptebench.recommenders.graph import PART, normalised_graph, product
+from ptebench.recommenders.graph import PART, normalise_graph, product
 from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
@@ -274,15 +274,15 @@ def test_lightgcn_equals_a_dense_reference(data, monkeypatch, part):
     both[: USERS + 1, USERS + 1 :], both[USERS + 1 :, : USERS + 1] = dense, dense.T
     scale = both.sum(1).clamp_min(1).rsqrt()
     reference = scale[:, None] * both * scale
-    graph = normalised_graph(users, items, USERS, ITEMS)
+    graph = normalise_graph(users, items, USERS, ITEMS)
     assert torch.allclose(product(graph, torch.eye(len(reference))), reference, atol=1e-6)
     model, representation = build(spec("lightgcn", layers=2), catalogue)
     model.observe(train_set)
     layer = torch.cat([model.users.weight * model.weight, representation.item_vectors()])
     mean = (layer + reference @ layer + reference @ reference @ layer) / 3
-    of_users, of_items = model.propagated(model.first_layer(representation))
+    of_users, of_items = model.propagate(model.first_layer(representation))
     assert torch.allclose(of_users[1:], mean[1 : USERS + 1], atol=1e-6)
-    warm = catalogue.known_items
+    warm = catalogue.train_items
     assert torch.allclose(of_items[warm], mean[USERS + 1 + warm], atol=1e-6)
 
 
@@ -495,7 +495,7 @@ def vectors_after_training(data, representation, **keys):
 def test_alphafuse_learns_in_the_last_coordinates_only(data, start):
     fresh, trained = vectors_after_training(data, "alphafuse", free=0.5, start=start)
     assert torch.equal(fresh[:, :8], trained[:, :8]) and not torch.equal(fresh[:, 8:], trained[:, 8:])
-    known = data[2].known_items
+    known = data[2].train_items
     white = fresh[known, :8] * 4
     assert torch.allclose(white.T @ white / len(known), torch.eye(8), atol=0.05)
 
@@ -521,7 +521,7 @@ def test_idreamrec_generates_text_vectors_that_stay_as_they_are(data):
 def test_llminit_starts_from_the_text_and_learns_every_vector(data, mode):
     _, _, catalogue = data
     fresh, trained = vectors_after_training(data, "llminit", mode=mode)
-    known = catalogue.known_items
+    known = catalogue.train_items
     text = catalogue.text["item"][known]
     found = torch.linalg.lstsq(torch.cat([text, torch.ones(len(known), 1)], 1), fresh[known]).solution
     assert torch.allclose(torch.cat([text, torch.ones(len(known), 1)], 1) @ found, fresh[known], atol=1e-4)
@@ -802,7 +802,7 @@ def test_text_is_seen_at_the_scale_that_a_layer_is_initialised_for_however_long_
     for rows in (unit, 40 * unit):
         model = build(spec("sasrec", kind, **SEQUENTIAL), replace(known, text={"item": rows}))[1].eval()
         vectors.append(model.item_vectors())
-        assert model.items.text[known.known_items].square().mean().item() == pytest.approx(1, rel=1e-4)
+        assert model.items.text[known.train_items].square().mean().item() == pytest.approx(1, rel=1e-4)
     assert torch.allclose(*vectors, atol=1e-6)
 
 
@@ -829,11 +829,11 @@ def test_dreamrec_denoises_each_view_by_itself_at_a_scale_of_its_own(data):
     assert torch.allclose(
         model.guided(*exchanged, step), torch.cat([both[:, 16:32], both[:, :16], both[:, 32:]], 1), atol=1e-6
     )
-    for part in model.scaled(representation.item_vectors())[catalogue.known_items].chunk(2, 1):
+    for part in model.rescale(representation.item_vectors())[catalogue.train_items].chunk(2, 1):
         assert torch.allclose(part.mean(0), torch.zeros(16), atol=1e-5)
         assert part.square().mean().item() == pytest.approx(1, rel=1e-5)
     vectors = representation.item_vectors()
-    assert torch.allclose(model.scaled(3 * vectors + 1), model.scaled(vectors), atol=1e-4)
+    assert torch.allclose(model.rescale(3 * vectors + 1), model.rescale(vectors), atol=1e-4)
     assert model.queries(events.histories, events.users, representation).shape == (USERS, ITEMS + 1)
 
 
@@ -874,7 +874,7 @@ def test_an_unperturbed_view_is_the_graph_itself_and_the_contrast_weighs_nothing
         backbone.observe(train_set)
     batches = [next(iter(b.batches(train_set, torch.Generator().manual_seed(0)))) for b in (model, plain)]
     view = model.view(model.first_layer(representation), torch.Generator().manual_seed(0))
-    for perturbed, whole in zip(view, plain.propagated(plain.first_layer(same)), strict=True):
+    for perturbed, whole in zip(view, plain.propagate(plain.first_layer(same)), strict=True):
         assert torch.allclose(perturbed, whole, atol=1e-6)
     losses = [
         b.loss(batches[1], r, torch.Generator().manual_seed(0)).item()
@@ -961,7 +961,7 @@ def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):
     batch = train_set.histories.padded(torch.arange(8), 9)
     model.loss((torch.arange(8), batch), representation, torch.Generator().manual_seed(0))
     last = batch.gather(1, (batch > 0).sum(1, keepdim=True) - 1)[:, 0]
-    assert torch.equal(model.known[seen[0]], last)
+    assert torch.equal(model.train_items[seen[0]], last)
 
 
 def test_textknn_equals_a_plain_loop_and_ranks_items_nobody_touched(data):

@@ -88,7 +88,7 @@ def test_a_loss_and_its_gradients_are_those_of_a_processor(data, backbone):
         there = train_set.to(device)
         if backbone == "lightgcn":  # negatives are drawn differently: what they are drawn for is compared
             model.observe(there)
-            vectors = torch.cat(model.propagated(model.first_layer(representation)))
+            vectors = torch.cat(model.propagate(model.first_layer(representation)))
             loss = vectors.square().mean() + vectors[:-1].mul(vectors[1:]).mean()
         else:
             batch = users.to(device), there.histories.padded(users.to(device) - 1, 9)

@@ -7,9 +7,9 @@ import pytest
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.job import Job
-from ptebench.recommenders.halving import epochs, places, promoted
+from ptebench.recommenders.halving import epochs, places, promote
 from ptebench.recommenders.training import Diverged, train
-from ptebench.recommenders.tuning import choose, laid, point
+from ptebench.recommenders.tuning import choose, lay, point
 from tests.recommenders import test_backbones as shared
 from workflow_scripts import rung as script
 
@@ -33,8 +33,8 @@ def test_rungs_thin_out_a_bracket_while_epochs_grow():
 
 def test_the_best_go_on_and_failures_only_where_nothing_else_is_left():
     records = [{"trial": t, "value": v} for t, v in enumerate([0.2, None, 0.5, 0.2, 0.0])]
-    assert [r["trial"] for r in promoted(records, 3)] == [2, 0, 3]
-    assert [r["trial"] for r in promoted(records, 5)] == [2, 0, 3, 4, 1]
+    assert [r["trial"] for r in promote(records, 3)] == [2, 0, 3]
+    assert [r["trial"] for r in promote(records, 5)] == [2, 0, 3, 4, 1]
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_the_survivor_has_the_value_that_it_would_have_had_without_halving(data,
     train_set, events, catalogue = data
     first, second, (last,) = all_rungs(bracket, 0)
     assert [r["trial"] for r in first] == [0, 1, 2, 3] and [r["epochs"] for r in first] == [2] * 4
-    assert [r["trial"] for r in second] == [r["trial"] for r in promoted(first, 2)] and second[0]["epochs"] == 4
-    assert last["trial"] == promoted(second, 1)[0]["trial"] and last["epochs"] == 8
-    spec = laid(bracket.cell, point(SPACE, last["trial"], 0))
+    assert [r["trial"] for r in second] == [r["trial"] for r in promote(first, 2)] and second[0]["epochs"] == 4
+    assert last["trial"] == promote(second, 1)[0]["trial"] and last["epochs"] == 8
+    spec = lay(bracket.cell, point(SPACE, last["trial"], 0))
     _, curve, _ = train(spec, train_set, events, catalogue, False)
     values = [c["value"] for c in curve]
     assert last["value"] == max(values) and last["settings"] == point(SPACE, last["trial"], 0)

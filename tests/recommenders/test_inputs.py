@@ -10,7 +10,7 @@ from ptebench.config.benchmark import Representation
 from ptebench.config.cells import BACKBONES, text_label, text_sides
 from ptebench.config.read import resolve
 from ptebench.files import InputError
-from ptebench.recommenders.controls import controlled
+from ptebench.recommenders.controls import control_texts
 from ptebench.recommenders.model import build
 from ptebench.recommenders.training import train
 from tests.recommenders import test_backbones as shared
@@ -96,7 +96,7 @@ def test_every_pair_of_a_backbone_and_a_representation_is_here_that_the_configur
 def test_what_a_cell_reads_changes_what_it_learns(data, backbone, representation, side):
     made = cell(backbone, representation)
     text = texts(text_sides(made["backbone"], made["representation"], {}))
-    other = text | {side: controlled(text, {"user" if side == "user" else "item": "shuffled"})[side]}
+    other = text | {side: control_texts(text, {"user" if side == "user" else "item": "shuffled"})[side]}
     state, changed = (learned(made, data, each) for each in (text, other))
     assert state.keys() == changed.keys() and any(not torch.equal(state[k], changed[k]) for k in state)
 
@@ -157,7 +157,7 @@ def test_a_gate_weighs_the_free_vectors_of_ids_as_well(data):
 def test_a_control_keeps_who_has_text_and_nothing_that_it_says(kind):
     text = texts(["item", "card", "user"])
     text["item"][[4, 9]] = text["card"][[4, 9]] = 0
-    made, again = (controlled(text, {"item": kind, "user": None}) for _ in range(2))
+    made, again = (control_texts(text, {"item": kind, "user": None}) for _ in range(2))
     whole, other = (torch.cat([t["item"], t["card"]], 1) for t in (text, made))
     assert made["user"] is text["user"] and all(torch.equal(made[k], again[k]) for k in text)
     assert torch.equal(whole.any(1), other.any(1))
@@ -178,7 +178,7 @@ def test_a_control_keeps_who_has_text_and_nothing_that_it_says(kind):
 def test_every_reader_of_text_trains_on_controls(data, backbone, representation, kind):
     made = cell(backbone, representation)
     text = texts(text_sides(made["backbone"], made["representation"], {}))
-    state = learned(made, data, controlled(text, {"item": kind, "user": kind}))
+    state = learned(made, data, control_texts(text, {"item": kind, "user": kind}))
     assert all(bool(value.isfinite().all()) for value in state.values())
 
 

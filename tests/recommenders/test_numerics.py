@@ -161,7 +161,7 @@ def test_text_has_one_scale_for_all_that_learn_layers_over_it(data, kind):
     for name in seen:
         one, other = (b[name] for b in buffers)
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-        assert one[known.known_items if len(one) == ITEMS + 1 else slice(1, None)].square().mean() == pytest.approx(
+        assert one[known.train_items if len(one) == ITEMS + 1 else slice(1, None)].square().mean() == pytest.approx(
             1, rel=1e-3
         )
 
@@ -175,7 +175,7 @@ def test_vectors_of_llminit_start_as_far_spread_as_ids_do(data, mode, std):
     for kind, keys in (("id", {}), ("llminit", {"mode": mode})):
         vectors = build(spec("sasrec", kind, representation_settings=keys, **SEQUENTIAL), known)[1].item_vectors()
         assert not vectors[0].any()
-        made[kind] = vectors[known.known_items].std().item()
+        made[kind] = vectors[known.train_items].std().item()
     assert made["llminit"] == pytest.approx(std, rel=0.05) and made["id"] == pytest.approx(std, rel=0.1)
 
 

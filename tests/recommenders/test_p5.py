@@ -8,7 +8,7 @@ import torch
 from ptebench.config.read import resolve
 from ptebench.files import InputError, write_tensors
 from ptebench.recommenders.evaluation import rank
-from ptebench.recommenders.item_index import clustered, cooccurrence, item_index, levels_for, spectral_clusters
+from ptebench.recommenders.item_index import cluster, cooccurrence, item_index, levels_for, spectral_clusters
 from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
@@ -86,7 +86,7 @@ def test_sequential_numbers_items_as_they_appear():
 def test_an_index_comes_from_training_histories_alone(data, index):
     train_set, events, catalogue = data
     model, _ = ready(train_set, index=index)
-    known = catalogue.known_items
+    known = catalogue.train_items
     two = [item_index(train_set.histories, items, index, CODES, WAYS, 0)[known] for items in (ITEMS, ITEMS + 5)]
     assert torch.equal(*two), "items that only test knows move no other"
     other = Events("full", events.event, events.users, events.histories, ragged([[1]] * USERS), None)
@@ -101,7 +101,7 @@ def test_an_index_comes_from_training_histories_alone(data, index):
 @pytest.mark.parametrize("index", INDICES)
 def test_how_items_are_numbered_in_the_files_says_nothing(data, index):
     train_set, _, catalogue = data
-    known = catalogue.known_items
+    known = catalogue.train_items
     renamed = torch.arange(ITEMS + 1)
     renamed[known] = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(3))]
     histories = Ragged(renamed[train_set.histories.values], train_set.histories.offsets)
@@ -143,10 +143,10 @@ def test_clusters_of_any_graph_give_indices_that_fit(name):
         dense = np.kron(np.eye(n // 3), np.ones((3, 3)))
     graph = sp.csr_array(np.triu(dense, 1) + np.triu(dense, 1).T)
     levels = levels_for(n, codes, ways)
-    found = clustered(graph, codes, ways, levels)
+    found = cluster(graph, codes, ways, levels)
     assert found.shape == (n, levels) and len(found.unique(dim=0)) == n
     assert found.min() >= 0 and found.max() < codes
-    assert torch.equal(found, clustered(graph, codes, ways, levels))
+    assert torch.equal(found, cluster(graph, codes, ways, levels))
 
 
 def test_rows_without_edges_are_a_cluster_of_their_own():
@@ -175,7 +175,7 @@ def brute_force(model, history, item, known):
 @pytest.mark.parametrize("index", INDICES)
 def test_likelihoods_are_exact_and_spread_over_items_that_training_knows(data, index):
     model, representation = ready(data[0], index=index)
-    known = data[2].known_items
+    known = data[2].train_items
     torch.nn.init.normal_(model.tokens.weight[1:])
     histories = [[3, 9, 12], [7], [1, COLD[0], 2, 3, 4, 5]]
     with torch.no_grad():
@@ -189,7 +189,7 @@ def test_likelihoods_are_exact_and_spread_over_items_that_training_knows(data, i
 
 def test_the_loss_is_the_likelihood_that_ranking_uses(data):
     model, representation = ready(data[0], index="collaborative")
-    known = data[2].known_items
+    known = data[2].train_items
     rows = [[3, 9, 12, 4], [7, 8, 20, 21, 22]]
     batch = torch.tensor([1, 2]), ragged(rows).padded(torch.arange(2), 9)
     expected = []

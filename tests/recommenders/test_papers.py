@@ -48,7 +48,7 @@ def test_a_node_is_told_from_all_of_the_graph_by_sgl_and_from_the_batch_by_simgc
     views = iter([one, other])
     model.view = lambda *_: next(views)
     expected = 0.0
-    for side, (ids, every) in enumerate(zip(batch, (range(1, USERS + 1), data[2].known_items.tolist()), strict=True)):
+    for side, (ids, every) in enumerate(zip(batch, (range(1, USERS + 1), data[2].train_items.tolist()), strict=True)):
         mine, losses = sorted(set(ids.tolist())), []
         for node in mine:
             alike = {n: (cosine_similarity(one[side][node], other[side][n], dim=0) / 0.2).exp()
@@ -65,7 +65,7 @@ def test_simgcl_leaves_layer_0_out_of_what_ranks_and_of_its_views(data):
     layer = model.first_layer(representation)
     once = product(model.graph, layer)
     users, items = ((once + product(model.graph, once)) / 2).split([USERS + 1, ITEMS + 1])
-    for found in (model.propagated(layer), model.view(layer, generator())):
+    for found in (model.propagate(layer), model.view(layer, generator())):
         torch.testing.assert_close(found[0][1:], users[1:])
         torch.testing.assert_close(found[1][1:], items[1:])
     cold, vectors = build(spec("simgcl"), replace(data[2], item_counts=counts))
@@ -80,7 +80,7 @@ def test_rlmrec_con_ties_texts_to_what_the_graph_makes_of_vectors(data, backbone
     representation.auxiliary_loss = lambda *pairs: seen.append(pairs) or 0.0
     model.loss(batch, representation, generator())
     ((hidden, targets, users, vectors),) = seen
-    of_users, of_items = model.propagated(model.first_layer(representation))
+    of_users, of_items = model.propagate(model.first_layer(representation))
     assert torch.equal(users, batch[0]) and torch.equal(targets, batch[1])
     torch.testing.assert_close(hidden, of_users[users])
     torch.testing.assert_close(vectors, of_items[targets])
@@ -103,7 +103,7 @@ def test_rlmrec_gen_tells_the_text_of_a_hidden_node_by_its_neighbours(data, back
         and not hidden[gone].any()
         and torch.equal(hidden[~representation.gaps], layer[~representation.gaps])
     )
-    nodes = model.propagated(hidden)
+    nodes = model.propagate(hidden)
     (found,) = torch.autograd.grad(representation.graph_loss(nodes, *[None] * 4), representation.items.weight)
     hidden_items = gone[gone > USERS] - USERS - 1
     assert not found[hidden_items].any() and found.any(), "no vector tells its own text"

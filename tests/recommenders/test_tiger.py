@@ -11,12 +11,12 @@ from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.semantic_ids import (
-    fitted_codes,
+    fit_codes,
     kmeans,
     quantise,
     residual_kmeans,
     rqvae,
-    told_apart,
+    separate,
     tree,
 )
 from ptebench.recommenders.split import Events, Train
@@ -86,7 +86,7 @@ def test_ids_of_training_items_depend_on_no_other_item(data, quantizer):
     text = catalogue.text["item"].clone()
     text[COLD] = text[1]  # it takes the codes of an item that training knows
     (one, _), (two, _) = (ready(c, quantizer=quantizer) for c in (catalogue, catalogue_of(train_set, text)))
-    known = catalogue.known_items
+    known = catalogue.train_items
     assert COLD not in known and torch.equal(one.codes[known], two.codes[known])
     assert torch.equal(two.codes[COLD, :2], two.codes[1, :2]) and two.codes[COLD, 2] > two.codes[1, 2]
     text[2] = -text[2]
@@ -137,15 +137,15 @@ def test_rqvae_uses_its_codes_and_keeps_what_tells_rows_apart():
 
 def test_more_items_than_codes_can_tell_apart_are_refused():
     with pytest.raises(InputError, match="codes: 5 items have one semantic id and the last code tells 4 apart"):
-        told_apart(torch.zeros(5, 2, dtype=torch.long), torch.ones(5, dtype=torch.bool), 4)
+        separate(torch.zeros(5, 2, dtype=torch.long), torch.ones(5, dtype=torch.bool), 4)
     with pytest.raises(InputError, match="nothing that training knows has text"):
-        fitted_codes(torch.randn(5, 2), torch.zeros(5, dtype=torch.bool), "kmeans", 2, 4, 1)
+        fit_codes(torch.randn(5, 2), torch.zeros(5, dtype=torch.bool), "kmeans", 2, 4, 1)
 
 
 def test_the_tree_leads_to_every_item_and_to_nothing_else(data):
     model, representation = ready(data[2])
     known = torch.zeros(ITEMS + 1, dtype=torch.bool)
-    known[data[2].known_items] = True
+    known[data[2].train_items] = True
     found = tree(model.codes, known, CODES)
     met = []
     for level in range(3):
@@ -159,7 +159,7 @@ def test_the_tree_leads_to_every_item_and_to_nothing_else(data):
         for node, code in item.nonzero().tolist():
             i = int(item[node, code])
             assert found.row[i, level] == node and model.codes[i, level] == code
-            assert (found.row[i, level + 1 :] == -1).all() and found.known[level][node, code] == known[i]
+            assert (found.row[i, level + 1 :] == -1).all() and found.in_training[level][node, code] == known[i]
     assert sorted(met) == representation.rankable.nonzero()[:, 0].tolist()
 
 
@@ -228,8 +228,8 @@ def test_the_loss_is_the_likelihood_among_items_that_training_knows(data):
     text = catalogue.text["item"].clone()
     text[COLD] = text[4]  # of which it is a rival, once it is known
     model, representation = ready(catalogue_of(train_set, text))
-    model.known[COLD] = True  # then all ids are known: what is trained is what is ranked
-    model.tree = tree(model.codes, model.known, CODES)
+    model.in_training[COLD] = True  # then all ids are known: what is trained is what is ranked
+    model.tree = tree(model.codes, model.in_training, CODES)
     rows = [[3, 9, 12, 4], [7, 8, SILENT, 20, 21]]
     batch = torch.tensor([1, 2]), ragged(rows).padded(torch.arange(2), 9)
     expected = []
@@ -238,8 +238,8 @@ def test_the_loss_is_the_likelihood_among_items_that_training_knows(data):
         states = model.decode(model.codes[torch.tensor([row[1:]])], torch.tensor([row[:-1]]), lengths)[0]
         expected += [along(model, state, item) for state, item in zip(states, row[1:]) if item != SILENT]
     assert model.loss(batch, representation, None).item() == pytest.approx(-np.mean(expected), abs=1e-4)
-    model.known[COLD] = False
-    model.tree = tree(model.codes, model.known, CODES)
+    model.in_training[COLD] = False
+    model.tree = tree(model.codes, model.in_training, CODES)
     assert model.loss(batch, representation, None).item() < -np.mean(expected), "an unknown item is no negative"
 
 
@@ -313,7 +313,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(data, killed, tmp_path, monkeypa
     def never(*given):
         raise AssertionError("ids come from the checkpoint")
 
-    monkeypatch.setattr("ptebench.recommenders.backbones.tiger.fitted_codes", never)
+    monkeypatch.setattr("ptebench.recommenders.backbones.tiger.fit_codes", never)
     resumed, curve_resumed, _ = train(cell, train_set, events, catalogue, False, checkpoint, "same")
     assert [c["value"] for c in curve] == [c["value"] for c in curve_resumed]
     for name, state in (("whole", whole), ("resumed", resumed)):

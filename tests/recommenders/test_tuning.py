@@ -6,7 +6,7 @@ import pytest
 
 from ptebench.files import InputError
 from ptebench.job import Job
-from ptebench.recommenders.tuning import choose, laid, point
+from ptebench.recommenders.tuning import choose, lay, point
 from tests.recommenders import test_backbones as shared
 from workflow_scripts import trial as script
 
@@ -44,8 +44,8 @@ def test_a_point_depends_on_trial_and_seed_alone():
 
 def test_trial_0_has_the_settings_of_the_configuration():
     spec = {"backbone": {"kind": "sasrec", "dropout": 0.2}, "representation": {"kind": "id"}, "seed": 3}
-    assert laid(spec, point(SPACE, 0, 0)) == spec
-    assert laid(spec, {"backbone": {"dropout": 0.5}, "representation": {}})["backbone"] == {
+    assert lay(spec, point(SPACE, 0, 0)) == spec
+    assert lay(spec, {"backbone": {"dropout": 0.5}, "representation": {}})["backbone"] == {
         "kind": "sasrec", "dropout": 0.5,
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ptebench.files import GROUPS, METRICS, RANKS, InputError, read_table, write_json, write_table
 from ptebench.job import Job
 from ptebench.report.checks import check_metrics
-from ptebench.report.metrics import averages, event_values, partitions
+from ptebench.report.metrics import average_events, event_values, find_partitions
 from workflow_scripts.metrics import main as metrics
 
 KS = [1, 3, 5, 10]
@@ -87,7 +87,7 @@ def test_equals_ranx(ranx, seed, events, most):
              for ours, theirs in (("HR", "hit_rate"), ("Recall", "recall"), ("Precision", "precision"),
                                   ("NDCG", "ndcg"), ("MAP", "map"), ("MRR", "mrr"))}  # fmt: skip
     found = ranx.evaluate(ranx.Qrels(truth), ranx.Run(run), list(names.values()))
-    ours = averages(event_values(ranks, KS), NONE)
+    ours = average_events(event_values(ranks, KS), NONE)
     for metric, k, value in ours.select("metric", "k", "value").iter_rows():
         assert value == pytest.approx(found[names[f"{metric}@{k}"]], abs=1e-9)
 
@@ -127,7 +127,7 @@ def test_popularity_equals_an_independent_loop():
              "candidates": None, "remove_seen": False}  # fmt: skip
     scores = torch.from_numpy(counts).float().expand(events, -1)
     ranks, _ = rank_events(lambda start, stop: scores[start:stop], given, items)
-    values = averages(event_values(ranks_frame(ranks.numpy(), [1] * events, items), [10]), NONE)
+    values = average_events(event_values(ranks_frame(ranks.numpy(), [1] * events, items), [10]), NONE)
     recall = ndcg = mrr = 0.0
     for target in targets:
         rank = 1.0
@@ -151,9 +151,9 @@ def test_laws_hold_for_any_ranks_of_one_target(seed, events):
     cut = int(random.integers(1, events))
     groups = groups_frame(item_head=range(cut), item_tail=range(cut, events), odd=range(0, events, 3))
     values = event_values(ranks_frame(ranks, [1] * events, 30), KS)
-    found = partitions(values, groups)
+    found = find_partitions(values, groups)
     assert ("full", ["item_head", "item_tail"]) in found
-    check_metrics(averages(values, groups), {"full"}, found)
+    check_metrics(average_events(values, groups), {"full"}, found)
 
 
 def test_partitions_are_found_whatever_the_names():
@@ -170,7 +170,7 @@ def test_partitions_are_found_whatever_the_names():
         untied=[2, 3],
         all=range(6),
     )
-    found = [set(names) for _, names in partitions(values, groups)]
+    found = [set(names) for _, names in find_partitions(values, groups)]
     assert {"bin_head_compat", "bin_tail_compat"} in found
     assert {"bin_1", "bin_2", "bin_3"} in found and {"known", "new"} in found and {"all"} in found
     assert {"tied", "untied"} not in found
@@ -178,7 +178,7 @@ def test_partitions_are_found_whatever_the_names():
 
 def test_groups_are_means_of_their_events():
     values = event_values(ranks_frame([1, 2, 4, 30], [1] * 4, 30), [3])
-    frame = averages(values, groups_frame(a=[0, 3], b=[1]))
+    frame = average_events(values, groups_frame(a=[0, 3], b=[1]))
     recall = {
         g: (v, n) for g, m, v, n in frame.select("group", "metric", "value", "events").iter_rows() if m == "Recall"
     }
@@ -203,7 +203,7 @@ def test_ranks_that_cannot_be_are_refused(change, message):
 def test_groups_of_another_split_are_refused():
     values = event_values(ranks_frame([1], [1], 9), KS)
     with pytest.raises(InputError, match="event 7"):
-        averages(values, groups_frame(a=[7]))
+        average_events(values, groups_frame(a=[7]))
 
 
 def set_value(frame, metric, k, value, group="overall"):
@@ -228,14 +228,14 @@ def set_value(frame, metric, k, value, group="overall"):
 def test_audit_refuses(metric, k, value, group, message):
     ranks = [1, 2, 4, 30, 7]
     values, groups = event_values(ranks_frame(ranks, [1] * 5, 30), KS), groups_frame(a=[0, 1, 2], b=[3, 4])
-    frame = averages(values, groups)
-    check_metrics(frame, {"full"}, partitions(values, groups))
+    frame = average_events(values, groups)
+    check_metrics(frame, {"full"}, find_partitions(values, groups))
     with pytest.raises(InputError, match=message):
-        check_metrics(set_value(frame, metric, k, value, group), {"full"}, partitions(values, groups))
+        check_metrics(set_value(frame, metric, k, value, group), {"full"}, find_partitions(values, groups))
 
 
 def test_ndcg_may_fall_with_k_where_targets_are_several():
-    frame = averages(event_values(ranks_frame([1, 9, 8], [3], 9), [1, 3]), NONE)
+    frame = average_events(event_values(ranks_frame([1, 9, 8], [3], 9), [1, 3]), NONE)
     assert frame.filter(metric="NDCG")["value"].is_sorted(descending=True)
     check_metrics(frame)
     with pytest.raises(InputError, match="NDCG@3"):

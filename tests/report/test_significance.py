@@ -12,14 +12,14 @@ from ptebench.report.significance import (
     LEVEL,
     UNITS,
     Sample,
+    adjust_holm,
+    assign_units,
     bootstrap,
-    family,
-    holm,
+    collect_samples,
+    find_rivals,
     judge,
-    permutation,
-    rivals,
-    samples,
-    units,
+    pair_rows,
+    permute,
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_all_flips_of_few_events_equal_scipy(seed):
     random = np.random.default_rng(seed)
     # ranks within 10 of three items have many ties, which count as large
     values = random.normal(size=(12, 2)) if seed % 2 else 1 / random.integers(1, 4, size=(12, 2))
-    p, resolution = permutation(values[:, None], [(0, 1)])
+    p, resolution = permute(values[:, None], [(0, 1)])
     other = stats.permutation_test(tuple(values.T), gain(values), permutation_type="samples", n_resamples=np.inf)
     assert p.item() == pytest.approx(other.pvalue) and resolution == 2 / 2**12
 
@@ -47,7 +47,7 @@ def test_all_flips_of_few_events_equal_scipy(seed):
 def test_random_flips_agree_with_scipy_and_the_t_test(shift):
     random = np.random.default_rng(1)
     values = random.exponential(size=(800, 2)) * 0.3 + [shift, 0]
-    p, resolution = permutation(values[:, None], [(0, 1)])
+    p, resolution = permute(values[:, None], [(0, 1)])
     other = stats.permutation_test(tuple(values.T), gain(values), permutation_type="samples", n_resamples=9999, rng=0)
     assert p.item() == pytest.approx(other.pvalue, abs=0.02)
     assert p.item() == pytest.approx(stats.ttest_rel(*values.T).pvalue, abs=0.02)
@@ -61,7 +61,7 @@ def test_random_flips_agree_with_ranx():
     values = np.random.default_rng(2).random((60, 2)) + [0.08, 0]
     test = getattr(fisher_randomization_test, "py_func", fisher_randomization_test)
     share, _ = test(*values.T, n_permutations=500)
-    p, _ = permutation(values[:, None], [(0, 1)])
+    p, _ = permute(values[:, None], [(0, 1)])
     assert p.item() == pytest.approx(share, abs=0.05)
 
 
@@ -79,8 +79,8 @@ def test_the_bootstrap_agrees_with_scipy_and_theory():
 
 
 def test_holm_adjusts_as_its_definition_says():
-    assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm(np.array([0.9, 0.5])) == pytest.approx([1, 1])
+    assert adjust_holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+    assert adjust_holm(np.array([0.9, 0.5])) == pytest.approx([1, 1])
 
 
 def test_rows_that_are_equal_differ_in_nothing():
@@ -103,7 +103,7 @@ def test_few_events_show_nothing_and_one_no_interval():
 
 def test_more_comparisons_have_more_flips_so_that_the_smallest_p_can_pass():
     values = np.random.default_rng(0).normal(size=(40, 33)) + [3, *[0] * 32]
-    pairs = family("each", [("a", str(r)) for r in range(33)], [])
+    pairs = pair_rows("each", [("a", str(r)) for r in range(33)], [])
     evidence = judge(sample(values), pairs)
     assert evidence.resolution * len(pairs) < LEVEL and evidence.sign(0, 0, 1) == 1
 
@@ -114,13 +114,13 @@ ROWS = [("popularity", "id"), ("sasrec", "id"), ("sasrec", "pte"), ("biasmf", "p
 
 
 def test_a_family_is_what_a_table_declares():
-    assert family("id", ROWS, ["id"]) == [(2, 1)]
-    assert len(family("best_other", ROWS, ["id"])) == len(family("each", ROWS, ["id"])) == 6
+    assert pair_rows("id", ROWS, ["id"]) == [(2, 1)]
+    assert len(pair_rows("best_other", ROWS, ["id"])) == len(pair_rows("each", ROWS, ["id"])) == 6
     means = [0.1, 0.4, 0.3, 0.2]
-    assert rivals("id", ROWS, ["id"], means) == [[], [], [1], []]
-    assert rivals("best_other", ROWS, ["id"], means) == [[1], [2], [1], [1]]
-    assert rivals("each", ROWS[:2], ["id"], means) == [[1], [0]]
-    assert rivals("best_other", ROWS[:1], ["id"], means) == [[]] and family("each", ROWS[:1], []) == []
+    assert find_rivals("id", ROWS, ["id"], means) == [[], [], [1], []]
+    assert find_rivals("best_other", ROWS, ["id"], means) == [[1], [2], [1], [1]]
+    assert find_rivals("each", ROWS[:2], ["id"], means) == [[1], [0]]
+    assert find_rivals("best_other", ROWS[:1], ["id"], means) == [[]] and pair_rows("each", ROWS[:1], []) == []
 
 
 def errors(compare, draw, tables=300):
@@ -128,8 +128,8 @@ def errors(compare, draw, tables=300):
     random, false, marked = np.random.default_rng(7), 0, 0
     for _ in range(tables):
         values = draw(random)
-        evidence = judge(sample(values), family(compare, ROWS, ["id"]))
-        others = rivals(compare, ROWS, ["id"], list(values.mean(0)))
+        evidence = judge(sample(values), pair_rows(compare, ROWS, ["id"]))
+        others = find_rivals(compare, ROWS, ["id"], list(values.mean(0)))
         signs = [evidence.sign(0, row, o) for row, other in enumerate(others) for o in other]
         false += any(signs)
         marked += sum(map(abs, signs))
@@ -156,15 +156,15 @@ def test_the_error_of_a_family_is_at_most_five_percent(monkeypatch, compare, dra
 
 
 def test_a_users_events_are_one_unit_and_many_users_share_blocks():
-    assert units(np.array([7, 3, 7])).tolist() == [1, 0, 1]
-    blocks = units(np.arange(3 * UNITS))
+    assert assign_units(np.array([7, 3, 7])).tolist() == [1, 0, 1]
+    blocks = assign_units(np.arange(3 * UNITS))
     assert len(set(blocks)) == UNITS and np.bincount(blocks).max() == 3
 
 
 def test_blocks_of_users_change_no_conclusion():
     random = np.random.default_rng(5)
     values = random.exponential(size=(60_000, 2)) + [0.01, 0]
-    block = units(np.arange(60_000))
+    block = assign_units(np.arange(60_000))
     sums = np.stack([np.bincount(block, weights=v) for v in values.T], 1)[:, None]
     evidence = judge(Sample(sums, np.bincount(block).astype(float), values.std(0)[None]), [(0, 1)])
     single = stats.ttest_rel(*values.T)
@@ -198,7 +198,7 @@ def test_samples_average_seeds_per_event_and_know_groups(tmp_path):
     write_table(pl.DataFrame({"event": [1, 2], "group": "tail"}, schema=GROUPS), groups, GROUPS)
     files = [write_ranks(tmp_path / f"{n}.parquet", r) for n, r in enumerate([[1, 50, 2], [1, 1, 50], [2, 2, 2]])]
     methods = [["sasrec", "id", [0, 1]], ["popularity", "id", [0]]]
-    read = samples(methods, ["MRR@10"], ["full", "none"], (["overall", "tail", "head"], groups), files)
+    read = collect_samples(methods, ["MRR@10"], ["full", "none"], (["overall", "tail", "head"], groups), files)
     assert set(read) == {("full", "overall"), ("full", "tail")}
     assert read["full", "overall"].sums[:, 0].tolist() == [[1, 0.5], [0.5, 0.5], [0.25, 0.5]]
     assert read["full", "tail"].sums[:, 0].tolist() == [[0.5, 0.5], [0.25, 0.5]]
@@ -211,4 +211,4 @@ def test_rows_of_other_events_are_refused(tmp_path):
     files = [write_ranks(tmp_path / "a.parquet", [1, 2]), write_ranks(tmp_path / "b.parquet", [1, 2], [0, 5])]
     methods = [["sasrec", "id", [0]], ["popularity", "id", [0]]]
     with pytest.raises(InputError, match=r"b.parquet: ranking 'full' is of other events than .*a.parquet"):
-        samples(methods, ["MRR@10"], ["full"], (["overall"], groups), files)
+        collect_samples(methods, ["MRR@10"], ["full"], (["overall"], groups), files)

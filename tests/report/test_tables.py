@@ -12,7 +12,7 @@ from ptebench.files import GROUPS, METRICS, RANKS, InputError, write_table
 from ptebench.job import Job
 from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
 from ptebench.report.checks import check_metrics
-from ptebench.report.significance import Sample, evidence, family, judge
+from ptebench.report.significance import Sample, collect_evidence, judge, pair_rows
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
 
@@ -58,7 +58,7 @@ EVENTS = np.random.default_rng(0).random((200, 1)) * 0.1 + np.random.default_rng
 def evidence_of(spec):
     rows = list(dict.fromkeys((b, r) for _, _, b, r, _ in spec["cells"]))
     sums = np.stack([EVENTS[:, : len(rows)]] * len(spec["metrics"]), 1)
-    panel = judge(Sample(sums, np.ones(200), sums.std(0)), family(spec["compare"], rows, spec["ids"]))
+    panel = judge(Sample(sums, np.ones(200), sums.std(0)), pair_rows(spec["compare"], rows, spec["ids"]))
     splits = dict.fromkeys((d, p) for d, p, *_ in spec["cells"])
     return {
         (*split, ranking, group): panel for split in splits for ranking in spec["rankings"] for group in spec["groups"]
@@ -146,9 +146,9 @@ def test_a_missing_cell_is_named():
 
 
 def test_equal_means_share_a_mark():
-    assert tables.marks([1.0, 2.0, 2.0, 0.5]) == ["second", "best", "best", ""]
-    assert tables.marks([1.0, 1.0]) == ["", ""]
-    assert tables.marks([1.0]) == [""]
+    assert tables.mark_best([1.0, 2.0, 2.0, 0.5]) == ["second", "best", "best", ""]
+    assert tables.mark_best([1.0, 1.0]) == ["", ""]
+    assert tables.mark_best([1.0]) == [""]
 
 
 def test_markdown(built):
@@ -270,7 +270,7 @@ def test_rows_of_the_same_scores_have_hardly_a_mark(tmp_path, monkeypatch):
         base = np.exp(random.normal(3, 1.5, (200, 1)))
         ranks = np.clip(np.round(base * np.exp(random.normal(0, 0.5, (200, 5)))), 1, 1000)
         inputs = write_cells(tmp_path, spec, ranks)
-        panel = evidence(spec, inputs["ranks"], inputs["groups"])["toys", "cold", "full", "overall"]
+        panel = collect_evidence(spec, inputs["ranks"], inputs["groups"])["toys", "cold", "full", "overall"]
         signs = [[panel.sign(m, *pair) for pair in panel.pairs] for m in range(len(metrics))]
         false, columns = false + sum(map(any, signs)), columns + len(metrics)
     assert false / columns <= 0.05 + 2 * (0.05 * 0.95 / 30) ** 0.5
@@ -394,7 +394,7 @@ def test_a_value_given_twice_is_refused(tmp_path):
     ],
 )  # fmt: skip
 def test_a_verdict_allows_two_published_standard_deviations(mean, published, sd, expected):
-    assert references.verdict(mean, published, sd) == expected
+    assert references.judge_mean(mean, published, sd) == expected
 
 
 def test_references_hold_every_published_value_once(built):

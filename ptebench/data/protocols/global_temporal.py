@@ -3,8 +3,8 @@
 import polars as pl
 
 from ptebench.data.splits import (
-    asked,
     candidates,
+    drop_repeats,
     encode,
     events,
     groups,
@@ -22,12 +22,12 @@ from ptebench.files import InputError
 def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
     """Return the frames of a split, by name.
 
-    Validation is the latest `valid` share of the interactions before the first cut, and what precedes it trains. A test
-    window reaches from a cut to the next one, the last to `end`. A user with interactions before and within a window
-    has one event there: the history is everything before the window, the target the first item within. One window is
-    the ranking `full`; of several, each is a ranking `window_{n}` of the one model, which nothing after the first cut
-    has trained. A ranking has the items that occur before its window's end as candidates. With `remove_seen` a target
-    that the history holds already is not asked (`asked`).
+    Interactions before the first cut are divided by time: the latest share `valid` validates, the rest trains. A test
+    window reaches from one cut to the next, the last one to `end`. A user with interactions before and within a window
+    has one event there: the history is everything before the window, the target the first item within. A single window
+    is the ranking `full`; several are the rankings `window_{n}`, all of the same model. The candidates of a ranking are
+    the items that occur before its window's end. With `remove_seen`, targets that are in the history give no event
+    (`drop_repeats`).
     """
     if interactions["timestamp"].null_count():
         raise InputError("global_temporal: the dataset has interactions without a timestamp; use another protocol")
@@ -41,20 +41,22 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
     first = {name: _next(encoded, name, *span) for name, *span in [("validation", start, cut), *tests]}
     for name, frame in first.items():
         require(frame, f"no user with interactions before and within {name}", "move the cuts, or drop one")
-    chosen = {name: asked(frame, settings, name) for name, frame in first.items()}
+    events_of = {name: drop_repeats(frame, settings, name) for name, frame in first.items()}
     ends = {"validation": cut} | {name: end for name, _, end in tests}
-    shown = {name: encoded.filter(time < end)["item"].unique().sort().to_numpy() for name, end in ends.items()}
-    left = repeats(**{name: (first[name], chosen[name]) for name in first})
-    valid = chosen.pop("validation")
+    items_of = {name: encoded.filter(time < end)["item"].unique().sort().to_numpy() for name, end in ends.items()}
+    repeat_counts = repeats(**{name: (first[name], events_of[name]) for name in first})
+    valid = events_of.pop("validation")
     parts = {
         "vocabulary": words,
         "train": train(histories(encoded.filter(time < start))),
         "valid": events(valid),
-        "test": events(*chosen.values()),
-        "candidates": candidates(**shown),
-        "repeats": left.with_columns(part=pl.when(part="validation").then(pl.lit("valid")).otherwise(pl.lit("test"))),
+        "test": events(*events_of.values()),
+        "candidates": candidates(**items_of),
+        "repeats": repeat_counts.with_columns(
+            part=pl.when(part="validation").then(pl.lit("valid")).otherwise(pl.lit("test"))
+        ),
     }
-    return parts | {"groups": groups(parts, pl.concat([frame["tied"] for frame in chosen.values()]))}
+    return parts | {"groups": groups(parts, pl.concat([frame["tied"] for frame in events_of.values()]))}
 
 
 def _next(encoded: pl.DataFrame, ranking: str, start: int, end: int) -> pl.DataFrame:
@@ -67,6 +69,6 @@ def _next(encoded: pl.DataFrame, ranking: str, start: int, end: int) -> pl.DataF
     targets = within.agg(
         pl.col("item").head(1).alias("targets"), tied=time.len().gt(1) & (time.first() == time.slice(1, 1).first())
     )
-    seen = histories(encoded.filter(time < start))
-    frame = seen.join(targets, on="user", how="inner", maintain_order="left")
+    history = histories(encoded.filter(time < start))
+    frame = history.join(targets, on="user", how="inner", maintain_order="left")
     return frame.with_columns(pl.col("tied").fill_null(False), ranking=pl.lit(ranking))

@@ -3,8 +3,8 @@
 import polars as pl
 
 from ptebench.data.splits import (
-    asked,
     candidates,
+    drop_repeats,
     encode,
     events,
     groups,
@@ -19,16 +19,16 @@ from ptebench.data.splits import (
 
 def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
     """Return the frames of a split, by name; the whole catalogue is ranked."""
-    parts, last = ungrouped(interactions, settings)
+    parts, last = split_without_groups(interactions, settings)
     return parts | {"groups": groups(parts, last["tied"])}
 
 
-def ungrouped(interactions: pl.DataFrame, settings: dict) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+def split_without_groups(interactions: pl.DataFrame, settings: dict) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Return the frames of a split without groups, and the rows of `next_item` that the test events were made from.
 
-    Training histories are all but the last two items; a user with fewer than three interactions trains with all
-    of them and has no event. The test history includes the validation item. With `remove_seen` a target that the
-    history holds already is not asked (`asked`); it does not train either.
+    Training histories are all but the last two items; a user with fewer than three interactions trains with all of them
+    and has no event. The test history includes the validation item. With `remove_seen`, targets that are in the history
+    give no event (`drop_repeats`); they are not in training either.
     """
     words = vocabulary(interactions)
     users = histories(encode(interactions, words))
@@ -39,12 +39,12 @@ def ungrouped(interactions: pl.DataFrame, settings: dict) -> tuple[dict[str, pl.
         pl.when(length >= 3).then(pl.col("history").list.head(length - 2)).otherwise("history")
     )
     ends = {part: next_item(long, back) for part, back in (("valid", 2), ("test", 1))}
-    chosen = {part: asked(frame, settings, part) for part, frame in ends.items()}
+    events_of = {part: drop_repeats(frame, settings, part) for part, frame in ends.items()}
     parts = {
         "vocabulary": words,
         "train": train(training),
-        **{part: events(frame) for part, frame in chosen.items()},
+        **{part: events(frame) for part, frame in events_of.items()},
         "candidates": candidates(),
-        "repeats": repeats(**{part: (ends[part], chosen[part]) for part in ends}),
+        "repeats": repeats(**{part: (ends[part], events_of[part]) for part in ends}),
     }
-    return parts, chosen["test"]
+    return parts, events_of["test"]

@@ -1,4 +1,4 @@
-"""Snapshot: train on one period, rank the items of the next one, all of them and the never-seen ones alone."""
+"""Snapshot: train on one period and rank the items of the next, all items and new items alone."""
 
 import numpy as np
 import polars as pl
@@ -20,49 +20,51 @@ def split(
     interactions by time where times are known, else one random interaction of randomly chosen users with two.
 
     With `impressions` (IMPRESSIONS) an event of the ranking `impression` is one impression of the test period to a user
-    of the training period: what was clicked is asked, among what was shown and not clicked. A click on an item of the
-    history is not asked and not ranked, and an impression that does not leave one item of both kinds that is new to the
-    user is no event.
+    of the training period: its targets are the clicked items, its candidates also the items shown and not clicked.
+    Clicks on items of the history are left out, and an impression needs a target and a candidate that are new to the
+    user.
     """
     words = vocabulary(interactions, None if impressions is None else impressions["shown"].explode())
     encoded = encode(interactions, words)
     before, after = _periods(encoded, settings)
     mend = "move the cut, or use another protocol"
     require(before, "no interaction in the training period", mend)
-    kept, held = _hold_out(before, settings)
-    known, shown = before["item"].unique().sort(), after["item"].unique().sort()
-    unseen = shown.filter(~shown.is_in(known.implode()))
+    training, validation = _hold_out(before, settings)
+    train_items, test_items = before["item"].unique().sort(), after["item"].unique().sort()
+    unseen = test_items.filter(~test_items.is_in(train_items.implode()))
     fresh = after.join(before, on=["user", "item"], how="anti")
     never_seen = fresh.filter(pl.col("item").is_in(unseen.implode()))
     test = [_events("full", before, fresh), _events("zero_shot", before, never_seen)]
-    valid = _events("validation", kept, held.join(kept, on=["user", "item"], how="anti"))
+    valid = _events("validation", training, validation.join(training, on=["user", "item"], how="anti"))
     require(test[0], "no user of the training period has a new item in the test period", mend)
     require(valid, "no validation event", "raise valid, or move the cut")
-    sets = {"full": shown, "zero_shot": unseen}
+    sets = {"full": test_items, "zero_shot": unseen}
     parts = {
         "vocabulary": words,
-        "train": train(histories(kept)),
+        "train": train(histories(training)),
         "valid": events(valid),
-        "candidates": candidates(**{name: items.to_numpy() for name, items in {**sets, "validation": known}.items()}),
+        "candidates": candidates(
+            **{name: items.to_numpy() for name, items in {**sets, "validation": train_items}.items()}
+        ),
     }
     if impressions is None:
         parts["test"] = events(*test)
     else:
-        asked = _impressions(impressions, before, words, settings)
-        require(asked, "no impression of the test period can be asked", "move the cut")
-        parts["test"] = events(*test, asked)
-        numbered = parts["test"].partition_by("ranking", as_dict=True)
-        shared: dict[str, list[pl.Series]] = {"events": [], "items": []}
-        for name in (n for n in sets if (n,) in numbered):
-            shared["events"].append(numbered[(name,)]["event"])
-            shared["items"].append(sets[name])
-        each = {"events": parts["test"]["event"].tail(asked.height).reshape((-1, 1)), "items": asked["items"]}
-        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(pl.Schema(OWN_CANDIDATES)) for f in (shared, each))
+        single = _impressions(impressions, before, words, settings)
+        require(single, "no impression of the test period can be asked", "move the cut")
+        parts["test"] = events(*test, single)
+        of_ranking = parts["test"].partition_by("ranking", as_dict=True)
+        common: dict[str, list[pl.Series]] = {"events": [], "items": []}
+        for name in (n for n in sets if (n,) in of_ranking):
+            common["events"].append(of_ranking[(name,)]["event"])
+            common["items"].append(sets[name])
+        each = {"events": parts["test"]["event"].tail(single.height).reshape((-1, 1)), "items": single["items"]}
+        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(pl.Schema(OWN_CANDIDATES)) for f in (common, each))
     return parts | {"groups": groups(parts)}
 
 
 def _impressions(impressions, before: pl.DataFrame, words: pl.DataFrame, settings: dict) -> pl.DataFrame:
-    """Return events of single impressions: ranking, user, history, targets, and `items`, what was not clicked."""
+    """Return events of single impressions: ranking, user, history, targets, and `items`, shown and not clicked."""
     within = pl.col("timestamp").is_between(*_test_period(settings), closed="left")
     users, items = (words.filter(pl.col("side") == side).select("id", "raw") for side in ("user", "item"))
     frame = impressions.filter(within).join(users, left_on="user_id", right_on="raw", maintain_order="left")
@@ -72,20 +74,20 @@ def _impressions(impressions, before: pl.DataFrame, words: pl.DataFrame, setting
         flat = frame.select("impression", "user", raw=column).explode("raw", empty_as_null=False)
         return flat.join(items, on="raw", maintain_order="left").select("impression", "user", item="id")
 
-    shown, clicked = pairs("shown"), pairs("clicked")
-    fresh = clicked.join(before, on=["user", "item"], how="anti", maintain_order="left")
-    others = shown.join(clicked, on=["impression", "item"], how="anti", maintain_order="left")
+    shown_items, clicks = pairs("shown"), pairs("clicked")
+    fresh = clicks.join(before, on=["user", "item"], how="anti", maintain_order="left")
+    others = shown_items.join(clicks, on=["impression", "item"], how="anti", maintain_order="left")
     new = others.join(before, on=["user", "item"], how="anti")["impression"].unique()
     by = {"on": "impression", "how": "inner", "maintain_order": "left"}
-    asked = fresh.group_by("impression", "user", maintain_order=True).agg(targets="item")
-    asked = asked.filter(pl.col("impression").is_in(new.implode()))
-    asked = asked.join(others.group_by("impression", maintain_order=True).agg(items="item"), **by)
+    rows = fresh.group_by("impression", "user", maintain_order=True).agg(targets="item")
+    rows = rows.filter(pl.col("impression").is_in(new.implode()))
+    rows = rows.join(others.group_by("impression", maintain_order=True).agg(items="item"), **by)
     history = histories(before).select("user", "history")
-    return asked.join(history, on="user", maintain_order="left").with_columns(ranking=pl.lit("impression"))
+    return rows.join(history, on="user", maintain_order="left").with_columns(ranking=pl.lit("impression"))
 
 
 def _test_period(settings: dict) -> tuple[int, int]:
-    """Return its first second and the first second after it."""
+    """Return the first second of the test period and the first second after it."""
     return seconds(settings["cut"]), seconds(settings["end"]) if settings["end"] else 2**62
 
 
@@ -103,7 +105,7 @@ def _periods(encoded: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
 
 
 def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return what trains and what validates, of the training period."""
+    """Return the interactions of the training period divided into those that train and those that validate."""
     number = round(settings["valid"] * before.height)
     if number == 0:
         return before, before.clear()
@@ -113,15 +115,17 @@ def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
     # one interaction of a user: the user keeps a history, and no order is claimed that the source does not give
     rng = np.random.default_rng(settings["seed"])
     user = before["user"].to_numpy()
-    shuffled = rng.permutation(before.height)
-    _, first, size = np.unique(user[shuffled], return_index=True, return_counts=True)
-    eligible = shuffled[first[size >= 2]]
-    held = np.zeros(before.height, dtype=bool)
-    held[rng.permutation(eligible)[:number]] = True
-    return before.filter(~held), before.filter(held)
+    order = rng.permutation(before.height)
+    _, first, size = np.unique(user[order], return_index=True, return_counts=True)
+    eligible = order[first[size >= 2]]
+    is_valid = np.zeros(before.height, dtype=bool)
+    is_valid[rng.permutation(eligible)[:number]] = True
+    return before.filter(~is_valid), before.filter(is_valid)
 
 
-def _events(ranking: str, seen: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """Return one event per user with a history in `seen` and a target in `asked`."""
-    targets = asked.group_by("user").agg(pl.col("item").unique(maintain_order=True).alias("targets"))
-    return histories(seen).join(targets, on="user", how="inner").with_columns(ranking=pl.lit(ranking)).sort("user")
+def _events(ranking: str, histories_of: pl.DataFrame, targets_of: pl.DataFrame) -> pl.DataFrame:
+    """Return one event per user with a history in `histories_of` and a target in `targets_of`."""
+    targets = targets_of.group_by("user").agg(pl.col("item").unique(maintain_order=True).alias("targets"))
+    return (
+        histories(histories_of).join(targets, on="user", how="inner").with_columns(ranking=pl.lit(ranking)).sort("user")
+    )

@@ -64,17 +64,17 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     if "metadata" not in paths:
         return Reading(interactions, none(), {"malformed_lines": malformed.count})
     # texts of items that nobody reviewed are counted by what follows, but not worth cleaning
-    reviewed = (
+    item_ids = (
         pl.concat(interactions).select(pl.col("item_id").unique().implode()).collect(engine="streaming").to_series()
     )
     read_lines = literal_lines if release == "2014" else json_lines
     item = REVIEW[release]["item_id"]
     frames = []
     for block in read_lines(paths["metadata"][0], METADATA[release], [item], malformed):
-        wanted = pl.col(item).is_in(reviewed)
-        frames += [_items(block.filter(wanted), release), complete(block.filter(~wanted).select(item_id=item))]
+        has_review = pl.col(item).is_in(item_ids)
+        frames += [_items(block.filter(has_review), release), complete(block.filter(~has_review).select(item_id=item))]
     items = pl.concat(frames)
-    untitled = items.filter(pl.col("item_id").is_in(reviewed) & pl.col("title").is_null())["item_id"].n_unique()
+    untitled = items.filter(pl.col("item_id").is_in(item_ids) & pl.col("title").is_null())["item_id"].n_unique()
     return Reading(interactions, items, {"unusable_titles": untitled, "malformed_lines": malformed.count})
 
 

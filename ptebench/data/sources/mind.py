@@ -62,18 +62,18 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
         categories=pl.concat_list("category", "subcategory").list.eval(clean(pl.element()).drop_nulls()),
         description=clean(pl.col("abstract")),
     )
-    shown = _impressions(frame) if settings["impressions"] else None
-    return Reading(interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, shown)
+    impressions = _impressions(frame) if settings["impressions"] else None
+    return Reading(interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, impressions)
 
 
 def _impressions(frame: pl.DataFrame) -> pl.DataFrame:
     """Return what each row of the behaviors shows, an item once, in the order of the files."""
-    shown, clicked = pl.col("shown").str.split(" "), pl.element().str.ends_with("-1")
+    impressions, is_click = pl.col("shown").str.split(" "), pl.element().str.ends_with("-1")
     return frame.select(
         "user_id",
         "timestamp",
-        shown.list.eval(pl.element().str.head(-2).unique(maintain_order=True)),
-        clicked=shown.list.eval(pl.element().filter(clicked).str.head(-2).unique(maintain_order=True)),
+        impressions.list.eval(pl.element().str.head(-2).unique(maintain_order=True)),
+        clicked=impressions.list.eval(pl.element().filter(is_click).str.head(-2).unique(maintain_order=True)),
     ).select(*IMPRESSIONS)
 
 

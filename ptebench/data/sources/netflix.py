@@ -1,4 +1,4 @@
-"""Netflix Prize: movie_titles.csv, and files of `movie:` lines with customers below.
+"""Netflix Prize: movie_titles.csv, and files in which a line `movie:` heads the lines of its customers.
 
 A line below is `customer,rating,date` in combined_data, `customer` in probe.txt, `customer,date` in qualifying.txt.
 """
@@ -60,23 +60,23 @@ def _qualifying(path: Path, part: str | None, malformed: Malformed) -> Iterator[
 
 
 def _in_parts(ratings: Iterable[pl.DataFrame], path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:
-    """Yield ratings with their part; a line of the probe that is no rating, or stands there twice, is malformed."""
+    """Yield ratings with their part; a line of the probe is malformed if it is no rating or a second copy."""
     heading = ~pl.col("text").str.contains(PROBE)
-    asked = pl.concat(_below_movies(path, PROBE, heading, "'movie:' or, below one, 'customer'", malformed))
-    keys = asked.select(KEY).to_series().to_numpy()
+    probe = pl.concat(_below_movies(path, PROBE, heading, "'movie:' or, below one, 'customer'", malformed))
+    keys = probe.select(KEY).to_series().to_numpy()
     order = np.argsort(keys, kind="stable")  # of equal lines the first counts
-    ascending, found = np.append(keys[order], NO_KEY), np.zeros(len(keys) + 1, dtype=bool)
+    ascending, in_ratings = np.append(keys[order], NO_KEY), np.zeros(len(keys) + 1, dtype=bool)
     for frame in ratings:
         own = frame.select(KEY).to_series().to_numpy()
         place = np.searchsorted(ascending, own)
         testing = ascending[place] == own
         testing &= own != NO_KEY
-        found[place[testing]] = True
+        in_ratings[place[testing]] = True
         yield frame.with_columns(part=pl.when(pl.Series(testing)).then(pl.lit("test")).otherwise(pl.lit("train")))
     good = np.empty(len(keys), dtype=bool)
-    good[order] = found[:-1]
-    asked = asked.with_columns(text=pl.format("{}: {}", "item_id", "user_id"))
-    malformed.keep(path, asked, pl.lit(pl.Series(good)), "a movie and customer of the ratings, named once")
+    good[order] = in_ratings[:-1]
+    probe = probe.with_columns(text=pl.format("{}: {}", "item_id", "user_id"))
+    malformed.keep(path, probe, pl.lit(pl.Series(good)), "a movie and customer of the ratings, named once")
 
 
 def _below_movies(
@@ -84,7 +84,7 @@ def _below_movies(
 ) -> Iterator[pl.DataFrame]:
     """Yield line, text, item_id and the groups of `pattern`, `date` as timestamp, of the lines below `movie:` lines.
 
-    `heading` says which lines stand where a heading may have been: below a broken one nobody knows the movie.
+    `heading` marks lines that may be broken headings: the movie of the lines below them is unknown.
     """
     movie, text = None, pl.col("text")
     for block in lines(path):

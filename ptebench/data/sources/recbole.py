@@ -11,7 +11,7 @@ from ptebench.raw.lines import Malformed
 def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts; `columns` and `item_columns` name what is named otherwise than here.
 
-    Of the columns of .item only those of ITEMS count: the others may tell of the interactions (review counts).
+    Of the columns of .item only those of ITEMS are read: others, such as review counts, may leak interactions.
     """
     malformed = Malformed(settings["max_bad_rows"])
     columns = {name: name for name in ("user_id", "item_id", "timestamp", "rating")} | settings["columns"]

@@ -20,8 +20,8 @@ LIST = r"^\s*\[(.*)\]\s*$"  # a list of Python or JSON
 def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     """Return interactions, items and counts.
 
-    A tab in the first line says that the file is TSV with the header user_id, item_ids. Without a user
-    column a user's name is a hash of part and line: it tells neither. `timestamp` and `rating` are null.
+    A file with a tab in its first line is TSV with the header user_id, item_ids. Without a user column, a user's name
+    is a hash of part and line. `timestamp` and `rating` are null.
     """
     malformed = Malformed(settings["max_bad_rows"])
     if "sequences" in paths:
@@ -42,16 +42,16 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
 
 def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:
     """Return (path, line, user_id, item_id: list, part), one row a line of the file."""
-    frames, tabbed = [], False
+    frames, is_tsv = [], False
     for number, block in enumerate(lines(path)):
         if number == 0 and user_column and ("\t" in block["text"][0] or block["text"][0].startswith(HEADER[0])):
             if block["text"][0].split("\t") != HEADER:
                 raise InputError(f"{path}: line {block['line'][0]}: expected the header {HEADER}, separated by a tab")
-            block, tabbed = block[1:], True
-        if tabbed:
+            block, is_tsv = block[1:], True
+        if is_tsv:
             block = malformed.keep(path, block, pl.col("text").str.contains(TABBED), "a user, a tab, and item ids")
         items = _items(block["text"])
-        if tabbed:
+        if is_tsv:
             user, items = block["text"].str.extract(TABBED, 1), _items(block["text"].str.extract(TABBED, 2))
         elif user_column:
             user, items = items.list.first(), items.list.slice(1)

@@ -22,11 +22,11 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x, present):
-        """(B, L, d) -> (B, L, d); padding, where `present` (B, L) is False, is attended by nobody."""
+        """(B, L, d) -> (B, L, d); no position attends to padding, where `present` (B, L) is False."""
         batch, length, dimension = x.shape
         q, k, v = (y.view(batch, length, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=present[:, None, None, :])
-        x = self.norm_attention(x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, dimension))))
+        values = F.scaled_dot_product_attention(q, k, v, attn_mask=present[:, None, None, :])
+        x = self.norm_attention(x + self.dropout(self.out(values.transpose(1, 2).reshape(batch, length, dimension))))
         return self.norm_feedforward(x + self.dropout(self.feedforward(x)))
 
 
@@ -46,7 +46,7 @@ class Backbone(Sequential):
         self.norm = nn.LayerNorm(d)
 
     def fill(self, histories, inputs, masked):
-        """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) unseen where `masked` (B, L)."""
+        """Return hidden states (B, L, d) of right-padded histories, inputs (B, L, d) replaced where `masked` (B, L)."""
         present = (histories > 0) | masked
         age = self.length + 1 - present.sum(1, keepdim=True) + torch.arange(histories.shape[1], device=histories.device)
         items = torch.where(masked[..., None], self.mask, inputs)
@@ -60,13 +60,13 @@ class Backbone(Sequential):
         """Return the loss over masked items: each with probability `mask`, always the last one where none was drawn."""
         _, histories = batch
         present = histories > 0
-        drawn = torch.rand(present.shape, generator=generator, device=present.device) < self.settings["mask"]
+        by_chance = torch.rand(present.shape, generator=generator, device=present.device) < self.settings["mask"]
         last = torch.arange(present.shape[1], device=present.device) == present.sum(1, keepdim=True) - 1
-        masked = present & (drawn | (last & ~(drawn & present).any(1, keepdim=True)))
+        masked = present & (by_chance | (last & ~(by_chance & present).any(1, keepdim=True)))
         targets = histories[masked]
-        vectors, rows, compared = self.needed(histories, targets, representation, generator)
+        vectors, rows, comparison = self.loss_inputs(histories, targets, representation, generator)
         hidden = self.fill(rows, F.embedding(rows, vectors), masked)[masked]
-        objective = self.objective(self._similar(hidden), *compared, len(self.known), self.settings)
+        objective = self.objective(self._similar(hidden), *comparison, len(self.train_items), self.settings)
         return objective + representation.auxiliary_loss(hidden, targets)
 
     def queries(self, histories, users, representation):

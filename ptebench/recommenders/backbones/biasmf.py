@@ -20,9 +20,9 @@ class Backbone(PairBackbone):
         super().__init__(settings, catalogue)
         self.bias = nn.Parameter(torch.zeros(catalogue.items + 1), requires_grad=settings["item_bias"])
         if settings["item_bias"]:
-            count = catalogue.item_counts[catalogue.known_items].float().log()
+            count = catalogue.item_counts[catalogue.train_items].float().log()
             with torch.no_grad():
-                self.bias[catalogue.known_items] = count - count.mean()
+                self.bias[catalogue.train_items] = count - count.mean()
 
     def loss(self, batch, representation, generator):
         """Return BPR over (user, positive) pairs, one uniform negative each."""

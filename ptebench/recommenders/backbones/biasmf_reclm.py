@@ -26,7 +26,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.settings = settings
         self.bias = nn.Parameter(torch.rand(catalogue.users + 1))
-        self.register_buffer("pool", catalogue.known_items, persistent=False)
+        self.register_buffer("pool", catalogue.train_items, persistent=False)
 
     def penalty(self, representation):
         """Return the sum of squares of all parameters that learn."""

@@ -13,14 +13,14 @@ SHIFTS = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1))  # of s
 
 
 def scramble(keys: torch.Tensor) -> torch.Tensor:
-    """Return keys (int64) mixed bit by bit: neighbours have nothing in common."""
+    """Return hashes of keys (int64): neighbouring keys have unrelated hashes."""
     for shift, factor in SHIFTS:
         keys = (keys ^ (keys >> shift & (1 << 64 - shift) - 1)) * factor
     return keys
 
 
 def gauss(keys: torch.Tensor, width: int) -> torch.Tensor:
-    """Return standard normal noise (n, width), each row told by its own key (n,) alone."""
+    """Return standard normal noise (n, width), each row a function of its own key (n,)."""
     bits = scramble(scramble(keys)[:, None] + torch.arange(1, width + 1, device=keys.device))
     uniform = ((bits >> 12 & 2**52 - 1).double() + 0.5) / 2**52
     return (torch.erfinv(2 * uniform - 1) * math.sqrt(2)).float()
@@ -45,14 +45,14 @@ def earlier(noisy, clean, now, then, eta: float, fresh):
 
 
 class Backbone(Sasrec):
-    """A SASRec encoder conditions a denoiser that tells the target's vector x_0 from its noisy form x_t.
+    """A SASRec encoder conditions a denoiser that recovers the target's vector x_0 from its noisy form x_t.
 
-    The denoiser gives a distribution over the items, whose mean vector is its x_0: what x_t says of each of them is
-    Bayes' rule, what the history says a small net's. At blind steps, where x_t shows nothing of the target, that is a
-    softmax head, and it alone trains the items' vectors: at the others they would learn to be told from noise. Vectors
-    are seen centred, at one scale. Every step of every sample estimates the one distribution over the next item; their
-    mean ranks. Each view of a history, side by side in states and vectors (n, views * d), goes through the one net, as
-    it went through the encoder.
+    The denoiser returns a distribution over the items; its mean vector is x_0. The likelihood of x_t given each item
+    follows from Bayes' rule; a small net adds the evidence of the history. At blind steps, where x_t holds no signal,
+    the denoiser is a softmax head. Only these steps train the item vectors: at the others, vectors would learn to be
+    far from noise. Vectors are centred and have one scale. Every step of every sample estimates the same distribution
+    over the next item, and items are ranked by the mean of all. The views of a history lie side by side in states and
+    vectors (n, views * d), and each goes through the same net, as through the same encoder.
     """
 
     signal: torch.Tensor  # (steps,)
@@ -72,18 +72,18 @@ class Backbone(Sasrec):
         self.samples = settings["samples"]
         self.seed = int(torch.randint(2**62, ()))
 
-    def scaled(self, vectors):
-        """Return vectors (n + 1, views * d): over the items that training knows, each view has mean 0 and variance 1.
+    def rescale(self, vectors):
+        """Return vectors (n + 1, views * d), each view with mean 0 and variance 1 over the training items.
 
         One variance for all coordinates: with each at 1, vectors that leave a layer norm learned next to nothing.
         """
         views = vectors.unflatten(1, (-1, len(self.null)))
-        centred = views - views[self.known].mean(0)
-        return (centred / centred[self.known].square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
+        centred = views - views[self.train_items].mean(0)
+        return (centred / centred[self.train_items].square().mean((0, 2)).sqrt().clamp_min(1e-8)[:, None]).flatten(1)
 
     @staticmethod
     def choices(items):
-        """Return scaled vectors (n, views * d) beside their squared lengths: what `denoise` is compared with."""
+        """Return vectors (n, views * d) with their squared lengths appended, for the product with `denoise`."""
         return torch.cat([items, items.square().sum(1, keepdim=True)], 1)
 
     def denoise(self, noisy, condition, step):
@@ -130,17 +130,17 @@ class Backbone(Sasrec):
         # without its last item, a row is as long as if it were alone in the batch
         states = self.states(histories[:, :-1] * real, vectors, representation)
         hidden, row = states[real], targets[real]
-        items = self.scaled(vectors)
-        clean, choices, device = items[row].detach(), self.choices(items[self.known]), row.device
+        items = self.rescale(vectors)
+        clean, choices, device = items[row].detach(), self.choices(items[self.train_items]), row.device
         objective = 0.0
-        for weight, steps, compared in (
+        for weight, steps, items_of_loss in (
             (1.0, (self.clear, len(self.signal)), choices),
             (self.settings["reconstruction"], (0, self.clear), choices.detach()),
         ):
             if weight:
                 step = torch.randint(*steps, row.shape, generator=generator, device=device)
                 query = self.denoised(clean, hidden, step, generator)
-                objective = objective + weight * cross_entropy(query, compared, self.row[row])
+                objective = objective + weight * cross_entropy(query, items_of_loss, self.row[row])
         last = states[torch.arange(len(users), device=device), real.sum(1) - 1]
         return objective + representation.auxiliary_loss(hidden, row) + representation.history_loss(users, last)
 
@@ -150,7 +150,7 @@ class Backbone(Sasrec):
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
-        items = self.scaled(vectors)[representation.rankable]
+        items = self.rescale(vectors)[representation.rankable]
         if self.samples:
             keys = scramble(scramble(users + self.seed) + histories.lengths)
             chances = sum(self.sample(condition, keys, items, number) for number in range(self.samples))

@@ -14,9 +14,9 @@ class Counter:
     def fit(self, train) -> None:
         """Invert the Gram matrix of distinct user-item pairs; an item without training events has a row of zeros."""
         users, items = (t.numpy() for t in train.pairs)
-        touched = sp.csr_array((np.ones(len(users)), (users, items)), shape=(int(users.max()) + 1, self.items + 1))
-        touched.data[:] = 1.0  # repeated pairs were summed
-        gram = torch.from_numpy((touched.T @ touched).toarray())
+        incidence = sp.csr_array((np.ones(len(users)), (users, items)), shape=(int(users.max()) + 1, self.items + 1))
+        incidence.data[:] = 1.0  # repeated pairs were summed
+        gram = torch.from_numpy((incidence.T @ incidence).toarray())
         gram.diagonal().add_(self.settings["l2"])
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         inverse /= -inverse.diagonal().clone()
@@ -36,5 +36,5 @@ class Counter:
         row = torch.repeat_interleave(torch.arange(len(histories)), histories.lengths)
         pairs = torch.stack([row, histories.values]).unique(dim=1)
         shape = (len(histories), self.items + 1)
-        touched = torch.sparse_coo_tensor(pairs, torch.ones(pairs.shape[1]), shape)
-        return touched @ self.matrix
+        incidence = torch.sparse_coo_tensor(pairs, torch.ones(pairs.shape[1]), shape)
+        return incidence @ self.matrix

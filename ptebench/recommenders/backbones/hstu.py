@@ -27,8 +27,8 @@ class Layer(nn.Module):
         u, v, q, k = F.silu(self.gates(self.norm(x))).chunk(4, -1)
         v, q, k = (y.view(batch, length, self.heads, -1).transpose(1, 2) for y in (v, q, k))
         weight = F.silu(q @ k.transpose(2, 3) + self.bias[:, distance]) * causal
-        mixed = (weight @ v).transpose(1, 2).reshape(batch, length, dimension)
-        return x + self.out(self.dropout(self.norm_mixed(mixed) * u))
+        values = (weight @ v).transpose(1, 2).reshape(batch, length, dimension)
+        return x + self.out(self.dropout(self.norm_mixed(values) * u))
 
 
 class Backbone(Sequential):

@@ -12,9 +12,9 @@ class Counter(ItemToItem):
     def fit(self, train) -> None:
         """Count co-occurrence over distinct user-item pairs."""
         users, items = (t.numpy() for t in train.pairs)
-        touched = sp.csr_array((np.ones(len(users)), (users, items)), shape=(int(users.max()) + 1, self.items + 1))
-        touched.data[:] = 1.0  # repeated pairs were summed
-        together = (touched.T @ touched).tocsr()
+        incidence = sp.csr_array((np.ones(len(users)), (users, items)), shape=(int(users.max()) + 1, self.items + 1))
+        incidence.data[:] = 1.0  # repeated pairs were summed
+        together = (incidence.T @ incidence).tocsr()
         degree = np.sqrt(np.maximum(together.diagonal(), 1.0))
         together.setdiag(0.0)
         together.eliminate_zeros()

@@ -6,43 +6,43 @@ from torch.nn.functional import cross_entropy, embedding, normalize
 from ptebench.recommenders.graph import Graph
 
 
-def infonce(users, positives, negatives, excluded, temperature: float) -> torch.Tensor:
+def infonce(users, positives, negatives, exclusion, temperature: float) -> torch.Tensor:
     """Return the mean over rows of -log softmax(cosine / temperature) of the positive.
 
-    Row k of `users` (B, d) is told row k of `positives` (B, d) from those rows of `negatives` (K, d) that `excluded`
-    (B, K) leaves in.
+    Row k of `users` (B, d) is compared with row k of `positives` (B, d) and with all `negatives` (K, d) but those that
+    are True in row k of `exclusion` (B, K).
     """
     users, positives, negatives = (normalize(x, dim=1) for x in (users, positives, negatives))
-    others = (users @ negatives.T).masked_fill(excluded, float("-inf"))
+    others = (users @ negatives.T).masked_fill(exclusion, float("-inf"))
     logits = torch.cat([(users * positives).sum(1, keepdim=True), others], 1) / temperature
     return cross_entropy(logits, torch.zeros(len(users), dtype=torch.long, device=users.device))
 
 
 class Backbone(Graph):
-    """As published, with `free_users` False, vectors of users are the representation's alone, free where it has none.
+    """LightGCN with InfoNCE over negatives that a batch shares.
 
-    Negatives are drawn once for a batch, which makes the published loss one matrix product; what a user has touched is
-    no negative of that user. Every training pair comes once an epoch, where the published code draws a user and then
-    one of the user's items.
+    With `free_users` False, as published, user vectors come from the representation, and are free only where it has
+    none. Sharing negatives makes the loss one matrix product; a user's own training items are no negatives of that
+    user. Every training pair comes once an epoch; the published code draws a user, then one of the user's items.
     """
 
-    def touched(self, users, items):
+    def has_trained_on(self, users, items):
         """Return (B, K), whether each of `users` (B,) has trained on each of `items` (K,)."""
-        keys, wanted = self.negatives.keys, users[:, None] * self.negatives.base + items
-        return keys[torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)] == wanted
+        keys, keys_of_pairs = self.negatives.keys, users[:, None] * self.negatives.base + items
+        return keys[torch.searchsorted(keys, keys_of_pairs).clamp_max(len(keys) - 1)] == keys_of_pairs
 
     def loss(self, batch, representation, generator):
         """Return InfoNCE over (user, positive) pairs."""
         users, positives = batch
-        drawn = torch.randint(len(self.pool), (self.settings["negatives"],), generator=generator, device=users.device)
-        negatives = self.pool[drawn]
-        of_users, of_items = self.propagated(self.masked(self.first_layer(representation), representation))
+        places = torch.randint(len(self.pool), (self.settings["negatives"],), generator=generator, device=users.device)
+        negatives = self.pool[places]
+        of_users, of_items = self.propagate(self.mask_layer(self.first_layer(representation), representation))
         hidden, vectors = embedding(users, of_users), embedding(positives, of_items)
         objective = infonce(
             hidden,
             vectors,
             embedding(negatives, of_items),
-            self.touched(users, negatives),
+            self.has_trained_on(users, negatives),
             self.settings["temperature"],
         )
         pairs = hidden, positives, users, vectors

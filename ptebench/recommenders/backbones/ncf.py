@@ -36,11 +36,11 @@ class Backbone(PairBackbone):
         hidden = self.user_vectors(users, representation)
         vectors, rows = representation.vectors_of(positives, negatives)
         wide, deep = hidden.chunk(2, 1)
-        asked = self.of_user(deep)
+        of_user = self.of_user(deep)
 
         def score(row):
             of_product, of_perceptron = embedding(row, vectors).chunk(2, 1)
-            return (wide * of_product) @ self.product + self.tower(asked + self.of_item(of_perceptron))[:, 0]
+            return (wide * of_product) @ self.product + self.tower(of_user + self.of_item(of_perceptron))[:, 0]
 
         objective = softplus(-score(rows[0])).mean() + softplus(score(rows[1])).mean()
         return objective + representation.auxiliary_loss(hidden, positives, users)
@@ -55,5 +55,5 @@ class Backbone(PairBackbone):
         of_product, of_perceptron = representation.item_vectors().chunk(2, 1)
         left, right = self.of_user(deep)[:, None], self.of_item(of_perceptron)
         size = max(CHUNK // deep.numel(), 1)
-        told = [self.tower(left + part)[..., 0] for part in right.split(size)]
-        return (wide * self.product) @ of_product.T + torch.cat(told, 1)
+        scores = [self.tower(left + part)[..., 0] for part in right.split(size)]
+        return (wide * self.product) @ of_product.T + torch.cat(scores, 1)

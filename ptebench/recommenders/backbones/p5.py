@@ -7,7 +7,7 @@ from ptebench.recommenders.item_index import item_index, levels_for
 
 
 class Backbone(Generative):
-    """Indices are made of training histories alone; an item that training does not know has one and is not spelled."""
+    """Every item has an index made from training histories; items without training events are never generated."""
 
     reads_vectors = False
 
@@ -22,8 +22,10 @@ class Backbone(Generative):
     def ids(self, representation):
         """Return the codes (n_items + 1, levels) of all items."""
         index, codes = self.settings["index"], self.settings["codes"]
-        found = item_index(self.histories, len(self.codes) - 1, index, codes, self.ways, self.seed)
-        known = found[self.known.cpu()]
-        nodes = [len(known[:, : level + 1].unique(dim=0)) for level in range(self.levels)]
-        print(f"{index} item indices: {len(known)} items of training, nodes per level {nodes}", file=sys.stderr)
-        return found
+        codes_of_items = item_index(self.histories, len(self.codes) - 1, index, codes, self.ways, self.seed)
+        codes_of_train = codes_of_items[self.in_training.cpu()]
+        nodes = [len(codes_of_train[:, : level + 1].unique(dim=0)) for level in range(self.levels)]
+        print(
+            f"{index} item indices: {len(codes_of_train)} items of training, nodes per level {nodes}", file=sys.stderr
+        )
+        return codes_of_items

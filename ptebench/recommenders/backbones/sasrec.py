@@ -33,8 +33,8 @@ class Block(nn.Module):
             k, v = F.linear(kv, weight[dimension:], bias[dimension:]).chunk(2, -1)
         q, k, v = (x.view(batch, length, self.heads, -1).transpose(1, 2) for x in (q, k, v))
         # padding is on the right: the causal mask alone keeps it out of every real position
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, dimension)))
+        values = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.dropout(self.out(values.transpose(1, 2).reshape(batch, length, dimension)))
 
     def forward(self, x):
         if self.norm == "post":

@@ -2,7 +2,7 @@
 
 import torch
 
-from ptebench.recommenders.graph import normalised_graph
+from ptebench.recommenders.graph import normalise_graph
 from ptebench.recommenders.graph_contrast import GraphContrast
 
 
@@ -16,17 +16,17 @@ class Backbone(GraphContrast):
 
     def batches(self, train, generator):
         """Yield LightGCN's batches after drawing the epoch's two graphs."""
-        self.views = [self._thinned(generator) for _ in range(2)]
+        self.views = [self._thin(generator) for _ in range(2)]
         self.turn = 0
         yield from super().batches(train, generator)
 
-    def _thinned(self, generator):
-        kept = torch.rand(self.edges.shape[1], generator=generator) < self.settings["keep"]
+    def _thin(self, generator):
+        mask = torch.rand(self.edges.shape[1], generator=generator) < self.settings["keep"]
         n_items = len(self.share) - self.n_users - 2
-        users, items = self.edges[:, kept.to(self.edges.device)]
-        return normalised_graph(users, items, self.n_users, n_items)
+        users, items = self.edges[:, mask.to(self.edges.device)]
+        return normalise_graph(users, items, self.n_users, n_items)
 
     def view(self, layer, generator):
         """Return vectors of users and items over the epoch's thinned graphs in turn."""
         self.turn = 1 - self.turn
-        return self.propagated(layer, self.views[self.turn])
+        return self.propagate(layer, self.views[self.turn])

@@ -9,7 +9,7 @@ from ptebench.recommenders.graph_contrast import GraphContrast
 class Backbone(GraphContrast):
     """A view adds noise of length `noise`, with the signs of the vector, to every layer's output.
 
-    Layer 0 is in no mean, of a view or of what ranks, and a node is told from those of its batch.
+    Neither the views nor the final vectors average layer 0, and a node is contrasted with the nodes of its batch.
     """
 
     averages_first, among_all = False, False
@@ -18,7 +18,7 @@ class Backbone(GraphContrast):
         """Return vectors of users and items under fresh noise."""
 
         def perturb(vectors):
-            drawn = torch.rand(vectors.shape, generator=generator, device=vectors.device)
-            return vectors + vectors.sign() * normalize(drawn, dim=1) * self.settings["noise"]
+            noise = torch.rand(vectors.shape, generator=generator, device=vectors.device)
+            return vectors + vectors.sign() * normalize(noise, dim=1) * self.settings["noise"]
 
-        return self.propagated(layer, perturb=perturb)
+        return self.propagate(layer, perturb=perturb)

@@ -3,20 +3,20 @@
 import torch
 from torch.nn.functional import normalize
 
-from ptebench.recommenders.whitening import with_text
+from ptebench.recommenders.whitening import require_text
 
 
 class Counter:
     """Scores (B, n_items + 1) = sum_k decay^age_k cos(x_k, x_i), of text vectors less the training items' mean.
 
-    Items that nobody has touched are ranked like any other; one without text scores 0.
+    Items without training events are ranked like any other; items without text score 0.
     """
 
     def __init__(self, settings: dict, catalogue):
         self.settings, self.items = settings, catalogue.items
-        text, known = catalogue.item_text, catalogue.known_items
+        text, train_items = catalogue.item_text, catalogue.train_items
         present = text.any(1)
-        self.vectors = normalize(text - with_text(text, known).mean(0), dim=1) * present[:, None]
+        self.vectors = normalize(text - require_text(text, train_items).mean(0), dim=1) * present[:, None]
 
     def fit(self, train) -> None:
         """Do nothing: the mean over the training items is all there is to fit."""

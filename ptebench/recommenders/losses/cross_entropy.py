@@ -9,7 +9,7 @@ LOGITS = 2**30  # alive at once on a GPU, which would wait for the launches of s
 
 
 def negative_log(probability, rest):
-    """Return -log of `probability`, by `rest`, 1 less it, where that is more exact; float32, of one shape."""
+    """Return -log(probability), from rest = 1 - probability where that is more exact; float32, of one shape."""
     return torch.where(rest < 0.5, -torch.log1p(-rest), -probability.clamp_min(1e-30).log())
 
 
@@ -54,7 +54,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
 
 def draw(targets, n, generator, settings):
-    """Return None: every item is told from the target."""
+    """Return None: the target is compared with every item."""
 
 
 def loss(hidden, vectors, targets, *_):

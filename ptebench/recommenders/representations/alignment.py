@@ -36,10 +36,10 @@ class Representation(Base):
     def __init__(self, settings: dict, catalogue):
         text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
         super().__init__(text.any(1))
-        self.items = Tower(settings, text, catalogue.known_items, d, ("before", "next"))
+        self.items = Tower(settings, text, catalogue.train_items, d, ("before", "next"))
         self.users = None
         if users is not None:
-            self.users = Tower(settings, users, catalogue.known_users, d, ("before",))
+            self.users = Tower(settings, users, catalogue.train_users, d, ("before",))
             self.register_buffer("profiled", users.any(1), persistent=False)
 
     def item_vectors(self, items=None):

@@ -9,15 +9,15 @@ from ptebench.recommenders.whitening import Whitened
 
 
 class Tower(nn.Module):
-    """Whitened text, of d principal components; the last ones plus a free vector.
+    """The d principal components of the text, whitened; a free vector is added to the last ones.
 
-    Components are those of training, of one variance, together about 1 long. A free vector is added to that:
-    were it scaled with the text, from unit variance, it would learn at the sqrt(d)-th part of the rate of other ids.
+    Components are fitted on training ids and scaled so that a vector is about 1 long. The free vector is added after
+    that: if it were scaled with the text, it would learn sqrt(d) times slower than other ids.
     """
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, d: int):
+    def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, d: int):
         super().__init__()
-        self.text = Whitened(text, known, settings["shrinkage"], False, d)
+        self.text = Whitened(text, train_ids, settings["shrinkage"], False, d)
         if self.text.width < d:
             raise InputError(
                 f"backbones.*.dimension: {d} is more than the {self.text.width} components of the text; lower it"
@@ -33,8 +33,8 @@ class Tower(nn.Module):
 
     def forward(self, ids=None):
         """Return (n + 1, d), or the rows of `ids`."""
-        fixed, free = rows(self.text(), ids) * self.scale, rows(self.free.weight, ids)
-        return torch.cat([fixed[:, : self.first], fixed[:, self.first :] + free], 1)
+        text, free = rows(self.text(), ids) * self.scale, rows(self.free.weight, ids)
+        return torch.cat([text[:, : self.first], text[:, self.first :] + free], 1)
 
 
 class Representation(Towers):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Base, rows
-from ptebench.recommenders.whitening import scaled
+from ptebench.recommenders.whitening import rescale
 
 
 def mean_text(users: torch.Tensor, items: torch.Tensor, text: torch.Tensor, size: int) -> torch.Tensor:
@@ -17,8 +17,8 @@ def mean_text(users: torch.Tensor, items: torch.Tensor, text: torch.Tensor, size
     """
     pairs = torch.stack([users, items]).unique(dim=1)
     ones = torch.ones(pairs.shape[1], device=text.device)
-    touched = torch.sparse_coo_tensor(pairs, ones, (size, len(text))).coalesce().to_sparse_csr()
-    return (touched @ text) / (touched @ text.any(1, keepdim=True).float()).clamp_min(1)
+    incidence = torch.sparse_coo_tensor(pairs, ones, (size, len(text))).coalesce().to_sparse_csr()
+    return (incidence @ text) / (incidence @ text.any(1, keepdim=True).float()).clamp_min(1)
 
 
 def mlp(width: int, dimension: int) -> nn.Sequential:
@@ -31,8 +31,8 @@ class Representation(Base):
 
     Where users have profiles, those through layers of their own are added, which is no part of the paper.
 
-    A model's file holds the training items of the users: the mean is taken before the MLP, so that their vectors cannot
-    be had from those of the items, and ranking shows a representation no training data.
+    A model's file holds the training items of the users: user vectors cannot be computed from item vectors, because
+    the mean is taken before the MLP, and a representation gets no training data when it ranks.
     """
 
     text: torch.Tensor  # (n_items + 1, d_text)
@@ -42,15 +42,15 @@ class Representation(Base):
     has_users = True
 
     def __init__(self, settings: dict, catalogue):
-        text = scaled(catalogue.item_text, catalogue.known_items)
+        text = rescale(catalogue.item_text, catalogue.train_items)
         super().__init__(text.any(1))
         width = text.shape[1]
         self.register_buffer("text", text, persistent=False)
         self.mlp = mlp(width, catalogue.dimension)
         profiles = catalogue.text.get("user")
-        self.profiled = profiles is not None
-        if self.profiled:
-            self.register_buffer("profiles", scaled(profiles, catalogue.known_users), persistent=False)
+        self.has_profiles = profiles is not None
+        if self.has_profiles:
+            self.register_buffer("profiles", rescale(profiles, catalogue.train_users), persistent=False)
             self.of_profile = mlp(profiles.shape[1], catalogue.dimension)
         owners = torch.arange(catalogue.users + 1).repeat_interleave(catalogue.user_counts)
         self.register_buffer("owners", owners, persistent=False)
@@ -74,7 +74,7 @@ class Representation(Base):
             self.of_users = mean_text(self.owners, self.touched.long(), self.text, self.users + 1)
         text = rows(self.of_users, users)
         vectors = self.mlp(text) * text.any(1, keepdim=True)
-        if self.profiled:
+        if self.has_profiles:
             profiles = rows(self.profiles, users)
             vectors = vectors + self.of_profile(profiles) * profiles.any(1, keepdim=True)
         return vectors

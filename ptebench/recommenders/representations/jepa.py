@@ -1,4 +1,4 @@
-"""JEPA: free vectors that learn by predicting hidden parts of a history, not as items but as an encoder sees them.
+"""JEPA: free vectors trained by predicting an encoder's states at hidden positions of a history.
 
 Ours, in no paper: the objective of I-JEPA (Assran et al., CVPR 2023) with the items of a history for the patches of an
 image. The recommender's own loss keeps the vectors apart, and only the encoders are this objective's own.
@@ -28,9 +28,9 @@ def target_blocks(lengths: torch.Tensor, width: int, number: int) -> torch.Tenso
     size = (share * lengths).round().long().clamp_min(1)
     start = 1 + (torch.rand(shape, device=device) * (lengths - size)).long()
     size[:, :1], start[:, :1] = 1, lengths - 1
-    drawn = torch.arange(number, device=device) < torch.randint(1, number + 1, (len(lengths), 1), device=device)
+    in_use = torch.arange(number, device=device) < torch.randint(1, number + 1, (len(lengths), 1), device=device)
     position = torch.arange(width, device=device)
-    inside = (position >= start[..., None]) & (position < (start + size)[..., None]) & drawn[..., None]
+    inside = (position >= start[..., None]) & (position < (start + size)[..., None]) & in_use[..., None]
     return inside.any(1) & (position < lengths)
 
 
@@ -57,16 +57,16 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dimension)
 
-    def forward(self, x, seen):
-        """(B, L, d) -> (B, L, d); where `seen` (B, L) is False, a position is attended by nobody."""
+    def forward(self, x, visible):
+        """(B, L, d) -> (B, L, d); no position attends to those where `visible` (B, L) is False."""
         x = x + self.positions[: x.shape[1]]
         for layer in self.layers:
-            x = layer(x, src_key_padding_mask=~seen)
+            x = layer(x, src_key_padding_mask=~visible)
         return self.norm(x)
 
 
 class Predictor(nn.Module):
-    """What the target encoder says of hidden positions, told from the context's states; of half the width."""
+    """Predicts the target encoder's states at hidden positions from the context's states, at half the width."""
 
     def __init__(self, dimension: int, length: int, layers: int, heads: int):
         super().__init__()
@@ -77,16 +77,16 @@ class Predictor(nn.Module):
 
     def forward(self, states, context, hidden):
         """Return (B, L, d) of states (B, L, d); `context` and `hidden` (B, L) are disjoint, the rest is padding."""
-        known = torch.where(hidden[..., None], self.mask, self.inward(states))
-        return self.outward(self.encoder(known, context | hidden))
+        inputs = torch.where(hidden[..., None], self.mask, self.inward(states))
+        return self.outward(self.encoder(inputs, context | hidden))
 
 
 class Representation(Free):
-    """Free vectors and nothing else for the recommender; a context encoder, its slow copy and a predictor in training.
+    """Free vectors; in training also a context encoder, a slow copy of it (the target encoder) and a predictor.
 
-    The slow copy, the target encoder, sees whole histories and gets no gradient: it follows the context encoder by an
-    exponential moving average, whose momentum is constant, as nobody knows where early stopping will end a schedule.
-    All hidden positions of a history are predicted at once.
+    The target encoder reads whole histories and gets no gradient: its weights are an exponential moving average of the
+    context encoder's. The momentum is constant, because early stopping decides how long a schedule would be. All
+    hidden positions of a history are predicted at once.
     """
 
     def __init__(self, settings: dict, catalogue):
@@ -109,7 +109,7 @@ class Representation(Free):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the target encoder towards the context encoder, by what the momentum leaves."""
+        """Move the target encoder towards the context encoder by 1 - momentum of the distance."""
         for slow, fast in zip(self.target.parameters(), self.context.parameters(), strict=True):
             slow.lerp_(fast, 1 - self.settings["momentum"])
 
@@ -123,7 +123,9 @@ class Representation(Free):
         self.follow()  # before a step stands for after the one before, which has no hook
         with torch.no_grad():
             goal = self.target(vectors, present)[hidden]
-        seen = present & ~hidden
-        known = self.context(vectors, seen)
-        told = self.predictor(known, seen, hidden)[hidden]
-        return settings["weight"] * (F.smooth_l1_loss(told, F.layer_norm(goal, goal.shape[1:])) + collapse(known[seen]))
+        context = present & ~hidden
+        states_of_context = self.context(vectors, context)
+        prediction = self.predictor(states_of_context, context, hidden)[hidden]
+        return settings["weight"] * (
+            F.smooth_l1_loss(prediction, F.layer_norm(goal, goal.shape[1:])) + collapse(states_of_context[context])
+        )

@@ -6,7 +6,7 @@ from torch.nn.functional import mse_loss, normalize
 
 from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.representations.llminit import Representation as Llminit
-from ptebench.recommenders.whitening import scaled
+from ptebench.recommenders.whitening import rescale
 
 CHUNK = 2048  # users whose similarities to all others are alive at once
 
@@ -19,14 +19,14 @@ def similar_users(text: torch.Tensor, train, users: int, number: int) -> torch.T
     """
     owners, items = train.pairs
     total = torch.zeros(users + 1, text.shape[1], device=text.device).index_add_(0, owners, text[items])
-    trained = train.users
-    vectors = normalize(total[trained], dim=1)
-    number = min(number, len(trained) - 1)
+    train_users = train.users
+    vectors = normalize(total[train_users], dim=1)
+    number = min(number, len(train_users) - 1)
     nearest = torch.zeros(users + 1, max(number, 1), dtype=torch.long, device=text.device)
-    for start in range(0, len(trained) if number else 0, CHUNK):
+    for start in range(0, len(train_users) if number else 0, CHUNK):
         part = vectors[start : start + CHUNK] @ vectors.T
         part[torch.arange(len(part)), torch.arange(start, start + len(part))] = -2  # not oneself
-        nearest[trained[start : start + CHUNK]] = trained[part.topk(number, dim=1).indices]
+        nearest[train_users[start : start + CHUNK]] = train_users[part.topk(number, dim=1).indices]
     return nearest
 
 
@@ -47,7 +47,7 @@ class Representation(Base):
         ids = Llminit({"mode": "pca", "shrinkage": 0.0}, catalogue)
         super().__init__(ids.rankable)
         self.settings, self.ids = settings, ids
-        text, d = scaled(catalogue.item_text, catalogue.known_items), catalogue.dimension
+        text, d = rescale(catalogue.item_text, catalogue.train_items), catalogue.dimension
         self.register_buffer("text", text, persistent=False)
         self.scale = d**-0.5
         self.adapter = nn.Sequential(nn.Linear(text.shape[1], text.shape[1] // 2), nn.Linear(text.shape[1] // 2, d))
@@ -77,12 +77,12 @@ class Representation(Base):
         )
 
     def history_loss(self, users, states):
-        """Return weight * the mean squared distance to the mean known state of similar users."""
+        """Return weight * the mean squared distance to the mean stored state of similar users."""
         neighbours = self.bank[self.similar[users]]
-        known = neighbours.any(-1, keepdim=True).sum(1)
-        taught = known[:, 0] > 0
+        count = neighbours.any(-1, keepdim=True).sum(1)
+        has_teacher = count[:, 0] > 0
         self.bank[users] = states.detach()
-        if not bool(taught.any()):
+        if not bool(has_teacher.any()):
             return 0.0
-        teachers = neighbours.sum(1)[taught] / known[taught]
-        return self.settings["weight"] * mse_loss(states[taught], teachers)
+        teachers = neighbours.sum(1)[has_teacher] / count[has_teacher]
+        return self.settings["weight"] * mse_loss(states[has_teacher], teachers)

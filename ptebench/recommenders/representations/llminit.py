@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Base, rows
-from ptebench.recommenders.whitening import fit, with_text
+from ptebench.recommenders.whitening import fit, require_text
 
 
 def chosen_coordinates(text: torch.Tensor, counts: torch.Tensor, mode: str, d: int) -> torch.Tensor:
@@ -21,22 +21,22 @@ def chosen_coordinates(text: torch.Tensor, counts: torch.Tensor, mode: str, d: i
     return text[popular].var(0).argsort(descending=True, stable=True)[:d]
 
 
-def start(settings: dict, text: torch.Tensor, known: torch.Tensor, counts: torch.Tensor, d: int) -> torch.Tensor:
-    """Return vectors (n + 1, d) of unit variance: principal components or chosen coordinates, at random without text.
+def start(settings: dict, text: torch.Tensor, train_ids: torch.Tensor, counts: torch.Tensor, d: int) -> torch.Tensor:
+    """Return vectors (n + 1, d) of unit variance: principal components or coordinates of the text, noise without text.
 
-    What is fitted is fitted on `known`, the ids of training, of which `counts` (n + 1,) says how often each was met.
+    Everything is fitted on the rows `train_ids`; `counts` (n + 1,) are the training events of each id.
     """
-    mode, present, told = settings["mode"], text.any(1), with_text(text, known)
+    mode, present, vectors_of_train = settings["mode"], text.any(1), require_text(text, train_ids)
     if mode in ("pca", "pca_white"):
-        mean, transform = fit(told, settings["shrinkage"], False, d)
+        mean, transform = fit(vectors_of_train, settings["shrinkage"], False, d)
         if mode == "pca":
             transform = torch.nn.functional.normalize(transform, dim=0)
-        chosen = (text - mean) @ transform * present[:, None]
+        initial = (text - mean) @ transform * present[:, None]
     else:
-        chosen = text[:, chosen_coordinates(text, counts, mode, d)]
-    size = chosen[known[present[known]]].square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
+        initial = text[:, chosen_coordinates(text, counts, mode, d)]
+    size = initial[train_ids[present[train_ids]]].square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
     vectors = torch.randn(len(text), d)
-    vectors[present, : chosen.shape[1]] = chosen[present] / size
+    vectors[present, : initial.shape[1]] = initial[present] / size
     vectors[0] = 0
     return vectors
 
@@ -47,25 +47,25 @@ class Representation(Base):
     They start with the standard deviation that vectors of an `id` representation have.
     """
 
-    met: torch.Tensor  # (n_users + 1,) users of training or with a profile
+    has_vector: torch.Tensor  # (n_users + 1,) users of training or with a profile
     free_users = True
 
     def __init__(self, settings: dict, catalogue):
         text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
         super().__init__(text.any(1) | (catalogue.item_counts > 0))
-        vectors = start(settings, text, catalogue.known_items, catalogue.item_counts, d) * catalogue.init_std
+        vectors = start(settings, text, catalogue.train_items, catalogue.item_counts, d) * catalogue.init_std
         self.items = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
         self.has_users = users is not None
         if self.has_users:
-            vectors = start(settings, users, catalogue.known_users, catalogue.user_counts, d) * catalogue.init_std
+            vectors = start(settings, users, catalogue.train_users, catalogue.user_counts, d) * catalogue.init_std
             self.users = nn.Embedding.from_pretrained(vectors, freeze=False, padding_idx=0)
-            met = users.any(1) | (catalogue.user_counts > 0)
-            self.register_buffer("met", met, persistent=False)
+            has_vector = users.any(1) | (catalogue.user_counts > 0)
+            self.register_buffer("has_vector", has_vector, persistent=False)
 
     def item_vectors(self, items=None):
         """Return (n_items + 1, d), or the rows of `items`."""
         return rows(self.items.weight, items)
 
     def user_vectors(self, users=None):
-        """Return (n_users + 1, d), or the rows of `users`, zeros where neither met; None without profiles."""
-        return rows(self.users.weight, users) * rows(self.met[:, None], users) if self.has_users else None
+        """Return (n_users + 1, d), or the rows of `users`, zeros without profile and events; None without profiles."""
+        return rows(self.users.weight, users) * rows(self.has_vector[:, None], users) if self.has_users else None

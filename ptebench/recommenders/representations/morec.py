@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ptebench.recommenders.representation import Towers, rows
-from ptebench.recommenders.whitening import scaled
+from ptebench.recommenders.whitening import rescale
 
 
 class Tower(nn.Module):
@@ -15,9 +15,9 @@ class Tower(nn.Module):
 
     text: torch.Tensor
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
+    def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, dimension: int):
         super().__init__()
-        self.register_buffer("text", scaled(text, known), persistent=False)
+        self.register_buffer("text", rescale(text, train_ids), persistent=False)
         self.head = nn.Sequential(nn.Linear(text.shape[1], dimension), nn.GELU())
         self.scale = dimension**-0.5
 

@@ -28,9 +28,9 @@ class Adapter(nn.Module):
 class Tower(nn.Module):
     """The adapter over whitened text."""
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
+    def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, dimension: int):
         super().__init__()
-        self.text = Whitened(text, known, settings["shrinkage"], False, settings["components"])
+        self.text = Whitened(text, train_ids, settings["shrinkage"], False, settings["components"])
         self.adapter = Adapter(self.text.width, dimension, settings["dropout"])
 
     def forward(self, ids=None):

@@ -7,7 +7,7 @@ from ptebench.recommenders.rlmrec import Rlmrec, head
 
 
 class Representation(Rlmrec):
-    """The text, mapped to d, is to be found by the item's vector, and the user's by the user's."""
+    """Item vectors are aligned with their texts mapped to d, and user vectors with theirs."""
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)

@@ -1,4 +1,4 @@
-"""RLMRec-Gen: free vectors from which the text can be told again (Ren et al., WWW 2024)."""
+"""RLMRec-Gen: free vectors from which the text can be reconstructed (Ren et al., WWW 2024)."""
 
 import torch
 from torch.nn.functional import dropout
@@ -8,11 +8,11 @@ from ptebench.recommenders.rlmrec import Rlmrec, head
 
 
 class Representation(Rlmrec):
-    """What is hidden must be made up from what is not, as text.
+    """The model reconstructs texts of what it hides.
 
-    On a graph, as published, a share `mask` of the nodes: the texts of these are told from the vectors that their
-    neighbours give them. On a history it is the next item, told from the state before it. On pairs, where nothing
-    stands between a vector and its text, a share `mask` of the vector's coordinates.
+    On a graph, as published, it hides a share `mask` of the nodes and reconstructs their texts from the vectors that
+    their neighbours propagate. On a history it reconstructs the next item's text from the state before it. On pairs it
+    hides a share `mask` of the coordinates of an item's own vector.
     """
 
     nodes: torch.Tensor  # (n_users + n_items + 2,) those that may be hidden
@@ -20,8 +20,8 @@ class Representation(Rlmrec):
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
-        trained = catalogue.user_counts > 0
-        has_text = trained & False if self.user_text is None else trained & self.user_text.any(1)
+        in_training = catalogue.user_counts > 0
+        has_text = in_training & False if self.user_text is None else in_training & self.user_text.any(1)
         nodes = torch.cat([has_text, (catalogue.item_counts > 0) & self.text.any(1)])
         self.register_buffer("nodes", nodes, persistent=False)
         self.item_head = head(catalogue.dimension, self.text.shape[1])
@@ -29,7 +29,7 @@ class Representation(Rlmrec):
             self.user_head = head(catalogue.dimension, self.user_text.shape[1])
 
     def mask(self, layer):
-        """Return `layer` (n_users + n_items + 2, d) with zeros for the nodes drawn to be hidden, which have a text."""
+        """Return `layer` (n_users + n_items + 2, d) with zeros for a random share of the nodes that have a text."""
         self.gaps = self.nodes & (torch.rand(len(self.nodes), device=layer.device) < self.settings["mask"])
         return layer * ~self.gaps[:, None]
 
@@ -37,29 +37,29 @@ class Representation(Rlmrec):
         """Return weight * InfoNCE of the texts of the nodes that `mask` hid, `others` at most of a side."""
         of_users, of_items = nodes
         of_user, of_item = self.gaps.split([len(of_users), len(of_items)])
-        loss = self._told(self.item_head, of_items, self.text, of_item)
+        loss = self._contrast_texts(self.item_head, of_items, self.text, of_item)
         if self.user_text is not None:
-            loss = loss + self._told(self.user_head, of_users, self.user_text, of_user)
+            loss = loss + self._contrast_texts(self.user_head, of_users, self.user_text, of_user)
         return self.settings["weight"] * loss
 
-    def _told(self, head, vectors, text, gaps):
+    def _contrast_texts(self, head, vectors, text, gaps):
         ids = gaps.nonzero()[:, 0]
         ids = ids[torch.randperm(len(ids), device=ids.device)[: self.settings["others"]]]
         return contrast(head(vectors[ids]), text[ids], self.settings["temperature"])
 
     def auxiliary_loss(self, hidden, targets, users=None, vectors=None):
-        """Return weight * InfoNCE of texts told with the true ones, of items and of users that have text."""
+        """Return weight * InfoNCE of reconstructed with true texts, over items and users that have text."""
         items, others = self.items_with_others(targets)
         texts, temperature = self.text[torch.cat([items, others])], self.settings["temperature"]
         if users is None:
             present = self.text[targets].any(1)
             at = torch.searchsorted(items, targets[present])
             return self.settings["weight"] * contrast(self.item_head(hidden[present]), texts, temperature, at)
-        loss = contrast(self.item_head(self._masked(self.items(items))), texts, temperature)
+        loss = contrast(self.item_head(self._drop(self.items(items))), texts, temperature)
         if self.user_text is not None:
             vectors, texts = self.users_with_text(hidden, users)
-            loss = loss + contrast(self.user_head(self._masked(vectors)), texts, temperature)
+            loss = loss + contrast(self.user_head(self._drop(vectors)), texts, temperature)
         return self.settings["weight"] * loss
 
-    def _masked(self, vectors):
+    def _drop(self, vectors):
         return dropout(vectors, self.settings["mask"])

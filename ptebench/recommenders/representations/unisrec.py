@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from ptebench.recommenders.dropout import Dropout
 from ptebench.recommenders.representation import Towers, rows
-from ptebench.recommenders.whitening import scaled
+from ptebench.recommenders.whitening import rescale
 
 
 class Tower(nn.Module):
@@ -17,11 +17,11 @@ class Tower(nn.Module):
 
     text: torch.Tensor
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
+    def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, dimension: int):
         super().__init__()
         width, experts = text.shape[1], settings["experts"]
         self.dropout = Dropout(settings["dropout"])
-        self.register_buffer("text", scaled(text, known), persistent=False)
+        self.register_buffer("text", rescale(text, train_ids), persistent=False)
         self.shift = nn.Parameter(torch.zeros(experts, width))
         self.expert = nn.Parameter(torch.randn(experts, width, dimension) * 0.02)
         self.gate = nn.Parameter(torch.zeros(width, experts))
@@ -36,9 +36,9 @@ class Tower(nn.Module):
             logits = logits + torch.randn_like(logits) * (softplus(x @ self.noise) + 0.01)
         gates = logits.softmax(-1)
         # all experts in one product: one at a time is half as fast
-        joined = self.expert.transpose(0, 1).flatten(1)
-        mapped = (self.dropout(x) @ joined).unflatten(1, self.gate.shape[1:] + (-1,))
-        vectors = (gates[:, None] @ mapped)[:, 0] - gates @ torch.einsum("kw,kwd->kd", self.shift, self.expert)
+        all_experts = self.expert.transpose(0, 1).flatten(1)
+        by_expert = (self.dropout(x) @ all_experts).unflatten(1, self.gate.shape[1:] + (-1,))
+        vectors = (gates[:, None] @ by_expert)[:, 0] - gates @ torch.einsum("kw,kwd->kd", self.shift, self.expert)
         return vectors * self.scale
 
 

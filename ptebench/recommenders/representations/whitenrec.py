@@ -11,11 +11,11 @@ from ptebench.recommenders.whitening import Whitened
 class Tower(nn.Module):
     """MLP(whitened text) / sqrt(d); of an ensemble, WhitenRec+, the sum over two whitenings."""
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int):
+    def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, dimension: int):
         super().__init__()
         shrinkage, zca = settings["shrinkage"], settings["whitening"] == "zca"
         partings = [1, settings["groups"]] if settings["ensemble"] else [settings["groups"]]
-        whitened = [Whitened(text, known, shrinkage, zca, groups=groups) for groups in partings]
+        whitened = [Whitened(text, train_ids, shrinkage, zca, groups=groups) for groups in partings]
         self.whitened, width = nn.ModuleList(whitened), whitened[0].width
         hidden = max(dimension, width)
         self.head = nn.Sequential(
