@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import Linear
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -85,8 +86,8 @@ def merged(model):
     random = torch.Generator(model.device).manual_seed(0)
     with torch.no_grad():
         for layer in model.modules():
-            if isinstance(layer, LoraLayer):
-                weights = layer.get_base_layer().weight
+            if isinstance(layer, Linear):
+                weights: Any = layer.get_base_layer().weight
                 weights.copy_(rounded(weights.float() + layer.get_delta_weight("default"), weights.dtype, random))
     return model.unload()
 

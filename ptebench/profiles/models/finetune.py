@@ -111,6 +111,14 @@ def encoded(rows: list[dict], tokenizer, context: int) -> list[Row]:
     return found
 
 
+def share_of_rate(number: int, steps: int) -> float:
+    """Return the share of the highest rate that step `number` (from 0) of `steps` takes: warmed up, then a cosine."""
+    warm = max(1, round(WARM * steps))
+    if number < warm:
+        return (number + 1) / warm
+    return 0.5 + 0.5 * math.cos(math.pi * (number - warm) / (steps - warm))
+
+
 class Training:
     """An adapter in training: its weights, their optimizer, the losses of the steps so far; what a checkpoint holds.
 
@@ -118,7 +126,8 @@ class Training:
     """
 
     def __init__(self, model, rate: float, steps: int, seed: int):
-        self.model, self.rate, self.steps, self.seed, self.losses = model, rate, steps, seed, []
+        self.model, self.rate, self.steps, self.seed = model, rate, steps, seed
+        self.losses: list[float] = []
         self.weights = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, lr=rate, weight_decay=0.0)
         self.rank, self.processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -130,19 +139,17 @@ class Training:
         number, model = len(self.losses), self.model
         # dropout depends on the step alone, so that a training that is resumed drops the same
         torch.manual_seed(int(generator(self.seed, f"dropout {number} {self.rank}").integers(2**63)))
-        tokens, total = sum(label != -100 for _, labels in batch for label in labels[1:]), 0.0
+        tokens, total = sum(label != -100 for _, labels in batch for label in labels[1:]), torch.tensor(0.0)
         for part in parts(batch[self.rank :: self.processes], PART[model.device.type]):
             with self.lower:
                 loss = answer_loss(model, part) / tokens
             loss.backward()
-            total += loss.detach()
+            total = loss.detach() + total
         if self.processes > 1:
             for gradient in (total, *(p.grad for p in self.weights)):
                 dist.all_reduce(gradient)
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
-        warm = max(1, round(WARM * self.steps))
-        share = (number + 1) / warm if number < warm else 0.5 + 0.5 * math.cos(math.pi * (number - warm) / self.steps)
-        self.optimizer.param_groups[0]["lr"] = self.rate * share
+        self.optimizer.param_groups[0]["lr"] = self.rate * share_of_rate(number, self.steps)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.losses.append(float(total))
