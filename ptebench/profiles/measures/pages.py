@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from ptebench.files import write_table, write_text
 from ptebench.profiles.evidence.prompts import MARK
 from ptebench.profiles.measures.floors import without_verdict
 from ptebench.profiles.measures.gain import OF_GAIN
@@ -62,6 +63,12 @@ def markdown(frame: pl.DataFrame, title: str) -> str:
     if none:
         lines += ["", f"{NONE} no verdict: a floor, which means nothing, is above the template."]
     return "\n".join(lines) + "\n"
+
+
+def write_quality(frame: pl.DataFrame, title: str, outputs: dict) -> None:
+    """Write the measures as `csv` and `md`."""
+    write_table(frame, outputs["csv"], QUALITY)
+    write_text(markdown(frame, title), outputs["md"])
 
 
 def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -> str:
