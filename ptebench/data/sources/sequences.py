@@ -65,19 +65,20 @@ def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed)
 
 def _block(path: Path, block: pl.DataFrame, header: list[str], user_column: bool, malformed: Malformed) -> pl.DataFrame:
     """Return (line, user_id, item_id: list, timestamp: list or null) of lines of a file with that header."""
-    items, user, times = _items(block["text"]), pl.lit(None, pl.String), pl.lit(None, pl.List(pl.String))
+    items = _items(block["text"])
     if header:
         fields = pl.col("text").str.split("\t")
         whole = (fields.list.len() == len(header)) & (fields.list.get(1, null_on_oob=True).str.strip_chars() != "")
         block = malformed.keep(path, block, whole, "a user, a tab, and item ids")
         columns = [block["text"].str.split("\t").list.get(n) for n in range(len(header))]
-        user, items = columns[0], _items(columns[1])
-        times = _items(columns[2]) if TIMES in header else times
+        frame = block.with_columns(user_id=columns[0], raw=_items(columns[1]), timestamp=_items(columns[-1]))
     elif user_column:
-        user, items = items.list.first(), items.list.slice(1)
-    frame = block.with_columns(user_id=user, raw=items, timestamp=times).with_columns(
-        ids(pl.col("user_id")), item_id=pl.col("raw").list.eval(ids(pl.element()))
-    )
+        frame = block.with_columns(user_id=items.list.first(), raw=items.list.slice(1))
+    else:
+        frame = block.with_columns(user_id=pl.lit(None, pl.String), raw=items)
+    if TIMES not in header:
+        frame = frame.with_columns(timestamp=pl.lit(None, pl.List(pl.String)))
+    frame = frame.with_columns(ids(pl.col("user_id")), item_id=pl.col("raw").list.eval(ids(pl.element())))
     named = pl.col("user_id").is_not_null() | (not user_column)
     frame = malformed.keep(path, frame, named & (pl.col("item_id").list.len() > 0), "a user and at least one item")
     sound = ~pl.col("item_id").list.eval(pl.element().is_null() | pl.element().str.contains(r"[,;\[\]]")).list.any()
