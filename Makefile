@@ -5,8 +5,8 @@ READY = .venv/ready
 .PHONY: demo test check schema drawings docs smollm2 clean
 
 demo: $(READY)
-	.venv/bin/snakemake --cores all
-	@echo && cat results/tables/*.md
+	.venv/bin/snakemake --cores all tables report
+	@echo && cat results/tables/*.md && echo && echo "open results/report/index.html"
 
 test: check
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal

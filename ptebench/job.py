@@ -85,6 +85,7 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
         "inputs": {str(p): file_digest(p) for paths in job.inputs.values() for p in paths},
         "spec": job.spec,
         "seed": job.spec.get("seed"),
+        "script": Path(sys.argv[0]).stem,
         "code": job.code,
         "environment": environment(),
         "precisions": hardware.precisions() if hardware else None,

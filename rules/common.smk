@@ -15,7 +15,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan.command import RUN, environment, job, recorded
+from ptebench.plan.command import RUN, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.paths import (
     CELL,
@@ -54,7 +54,8 @@ try:
     # benchmark is one self-contained grid
     named, own = workflow.config_settings.configfiles, Path("config.yaml")
     files = named or [own if own.exists() else REPOSITORY / "config.yaml"]
-    CONFIG = read(files, dict(workflow.config_settings.config))
+    changes = dict(workflow.config_settings.config)
+    CONFIG = read(files, changes)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -66,7 +67,8 @@ if not named:
 # a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
 raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
-writing, reporting, grid = Writing(CONFIG), Reporting(CONFIG), cells.grid
+reporting = Reporting(CONFIG, render_command(named, changes))
+writing, grid = Writing(CONFIG), cells.grid
 
 # the prefix passes through str.format and triggers no rerun
 DEPLOYED = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

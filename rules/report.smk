@@ -96,3 +96,21 @@ rule audit_published:
         **job("audit_published"),
     shell:
         RUN
+
+
+rule report:
+    input:
+        unpack(reporting.report_inputs),
+    output:
+        **recorded(index="results/report/index.html"),
+    log:
+        "logs/report.log",
+    benchmark:
+        "logs/report.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        **job("report", reporting.report_settings),
+    shell:
+        RUN

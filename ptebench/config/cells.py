@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic_core import PydanticUndefined
+
 from ptebench.config import backbones, benchmark
-from ptebench.config.base import kinds
+from ptebench.config.base import Settings, kinds
 
 Entries = Mapping[str, dict[str, Any]]
 BACKBONES = cast("dict[str, type[backbones.Backbone]]", kinds(benchmark.Backbone))
+REPRESENTATIONS = kinds(benchmark.Representation)
+
+
+def defaults(model: type[Settings]) -> dict[str, Any]:
+    """Return the default of every key that has one, as settings hold it."""
+    values = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+    plain = {name: value.model_dump() if isinstance(value, Settings) else value for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not PydanticUndefined}
 
 
 def reader(backbone: dict[str, Any], representation: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """The one command line of all jobs: settings, code and files of a rule as Snakemake's params."""
 
+import json
 import os
 import re
 import shlex
@@ -49,6 +50,14 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
     if not deployed:
         line.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     return "; ".join(line) + "; "
+
+
+def render_command(files: Iterable[str], changes: Mapping[str, Any]) -> str:
+    """Return the command of a run: Snakemake with its configuration files and what `--config` says over them."""
+    words = ["snakemake", "--cores", "all"]
+    words += ["--configfile", *map(str, files)] if files else []
+    words += ["--config", *(f"{key}={json.dumps(value)}" for key, value in changes.items())] if changes else []
+    return shlex.join(words)
 
 
 def quote(path: str) -> str:

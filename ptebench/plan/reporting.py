@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from ptebench.config.cells import text_label
+from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, text_label
 from ptebench.errors import InputError
 from ptebench.plan.grid import Cell, Grid
 from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, Wildcards, fill
@@ -23,8 +23,8 @@ CELL_METRICS = {
 class Reporting:
     """How the ranks of a configuration become metrics and tables."""
 
-    def __init__(self, config: dict[str, Any]):
-        self.config, self.grid, self.tables = config, Grid(config), config["tables"]
+    def __init__(self, config: dict[str, Any], command: str = "snakemake"):
+        self.config, self.grid, self.tables, self.command = config, Grid(config), config["tables"], command
 
     @property
     def ks(self) -> list[int]:
@@ -112,6 +112,29 @@ class Reporting:
     def every_dataset(self, wildcards: Wildcards) -> list[str]:
         """Return the statistics of all datasets of tables; raise InputError where there is none."""
         return self._require([f"{DATA}/statistics.csv".format(dataset=dataset) for dataset in self.grid.datasets])
+
+    def report_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the report says of settings: defaults by kind, counters, and the command of the run."""
+        backbones = {settings["kind"] for settings in self.config["backbones"].values()}
+        representations = {settings["kind"] for settings in self.config["representations"].values()}
+        return {
+            "command": self.command,
+            "counters": [name for name in self.config["backbones"] if self.grid.counter(name)],
+            "defaults": {
+                "backbone": {kind: defaults(BACKBONES[kind]) for kind in sorted(backbones)},
+                "representation": {kind: defaults(REPRESENTATIONS[kind]) for kind in sorted(representations)},
+            },
+        }
+
+    def report_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return what the report is made from; the rest it finds by the records of the tables."""
+        tables = self.every_table(wildcards)
+        return {
+            "tables": tables,
+            "comparisons": [path.replace(".csv", ".comparisons.csv") for path in tables],
+            "statistics": self.every_dataset(wildcards),
+            "drawings": [f"{TABLES}/distributions/{dataset}.svg" for dataset in self.grid.datasets],
+        }
 
     def _require(self, files: list[str]) -> list[str]:
         if not files:

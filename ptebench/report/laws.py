@@ -14,6 +14,7 @@ WEIGHTS: dict[str, Callable[[int], float]] = {
     "NDCG": lambda rank: 1 / log2(rank + 1),
     "MRR": lambda rank: 1 / rank,
 }
+RISING, RISING_OF_ONE = {"HR", "Recall", "MRR"}, {"NDCG", "MAP"}  # with K; the latter where events have one target
 SAME = 3  # so many values unlike zero, and all alike, are no chance
 
 
@@ -63,18 +64,18 @@ def twice(table: Printed) -> Iterator[Breach]:
 
 
 def _falls(row: Row, values: dict[Column, float]) -> list[tuple[Column, Column]]:
-    """Return the pairs (K, next larger K) of a metric at which it falls; with several targets NDCG may."""
+    """Return the pairs (K, next larger K) of a metric at which it falls; with several targets NDCG and MAP may."""
     pairs = []
     for metric in dict.fromkeys(metric for metric, _ in values):
         ks = sorted(k for m, k in values if m == metric)
-        if metric != "NDCG" or row.single:
+        if metric in RISING or (row.single and metric in RISING_OF_ONE):
             steps = [((metric, a), (metric, b)) for a, b in zip(ks, ks[1:])]
             pairs += [(low, high) for low, high in steps if values[high] < values[low] - 1e-9]
     return pairs
 
 
 def falling(table: Printed) -> Iterator[Breach]:
-    """HR, Recall and MRR never fall with K; nor does NDCG where an event has one target."""
+    """HR, Recall and MRR never fall with K; nor do NDCG and MAP where an event has one target."""
     for row in table.methods:
         for low, high in _falls(row, row.values):
             text = f"{row.values[low]:.4f} at {low[1]}, {row.values[high]:.4f} at {high[1]}{_mend(table, row)}"

@@ -10,7 +10,7 @@ from ptebench.errors import InputError
 METRIC = re.compile(r"([A-Za-z]+)@([1-9]\d*)")
 NAMES = {
     "n": "NDCG", "ndcg": "NDCG", "m": "MRR", "mrr": "MRR", "r": "Recall", "recall": "Recall",
-    "h": "HR", "hr": "HR", "hit": "HR",
+    "h": "HR", "hr": "HR", "hit": "HR", "p": "Precision", "precision": "Precision", "map": "MAP",
 }  # fmt: skip
 # of a table with a row a value, as ours are: the labels, and the column of the value
 LABELS = ("dataset", "setting", "protocol", "ranking", "group", "backbone", "representation", "method", "seed")

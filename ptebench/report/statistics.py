@@ -34,7 +34,7 @@ def wide(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _statistic(name: str, value: float) -> str:
+def format_statistic(name: str, value: float) -> str:
     if name.endswith("timestamp"):
         return datetime.fromtimestamp(value, UTC).date().isoformat()
     return f"{value:,.10g}"
@@ -45,7 +45,9 @@ def _statistics(frame: pl.DataFrame, cell) -> tuple[list[str], list[tuple[str, l
     datasets, rows = frame["dataset"].unique(maintain_order=True).to_list(), []
     for (name,), part in frame.group_by("statistic", maintain_order=True):
         row_of = {
-            d: cell(_statistic(name, value), None if published is None else _statistic(name, published), verdict)
+            d: cell(
+                format_statistic(name, value), None if published is None else format_statistic(name, published), verdict
+            )
             for d, value, published, verdict in part.select("dataset", "value", "published", "verdict").iter_rows()
         }
         rows.append((name.replace("_", " "), [row_of.get(d, "") for d in datasets]))

@@ -3,6 +3,10 @@
 from tests.workflow.conftest import planned, snakemake
 
 
+def test_the_report_and_the_audit_of_published_tables_are_one_job_each_after_a_run(finished):
+    assert planned(finished, "report", "audit_published") == {"report": 1, "audit_published": 1}
+
+
 def test_an_audit_needs_a_finished_run_and_a_second_encoder(checkout):
     assert planned(checkout, "audits") == {"embed": 2, "audit_grpo": 4, "audits": 1}
     config = checkout / "config.yaml"
