@@ -79,6 +79,22 @@ def weights(model: str, revision: str | None = None) -> str:
     return _commit(model, revision)
 
 
+def size(model: str, commit: str | None) -> int:
+    """Return about how many bytes a model's weights take in bfloat16; 0 for one that is not on this machine."""
+    if packed(model):
+        return 4 * gguf_file(model).stat().st_size  # at most: of 4 bits each come 16
+    folder = Path(model)
+    if not folder.is_dir() and commit:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            folder = Path(snapshot_download(model, revision=commit, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return 0
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
 def _commit(model: str, revision: str | None) -> str:
     """Return the commit of a hub id: what the hub says, or where it is silent what this machine has of it."""
     from huggingface_hub import HfApi, snapshot_download

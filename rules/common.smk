@@ -17,6 +17,7 @@ from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
+from ptebench.plan.memory import Memory
 from ptebench.plan.paths import (
     CELL,
     DATA,
@@ -76,7 +77,8 @@ shell.prefix(environment(REPOSITORY, DEPLOYED, writing.keys).replace("{", "{{").
 # jobs that run here ask for GPUs only if this machine has one
 gpus = Gpus(cells, texts, writing, present=not workflow.local_exec or shutil.which("nvidia-smi") is not None)
 # a default of every rule, as in profiles/default/config.yaml, so that --set-resources still replaces it
-workflow.resource_settings._parsed_default_resources["gpu"] = gpus.count
+usual = workflow.resource_settings._parsed_default_resources
+usual["gpu"], usual["mem_mb"] = gpus.count, Memory(writing, usual["mem_mb"]).megabytes
 
 
 wildcard_constraints:

@@ -97,6 +97,7 @@ rule tune_round:
         f"logs/{HALF_ROUND}.tsv"
     conda:
         "../envs/profiles.yaml"
+    threads: writing.threads
     params:
         **job("tune_round", writing.settings("tune_round")),
     shell:
@@ -114,6 +115,7 @@ rule probe_round:
         f"logs/{ROUND}/probe.tsv"
     conda:
         "../envs/profiles.yaml"
+    threads: writing.threads
     params:
         **job("probe_round", writing.settings("probe_round")),
     shell:
@@ -149,13 +151,14 @@ rule grpo:
         f"logs/{GRPO}/grpo.tsv"
     conda:
         "../envs/profiles.yaml"
+    threads: writing.threads
     params:
         **job("grpo", writing.settings("grpo")),
     shell:
         RUN
 
 
-rule audit_grpo:
+use rule grpo as audit_grpo with:
     input:
         unpack(writing.audit_inputs),
     output:
@@ -164,29 +167,8 @@ rule audit_grpo:
         f"logs/{GRPO}/audit.log",
     benchmark:
         f"logs/{GRPO}/audit.tsv"
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("audit_grpo", writing.settings("audit_grpo")),
-    shell:
-        RUN
-
-
-rule write_shard:
-    input:
-        unpack(writing.shard_inputs),
-    output:
-        **recorded(answers=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.jsonl"),
-    log:
-        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.log",
-    benchmark:
-        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.tsv"
-    conda:
-        "../envs/profiles.yaml"
-    params:
-        **job("write_shard", writing.shard_settings),
-    shell:
-        RUN
 
 
 rule write_profiles:
@@ -200,10 +182,24 @@ rule write_profiles:
         f"logs/{WRITING}/{{writer}}/{{side}}.tsv"
     conda:
         "../envs/profiles.yaml"
+    threads: writing.threads
     params:
         **job("write_profiles", writing.settings("write_profiles")),
     shell:
         RUN
+
+
+use rule write_profiles as write_shard with:
+    input:
+        unpack(writing.shard_inputs),
+    output:
+        **recorded(answers=f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.jsonl"),
+    log:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.log",
+    benchmark:
+        f"logs/{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.tsv"
+    params:
+        **job("write_shard", writing.shard_settings),
 
 
 rule quality:
@@ -217,6 +213,7 @@ rule quality:
         f"logs/{WRITING}/quality.tsv"
     conda:
         "../envs/profiles.yaml"
+    threads: writing.threads
     params:
         **job("quality", writing.quality_settings),
     shell:

@@ -156,6 +156,8 @@ class LanguageModel(WritingModel):
     """Tokens of prompt and answer together, at most."""
     write_batch: Positive = 32
     """Prompts that are answered at once; halved once where memory does not suffice."""
+    threads: Positive = 1
+    """Cores of a job that reads the model; on one alone the same seed gives the same bytes."""
     shards: Positive = 1
     """Jobs among which the writing of a side is divided."""
     max_rounds: Positive = 2

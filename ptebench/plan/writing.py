@@ -159,7 +159,15 @@ class Writing:
             f"audits: 'encoders' defines {own_encoder!r} alone; an audit needs a second one, such as 'lsa:'"
         )
 
-    # ------------------------------------------------------------------ GPU
+    # -------------------------------------------------------- cores and GPUs
+
+    def threads(self, wildcards: Wildcards) -> int:
+        """Return the cores of a job that reads the language model."""
+        return int(self.models[wildcards.language_model]["threads"])
+
+    def commit(self, wildcards: Wildcards) -> str | None:
+        """Return the digest or commit of a language model's weights, None where a job makes them."""
+        return None if self._has_base(wildcards) else self._weights(wildcards)
 
     def on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether a language model would use a GPU."""

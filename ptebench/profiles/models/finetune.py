@@ -142,7 +142,10 @@ def finetune_by(
     write_json({"source": source, "rows": rows, "arguments": arguments}, scratch / "task.json")
     command = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command += ["-m", "ptebench.profiles.models.finetune", str(scratch)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    threads = max(1, torch.get_num_threads() // processes)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": str(threads)
+    }  # fmt: skip
     done = subprocess.run([sys.executable, "-m", *command], env=environment)
     if done.returncode:
         raise InputError(f"language_models: processes: one of {processes} failed (above); try with processes: 1")
