@@ -5,6 +5,7 @@ import polars as pl
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
 from ptebench.report import html, latex, markdown
+from ptebench.report.claims import check_claims
 from ptebench.report.significance import collect_evidence
 from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
 
@@ -14,12 +15,15 @@ def main(job) -> dict:
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
     evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
-    title = job.spec["title"]
+    pairs, title = build_comparisons(job.spec, evidence), job.spec["title"]
+    claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
-    write_table(build_comparisons(job.spec, evidence), job.outputs["comparisons"], COMPARISONS)
-    write_text(markdown.render(table, title), job.outputs["md"])
+    write_table(pairs, job.outputs["comparisons"], COMPARISONS)
+    write_text(markdown.render(table, title, claims), job.outputs["md"])
     write_text(latex.render(table, title, job.spec["table"]), job.outputs["tex"])
-    write_text(html.render(table, title), job.outputs["html"])
+    write_text(html.render(table, title, claims), job.outputs["html"])
+    for claim in claims:
+        print(claim)
     return {"values": table.height, "published": table["published"].count()}
 
 

@@ -68,6 +68,22 @@ def compared_ids(model: Benchmark, name: str, table: TableSettings) -> Iterator[
         )
 
 
+def claims(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A claim is about rows, metrics, rankings and groups of its table."""
+    rows = [f"{b}.{r}" for block in table.rows for b in block.backbones for r in block.representations]
+    for number, claim in enumerate(table.claims, 1):
+        place = f"tables.{name}.claims: claim {number}"
+        for key, possible in (
+            ("row", rows), ("above", rows), ("metric", table.metrics), ("ranking", table.rankings),
+            ("group", table.groups),
+        ):  # fmt: skip
+            given = getattr(claim, key)
+            if given is not None and given not in possible:
+                yield f"{place}.{key}: the table has no {given!r}{hint(given, possible)} ({', '.join(possible)})"
+        if claim.above is not None and table.compare == "id":
+            yield f"{place}: with 'compare: id' no other rows are compared; set compare: best_other or each"
+
+
 def impressions(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
     """A protocol ranks impressions of datasets that have them."""
     for d, p in product(table.datasets, table.protocols):
@@ -263,5 +279,5 @@ def cold_users(cell: Cell) -> Iterator[str]:
         )
 
 
-TABLE_LAWS = (compared_ids, impressions, times, compat_groups, ranking_names, widths)
+TABLE_LAWS = (compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

@@ -2,9 +2,9 @@
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ptebench.config.base import EachOnce, Names, Settings
 
@@ -25,6 +25,7 @@ def _metric(name: str) -> str:
 
 
 Metric = Annotated[str, AfterValidator(_metric)]
+ROW = r"^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$"
 
 
 class Rows(Settings):
@@ -34,6 +35,31 @@ class Rows(Settings):
     """Names under `backbones`."""
     representations: Names = ["id"]
     """Names under `representations`."""
+
+
+class Claim(Settings):
+    """What a table is expected to show; the table says under its panels whether it does."""
+
+    row: Annotated[str, Field(pattern=ROW)]
+    """The row that the claim is about, BACKBONE.REPRESENTATION."""
+    above: Annotated[str, Field(pattern=ROW)] | None = None
+    """The row that it is above, BACKBONE.REPRESENTATION; null: it is no better than a random order."""
+    metric: Metric
+    """The metric that shows it, one of the table's; of a random order `Recall@K`."""
+    ranking: str = "full"
+    """The ranking that shows it, one of the table's."""
+    group: str = "overall"
+    """The group of events that shows it, one of the table's."""
+    because: str
+    """Why, as the end of a sentence."""
+
+    @model_validator(mode="after")
+    def _chance_of_recall(self) -> Self:
+        if self.above is None and not self.metric.startswith("Recall@"):
+            raise ValueError(
+                f"metric: {self.metric}; what a random order has is known of Recall@K; name that, or 'above'"
+            )
+        return self
 
 
 class TableSettings(Settings):
@@ -55,3 +81,5 @@ class TableSettings(Settings):
     """Groups of test events, such as `overall` or `item_tail`."""
     compare: Literal["best_other", "id", "each"] = "best_other"
     """What a row's mark compares it with: the best other row, the backbone's row of ids, or each other row."""
+    claims: list[Claim] = []
+    """What the table is expected to show, each answered by a sentence under its panels."""

@@ -81,7 +81,7 @@ class Reporting:
         kinds = {name: settings["kind"] for name, settings in self.config["representations"].items()}
         return {
             "table": wildcards.table,
-            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare", "claims")},
             "cells": methods,
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
             "published": {name: self.config["datasets"][name]["published"] for name in settings["datasets"]},

@@ -1,5 +1,6 @@
 """A table as a self-contained HTML page."""
 
+from collections.abc import Sequence
 from html import escape
 
 import polars as pl
@@ -41,8 +42,8 @@ def page(title: str, body: str) -> str:
     )
 
 
-def render(table: pl.DataFrame, title: str) -> str:
-    """Return the table as one HTML page; the last column links each seed's record."""
+def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
+    """Return the table as one HTML page, the verdicts of its claims below; the last column links each seed's record."""
     lines = [f"<p>{escape(text)}</p>" for text in (note(table), sources(table)) if text]
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
@@ -62,4 +63,5 @@ def render(table: pl.DataFrame, title: str) -> str:
             name = label_row(backbone, representation, labels)
             lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
         lines += ["</tbody>", "</table>", "</div>"]
+    lines += ["<ul>", *(f"<li>{escape(claim)}</li>" for claim in claims), "</ul>"] if claims else []
     return page(title, "\n".join(lines) + "\n")

@@ -1,5 +1,7 @@
 """A table as Markdown."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ptebench.report.rendering import (
@@ -17,8 +19,8 @@ from ptebench.report.rendering import (
 )
 
 
-def render(table: pl.DataFrame, title: str) -> str:
-    """Return the table as Markdown; the last column links each seed's record."""
+def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
+    """Return the table as Markdown, the verdicts of its claims below; the last column links each seed's record."""
     lines = [f"# {title}", "", note(table)]
     lines += ["", sources(table)] if sources(table) else []
     for heading, names, rows in panels(table):
@@ -34,4 +36,5 @@ def render(table: pl.DataFrame, title: str) -> str:
             ]
             name = label_row(backbone, representation, labels)
             lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
+    lines += ["", *(f"- {claim}" for claim in claims)] if claims else []
     return "\n".join(lines) + "\n"

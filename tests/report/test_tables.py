@@ -31,6 +31,7 @@ SPEC = {
     "protocols": {"cold": {"kind": "cold_start_user", "remove_seen": False}},
     "compare": "best_other",
     "ids": ["id"],
+    "claims": [],
 }  # fmt: skip
 VALUES = {("popularity", "id", 0): 0.01, ("sasrec", "id", 0): 0.02, ("sasrec", "id", 1): 0.04,
           ("sasrec", "pte", 0): 0.05, ("sasrec", "pte", 1): 0.07}  # fmt: skip
