@@ -13,10 +13,10 @@ from ptebench.recommenders.training import train
 
 def main(job) -> dict:
     spec = cell_of(job.spec)
-    train_set, known, valid, fingerprint = load(job, spec)
+    train_set, catalogue, valid, fingerprint = load(job, spec)
     checkpoint = job.outputs["item"].with_name("checkpoint.safetensors")
-    state, curve, notes = train(spec, train_set, valid, known, spec["remove_seen"], checkpoint, fingerprint)
-    _, model, _ = restore(spec, known, train_set, state)
+    state, curve, notes = train(spec, train_set, valid, catalogue, spec["remove_seen"], checkpoint, fingerprint)
+    _, model, _ = restore(spec, catalogue, train_set, state)
     made_of = {"made_of": canonical({"spec": job.spec, "fingerprint": fingerprint})}
     with torch.no_grad():
         vectors = {"item": model.eval().item_vectors(), "user": model.user_vectors()}

@@ -5,22 +5,22 @@ import polars as pl
 from ptebench.files import PROFILES, copy, read_json, read_table, write_json, write_table
 from ptebench.job import run
 from ptebench.profiles.rounds.verdict import choose
-from ptebench.profiles.schema.tables import shuffled
+from ptebench.profiles.schema.tables import shuffle
 
 
 def main(job):
     record = choose([read_json(path) for path in job.inputs["probes"]])
     write_json(record, job.outputs["convergence"])
-    best, shown = record["best"], record["shown"]
+    best, other_side = record["best"], record["shown"]
     origin = {
         "user_adapter": best, "user_adapter_config": best, "item_adapter": best, "item_adapter_config": best,
         "readers": best,
     }  # fmt: skip
     audiences = pl.DataFrame(schema=PROFILES)  # the prompts of distillation show none
-    if shown is not None:
-        audiences = read_table(job.inputs["audiences"][shown], PROFILES)
+    if other_side is not None:
+        audiences = read_table(job.inputs["audiences"][other_side], PROFILES)
     if job.spec["loop"] == "shuffled":  # what is written in the end shows what the rounds were taught with
-        audiences = shuffled(audiences, job.spec["seed"])
+        audiences = shuffle(audiences, job.spec["seed"])
     write_table(audiences, job.outputs["audiences"], PROFILES)
     for name, place in origin.items():
         copy(job.inputs[name][place], job.outputs[name])

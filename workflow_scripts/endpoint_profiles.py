@@ -4,7 +4,7 @@ from ptebench.files import PROFILES, TRAIN, read_embeddings, read_table, write_t
 from ptebench.job import run
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.schema.tables import read_profiles
-from ptebench.profiles.teachers.endpoint import none_of, written
+from ptebench.profiles.teachers.endpoint import none_of, write_side
 from ptebench.profiles.writing.compose import failed_of
 from ptebench.profiles.writing.sides import everybody
 
@@ -18,7 +18,7 @@ def main(job):
     answers = job.outputs["profiles"].with_name("answers.jsonl")
 
     def write(ids, prompts):
-        return written(ids, prompts, side, spec["endpoint"], answers)
+        return write_side(ids, prompts, side, spec["endpoint"], answers)
 
     frame, record = everybody(side, split, histories, cards, evidence, spec, write)
     if frame["fields"].null_count() == frame.height:

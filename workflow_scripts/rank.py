@@ -14,8 +14,8 @@ from ptebench.recommenders.tuning import settle
 
 def main(job):
     spec = settle(job)
-    sizes, train_set, known = load_train(job, spec)
-    backbone, representation, device = restore(spec, known, train_set, read_tensors(job.input("model"))[0])
+    sizes, train_set, catalogue = load_train(job, spec)
+    backbone, representation, device = restore(spec, catalogue, train_set, read_tensors(job.input("model"))[0])
     frames = []
     for events in read_events(job.input("test"), job.input("candidates"), sizes[1]):
         ranks, candidates = rank(backbone, representation, events, spec["remove_seen"], device)

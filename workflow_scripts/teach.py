@@ -14,8 +14,8 @@ def main(job):
     # beside the one model's own profiles, so that all who ask it share its answers
     answers = job.outputs["user"].parents[2] / job.spec["endpoint"]["name"] / "answers.jsonl"
     rows, record = teach(split, cards, template, job.spec, answers)
-    for side, taught in rows.items():
-        write_jsonl(taught, job.outputs[side])
+    for side, instructions in rows.items():
+        write_jsonl(instructions, job.outputs[side])
     return {"taught": record}
 
 

@@ -13,13 +13,13 @@ CURVE = {"epoch": pl.Int64, "loss": pl.Float64, "value": pl.Float64, "seconds": 
 
 def main(job):
     spec, model = settle(job), job.outputs["model"]
-    train_set, known, valid, fingerprint = load(job, spec)
+    train_set, catalogue, valid, fingerprint = load(job, spec)
     checkpoint = model.with_name("checkpoint.safetensors")
-    state, curve, notes = train(spec, train_set, valid, known, spec["remove_seen"], checkpoint, fingerprint)
+    state, curve, notes = train(spec, train_set, valid, catalogue, spec["remove_seen"], checkpoint, fingerprint)
     write_tensors(state, model)
     write_text(pl.DataFrame(curve, schema=CURVE).write_csv(), job.outputs["curve"])
     checkpoint.unlink(missing_ok=True)
-    return {**notes, "width": known.width, "spec": spec}
+    return {**notes, "width": catalogue.width, "spec": spec}
 
 
 if __name__ == "__main__":

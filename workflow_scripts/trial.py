@@ -15,16 +15,16 @@ def main(job):
     trial = job.spec["trial"]
     settings = point(job.spec["space"], trial, job.spec["seed"])
     spec = lay({k: v for k, v in job.spec.items() if k not in ("space", "trial")}, settings)
-    train_set, known, valid, fingerprint = load(job, spec)
+    train_set, catalogue, valid, fingerprint = load(job, spec)
     checkpoint = job.outputs["trial"].with_name("checkpoint.safetensors")
     value, epochs, failure = None, 0, None
     try:
-        state, curve, _ = train(spec, train_set, valid, known, spec["remove_seen"], checkpoint, fingerprint)
+        state, curve, _ = train(spec, train_set, valid, catalogue, spec["remove_seen"], checkpoint, fingerprint)
         epochs = len(curve)
         if epochs:
             value = max(c["value"] for c in curve if c["value"] is not None)
         else:
-            counter, _, _ = restore(spec, known, train_set, state)
+            counter, _, _ = restore(spec, catalogue, train_set, state)
             ranks, _ = rank(counter, None, valid, spec["remove_seen"])
             value = validation_value(ranks, valid.targets, COUNTER_SELECTION)
     except FAILURES as error:

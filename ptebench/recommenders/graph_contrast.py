@@ -7,10 +7,13 @@ from ptebench.recommenders.graph import Graph
 
 
 class GraphContrast(Graph):
-    """LightGCN, and InfoNCE between two views of the users and of the items of a batch. A backbone adds `view`."""
+    """LightGCN, and InfoNCE between two views of the users and of the items of a batch.
+
+    A backbone adds `view(layer, generator)`: vectors of users and of items under one perturbation.
+    """
 
     trained_users: torch.Tensor
-    among_all = True  # a node is told from all users, or items, of the graph; or from those of the batch alone
+    among_all = True  # whether a node is contrasted with all nodes of its side, or only with those of the batch
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)

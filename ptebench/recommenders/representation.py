@@ -121,7 +121,7 @@ class Unread(Base):
 
 
 class Towers(Base):
-    """Item vectors (n_items + 1, d) by a tower over their texts, user vectors by another over their profiles. No id.
+    """Item vectors (n_items + 1, d) by a tower over texts, user vectors by another over profiles, and no ids.
 
     A representation names its `tower`: a module built from (settings, text (n + 1, d_text), training ids, d), whose
     forward(ids or None) returns vectors (n + 1, d) or the rows of `ids`.

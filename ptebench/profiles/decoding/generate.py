@@ -23,11 +23,11 @@ def batches(lengths: list[int], size: int) -> list[tuple[np.ndarray, int]]:
     same answer to the bit, whatever else is written with it.
     """
     widths = -(-np.asarray(lengths, dtype=np.int64) // WIDTH) * WIDTH
-    found = []
+    result = []
     for width in np.unique(widths)[::-1].tolist():  # too little memory shows at once
         rows = np.flatnonzero(widths == width)
-        found += [(rows[start : start + size], width) for start in range(0, len(rows), size)]
-    return found
+        result += [(rows[start : start + size], width) for start in range(0, len(rows), size)]
+    return result
 
 
 def too_large(error: BaseException) -> bool:
@@ -65,8 +65,8 @@ def generate(
     """
     answers: list[list[int]] = [[] for _ in prompts]
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
-    pad, configured = tokenizer.pad_token_id, model.generation_config.eos_token_id
-    more = set(configured) if isinstance(configured, list) else {configured} - {None}
+    pad, eos = tokenizer.pad_token_id, model.generation_config.eos_token_id
+    more = set(eos) if isinstance(eos, list) else {eos} - {None}
     ends = sorted(more | {tokenizer.eos_token_id})
     rules_of = grammar(model, tokenizer, prompts, new_tokens, ends, side) if side and prompts else None
     model.eval()
@@ -76,18 +76,18 @@ def generate(
         count = -(-len(rows) // step) * step
         inputs = torch.full((count, width + 1), pad)
         mask = torch.zeros_like(inputs)
-        filled = np.resize(rows, count)  # up with the first
-        for place, row in enumerate(filled):
+        batch = np.resize(rows, count)  # up with the first
+        for place, row in enumerate(batch):
             inputs[place, -len(ids[row]) :] = torch.tensor(ids[row])
             mask[place, -len(ids[row]) :] = 1
-        rules = rules_of and list(map(rules_of, filled))
+        rules = rules_of and list(map(rules_of, batch))
         with torch.inference_mode():
-            found = model.generate(
+            result = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
                 do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=ends,
                 use_cache=True, custom_generate=greedy, rules=rules,
             )  # fmt: skip
-        for row, tokens in zip(rows, found):
+        for row, tokens in zip(rows, result):
             stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
             answers[row] = tokens[:stop]
             if take is not None:

@@ -22,15 +22,15 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
     and the answer is the template's for that very stretch, so that what is taught is to read evidence.
     """
     random, cards = generator(spec["seed"], "lessons"), split.cards
-    shown, near = spec["history"], spec["neighbours"]
+    newest, near = spec["history"], spec["neighbours"]
     users = [u for u in split.train if u not in leave_out]
     warm = split.warm()
     audiences = dict(zip(warm.tolist(), template.items(warm)))
-    drawn = [split.train[users[k]] for k in random.integers(len(users), size=count)]
-    lengths = np.array([len(h) for h in drawn])
-    takes = np.minimum(1 + random.integers(shown, size=count), lengths)
+    histories = [split.train[users[k]] for k in random.integers(len(users), size=count)]
+    lengths = np.array([len(h) for h in histories])
+    takes = np.minimum(1 + random.integers(newest, size=count), lengths)
     starts = (random.random(count) * (lengths - takes + 1)).astype(int)
-    stretches = [h[s : s + t] for h, s, t in zip(drawn, starts, takes)]
+    stretches = [h[s : s + t] for h, s, t in zip(histories, starts, takes)]
     offsets = np.concatenate([[0], np.cumsum(takes)])
     profiles = template.users(np.concatenate([np.asarray(s) for s in stretches]), offsets)
     readers: dict[int, list[dict]] = {}
@@ -41,8 +41,8 @@ def lessons(split: Split, template: Template, count: int, spec: dict, leave_out:
     pairs = []
     for place, kind in enumerate(kinds):
         if kind < 0.6:
-            given = audiences if kind < 0.3 else {}
-            prompt = user_prompt(stretches[place], cards, given, shown, near)
+            audiences_of_lesson = audiences if kind < 0.3 else {}
+            prompt = user_prompt(stretches[place], cards, audiences_of_lesson, newest, near)
             pairs.append((prompt, layout(profiles[place], "user")))
             continue
         item, *others = warm[picks[place]].tolist()

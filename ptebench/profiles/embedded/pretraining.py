@@ -28,8 +28,8 @@ def batches(rows, size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Return batches of row numbers, alike in length within a batch, in random order."""
     lengths = np.array([len(row.ids) for row in rows])
     order = np.lexsort((random.random(len(rows)), lengths // 16))
-    found = [order[i : i + size] for i in range(0, len(order) - size + 1, size)] or [order]
-    return [found[k] for k in random.permutation(len(found))]
+    batches_of_epoch = [order[i : i + size] for i in range(0, len(order) - size + 1, size)] or [order]
+    return [batches_of_epoch[k] for k in random.permutation(len(batches_of_epoch))]
 
 
 def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,8 +43,8 @@ def loss_of(model, rows: list[Row], pad: int, random: np.random.Generator) -> tu
     for place, row in enumerate(rows):
         inputs[place, : len(row.ids)] = row.ids
         answer[place, row.start : len(row.ids)] = True
-    counted = answer | ((inputs != pad) & (random.random(inputs.shape) < PROMPT_SHARE))
-    losing, answering = (torch.from_numpy(m[:, 1:]) for m in (counted, answer))
+    in_loss = answer | ((inputs != pad) & (random.random(inputs.shape) < PROMPT_SHARE))
+    losing, answering = (torch.from_numpy(m[:, 1:]) for m in (in_loss, answer))
     ids = torch.from_numpy(inputs)
     # right padding and a causal mask: nothing that counts sees padding
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
@@ -109,13 +109,13 @@ def build(split: Split, spec: dict, leave_out: set, folder: Path, say=print) -> 
     rows = rows_of(pairs, tokenizer, context)
     set_seed(seed)
     model = new_model(tokenizer, settings, context)
-    held, taught = rows[: len(rows) // 50], rows[len(rows) // 50 :]
-    curve = pretrain(model, taught, settings, tokenizer.pad_token_id, seed, say)
+    validation, training = rows[: len(rows) // 50], rows[len(rows) // 50 :]
+    curve = pretrain(model, training, settings, tokenizer.pad_token_id, seed, say)
     model.eval()
     with torch.inference_mode():
         losses = [
-            loss_of(model, held[i : i + 32], tokenizer.pad_token_id, generator(seed, "held"))[1].item()
-            for i in range(0, len(held), 32)
+            loss_of(model, validation[i : i + 32], tokenizer.pad_token_id, generator(seed, "held"))[1].item()
+            for i in range(0, len(validation), 32)
         ]
     model.config.frame_words = frame_words(pairs)
     model.generation_config.pad_token_id = tokenizer.pad_token_id

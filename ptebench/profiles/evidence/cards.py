@@ -34,13 +34,13 @@ def clean(column: pl.Expr) -> pl.Expr:
 
 def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:
     """Return the cards by dense id; raise InputError for an item of the vocabulary that has no row."""
-    known = vocabulary.filter(side="item").sort("id").join(items, left_on="raw", right_on="item_id", how="left")
-    if known["card"].null_count():
-        raw = known.filter(pl.col("card").is_null())["raw"][0]
+    frame = vocabulary.filter(side="item").sort("id").join(items, left_on="raw", right_on="item_id", how="left")
+    if frame["card"].null_count():
+        raw = frame.filter(pl.col("card").is_null())["raw"][0]
         raise InputError(f"items.parquet: item {raw!r} of the split has no row; delete both files and run again")
     words = pl.col("text").str.split(" ").list.head(WORDS).list.join(" ")
     title, card = clean(pl.col("title")), clean(pl.col("card"))
-    known = known.with_columns(
+    frame = frame.with_columns(
         # without a title the card speaks; it then stands once, not as the description again
         name=pl.when(title != "").then(title).otherwise(card),
         text=clean(pl.col("description")),
@@ -48,12 +48,12 @@ def cards_of(items: pl.DataFrame, vocabulary: pl.DataFrame) -> Cards:
         name=pl.col("name").str.split(" ").list.head(WORDS).list.join(" "),
         text=words,
     )
-    categories = known.select(
+    categories = frame.select(
         pl.col("categories").fill_null([]).list.eval(clean(pl.element()).filter(clean(pl.element()) != ""))
     )["categories"]
     return Cards(
-        [""] + known["name"].to_list(),
+        [""] + frame["name"].to_list(),
         [[]] + categories.to_list(),
-        [""] + known.select(clean(pl.col("brand")))["brand"].to_list(),
-        [""] + known["text"].to_list(),
+        [""] + frame.select(clean(pl.col("brand")))["brand"].to_list(),
+        [""] + frame["text"].to_list(),
     )

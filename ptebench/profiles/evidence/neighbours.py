@@ -11,19 +11,19 @@ def nearest(items: list[int], vectors: np.ndarray, among: list[int], count: int)
 
     An item without text, whose vector is zeros, has no neighbours and is none.
     """
-    spoken = np.asarray(vectors.any(1))
-    others = np.array(sorted(i for i in among if spoken[i]), dtype=np.int64)
+    has_text = np.asarray(vectors.any(1))
+    others = np.array(sorted(i for i in among if has_text[i]), dtype=np.int64)
     if not len(others):
         return {i: [] for i in items}
-    directions, found = unit(vectors), {}
+    directions, nearest_of = unit(vectors), {}
     for start in range(0, len(items), 1024):
         block = np.asarray(items[start : start + 1024], dtype=np.int64)
         scores = directions[block] @ directions[others].T
-        scores[(block[:, None] == others[None]) | ~spoken[block][:, None]] = -np.inf
+        scores[(block[:, None] == others[None]) | ~has_text[block][:, None]] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         for i, row, values in zip(block.tolist(), order, np.take_along_axis(scores, order, 1)):
-            found[i] = others[row[values > -np.inf]].tolist()
-    return found
+            nearest_of[i] = others[row[values > -np.inf]].tolist()
+    return nearest_of
 
 
 def typical(split: Split, cards: np.ndarray, among: dict) -> int | None:

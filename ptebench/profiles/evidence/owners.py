@@ -41,5 +41,5 @@ def draw(split: Split, seed: int, probes: int) -> Draw:
 
 def cold_examples(ids, seed: int) -> set:
     """Return the items of `ids` that stand in for cold ones."""
-    chosen = generator(seed, "cold").random(len(ids)) < COLD
-    return {i for i, c in zip(ids, chosen) if c}
+    is_cold = generator(seed, "cold").random(len(ids)) < COLD
+    return {i for i, c in zip(ids, is_cold) if c}

@@ -1,4 +1,7 @@
-"""The prompts, all in one place. Evidence stands in lines that begin with "- "; only these are ever cut."""
+"""The wording of all prompts.
+
+Evidence is in lines that begin with "- "; only these are cut when a prompt is too long.
+"""
 
 from ptebench.files import InputError
 from ptebench.profiles.evidence.cards import Cards

@@ -54,8 +54,10 @@ def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -
             lines += [f"## {side} {identity}", ""]
             known = prompts[side][identity].split("\n")[1:-3]
             lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in known] + [""]
-            said = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
+            text_by_writer = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
             lines += ["| writer | profile |", "|---|---|"]
-            lines += [f"| {w} | {quoted(t)}{'' if strict(t, side) else ' (no profile)'} |" for w, t in said.items()]
+            lines += [
+                f"| {w} | {quoted(t)}{'' if strict(t, side) else ' (no profile)'} |" for w, t in text_by_writer.items()
+            ]
             lines.append("")
     return "\n".join(lines)

@@ -19,7 +19,7 @@ def fingerprint(model) -> str | None:
     return getattr(model.config, "weights", None)
 
 
-def continued(base, folder: Path, trainable: bool):
+def continue_adapter(base, folder: Path, trainable: bool):
     """Return the model with the adapter in `folder`; raise InputError where it was made for another base model."""
     file = folder / "adapter_model.safetensors"
     fault = InputError(
@@ -39,7 +39,7 @@ def with_adapter(base, folder: Path | None, lora: dict, trainable: bool):
     if trainable and getattr(base, "is_loaded_in_4bit", False):
         base = prepare_model_for_kbit_training(base)
     if folder is not None:
-        return continued(base, folder, trainable)
+        return continue_adapter(base, folder, trainable)
     settings = LoraConfig(
         task_type="CAUSAL_LM", r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
         target_modules=adapted(base),
@@ -60,17 +60,17 @@ def adapted(base) -> str | list[str]:
     """
     if not any("experts." in name and weights.dim() == 3 for name, weights in base.named_parameters()):
         return "all-linear"
-    found = [
+    result = [
         name
         for name, module in base.named_modules()
         if isinstance(module, torch.nn.Linear) and re.search(r"attn|attention", name, re.I)
     ]
-    if not found:
+    if not result:
         raise InputError(
             f"language model {base.config.name_or_path!r}: {type(base).__name__} is a mixture of experts without "
             "linear layers of attention, which an adapter needs; choose another 'model'"
         )
-    return found
+    return result
 
 
 def merged(model):

@@ -21,8 +21,8 @@ def model_source(spec: dict, base: Path | None) -> dict:
     """Return the arguments of `load` that say which model settings mean; `base` is the file of one that a job made."""
     source = str(base.parent) if base else spec["model"]
     commit = None if Path(source).is_dir() else spec.get("weights")
-    chosen = {"source": source, "revision": commit, "context": spec["context"]}
-    return chosen | {"template_arguments": spec.get("template_arguments", {})}
+    key = {"source": source, "revision": commit, "context": spec["context"]}
+    return key | {"template_arguments": spec.get("template_arguments", {})}
 
 
 def load_tokenizer(source: str, revision: str | None = None, template_arguments: dict | None = None):

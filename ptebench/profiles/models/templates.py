@@ -24,8 +24,8 @@ def with_template(tokenizer, arguments: dict, source: str) -> None:
             raise InputError(
                 f"language model {source!r}: 'template_arguments': its chat template does not read {name!r}"
             )
-    fixed = "".join(f"{{% set {name} = {value!r} %}}" for name, value in arguments.items())
-    tokenizer.chat_template = fixed + template
+    assignments = "".join(f"{{% set {name} = {value!r} %}}" for name, value in arguments.items())
+    tokenizer.chat_template = assignments + template
     turns = [*messages("a question"), {"role": "assistant", "content": ANSWER}]
     try:
         prompt = tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
@@ -39,8 +39,8 @@ def with_template(tokenizer, arguments: dict, source: str) -> None:
     lacking = ""
     if before.startswith(prompt):
         lacking = before[len(prompt) :]
-    elif opened := OPENED.search(prompt):
-        mark = re.sub(r"^([<\[◁])([\w:-]+)[^\]▷>]*", r"\1/\2", opened[1])
-        lacking = "\n" + CLOSED_BY.get(opened[1].lower(), mark) + "\n\n"
+    elif opening := OPENED.search(prompt):
+        mark = re.sub(r"^([<\[◁])([\w:-]+)[^\]▷>]*", r"\1/\2", opening[1])
+        lacking = "\n" + CLOSED_BY.get(opening[1].lower(), mark) + "\n\n"
     if lacking.strip():
         tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ {lacking!r} }}}}{{% endif %}}"

@@ -11,12 +11,12 @@ def preference(model, tokenizer, conversations: list[list[dict]]) -> np.ndarray:
     model.eval()
     scores = []
     for turns in conversations:
-        begun = {}
+        tokens_of = {}
         for word in ("yes", "no"):
             ids, labels = conversation_tokens([*turns[:-1], {"role": "assistant", "content": word}], tokenizer)
             start = max(p for p in range(1, len(ids)) if labels[p] != -100 and labels[p - 1] == -100)
-            begun[word] = ids[start]
+            tokens_of[word] = ids[start]
         with torch.inference_mode():
             logits = model(input_ids=torch.tensor([ids[:start]], device=model.device)).logits[0, -1].float()
-        scores.append((logits[begun["yes"]] - logits[begun["no"]]).item())
+        scores.append((logits[tokens_of["yes"]] - logits[tokens_of["no"]]).item())
     return np.array(scores)

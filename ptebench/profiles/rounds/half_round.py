@@ -16,7 +16,7 @@ from ptebench.profiles.models.finetune import finetune, finetune_by
 from ptebench.profiles.models.loading import load, load_tokenizer
 from ptebench.profiles.models.tokens import shortened
 from ptebench.profiles.rounds.dialogues import Dialogue, first_turn
-from ptebench.profiles.schema.tables import fields_by_id, shuffled
+from ptebench.profiles.schema.tables import fields_by_id, shuffle
 from ptebench.profiles.writing.answers import write
 from ptebench.provenance import digest
 
@@ -52,7 +52,7 @@ class HalfRound:
         """What prompts show of the other side, by id; in the shuffled control each item has the profile of another."""
         frame = self.evidence
         if frame is not None and self.spec["side"] == "user" and self.spec["loop"] == "shuffled":
-            frame = shuffled(frame, self.spec["seed"])
+            frame = shuffle(frame, self.spec["seed"])
         return {} if frame is None else fields_by_id(frame)
 
     def prompts(self, ids: list[int], cold=()) -> list[str]:

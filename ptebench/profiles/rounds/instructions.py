@@ -28,8 +28,8 @@ def with_dialogues(rows: list[dict], split: Split, spec: dict) -> tuple[list[dic
 
     They are asked about what they chose and what they did not, in turn. split: without what is held out.
     """
-    asked = dialogues([row["id"] for row in rows[: round(spec["collaborative"] * len(rows))]], split, spec)
-    pairs = enumerate(zip(asked[::2], asked[1::2]))
+    questions = dialogues([row["id"] for row in rows[: round(spec["collaborative"] * len(rows))]], split, spec)
+    pairs = enumerate(zip(questions[::2], questions[1::2]))
     by_user = {d.user: d for d in (pair[place % 2] for place, pair in pairs)}
 
     def extend(row: dict, dialogue) -> dict:
@@ -57,7 +57,7 @@ def instructions(
     fields, counts = supplied_sides(files, split)
     record: dict = {f"supplied_{side}": count for side, count in counts.items()}
     answers = template | fields
-    shown = {side: template[side] | answers[side] for side in template}
+    profiles_in_prompts = {side: template[side] | answers[side] for side in template}
     ids = {side: [i for i in drawn.pool[side] if i in answers[side]][: spec["examples"]] for side in answers}
     for side, chosen in ids.items():
         if not chosen:
@@ -67,7 +67,9 @@ def instructions(
             )
     prompts = {
         "user": user_prompts(ids["user"], rest.train, split.cards, {}, spec),
-        "item": item_lessons(ids["item"], split, rest, shown["user"], shown["item"], cards, spec),
+        "item": item_lessons(
+            ids["item"], split, rest, profiles_in_prompts["user"], profiles_in_prompts["item"], cards, spec
+        ),
     }
     rows = {
         side: [instruction(i, prompt, answers[side][i], side) for i, prompt in zip(ids[side], prompts[side])]

@@ -39,9 +39,9 @@ def normalise(phrase: str) -> str:
 
 def usable(phrase: str) -> bool:
     """Say whether a phrase may stand in a profile: words, no number, id, mark or slot, at most LONGEST characters."""
-    worded = 0 < len(phrase) <= LONGEST and any(c.isalpha() for c in phrase) and ";" not in phrase
+    has_words = 0 < len(phrase) <= LONGEST and any(c.isalpha() for c in phrase) and ";" not in phrase
     faults = ID.search(phrase), SLOT.fullmatch(phrase), UNSEEN.search(phrase), BULLET.match(phrase), MARK.search(phrase)
-    return worded and not any(faults)
+    return has_words and not any(faults)
 
 
 def strict(text: str, side: str) -> dict | None:

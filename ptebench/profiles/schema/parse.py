@@ -30,10 +30,10 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
     fields, repair = {}, "layout"
     for field in FIELDS[side]:
         parts = pieces(answers[field], PHRASES[side])
-        found = list(dict.fromkeys(map(normalise, parts)))
-        phrases = [p for p in found if usable(p)]
+        result = list(dict.fromkeys(map(normalise, parts)))
+        phrases = [p for p in result if usable(p)]
         if len(phrases) < PHRASES[side]:
-            return None, "item ids" if any(map(ID.search, found)) else FEW
+            return None, "item ids" if any(map(ID.search, result)) else FEW
         if len(parts) > PHRASES[side]:
             repair = "surplus phrases"
         fields[field] = phrases[: PHRASES[side]]

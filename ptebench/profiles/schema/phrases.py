@@ -26,13 +26,13 @@ def pieces(body: str, count: int) -> list[str]:
             return phrases
         bare = (lines + [""]).index("")
         return [_cut(line, 1)[0] for line in lines[:bare]]
-    found = []
+    result = []
     for line in filter(str.strip, lines):
         if not (bullet := BULLET.match(line)):
             break
         # a bullet may say why: "- Jazz fan: they chose ..."
-        found.append(re.split(r":\s|\s[-–—]\s", line[bullet.end() :])[0])
-    return found if len(found) > 1 else [p for piece in found for p in _cut(piece, count)]
+        result.append(re.split(r":\s|\s[-–—]\s", line[bullet.end() :])[0])
+    return result if len(result) > 1 else [p for piece in result for p in _cut(piece, count)]
 
 
 def _cut(line: str, count: int) -> list[str]:

@@ -43,12 +43,12 @@ def read_profiles(path) -> dict[int, dict]:
     return fields_by_id(read_table(path, PROFILES))
 
 
-def shuffled(profiles: pl.DataFrame, seed: int) -> pl.DataFrame:
+def shuffle(profiles: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return the profiles with texts and fields moved among those that were parsed, none to its own place."""
     parsed = profiles.drop_nulls("fields")
     order = generator(seed, "shuffled").permutation(parsed.height)
-    moved = parsed[np.roll(order, 1)].with_columns(id=parsed["id"][order])
-    return pl.concat([moved, profiles.filter(pl.col("fields").is_null())]).sort("id")
+    others = parsed[np.roll(order, 1)].with_columns(id=parsed["id"][order])
+    return pl.concat([others, profiles.filter(pl.col("fields").is_null())]).sort("id")
 
 
 def texts_by_id(frame: pl.DataFrame) -> dict[int, str]:

@@ -166,7 +166,7 @@ def _gather(endpoint: Endpoint, bodies: dict[str, dict], answer_to, doubt: Doubt
     return found
 
 
-def written(ids, prompts: list[str], side: str, settings: dict, file: Path, say=print):
+def write_side(ids, prompts: list[str], side: str, settings: dict, file: Path, say=print):
     """Return (frame of the PROFILES contract, record): the profiles that an endpoint writes of `ids` of one side."""
     answers, counts = ask(prompts, settings["new_tokens"][side], settings, file, say, side)
     made = [{"writer": settings["name"], "model": a["model"], "tokens": a["tokens"]} for a in answers]

@@ -6,7 +6,7 @@ from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.prompts import item_lessons, user_prompts
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.tables import fields_by_id
-from ptebench.profiles.teachers.endpoint import none_of, written
+from ptebench.profiles.teachers.endpoint import none_of, write_side
 from ptebench.profiles.writing.compose import failed_of
 
 
@@ -22,7 +22,7 @@ def teach(split: Split, cards, template: dict[str, dict], spec: dict, file: Path
     frames, record = {}, {}
 
     def ask(side: str, prompts: list[str]) -> None:
-        frame, record[side] = written(ids[side], prompts, side, spec["endpoint"], file)
+        frame, record[side] = write_side(ids[side], prompts, side, spec["endpoint"], file)
         frames[side] = frame.drop_nulls("fields")
         if frames[side].is_empty():
             raise none_of(spec["endpoint"], failed_of(frame), file)

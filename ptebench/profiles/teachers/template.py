@@ -21,7 +21,7 @@ FILLERS = ("general reader", "everyday shopper", "curious newcomer", "casual bro
 
 def terms(text: str) -> list[str]:
     """Return the words of a text and the pairs of neighbouring words, none across a stop word or a mark."""
-    found = []
+    result = []
     for run in MARKS.split(text):
         before = None
         for word in run.split():
@@ -29,11 +29,11 @@ def terms(text: str) -> list[str]:
             if len(word) < 3 or word in ENGLISH_STOP_WORDS or not word.replace("-", "").replace("'", "").isalpha():
                 before = None
                 continue
-            found.append(word)
+            result.append(word)
             if before is not None:
-                found.append(f"{before} {word}")
+                result.append(f"{before} {word}")
             before = word
-    return found
+    return result
 
 
 def membership(values: np.ndarray, offsets: np.ndarray, columns: int) -> sp.csr_matrix:
@@ -59,46 +59,48 @@ class Template:
 
     def __init__(self, cards: Cards, values: np.ndarray, offsets: np.ndarray):
         count = len(cards.title)
-        seen = np.unique(values)
+        items_of_training = np.unique(values)
         texts = [f"{t}. {d}" for t, d in zip(cards.title, cards.description)]
-        many = len(seen) >= 50
+        many = len(items_of_training) >= 50
         vectorizer = TfidfVectorizer(
             analyzer=terms, max_features=FEATURES, sublinear_tf=True, dtype=np.float32,
             min_df=2 if many else 1, max_df=0.3 if many else 1.0,
         )  # fmt: skip
         try:
-            vectorizer.fit([texts[i] for i in seen])
+            vectorizer.fit([texts[i] for i in items_of_training])
             phrases, self.keyphrases = vectorizer.get_feature_names_out().tolist(), vectorizer.transform(texts)
         except ValueError:  # sklearn's word for cards without a single usable word
             phrases, self.keyphrases = [], sp.csr_matrix((count, 0), dtype=np.float32)
-        roles, self.roles = self._roles(cards, seen)
+        roles, self.roles = self._roles(cards, items_of_training)
         self.names = (roles, phrases)
         self.train = membership(values, offsets, count)
         # people are fond of what is rare: the popular order fills profiles that the evidence leaves short
-        self.common = [np.argsort(-np.asarray(m[seen].sum(0)).ravel(), kind="stable")[:20] for m in self._matrices]
+        self.common = [
+            np.argsort(-np.asarray(m[items_of_training].sum(0)).ravel(), kind="stable")[:20] for m in self._matrices
+        ]
 
     @property
     def _matrices(self):
         return self.roles, self.keyphrases
 
     @staticmethod
-    def _roles(cards: Cards, seen: np.ndarray) -> tuple[list[str], sp.csr_matrix]:
+    def _roles(cards: Cards, items_of_training: np.ndarray) -> tuple[list[str], sp.csr_matrix]:
         """Return role names and the matrix (items, roles), rarer roles heavier."""
-        named: dict[str, int] = {}
+        number_of: dict[str, int] = {}
         rows, columns = [], []
         for item, (categories, brand) in enumerate(zip(cards.categories, cards.brand)):
             names = [f"{normalise(c)} fan" for c in categories] + ([f"{normalise(brand)} follower"] if brand else [])
             for name in dict.fromkeys(n for n in names if usable(n)):
                 rows.append(item)
-                columns.append(named.setdefault(name, len(named)))
-        shape = (len(cards.title), len(named))
+                columns.append(number_of.setdefault(name, len(number_of)))
+        shape = (len(cards.title), len(number_of))
         matrix = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
-        frequency = np.asarray((matrix[seen] > 0).sum(0)).ravel()
+        frequency = np.asarray((matrix[items_of_training] > 0).sum(0)).ravel()
         # only what training items carry may be named: a role of cold items alone has weight zero
-        weight = np.where(frequency > 0, np.log((1 + len(seen)) / (1 + frequency)) + 0.1, 0)
+        weight = np.where(frequency > 0, np.log((1 + len(items_of_training)) / (1 + frequency)) + 0.1, 0)
         matrix = (matrix @ sp.diags(weight)).tocsr().astype(np.float32)
         matrix.eliminate_zeros()
-        return list(named), matrix
+        return list(number_of), matrix
 
     def users(self, values: np.ndarray, offsets: np.ndarray) -> list[dict]:
         """Return the fields of one user a ragged row of item ids."""
@@ -115,16 +117,16 @@ class Template:
     def _fields(self, scores: list, side: str) -> list[dict]:
         """Return fields from the scores of roles and of keyphrases, one row a profile."""
         count = PHRASES[side]
-        ranked = [self._ranked(s.tocsr(), names, 4 * count) for s, names in zip(scores, self.names)]
+        top_names = [self._ranked(s.tocsr(), names, 4 * count) for s, names in zip(scores, self.names)]
         common = [[names[p] for p in places] for names, places in zip(self.names, self.common)]
-        found = []
-        for roles, phrases in zip(*ranked):
+        result = []
+        for roles, phrases in zip(*top_names):
             interests = distinct([*phrases, *common[1], *FILLERS], count)
             # where categories and brands are few, further keyphrases speak before what everybody likes
             further = [f"{p} fan" for p in phrases if p not in interests]
             chosen = distinct([*roles, *further, *common[0], *FILLERS], count)
-            found.append(dict(zip(FIELDS[side], (chosen, interests))))
-        return found
+            result.append(dict(zip(FIELDS[side], (chosen, interests))))
+        return result
 
     @staticmethod
     def _ranked(scores: sp.csr_matrix, names: list[str], depth: int) -> list[list[str]]:
@@ -142,17 +144,17 @@ class Template:
 
 def distinct(phrases: list[str], count: int) -> list[str]:
     """Return the first `count` phrases of which none is contained in another."""
-    kept: list[str] = []
+    result: list[str] = []
     for phrase in phrases:
-        if usable(phrase) and not any(f" {phrase} " in f" {k} " or f" {k} " in f" {phrase} " for k in kept):
-            kept.append(phrase)
-            if len(kept) == count:
+        if usable(phrase) and not any(f" {phrase} " in f" {k} " or f" {k} " in f" {phrase} " for k in result):
+            result.append(phrase)
+            if len(result) == count:
                 break
-    return kept
+    return result
 
 
 def template_frame(ids, fields: list[dict], evidence: list[str], side: str) -> pl.DataFrame:
     """Return the template teacher's profiles; the digest is that of the evidence they were made from."""
-    made = {"writer": "template"}
+    generation = {"writer": "template"}
     texts = [layout(f, side) for f in fields]
-    return profiles_frame(ids, texts, fields, [digest(e) for e in evidence], [made] * len(fields))
+    return profiles_frame(ids, texts, fields, [digest(e) for e in evidence], [generation] * len(fields))

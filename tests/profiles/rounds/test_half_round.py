@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
 from ptebench.profiles.models.finetune import order_of
 from ptebench.profiles.rounds.order import FIRST, inputs_of
-from ptebench.profiles.schema.tables import shuffled
+from ptebench.profiles.schema.tables import shuffle
 from tests.profiles.chain import LORA, TUNING, WRITING, Chain, half, job
 
 
@@ -73,7 +73,7 @@ def test_shuffled_profiles_are_other_items_profiles_in_every_prompt(chain, tmp_p
     outputs |= {"audiences": tmp_path / "audiences.parquet", "convergence": tmp_path / "convergence.json"}
     job("choose_round", WRITING | {"loop": "shuffled"}, files, outputs)
     audiences = read_table(half(root, 0, "item")["profiles"], PROFILES)
-    assert read_table(outputs["audiences"], PROFILES).equals(shuffled(audiences, WRITING["seed"]))
+    assert read_table(outputs["audiences"], PROFILES).equals(shuffle(audiences, WRITING["seed"]))
     assert read_json(outputs["convergence"])["best"] == 1
 
 
@@ -97,8 +97,8 @@ def test_shuffling_moves_every_profile():
     columns = {"id": [1, 2, 3, 4, 5], "text": ["1", "2", "3", "4", "5"], "fields": fields}
     frame = pl.DataFrame(columns, schema_overrides={"id": pl.Int32})
     frame = frame.with_columns(prompt_sha256=pl.lit("x"), generation=pl.lit("{}"))
-    moved = shuffled(frame, 0)
-    assert moved.equals(shuffled(frame, 0)) and not moved.equals(shuffled(frame, 1))
+    moved = shuffle(frame, 0)
+    assert moved.equals(shuffle(frame, 0)) and not moved.equals(shuffle(frame, 1))
     assert moved["id"].to_list() == [1, 2, 3, 4, 5] and moved["text"][1] == "2"
     parsed = moved.drop_nulls("fields")
     assert all(str(i) != t for i, t in zip(parsed["id"], parsed["text"]))

@@ -14,7 +14,7 @@ import pytest
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table
 from ptebench.profiles.teachers import client, endpoint
 from ptebench.profiles.teachers.client import seconds
-from ptebench.profiles.teachers.endpoint import ask, written
+from ptebench.profiles.teachers.endpoint import ask, write_side
 from tests.profiles.synthetic import write_split
 from tests.profiles.teachers.fake_endpoint import KEY, FakeEndpoint, answer
 from tests.profiles.teachers.fake_endpoint import PROFILES as SAID
@@ -201,7 +201,7 @@ def test_malformed_answers_are_counted_and_left_to_the_parser(server, tmp_path):
         {"status": 400, "body": json.dumps({"error": {"code": "content_filter", "message": "no"}})},
     ]  # fmt: skip
     spec, file = settings(server, concurrency=1), tmp_path / "a.jsonl"
-    frame, record = written(list(range(1, 13)), MANY, "user", spec, file)
+    frame, record = write_side(list(range(1, 13)), MANY, "user", spec, file)
     assert {k: v for k, v in record.items() if k.startswith("malformed")} == {
         "malformed: no JSON": 1, "malformed: no choices": 3, "malformed: empty text": 2, "malformed: refusal": 1,
         "malformed: thoughts without an answer": 2, "malformed: content filter": 1,
@@ -209,7 +209,7 @@ def test_malformed_answers_are_counted_and_left_to_the_parser(server, tmp_path):
     assert record["parsed"] == 2 and record["strict"] == 1 and record["failed: missing heading"] == 10
     assert frame["fields"].null_count() == 10
     # what a server did not deliver is asked for again, what it charged for is not
-    _, record = written(list(range(1, 13)), MANY, "user", spec, file)
+    _, record = write_side(list(range(1, 13)), MANY, "user", spec, file)
     assert record["asked"] == 4 and record["kept"] == 8 and record["parsed"] == 6
 
 
@@ -247,7 +247,7 @@ def test_what_is_no_profile_is_asked_for_once_more_with_the_reason(server, tmp_p
     body, file = {"messages": [{"content": "Roles"}]}, tmp_path / "a.jsonl"
     few = "<think>Roles: and Interests:</think>Roles: a; b\nInterests: c; d; e"
     server.first = [{"body": answer(body, few)}, {}, {"body": answer(body, "No.")}, {"body": answer(body, "Never.")}]
-    frame, record = written([1, 2, 3], MANY[:3], "user", settings(server, concurrency=1), file)
+    frame, record = write_side([1, 2, 3], MANY[:3], "user", settings(server, concurrency=1), file)
     assert frame["fields"].null_count() == 1 and frame["text"][1] == "No." and len(server.asked) == 5
     assert record["asked"] == 5 and record["tokens"] == 5 * 7
     assert record["asked again: too few phrases"] == record["asked again: missing heading"] == 1
@@ -255,7 +255,7 @@ def test_what_is_no_profile_is_asked_for_once_more_with_the_reason(server, tmp_p
     assert first["content"] == MANY[0] and said == {"role": "assistant", "content": few[36:]}
     assert "(too few phrases)" in asked["content"] and asked["content"].endswith("Interests: ...; ...; ...")
     assert len(read_jsonl(file)) == 5
-    again, record = written([1, 2, 3], MANY[:3], "user", settings(server), file)
+    again, record = write_side([1, 2, 3], MANY[:3], "user", settings(server), file)
     assert record["asked"] == 0 and again.equals(frame) and len(server.asked) == 5
 
 
@@ -273,7 +273,7 @@ def test_a_writer_of_no_profiles_is_asked_no_further(server, tmp_path, content, 
     prompts, file = [f"prompt {n}" for n in range(200)], tmp_path / "a.jsonl"
     for _ in range(2):  # the second time it is known
         with pytest.raises(InputError, match=f"'m': none of 24 answers is a profile .{why}.*{file} has them; {mend}"):
-            written(list(range(200)), prompts, "user", settings(server), file)
+            write_side(list(range(200)), prompts, "user", settings(server), file)
         assert 24 <= len(server.asked) <= 2 * (24 + 3)
 
 
@@ -281,7 +281,7 @@ def test_one_profile_takes_all_doubt(server, tmp_path):
     none = [{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 46
     server.first = [*none, {}, *[{"body": answer({"messages": [{"content": ""}]}, "Hello!")}] * 999]
     prompts = [f"prompt {n}" for n in range(40)]
-    frame, _ = written(list(range(40)), prompts, "user", settings(server, concurrency=1), tmp_path / "a.jsonl")
+    frame, _ = write_side(list(range(40)), prompts, "user", settings(server, concurrency=1), tmp_path / "a.jsonl")
     assert frame["fields"].null_count() == 39
 
 
