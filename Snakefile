@@ -4,6 +4,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "docs/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/profiles.smk"

@@ -10,8 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import report
+
 from ptebench.errors import InputError
-from ptebench.plan.paths import Wildcards
+from ptebench.plan.paths import TABLE, TABLES, WRITING, Wildcards
 from ptebench.provenance import canonical, code_digest
 
 RUN = (
@@ -31,6 +33,13 @@ VARIABLES = {
 
 LONGEST = 120_000  # bytes; Linux takes 128 KiB, the environment of jobs included
 PLAIN = re.compile(r"results(?:/[a-z0-9_.=-]+)+")  # what a shell takes as it is
+
+# by pattern, what `snakemake --report` shows: category, and the wildcards that tell one file from another
+CAPTIONS = {
+    f"{TABLE}.html": ("Table", ["table"]),
+    f"{TABLES}/distributions/{{dataset}}.svg": ("Distributions", ["dataset"]),
+    f"{WRITING}/rounds.svg": ("Rounds", ["dataset", "protocol", "language_model"]),
+}
 
 Settings = Callable[[Wildcards], dict[str, Any]]
 Modules = Callable[[Wildcards], Iterable[str]]
@@ -127,4 +136,15 @@ def recorded(record: str | None = None, **outputs: str) -> dict[str, str]:
     """Return a rule's outputs and its record, by default beside the first output and named after it."""
     first = next(iter(outputs.values()))
     stem = first.rpartition(".")[0] or first
-    return {**outputs, "provenance": record or f"{stem}.provenance.json"}
+    shown = {name: caption(path) for name, path in outputs.items()}
+    return {**shown, "provenance": record or f"{stem}.provenance.json"}
+
+
+def caption(path: str) -> str:
+    """Return a path, with what `snakemake --report` shows of it where it is a table or a drawing."""
+    if path not in CAPTIONS:
+        return path
+    category, labels = CAPTIONS[path]
+    text = f"../docs/captions/{category.lower()}.rst"  # from rules/
+    flagged: str = report(path, caption=text, category=category, labels={name: f"{{{name}}}" for name in labels})
+    return flagged
