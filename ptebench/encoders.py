@@ -6,6 +6,7 @@ any word of the encoder's vocabulary, gets zeros. Equal texts are encoded once a
 
 import contextlib
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,6 +28,11 @@ def encode(texts: list[str], settings: dict, fit: list[str] | None = None) -> np
         vectors = lsa(distinct, fit or [], settings["dimension"])
     else:
         vectors = sentence_vectors(distinct, settings)
+    return of_each(texts, distinct, vectors)
+
+
+def of_each(texts: list[str], distinct: list[str], vectors: np.ndarray) -> np.ndarray:
+    """Return the vector of each text, of length one, from those of the distinct ones that say anything."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     # the last row stands for every text that says nothing
     vectors = np.vstack([vectors / np.where(lengths > 0, lengths, 1), np.zeros((1, vectors.shape[1]))])
@@ -119,7 +125,12 @@ class Encoder:
 
 
 def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
-    """Encode by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).
+    """Encode by what `fitted_lsa` learns of `fit`."""
+    return fitted_lsa(fit, dimension)(texts)
+
+
+def fitted_lsa(fit: list[str], dimension: int) -> Callable[[list[str]], np.ndarray]:
+    """Return an encoder by a truncated SVD of TF-IDF weights of words (1-2) and of character sequences (3-5).
 
     Vocabulary, weights and projection are fitted on `fit`. If its rank is below `dimension`, vectors have as many
     columns as the rank. Raises InputError when `fit` has no words.
@@ -142,4 +153,9 @@ def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:
             f"encoder lsa: the {len(fit)} texts of training items hold no words ({error}); it needs item texts"
         ) from error
     projection = TruncatedSVD(min(dimension, *weights.shape), random_state=0).fit(weights)
-    return projection.transform(features.transform(texts)) if texts else np.zeros((0, len(projection.components_)))
+
+    def encode_any(texts: list[str]) -> np.ndarray:
+        """Return vectors (n, d)."""
+        return projection.transform(features.transform(texts)) if texts else np.zeros((0, len(projection.components_)))
+
+    return encode_any

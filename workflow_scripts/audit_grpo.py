@@ -18,8 +18,7 @@ def main(job):
     spaces = {name: (settings, matrix) for (name, settings), matrix in zip(spec["encoders"], vectors)}
 
     def answer(prompts):
-        pairs = {when: answers_of(prompts, source, job.input(when), spec) for when in ("before", "after")}
-        return ({when: pair[place] for when, pair in pairs.items()} for place in (0, 1))
+        return {when: answers_of(prompts, source, job.input(when), spec) for when in ("before", "after")}
 
     audit = Audit(split, read_profiles(job.input("evidence")), read_profiles(job.input("template")), spec)
     frame, notes = audit.run(spaces, cards, answer)

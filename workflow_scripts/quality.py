@@ -1,10 +1,10 @@
 """Measure written profiles beside the template's and a supplied teacher's; draw the rounds; show a sample."""
 
 from ptebench.encoders import Encoder
-from ptebench.files import PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_table, write_text
+from ptebench.files import EVENTS, PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_text
 from ptebench.job import run
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.measures.pages import QUALITY, SHOWN, markdown, page, table
+from ptebench.profiles.measures.pages import SHOWN, page, table, write_quality
 from ptebench.profiles.measures.report import measure, sides_of, texts_of
 from ptebench.profiles.models.loading import model_source
 from ptebench.profiles.rounds.curves import draw_rounds
@@ -21,12 +21,12 @@ def main(job):
     tuned = {(w, s): (read(f"{w}_{s}_adapter"), read_json(read(f"{w}_{s}_record"))) for w, s in written}
     taught = {s: {row["id"] for row in read_jsonl(read(f"{s}_instructions"))} for s in names}
     supplied, _ = supplied_sides({s: path for s in names if (path := read(f"teacher_{s}"))}, split)
-    sides = sides_of(split, cards, frames, supplied, taught, Encoder(spec["encoder"]), spec)
+    valid = read_table(read("valid"), EVENTS)
+    sides = sides_of(split, valid, cards, frames, supplied, taught, Encoder(spec["encoder"]), spec)
     frame = table(measure(sides, frames, tuned, model_source(spec, read("base"))))
     owners = {s: side.owners[:SHOWN] for s, side in sides.items()}
     prompts = {s: dict(zip(side.owners, side.owner_prompts)) for s, side in sides.items()}
-    write_table(frame, job.outputs["csv"], QUALITY)
-    write_text(markdown(frame, title), job.outputs["md"])
+    write_quality(frame, title, job.outputs)
     write_text(page(title, owners, prompts, texts_of(frames, supplied)), job.outputs["samples"])
     with atomic(job.outputs["rounds"]) as temporary:
         draw_rounds(read_json(read("convergence"))["rounds"], title, temporary)

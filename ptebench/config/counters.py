@@ -43,6 +43,10 @@ class Textknn(Backbone, Reader):
 
     counter: ClassVar[bool] = True
     kind: Literal["textknn"]
+    components: Positive | None = None
+    """Principal components of the text that are whitened and read, at most; null: the text as it is, less its mean."""
+    shrinkage: float = Field(1e-3, ge=0)
+    """What is added to the covariance's eigenvalues, in units of their mean."""
     decay: float = 0.7
     """Weight of an item's vote for each step that it is older."""
     window: Positive = 50

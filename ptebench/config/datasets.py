@@ -207,7 +207,7 @@ class Sequences(Dataset):
 
     source: Literal["sequences"]
     tie_break: TieBreak = "file"
-    """Order of a user's events; the file's, since it has no times and its order is all there is."""
+    """Order of a user's events within one timestamp; the file's, since without times its order is all there is."""
     sequences: Place | None = None
     """File of all users; this or all of `train`, `valid`, `test`."""
     train: Place | None = None
@@ -218,15 +218,22 @@ class Sequences(Dataset):
     """File of the test users."""
     user_column: bool = True
     """The first field of a line is the user; without, names of users are made of part and line."""
+    user_map: Place | None = None
+    """Table of part, line and user, for files without users whose users another file names; null: there is none."""
+    times: Place | None = None
+    """File of a user and the times of the sequence, in seconds since 1970, NA where unknown, a user a line; the file of
+    `sequences` itself where times are its third column; null: no times."""
     items: Place | None = None
     """Table of item texts: CSV, TSV, Parquet or JSON lines; null: items have no text."""
     item_columns: ItemColumns = {}
     """The table's columns for ours, where they have other names."""
+    item_map: Place | None = None
+    """Table of an item's id in the sequences and, second, in `items`, where the two differ; null: they do not."""
 
     @property
     def has_times(self) -> bool:
         """See Dataset."""
-        return False
+        return self.times is not None
 
     @property
     def has_ratings(self) -> bool:
@@ -243,6 +250,12 @@ class Sequences(Dataset):
         parts = [self.train, self.valid, self.test]
         if any(parts) if self.sequences else not all(parts):
             raise ValueError("give either 'sequences' or all of 'train', 'valid', 'test'")
+        if self.item_map and not self.items:
+            raise ValueError("item_map: it maps to 'items', and there are none; name them, or leave it out")
+        if self.user_map and (self.user_column or not self.train):
+            raise ValueError("user_map: it names users of 'train', 'valid', 'test' with user_column: false alone")
+        if self.times and not (self.user_column or self.user_map):
+            raise ValueError("times: they are told by user, and the files name none; give user_map")
         refuse_one_file_twice([part for part in parts if part])
         return self
 

@@ -75,17 +75,22 @@ def apply_core(
         start += frame.height
 
 
-def sort_events(frame: pl.DataFrame, tie_break: str, seed: int) -> pl.DataFrame:
+def sort_events(frame: pl.DataFrame, tie_break: str, seed: int, in_order: bool = False) -> pl.DataFrame:
     """Sort by user, then time (unknown first), then within one time by `tie_break`.
 
-    `shuffle`: a seeded hash of the raw row; `file`: the raw order; `id`: the item's key.
+    `shuffle`: a seeded hash of the raw row; `file`: the raw order; `id`: the item's key. Of rows that are `in_order` in
+    the file, one of unknown time stays with the one before it.
     """
+    time = pl.col("timestamp")
+    if in_order:
+        time = time.forward_fill().over("user_id", order_by="row")
     keys = {
         "shuffle": pl.Series("key", mix(frame["row"].to_numpy(), seed)),
         "file": frame["row"].alias("key"),
         "id": frame["item_id"].alias("key"),
     }
-    return frame.with_columns(keys[tie_break]).sort("user_id", "timestamp", "key", "row", nulls_last=False).drop("key")
+    frame = frame.with_columns(keys[tie_break], time=time)
+    return frame.sort("user_id", "time", "key", "row", nulls_last=False).drop("key", "time")
 
 
 def height(parts: list[pl.LazyFrame]) -> int:
@@ -120,7 +125,8 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
 
     def filter_parts():
         for frame in by_user(interactions):  # no step so far looks beyond a user
-            frame = sort_events(frame, settings["tie_break"], settings["tie_seed"])
+            in_order = settings.get("source") == "sequences"
+            frame = sort_events(frame, settings["tie_break"], settings["tie_seed"], in_order)
             counts["read"] += frame.height
             for name, step in steps.items():
                 frame = step(frame)

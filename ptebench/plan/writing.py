@@ -351,6 +351,7 @@ class Writing:
         """Return the inputs of the measures of quality: each writer's profiles, adapters and records."""
         files = {**self.teacher_inputs(wildcards), **self._base(wildcards), **self._teacher(wildcards)}
         files["convergence"] = fill(f"{WRITING}/convergence.json", wildcards)
+        files["valid"] = fill(f"{SPLIT}/valid.parquet", wildcards)
         for side in SIDES:
             files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
             for writer, folder in ADAPTERS.items():

@@ -106,8 +106,8 @@ def one_pass(backbone, representation, events, remove_seen: bool, device) -> dic
             places = []
             for backbone.samples in (0, samples):
                 scores = backbone.scores(backbone.queries(part, users, representation), representation)
-                places.append(scores[:, backbone.known].argsort(1).argsort(1).double())
-            n = len(backbone.known)
+                places.append(scores[:, backbone.train_items].argsort(1).argsort(1).double())
+            n = len(backbone.train_items)
             apart = (places[0] - places[1]).square().sum(1)
             total += float((1 - 6 * apart / max(n**3 - n, 1)).sum())
     finally:

@@ -26,7 +26,7 @@ def put(path: Path, content, encoding: str = "utf-8") -> Path:
 
 def read(source: str, paths: dict, **settings):
     """Return interactions, items and counts as the job `interactions` makes them."""
-    settings = DEFAULTS | settings
+    settings = DEFAULTS | {"source": source} | settings
     files = {name: value if isinstance(value, list) else [value] for name, value in paths.items()}
     raw = import_module(f"ptebench.data.sources.{source}").read(files, settings)
     interactions, dropped = prepare(raw.interactions, settings)

@@ -609,6 +609,64 @@ def test_sequences_whose_items_name_their_columns_otherwise(tmp_path):
     assert items["card"].to_list() == ["Categories: 173 1 162.", "Categories: 34."]
 
 
+TIMED = "user_id\titem_ids\ttimestamps\nu2\t5 6 7 8\t20 20 NA 30\nu1\t9\tNA\n"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_times_of_sequences_stand_in_a_third_column_or_in_a_file_beside(tmp_path, own):
+    sequences = put(tmp_path / "s.tsv.gz", TIMED if own else "user_id\titem_ids\nu2\t5 6 7 8\nu1\t9\n")
+    beside = put(tmp_path / "t.tsv.gz", "user_id\ttimestamps\nu1\tNA\nu2\t20 20 NA 30\n")
+    paths = {"sequences": sequences, "times": sequences if own else beside}
+    found = read("sequences", paths)[0].select("user_id", "item_id", "timestamp").rows()
+    assert found == [("u1", "9", None), ("u2", "5", 20), ("u2", "6", 20), ("u2", "7", None), ("u2", "8", 30)]
+    shuffled = [
+        read("sequences", paths, tie_break="shuffle", tie_seed=seed)[0]["item_id"].to_list() for seed in range(9)
+    ]
+    assert {order[-1] for order in shuffled} == {"8"} and len({tuple(order) for order in shuffled}) > 2
+
+
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        ("5 6\t1", "a time for each item"), ("5 6\t2 1", "that never fall"), ("5\tmonday", "in seconds since 1970"),
+        ("5\t1700000000000", "in seconds since 1970"), ("5 6", "a user, a tab, and item ids"),
+    ],
+)  # fmt: skip
+def test_times_that_do_not_fit_their_sequence_are_named(tmp_path, row, said):
+    path = put(tmp_path / "s.tsv", f"user_id\titem_ids\ttimestamps\nu0\t1\t1\nu1\t{row}\n")
+    with pytest.raises(InputError, match=rf"s\.tsv: line 3: .*{said}"):
+        read("sequences", {"sequences": path, "times": path})
+
+
+def test_times_that_nobody_names_and_names_without_times_are_told(tmp_path):
+    path, plain = put(tmp_path / "s.tsv", TIMED), put(tmp_path / "p.tsv", "user_id\titem_ids\nu\t1\n")
+    with pytest.raises(InputError, match=r"s\.tsv: it has a column of times; name it as 'times'"):
+        read("sequences", {"sequences": path})
+    with pytest.raises(InputError, match=r"p\.tsv: expected a third column"):
+        read("sequences", {"sequences": plain, "times": plain})
+
+
+def test_a_split_whose_numbers_are_its_own_has_texts_and_times_of_another_file_by_maps(tmp_path):
+    paths = {
+        part: put(tmp_path / f"{part}.txt", f"1 2\n{n} 3\n") for n, part in enumerate(["train", "valid", "test"], 4)
+    }
+    users = [f"{part}\t{line}\tU{part}{line}" for part in paths for line in (1, 2)]
+    paths |= {
+        "user_map": put(tmp_path / "u.tsv", "split\tline\tuser\n" + "\n".join(users) + "\n"),
+        "times": put(tmp_path / "t.tsv", "user_id\ttimestamps\n" + "".join(f"{u.split()[2]}\t7 8 9\n" for u in users)),
+        "items": put(tmp_path / "i.tsv", "item_id\ttitle\n11\tOne\n12\tTwo\n1\tWrong\n"),
+        "item_map": put(tmp_path / "m.tsv", "item_id\tother\tasin\n1\t11\tA\n2\t12\tB\n"),
+    }
+    interactions, items, _ = read("sequences", paths, user_column=False)
+    assert interactions.filter(pl.col("user_id") == "Utrain1").select("item_id", "timestamp", "part").rows() == [
+        ("1", 8, "train"), ("2", 9, "train"),
+    ]  # fmt: skip
+    assert dict(items.select("item_id", "card").rows())["1"] == "Title: One."
+    put(tmp_path / "u.tsv", "split\tline\tuser\n" + "\n".join(users[1:]) + "\n")
+    with pytest.raises(InputError, match=r"u\.tsv: no user of line 1 of .*train\.txt"):
+        read("sequences", paths, user_column=False)
+
+
 def test_sequences_faults(tmp_path):
     with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -162,6 +163,48 @@ def test_preferdiff(shared_data, name, users, near):
     # as events; as distinct sequences 4, 1 and 1
     assert found["identical_test_sequences"]["value"] == {"toys": 5, "sports": 2, "beauty": 1}[name]
     assert {c["verdict"] for c in found.values()} <= {"ok", "reported"}
+
+
+@pytest.mark.parametrize(
+    "name, counts, months",
+    [
+        ("amazon2014-clothing", (277534, 39230, 22948), ("2003-03", "2014-07")),
+        ("amazon2014-books-1m", (517167, 38234, 38519), ("1997-03", "2014-07")),
+        ("amazon2018-video-games", (453637, 50597, 16874), ("1999-10", "2018-10")),
+        ("movielens-1m", (999611, 6040, 3416), ("2000-04", "2003-02")),
+        ("steam-100k", (126824, 10369, 3593), ("2010-10", "2018-01")),
+    ],
+)
+def test_sequences_with_titles_and_times(shared_data, name, counts, months):
+    folder = shared_data / f"processed/{name}-seqrec"
+    path = folder / "sequences.tsv.gz"
+    interactions, items, _ = read("sequences", {"sequences": path, "times": path, "items": folder / "items.jsonl.gz"})
+    assert (interactions.height, interactions["user_id"].n_unique(), items.height) == counts
+    assert interactions["timestamp"].null_count() == 0 and (items["title"].str.len_chars() > 0).all()
+    ends = [interactions["timestamp"].min(), interactions["timestamp"].max()]
+    assert tuple(f"{datetime.fromtimestamp(second, UTC):%Y-%m}" for second in ends) == months
+
+
+@pytest.mark.parametrize(
+    "name, titles, known, tied", [("toys", 11865, 165247, 0.46), ("sports", None, 293400, 0.46), ("beauty", 12094, 198215, 0.46)]
+)  # fmt: skip
+def test_amazon2014_has_times_and_cold_start_users_have_texts_and_times_by_maps(shared_data, name, titles, known, tied):
+    whole, cold = (shared_data / f"processed/{kind}-{name}" for kind in ("amazon2014", "preferdiff"))
+    texts = {"items": whole / "items.jsonl.gz", "times": whole / "timestamps.tsv.gz"}
+    columns = {} if titles else {"title": "keywords"}
+    interactions, items, _ = read("sequences", {"sequences": whole / "sequences.tsv.gz", **texts}, item_columns=columns)
+    assert interactions["timestamp"].count() == known
+    assert items["title"].count() == (titles or 18332)
+    parts = {part: cold / f"{part}.txt.gz" for part in ("train", "valid", "test")}
+    maps = {kind: cold / f"{kind}.tsv.gz" for kind in ("user_map", "item_map")}
+    found, cards, _ = read("sequences", {**parts, **texts, **maps}, user_column=False, item_columns=columns)
+    assert (cards["card"] != "").mean() > 0.99
+    # the split is the last 11 items of the same users, told by the same times
+    last = interactions.group_by("user_id", maintain_order=True).agg(pl.col("timestamp").tail(11))
+    theirs = found.group_by("user_id", maintain_order=True).agg("timestamp")
+    assert last.sort("user_id").equals(theirs.sort("user_id"))
+    groups = cold_start_user.split(found, COLD)["groups"].filter(pl.col("group").is_in(["tied", "untied"]))
+    assert abs((groups["group"] == "tied").mean() - tied) < 0.04
 
 
 def test_raw_files_give_the_known_counts(shared_data):

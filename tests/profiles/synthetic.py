@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from ptebench.files import ITEMS, TRAIN, VOCABULARY, write_embeddings, write_table
+from ptebench.files import EVENTS, ITEMS, TRAIN, VOCABULARY, write_embeddings, write_table
 
 TOPICS = {
     "Camping": ["tent", "lantern", "trail", "stove"],
@@ -39,9 +39,14 @@ def write_split(folder, users: int = 48, items: int = 24, cold_users: int = 4, c
     write_table(pl.DataFrame(histories, schema=TRAIN, orient="row"), folder / "histories.parquet", TRAIN)
     train = pl.DataFrame(histories[: users - cold_users], schema=TRAIN, orient="row")
     write_table(train, folder / "train.parquet", TRAIN)
+    # of each training user the next item of the own topic, and of some the next cold one
+    asked = [(u, h, next(iter(sorted(set((1 + np.flatnonzero(topic == (u - 1) % len(topics))).tolist()) - set(h)))))
+             for u, h in histories[: users - cold_users]]  # fmt: skip
+    valid = pl.DataFrame([(n, "full", u, h, [i]) for n, (u, h, i) in enumerate(asked)], schema=EVENTS, orient="row")
+    write_table(valid, folder / "valid.parquet", EVENTS)
     vectors = torch.randn(items + 1, 384, generator=torch.Generator().manual_seed(0))
     vectors[1:, :4] += 20 * torch.eye(4)[topic]
     vectors[0] = 0
     write_embeddings(vectors, folder / "cards.safetensors", {})
-    names = ("train", "histories", "vocabulary", "items")
+    names = ("train", "histories", "valid", "vocabulary", "items")
     return {name: folder / f"{name}.parquet" for name in names} | {"cards": folder / "cards.safetensors"}

@@ -981,6 +981,18 @@ def test_textknn_equals_a_plain_loop_and_ranks_items_nobody_touched(data):
     assert torch.allclose(counter.scores(events.histories, events.users)[0], expected, atol=1e-5)
 
 
+def test_whitened_textknn_hears_a_direction_however_loud(data):
+    _, _, catalogue = data
+    text = catalogue.text["item"].clone()
+    loud = text * torch.linspace(1, 50, text.shape[1])
+    settings = {"decay": 0.5, "components": text.shape[1], "shrinkage": 0}
+    scores = [
+        build(spec("textknn", **settings), replace(catalogue, text={"item": t}))[0].scores(ragged([[1, 2, 3]]), None)
+        for t in (text, loud)
+    ]
+    torch.testing.assert_close(*scores, atol=1e-3, rtol=1e-3)
+
+
 def test_llmesr_is_causal_and_has_two_views(data):
     _, _, catalogue = data
     backbone, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), catalogue)

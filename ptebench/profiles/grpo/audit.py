@@ -1,22 +1,24 @@
 """Did GRPO make profiles better, or only its reward: the same components on owners it never saw."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ptebench.encoders import Encoder, encode
-from ptebench.profiles.decoding.generate import generate
+from ptebench.encoders import Encoder, fitted_lsa, of_each
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.judge import TASKS, compared_pairs, judge_of
-from ptebench.profiles.grpo.preference import Pairs
 from ptebench.profiles.grpo.rewards import Judge
-from ptebench.profiles.grpo.tasks import Tasks, strangers
+from ptebench.profiles.grpo.tasks import Tasks
 from ptebench.profiles.measures.bootstrap import interval
+from ptebench.profiles.measures.faithfulness import strangers
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.tokens import fitted
-from ptebench.profiles.schema.fields import phrases, strict
+from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.schema.parse import repaired
+from ptebench.profiles.writing.answers import answered
 from ptebench.randomness import generator
 
 AUDIT = {
@@ -42,21 +44,24 @@ def paired(before: np.ndarray, after: np.ndarray, random) -> dict:
     }  # fmt: skip
 
 
-def compare(judge: Judge, texts: dict, tokens: dict, encoder: str, trained: bool, random) -> list[dict]:
+def compare(judge: Judge, answers: dict[str, list[dict]], encoder: str, trained: bool, random) -> list[dict]:
     """Return rows of the audit by one encoder.
 
-    texts, tokens: under `before` and `after`, one text of every task of the judge, and its length.
+    answers: under `before` and `after`, one of `answers_of` for every task of the judge.
     """
-    rows = np.arange(len(judge.tasks.owners))
-    first, together = judge(texts["before"], rows, tokens["before"])
-    # against what was usual before, as in training
-    second, _ = judge(texts["after"], rows, tokens["after"], together["likeness"])
-    pairs = {"reward": (judge.total(first), judge.total(second))} | {c: (first[c], second[c]) for c in judge.weights}
-    weights = {"reward": float("nan"), **judge.weights}
+    rows, usual, found = np.arange(len(judge.tasks.owners)), None, {}
+    for when in ("before", "after"):
+        texts, tokens = ([a[key] for a in answers[when]] for key in ("text", "tokens"))
+        # against what was usual before, as in training
+        components, together = judge(texts, rows, tokens, usual)
+        usual = together["likeness"] if usual is None else usual
+        found[when] = {"reward": judge.total(components), **{c: components[c] for c in judge.weights}}
+        found[when]["parsed"] = np.array([float(a["parsed"]) for a in answers[when]])
+    weights = {"reward": float("nan"), **judge.weights, "parsed": float("nan")}
     return [
-        {"encoder": encoder, "judged_training": trained, "component": name, "weight": weights[name]}
-        | paired(before, after, random)
-        for name, (before, after) in pairs.items()
+        {"encoder": encoder, "judged_training": trained, "component": name, "weight": weight}
+        | paired(found["before"][name], found["after"][name], random)
+        for name, weight in weights.items()
     ]
 
 
@@ -78,25 +83,32 @@ def markdown(frame: pl.DataFrame, side: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def encoder_of(settings: dict, cards: list[str], texts: list[str]):
-    """Return a function of texts, any of `texts`, to vectors in the space of the encoder's card vectors.
+def encoder_of(settings: dict, cards: list[str]) -> Callable[[list[str]], np.ndarray]:
+    """Return a function of texts to vectors in the space of the encoder's card vectors.
 
     cards: of the training items, which a latent semantic encoder was fitted on.
     """
     if settings["kind"] != "lsa":
         return Encoder(settings)
-    vectors = dict(zip(texts, encode(texts, settings, cards)))
-    return lambda some: np.stack([vectors[text] for text in some])
+    encode_any = fitted_lsa(cards, settings["dimension"])
+
+    def encode(texts: list[str]) -> np.ndarray:
+        distinct = [text for text in dict.fromkeys(texts) if text.strip()]
+        return of_each(texts, distinct, encode_any(distinct))
+
+    return encode
 
 
-def answers_of(prompts: list[str], source: dict, adapter: Path, spec: dict) -> tuple[list[str], list[int]]:
-    """Return the answers of an adapter to prompts, and their lengths in tokens, decoded as profiles are."""
+def answers_of(prompts: list[str], source: dict, adapter: Path, spec: dict) -> list[dict]:
+    """Return the answers of an adapter to prompts, as profiles are written: text, tokens, and what was wrong first."""
     side, limit = spec["side"], spec["new_tokens"][spec["side"]]
     model, tokenizer = load(**source, adapter=adapter, lora={}, trainable=False)
-    shown = fitted(prompts, tokenizer, spec["context"] - limit)
-    within = side if spec["model"] == "embedded" else None
-    ids = generate(model, tokenizer, shown, limit, spec["write_batch"], within)
-    return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)], list(map(len, ids))
+    answers, _ = answered(model, tokenizer, fitted(prompts, tokenizer, spec["context"] - limit), side, spec, {})
+    for answer in answers:
+        fields, _ = repaired(answer["text"].strip(), side)
+        answer["text"] = layout(fields, side) if fields else answer["text"].strip()
+        answer["parsed"] = fields is not None and "within the grammar" not in answer["decoding"]
+    return answers
 
 
 class Audit:
@@ -116,43 +128,29 @@ class Audit:
             self.owners, self.split = drawn.probes["item"], split.without(drawn.held)
         self.others = strangers(template, self.side, self.split, spec["seed"])
 
-    def tasks(self, cards: np.ndarray, vectors) -> Tasks:
+    def tasks(self, cards: np.ndarray) -> Tasks:
         """Return the tasks in the space of an encoder; their prompts are the same for every one."""
         make, candidates = TASKS[self.side], self.spec["grpo"]["candidates"]
-        return make(self.owners, self.split, self.evidence, cards, vectors, self.spec, candidates)
-
-    def vocabulary(self, texts: dict[str, list[str]], compared: Pairs | None) -> list[str]:
-        """Return all that a judge may have encoded."""
-        profiles = [(self.evidence, {"user": "item", "item": "user"}[self.side]), (self.others, self.side)]
-        asked = [phrase for of, side in profiles for fields in of.values() for phrase in phrases(fields, side)]
-        for text in texts["before"] + texts["after"]:
-            if fields := strict(text, self.side):
-                asked += [text, *phrases(fields, self.side)]
-        if compared:
-            asked += compared.chosen + compared.rejected
-        return list(dict.fromkeys(asked))
+        return make(self.owners, self.split, self.evidence, cards, self.spec, candidates)
 
     def run(self, spaces: dict[str, tuple[dict, np.ndarray]], cards: list[str], answer) -> tuple[pl.DataFrame, dict]:
         """Return the audit and notes for the record.
 
         spaces: settings and card vectors of each encoder by name, first the one of the reward. cards: of the training
-        items. answer(prompts) -> texts and their lengths under `before` and `after`.
+        items. answer(prompts) -> `answers_of` under `before` and `after`.
         """
         rows: list[dict] = []
-        asked: list[str] = []
+        answers: dict[str, list[dict]] = {}
         thresholds, accuracies = {}, {}
-        for place, (name, (settings, matrix)) in enumerate(spaces.items()):
-            vectors = encoder_of(settings, cards, asked)
-            tasks = self.tasks(matrix, vectors)
-            if not place:
-                texts, tokens = answer(tasks.prompts)
-                compared = compared_pairs(self.pool, self.template, self.split, tasks, self.spec)
-                asked = self.vocabulary(texts, compared)
-            judge = judge_of(tasks, self.others, compared, vectors, self.spec)
+        for name, (settings, matrix) in spaces.items():
+            encode, tasks, first = encoder_of(settings, cards), self.tasks(matrix), not answers
+            answers = answers or answer(tasks.prompts)
+            compared = compared_pairs(self.pool, self.template, self.split, tasks, self.spec)
+            judge = judge_of(tasks, self.others, compared, encode, self.spec)
             if judge.threshold is not None:
                 thresholds[name] = judge.threshold
             if judge.prefer:
                 accuracies[name] = judge.prefer.accuracy
-            rows += compare(judge, texts, tokens, name, not place, generator(self.spec["seed"], "audit"))
+            rows += compare(judge, answers, name, first, generator(self.spec["seed"], "audit"))
         notes = {"thresholds_of_faithfulness": thresholds, "accuracies_of_preference": accuracies}
-        return pl.DataFrame(rows, schema=AUDIT), {"owners": len(texts["before"]), **notes}
+        return pl.DataFrame(rows, schema=AUDIT), {"owners": len(answers["before"]), **notes}

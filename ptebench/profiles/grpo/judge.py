@@ -8,7 +8,8 @@ from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.preference import Pairs, Preference, pairs
 from ptebench.profiles.grpo.rewards import Judge
-from ptebench.profiles.grpo.tasks import Tasks, item_tasks, last_items, strangers, strangers_support, user_tasks
+from ptebench.profiles.grpo.tasks import Tasks, item_tasks, last_items, user_tasks
+from ptebench.profiles.measures.faithfulness import chance_support, strangers
 
 TASKS: dict[str, Callable[..., Tasks]] = {"user": user_tasks, "item": item_tasks}
 
@@ -19,7 +20,9 @@ def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, encode, spec: d
     others: `strangers`. compared: template profiles and their rejections. fresh: encodes the texts that are judged.
     """
     side, weights = spec["side"], spec["grpo"]["weights"]
-    threshold = strangers_support(tasks, others, encode, side, spec["seed"]) if weights["faithfulness"] else None
+    threshold = None
+    if weights["faithfulness"]:
+        threshold = chance_support(others, side, tasks.owners, tasks.sources[tasks.evidence], encode, spec["seed"])
     prefer = Preference(compared, tasks.known, encode) if compared else None
     return Judge(tasks, fresh or encode, side, weights, threshold, prefer)
 
@@ -41,7 +44,7 @@ def training_judge(split: Split, cards: np.ndarray, evidence: dict, template: di
     drawn = draw(split, seed, spec["probes"])
     rest, ids = split.without(drawn.held), drawn.pool[side][::-1][: settings["prompts"]]
     owners = last_items(ids, rest, seed) if side == "user" else ids
-    tasks = TASKS[side](owners, rest, evidence, cards, encoder, spec, settings["candidates"])
+    tasks = TASKS[side](owners, rest, evidence, cards, spec, settings["candidates"])
     compared = compared_pairs(drawn.pool[side], template, rest, tasks, spec)
     # a resumed run has not encoded what the run before it had
     return judge_of(tasks, strangers(template, side, rest, seed), compared, encoder, spec, encoder.fresh)

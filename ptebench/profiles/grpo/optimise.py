@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 from datasets import Dataset
 from transformers import TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from ptebench.files import InputError
+from ptebench.hardware import device, gemm_precision
 from ptebench.profiles.evidence.prompts import messages
 from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
 from ptebench.profiles.models.checkpoints import Checkpoints
-from ptebench.profiles.models.finetune import trainer_settings
 from ptebench.profiles.models.tokens import fitted
 
 FALL = 0.85  # of the effective rank at the beginning, below which texts are too much alike
@@ -81,6 +82,18 @@ class Guard(TrainerCallback):
         if self.reason:
             control.should_training_stop = True
             control.should_save = False  # resumed from here, it would take another step
+
+
+def trainer_settings(seed: int, folder: str) -> dict:
+    """Return what is said to TRL of seeds, device, precision, silence."""
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": folder, "seed": seed, "data_seed": seed, "use_cpu": not gpu,
+        "bf16": gemm_precision(device()) == torch.bfloat16, "gradient_checkpointing": gpu,
+        "report_to": "none", "disable_tqdm": True, "save_strategy": "no",
+        "router_aux_loss_coef": 0.0,  # of a mixture of experts the routers stay as they are
+        "logging_steps": 1, "dataloader_pin_memory": gpu, "max_grad_norm": 1.0,
+    }  # fmt: skip
 
 
 def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerprint: str) -> tuple[pl.DataFrame, dict]:

@@ -37,7 +37,7 @@ def over_smoothing(likenesses: np.ndarray, usual: float) -> np.ndarray:
 class Judge:
     """The components of the reward of one side, those of weight 0 left out.
 
-    encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `strangers_support`. prefer: a fitted
+    encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `chance_support`. prefer: a fitted
     `Preference`. Either is None where no component asks for it.
     """
 

@@ -8,14 +8,12 @@ from ptebench.files import InputError
 from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.evidence.vectors import history_means, padded
-from ptebench.profiles.measures.faithfulness import chance_support, phrase_vectors
+from ptebench.profiles.measures.faithfulness import evidence_of
 from ptebench.profiles.measures.identification import crowds
 from ptebench.profiles.measures.ranking import negatives
-from ptebench.profiles.schema.fields import phrases
 from ptebench.randomness import generator
 
 READERS = 8  # of an item that are held out at most, and never more than half
-STRANGERS = 128  # profiles whose phrases meet evidence that is not theirs, for the threshold of faithfulness
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Tasks:
     judged: np.ndarray  # (n, d) vectors of what the profile is to rank
     wanted: np.ndarray  # (T, K) ids in `judged` of what was held out
     others: np.ndarray  # (T, C) ids in `judged` that it is ranked against
-    sources: np.ndarray  # (m, d) vectors of what prompts show
-    evidence: np.ndarray  # (T, H) ids in `sources` of what the prompt shows
+    sources: np.ndarray  # (m, d) cards that prompts show
+    evidence: np.ndarray  # (T, H) ids in `sources` that may support what is said
     known: np.ndarray  # (k, d) what owners are known by: history means of users, cards of items
     crowd: np.ndarray  # (T, M) ids in `known`, the owner first
 
@@ -40,7 +38,7 @@ def last_items(users: list[int], split: Split, seed: int) -> dict[int, int]:
 
 
 def user_tasks(
-    held: dict[int, int], split: Split, audiences: dict, cards: np.ndarray, encode, spec: dict, candidates: int
+    held: dict[int, int], split: Split, audiences: dict, cards: np.ndarray, spec: dict, candidates: int
 ) -> Tasks:
     """Rank a user's held-out item among training items that the user never chose.
 
@@ -55,7 +53,7 @@ def user_tasks(
     return Tasks(
         owners=np.array(users), prompts=user_prompts(users, rest.train, split.cards, audiences, spec),
         judged=cards, wanted=np.array([[held[u]] for u in users]), others=drawn,
-        sources=cards, evidence=padded([rest.train[u][-spec["history"] :] for u in users]),
+        sources=cards, evidence=evidence_of(users, "user", rest, spec),
         known=known, crowd=crowds(users, known, np.flatnonzero(known.any(1)), random),
     )  # fmt: skip
 
@@ -76,9 +74,7 @@ def matched(random, degree: np.ndarray, readers: np.ndarray, held: np.ndarray, c
     return np.argsort(race, kind="stable")[: min(count, int(open_.sum()))].tolist()
 
 
-def item_tasks(
-    items: list[int], split: Split, readers: dict, cards: np.ndarray, encode, spec: dict, candidates: int
-) -> Tasks:
+def item_tasks(items: list[int], split: Split, readers: dict, cards: np.ndarray, spec: dict, candidates: int) -> Tasks:
     """Tell held-out readers of an item from users as active who never chose it.
 
     A user stands for the mean card of the history, without the item where the user is a held-out reader. readers: user
@@ -104,31 +100,10 @@ def item_tasks(
         for user in held[i].tolist():
             left = [j for j in split.train[user] if j != i]
             targets.append(cards[left].mean(0) if left else cards[0])
-    shown = rest.readers(spec["neighbours"], spec["seed"])
-    said = [[p for u in shown.get(i, []) if u in readers for p in phrases(readers[u], "user")] for i in items]
-    place = {p: n for n, p in enumerate(dict.fromkeys(p for own in said for p in own), len(cards))}
     return Tasks(
         owners=np.array(items), prompts=item_prompts(items, rest, readers, {}, set(), cards, spec),
         judged=np.concatenate([vectors, np.stack(targets)]), wanted=padded(wanted),
         others=padded([matched(random, degree, people[i], held[i], candidates) for i in items]),
-        sources=np.concatenate([cards, encode(list(place))]) if place else cards,
-        evidence=padded([[i, *dict.fromkeys(place[p] for p in own)] for i, own in zip(items, said)]),
+        sources=cards, evidence=evidence_of(items, "item", rest, spec),
         known=cards, crowd=crowds(items, cards, split.warm(), random),
     )  # fmt: skip
-
-
-def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
-    """Return the fields of STRANGERS template profiles of training owners, drawn by seed, by id."""
-    known = split.train if side == "user" else set(split.warm().tolist())
-    ids = [i for i in sorted(template) if i in known]
-    drawn = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
-    return {i: template[i] for i in sorted(drawn.tolist())}
-
-
-def strangers_support(tasks: Tasks, others: dict, encode, side: str, seed: int) -> float:
-    """Return the support that phrases of `others`, profiles by id, find by chance in the evidence of the tasks."""
-    random, ids = generator(seed, f"evidence of strangers {side}"), np.array(list(others))
-    rows = random.integers(len(tasks.owners), size=len(ids))
-    rows, ids = (part[tasks.owners[rows] != ids] for part in (rows, ids))  # nobody is a stranger to the own evidence
-    said = [phrases(others[i], side) for i in ids.tolist()]
-    return chance_support(phrase_vectors(said, encode), tasks.sources[tasks.evidence[rows]])

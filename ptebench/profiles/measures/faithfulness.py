@@ -1,15 +1,32 @@
-"""How far the evidence supports what a profile says."""
+"""How far the evidence supports what a profile says. Evidence is cards alone: what another model wrote is none."""
 
 import re
 
 import numpy as np
 
-from ptebench.profiles.evidence.vectors import unit
+from ptebench.profiles.evidence.prompts import evidence_text
+from ptebench.profiles.evidence.split import Split
+from ptebench.profiles.evidence.vectors import padded, unit
+from ptebench.profiles.schema.fields import phrases
+from ptebench.randomness import generator
 
 CHANCE = 0.95  # quantile of the support of strangers' phrases that a phrase must reach
-COPIED = 0.5  # share of copied words' sequences from which a text counts as copied
-GRAM = 5  # words of such a sequence
+STRANGERS = 128  # whose phrases meet evidence that is not theirs, at most
+RUN = 3  # words from which a sequence of the evidence is copied
 WORD = re.compile(r"\w+")
+
+
+def evidence_of(owners: list[int], side: str, split: Split, spec: dict) -> np.ndarray:
+    """Return (B, H) items, 0 for none, whose cards may support what is said of each owner.
+
+    Of a user: the newest training items that prompts show. Of an item: itself, and the newest items of its readers that
+    prompts show.
+    """
+    shown = spec["history"]
+    if side == "user":
+        return padded([split.train[u][-shown:] for u in owners])
+    readers = split.readers(spec["neighbours"], spec["seed"])
+    return padded([[i, *dict.fromkeys(j for u in readers.get(i, []) for j in split.train[u][-shown:])] for i in owners])
 
 
 def phrase_vectors(profiles: list[list[str]], encode) -> np.ndarray:
@@ -27,37 +44,54 @@ def support(vectors: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     return np.where(np.expand_dims(evidence.any(-1), 1), cosines, -1.0).max(-1)
 
 
-def chance_support(vectors: np.ndarray, evidence: np.ndarray) -> float:
+def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
+    """Return the fields of up to STRANGERS template profiles of training owners, drawn by seed, by id."""
+    known = split.train if side == "user" else set(split.warm().tolist())
+    ids = [i for i in sorted(template) if i in known]
+    drawn = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
+    return {i: template[i] for i in sorted(drawn.tolist())}
+
+
+def chance_support(others: dict[int, dict], side: str, owners: np.ndarray, shown: np.ndarray, encode, seed: int):
     """Return the support that strangers' phrases reach by chance: the threshold of `faithfulness`.
 
-    vectors: (B, P, d), row b of anybody but the owner of row b of evidence (B, H, d).
+    others: `strangers`, each of whom meets the evidence, of `shown` (T, H, d), of an owner (T,) who is somebody else.
     """
-    return float(np.quantile(support(vectors, evidence), CHANCE))
+    random, ids = generator(seed, f"evidence of strangers {side}"), np.array(list(others))
+    rows = random.integers(len(owners), size=len(ids))
+    rows, ids = (part[np.asarray(owners)[rows] != ids] for part in (rows, ids))
+    vectors = phrase_vectors([phrases(others[i], side) for i in ids.tolist()], encode)
+    return float(np.quantile(support(vectors, shown[rows]), CHANCE))
 
 
 def copied(profiles: list[list[str]], prompts: list[str]) -> np.ndarray:
-    """Return the share of each profile's sequences of five words that stand in its prompt.
+    """Return the share of each profile's words that stand in a run of RUN or more words of its prompt's evidence; (B,).
 
-    Sequences do not reach across phrases; a phrase of fewer words counts as one that is not copied, so that naming a
-    category is no copying and repeating titles is. Returns (B,).
+    Runs do not reach across phrases: to name a category is no copying, to repeat a piece of a title is.
     """
 
-    def grams(text):
-        words = WORD.findall(text.lower())
-        return [tuple(words[p : p + GRAM]) for p in range(len(words) - GRAM + 1)]
+    def runs(words):
+        return [tuple(words[p : p + RUN]) for p in range(len(words) - RUN + 1)]
 
-    shown = {prompt: set(grams(prompt)) for prompt in dict.fromkeys(prompts)}
+    shown = {
+        prompt: {run for line in evidence_text(prompt).lower().split("\n") for run in runs(WORD.findall(line))}
+        for prompt in dict.fromkeys(prompts)
+    }
     shares = []
     for own, prompt in zip(profiles, prompts):
-        found = [g in shown[prompt] for phrase in own for g in grams(phrase) or [None]]
-        shares.append(sum(found) / max(1, len(found)))
+        taken = []
+        for words in (WORD.findall(phrase.lower()) for phrase in own):
+            within = np.zeros(len(words), dtype=bool)
+            for place, run in enumerate(runs(words)):
+                within[place : place + RUN] |= run in shown[prompt]
+            taken += within.tolist()
+        shares.append(sum(taken) / max(1, len(taken)))
     return np.array(shares)
 
 
 def faithfulness(supports: np.ndarray, threshold: float, copies: np.ndarray) -> np.ndarray:
-    """Return 2 x the share of phrases whose support reaches the threshold - 1, less 0.5 for a copied text; (B,).
+    """Return 2 x the share of phrases whose support reaches the threshold - 1, less the share of copied words; (B,).
 
-    supports: (B, P) of `support`. copies: (B,) of `copied`.
+    supports: (B, P) of `support`. copies: (B,) of `copied`. What is copied whole earns 0 at most; the least is -1.
     """
-    reached = 2 * (supports >= threshold).mean(1) - 1
-    return np.maximum(reached - 0.5 * (copies > COPIED), -1)
+    return np.maximum(2 * (supports >= threshold).mean(1) - 1 - copies, -1)

@@ -11,14 +11,25 @@ import torch
 
 from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.evidence.vectors import history_means, padded
+from ptebench.profiles.evidence.vectors import history_means
 from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
-from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, phrase_vectors, support
+from ptebench.profiles.measures.faithfulness import (
+    chance_support,
+    copied,
+    evidence_of,
+    faithfulness,
+    phrase_vectors,
+    strangers,
+    support,
+)
+from ptebench.profiles.measures.floors import MEAN, floors
+from ptebench.profiles.measures.gain import Gain, questions
 from ptebench.profiles.measures.identification import crowds, identification
 from ptebench.profiles.measures.ranking import ranks
+from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.models.tokens import rows_of
 from ptebench.profiles.schema.fields import layout, phrases
-from ptebench.profiles.schema.tables import parse_rate
+from ptebench.profiles.schema.tables import first_parses
 from ptebench.randomness import generator
 
 SAMPLE = 256  # owners that are drawn, of each side
@@ -30,42 +41,24 @@ def sample(ids, taken: set, seed: int, side: str) -> list[int]:
     return np.sort(generator(seed, f"quality {side}").permutation(left)[:SAMPLE]).tolist()
 
 
-def evidence(owners: list[int], side: str, split: Split, spec: dict) -> np.ndarray:
-    """Return (B, H) items, 0 for none, whose cards may support what is said of each owner.
-
-    Of a user: the newest training items that prompts show. Of an item: itself, and the newest items of its readers that
-    prompts show.
-    """
-    shown = spec["history"]
-    if side == "user":
-        rows = [split.train[u][-shown:] for u in owners]
-    else:
-        readers = split.readers(spec["neighbours"], spec["seed"])
-        rows = [[i, *dict.fromkeys(j for u in readers.get(i, []) for j in split.train[u][-shown:])] for i in owners]
-    return padded(rows)
-
-
 def spoken(fields: dict[int, dict], owners: list[int], side: str) -> tuple[list[int], list[list[str]]]:
     """Return the places of the owners who have a profile, and its phrases."""
     places = [p for p, o in enumerate(owners) if o in fields]
     return places, [phrases(fields[owners[p]], side) for p in places]
 
 
-def threshold(fields: dict[int, dict], owners: list[int], side: str, shown: np.ndarray, encode) -> float:
-    """Return the support that phrases find by chance: each profile meets the evidence (B, H, d) of the next owner."""
-    places, said = spoken(fields, owners, side)
-    return chance_support(phrase_vectors(said, encode), shown[np.roll(places, 1)])
-
-
 def form(frame: pl.DataFrame, side: str) -> dict:
-    """Return how the profiles of a side keep to the grammar; those of owners without any evidence do not count."""
+    """Return how the profiles of a side keep to the grammar; those of owners without any evidence do not count.
+
+    parsed, strict: of first answers, which a writer that decodes within the grammar at once does not give.
+    """
     frame = frame.filter(pl.col("generation") != "{}")
     made = [json.loads(g) for g in frame["generation"]]
     count = max(1, frame.height)
     return {
         "profiles": frame.height,
-        "parsed": parse_rate(frame),
-        "strict": sum(m.get("repair") is None for m in made) / count,
+        "parsed": float(first_parses(frame).sum()) / count,
+        "strict": sum(p and m.get("repair") is None for p, m in zip(first_parses(frame), made)) / count,
         "by_grammar": sum("grammar" in m.get("decoding", "") for m in made) / count,
         "words": float(np.mean([len(t.split()) for t in frame["text"]])) if frame.height else None,
     }
@@ -75,12 +68,12 @@ def worth(fields: dict[int, dict], owners, side, shown, known, among, prompts, c
     """Return the measures of truth and diversity over `owners`; one without a profile earns the least of each.
 
     shown: (B, H, d) evidence. known: (n + 1, d), among: (B, M) ids in it, the owner first. prompts: what was shown to
-    whom, for copying. chance: of `threshold`.
+    whom, for copying. chance: of `chance_support`.
     """
     places, said = spoken(fields, owners, side)
     if len(places) < 2:
         return {"owners": len(places)}
-    texts = encode(["; ".join(own) for own in said])
+    texts = encode([layout(fields[owners[p]], side) for p in places])
     faith, found = np.full(len(owners), -1.0), np.zeros(len(owners))
     supports = support(phrase_vectors(said, encode), shown[places])
     faith[places] = faithfulness(supports, chance, copied(said, [prompts[p] for p in places]))
@@ -112,12 +105,18 @@ def speed(record: dict) -> float | None:
     return sum(t for t, _ in paces) / sum(t / s for t, s in paces) if paces else None
 
 
+def _named(gains: dict[str, dict]) -> dict:
+    """Return what is said of gains under the name of each."""
+    return {key.replace("gain", name, 1): value for name, of in gains.items() for key, value in of.items()}
+
+
 @dataclass
 class Side:
     """What the writers of one side are measured on.
 
     fields: of each writer by id, the template and a supplied `teacher` among them. readers: the template's users, whom
-    the prompts of items show. taught: ids that any lesson told of. probes: ids that no lesson told of.
+    the prompts of items show. taught: ids that any lesson told of. probes: ids that no lesson told of. valid:
+    validation events, of which the gain asks.
     """
 
     side: str
@@ -128,6 +127,8 @@ class Side:
     readers: dict[int, dict]
     taught: set[int]
     probes: list[int]
+    valid: pl.DataFrame
+    scorer: Callable[[], Scorer]
     encode: Callable
     spec: dict
 
@@ -150,15 +151,47 @@ class Side:
         """The plain prompts of the sample."""
         return self.prompts(self.owners, self.split)
 
+    @cached_property
+    def gains(self) -> dict[str, Gain]:
+        """What held-out items ask of owners that the training data know, and of others, by the name of the measure."""
+        covered, seed = self.fields.get("teacher"), self.spec["seed"]
+        ids = set(self.split.vocabulary.filter(side=self.side)["id"])
+        closed = self.taught | (set() if covered is None else ids - set(covered))
+        asked = {
+            name: questions(self.side, known, self.valid, self.split, self.cards, closed, seed)
+            for name, known in (("gain", True), ("gain_cold", False))
+        }
+        return {name: Gain(of, self.scorer(), seed) for name, of in asked.items() if of}
+
+    @cached_property
+    def floors(self) -> dict[str, dict[int, dict]]:
+        """The fields of the floors, by name and id."""
+        asked = {i for gain in self.gains.values() for i in gain.asked.ids()} | set(self.owners)
+        if self.side == "item":
+            shown = {i: [i] for i in sorted(asked)}
+        else:
+            told = dict(self.valid.select("user", "history").iter_rows()) | self.split.train
+            shown = {u: told[u][-self.spec["history"] :] for u in sorted(asked)}
+        return floors(shown, self.fields["template"], self.side, self.split.cards, self.spec["seed"])
+
     def worths(self) -> dict[str, dict]:
-        """Return the measures of truth and diversity of each writer."""
+        """Return the measures of truth, diversity and gain of each writer, then those of the floors."""
         known = self.cards if self.side == "item" else history_means(self.split, self.cards)
-        random = generator(self.spec["seed"], f"crowd {self.side}")
-        among = crowds(self.owners, known, np.flatnonzero(known.any(1)), random)
-        shown = self.cards[evidence(self.owners, self.side, self.split, self.spec)]
-        chance = threshold(self.fields["template"], self.owners, self.side, shown, self.encode)
-        judge = (self.owners, self.side, shown, known, among, self.owner_prompts, chance, self.encode)
-        return {writer: worth(fields, *judge) for writer, fields in self.fields.items()}
+        seed, owners = self.spec["seed"], self.owners
+        among = crowds(owners, known, np.flatnonzero(known.any(1)), generator(seed, f"crowd {self.side}"))
+        shown = self.cards[evidence_of(owners, self.side, self.split, self.spec)]
+        others = strangers(self.fields["template"], self.side, self.split, seed)
+        chance = chance_support(others, self.side, np.array(owners), shown, self.encode, seed)
+        judge = (owners, self.side, shown, known, among, self.owner_prompts, chance, self.encode)
+        found = {}
+        for writer, fields in (self.fields | self.floors).items():
+            texts = {i: layout(f, self.side) for i, f in fields.items()}
+            gains = {n: gain(texts, self.encode) for n, gain in self.gains.items()}
+            found[writer] = worth(fields, *judge) | _named(gains)
+        gains = {n: gain.of_cards() for n, gain in self.gains.items()}
+        found[MEAN] = {"identification": float(identification(ranks(known[owners], known, among)).mean())}
+        found[MEAN] |= _named(gains)
+        return found
 
     def perplexity(self, model, tokenizer) -> float | None:
         """Return the perplexity of the teacher's answers of the probes, who were in no lesson of a fine-tuned model."""

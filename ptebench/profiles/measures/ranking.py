@@ -7,7 +7,11 @@ from ptebench.profiles.evidence.vectors import unit
 
 def ranks(queries: np.ndarray, vectors: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """Return the mid-rank by cosine of column 0 of `candidates` (B, C) for each query (B, d)."""
-    scores = np.einsum("bd,bcd->bc", unit(queries), unit(vectors[candidates]))
+    return mid_ranks(np.einsum("bd,bcd->bc", unit(queries), unit(vectors[candidates])))
+
+
+def mid_ranks(scores: np.ndarray) -> np.ndarray:
+    """Return the rank of column 0 of scores (B, C) among all; half of those that tie with it stand above."""
     target, others = scores[:, :1], scores[:, 1:]
     return 1 + (others > target).sum(1) + 0.5 * (others == target).sum(1)
 

@@ -1,5 +1,6 @@
 """What is said of all writers of a split: one row of measures for each side and writer."""
 
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -7,6 +8,7 @@ import polars as pl
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.measures.quality import Side, form, speed
+from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.models.adapters import with_adapter
 from ptebench.profiles.models.loading import load_base, load_tokenizer
 from ptebench.profiles.schema.fields import layout
@@ -14,20 +16,27 @@ from ptebench.profiles.schema.tables import fields_by_id, texts_by_id
 
 
 def sides_of(
-    split: Split, cards, frames: dict, supplied: dict[str, dict], taught: dict[str, set], encode, spec: dict
-) -> dict[str, Side]:
+    split: Split, valid: pl.DataFrame, cards, frames: dict, supplied: dict[str, dict], taught: dict[str, set], encode,
+    spec: dict,
+) -> dict[str, Side]:  # fmt: skip
     """Return both sides by name.
 
-    frames: profiles by writer and side, the template's among them. supplied: of a teacher, fields by side and id.
-    taught: ids in any lesson, by side.
+    valid: validation events. frames: profiles by writer and side, the template's among them. supplied: of a teacher,
+    fields by side and id. taught: ids in any lesson, by side.
     """
+
+    @cache
+    def scorer() -> Scorer:
+        return Scorer(split, cards, encode, spec["seed"])
+
     drawn = draw(split, spec["seed"], spec["probes"])
     rest, readers, sides = split.without(drawn.held), fields_by_id(frames["template", "user"]), {}
     for side in ("user", "item"):
         fields = {writer: fields_by_id(frame) for (writer, of), frame in frames.items() if of == side}
         if side in supplied:
             fields["teacher"] = supplied[side]
-        sides[side] = Side(side, split, rest, cards, fields, readers, taught[side], drawn.probes[side], encode, spec)
+        known = (fields, readers, taught[side], drawn.probes[side], valid, scorer)
+        sides[side] = Side(side, split, rest, cards, *known, encode, spec)
     return sides
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the trainers of adapters: written by the clock, used again by the same job alone."""
+"""Checkpoints of transformers' trainer: written by the clock, used again by the same job alone."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +13,10 @@ MARK = "whole"  # the file that a checkpoint receives last; it says whose it is
 
 
 class Checkpoints(TrainerCallback):
-    """Saves by the clock, so that a short training saves nothing; the end too where `at_end` and training was long."""
+    """Saves by the clock, so that a short training saves nothing."""
 
-    def __init__(self, folder: Path, fingerprint: str, at_end: bool = False):
-        self.folder, self.fingerprint, self.at_end, self.clock = folder, fingerprint, at_end, Clock()
+    def __init__(self, folder: Path, fingerprint: str):
+        self.folder, self.fingerprint, self.clock = folder, fingerprint, Clock()
 
     def latest(self) -> Path | None:
         """Return the newest whole checkpoint of this job; all others than this job's whole ones are removed."""
@@ -31,8 +31,7 @@ class Checkpoints(TrainerCallback):
 
     def on_step_end(self, args, state, control, **_):
         """Ask for a checkpoint where the last is old."""
-        ended = state.global_step >= state.max_steps
-        due = torch.tensor(self.at_end and self.clock.is_long() if ended else self.clock.is_due(), device=args.device)
+        due = torch.tensor(state.global_step < state.max_steps and self.clock.is_due(), device=args.device)
         if dist.is_initialized():  # the clocks of processes differ: that of the first counts
             dist.broadcast(due, 0)
         if due:

@@ -1,5 +1,7 @@
 """Supervised fine-tuning of an adapter, with the loss on the answers alone."""
 
+import inspect
+import math
 import os
 import subprocess
 import sys
@@ -10,29 +12,20 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from accelerate import PartialState
-from datasets import Dataset
-from transformers import set_seed
-from trl import SFTConfig, SFTTrainer
 
-from ptebench.files import InputError, read_json, write_json
+from ptebench.checkpoints import Clock
+from ptebench.files import InputError, atomic, read_json, write_json
+from ptebench.hardware import gemm_precision
 from ptebench.profiles.models.adapters import save_adapter
-from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.tokens import conversation_tokens
+from ptebench.progress import Progress
 from ptebench.randomness import generator
 
 LATER = 4.0  # weight of the tokens of an answer after the first: one word beside a whole profile
-
-
-def trainer_settings(seed: int, folder: str) -> dict:
-    """Return what both trainers share: seeds, device, silence."""
-    gpu = torch.cuda.is_available()
-    return {
-        "output_dir": folder, "seed": seed, "data_seed": seed, "use_cpu": not gpu, "bf16": gpu,
-        "gradient_checkpointing": gpu, "report_to": "none", "disable_tqdm": True, "save_strategy": "no",
-        "router_aux_loss_coef": 0.0,  # of a mixture of experts the routers stay as they are
-        "logging_steps": 1, "dataloader_pin_memory": gpu, "max_grad_norm": 1.0,
-    }  # fmt: skip
+WARM = 0.03  # of the steps, in which the rate rises
+PART = {"cpu": 1024, "cuda": 16384}  # tokens that are read at once: of a batch, what memory has room for
+Row = tuple[list[int], list[int]]  # token ids of a conversation, and its labels
 
 
 def order_of(lengths: np.ndarray, size: int, epochs: int, seed: int) -> list[int]:
@@ -60,21 +53,44 @@ def segments(labels: torch.Tensor) -> torch.Tensor:
     return starts.cumsum(1) * counted
 
 
-def weighted_loss(outputs, labels, num_items_in_batch=None) -> torch.Tensor:
-    """Return the loss by token of answers, those after the first with weight LATER."""
-    labels, answer = labels[:, 1:], segments(labels)[:, 1:]
-    counted = answer > 0
-    losses = F.cross_entropy(outputs.logits[:, :-1][counted].float(), labels[counted], reduction="none")
-    weights = torch.where(answer[counted] > 1, LATER, 1.0)
-    return (losses * weights).sum() / (counted.sum() if num_items_in_batch is None else num_items_in_batch)
+def answer_loss(model, rows: list[Row]) -> torch.Tensor:
+    """Return the sum of the losses of the answers' tokens, those of an answer after the first with weight LATER.
+
+    Behind the right end of a row is padding, which nothing that counts sees. Logits are made for columns with an answer
+    alone: of a whole prompt they take more memory than all else.
+    """
+    width = max(len(ids) for ids, _ in rows)
+    inputs, labels = torch.zeros((len(rows), width), dtype=torch.long), torch.full((len(rows), width), -100)
+    for place, (ids, learnt) in enumerate(rows):
+        inputs[place, : len(ids)], labels[place, : len(ids)] = torch.tensor(ids), torch.tensor(learnt)
+    inputs, labels, answer = (t.to(model.device) for t in (inputs[:, :-1], labels[:, 1:], segments(labels)[:, 1:]))
+    columns = answer.any(0).nonzero().flatten()
+    labels, answer = labels[:, columns], answer[:, columns]
+    if "logits_to_keep" in inspect.signature(model.get_base_model().forward).parameters:
+        logits = model(input_ids=inputs, use_cache=False, logits_to_keep=columns).logits
+    else:
+        logits = model(input_ids=inputs, use_cache=False).logits[:, columns]
+    losses = F.cross_entropy(logits[answer > 0].float(), labels[answer > 0], reduction="none")
+    return (losses * torch.where(answer[answer > 0] > 1, LATER, 1.0)).sum()
 
 
-def check_labels(trainer, tokenizer, answers: set[str]) -> None:
-    """Raise InputError where the loss of the first batch reads anything but whole answers."""
-    labels = next(iter(trainer.get_train_dataloader()))["labels"]
-    for row, answer in zip(labels, segments(labels)):
-        for number in range(1, int(answer.max()) + 1):
-            text = tokenizer.decode(row[answer == number], skip_special_tokens=True).strip()
+def parts(rows: list[Row], limit: int) -> list[list[Row]]:
+    """Return rows in parts of at most `limit` tokens with padding, the longest rows first; a row stays whole."""
+    rows, found = sorted(rows, key=lambda row: -len(row[0])), []
+    while rows:
+        count = max(1, limit // len(rows[0][0]))
+        found.append(rows[:count])
+        rows = rows[count:]
+    return found
+
+
+def check_labels(rows: list[Row], tokenizer, answers: set[str]) -> None:
+    """Raise InputError where the loss reads anything but whole answers."""
+    for _, labels in rows:
+        row = torch.tensor(labels)
+        numbers = segments(row[None])[0]
+        for number in range(1, int(numbers.max()) + 1):
+            text = tokenizer.decode(row[numbers == number], skip_special_tokens=True).strip()
             if text not in answers:
                 raise InputError(
                     f"language model: its chat template does not keep prompt and answer apart (the loss would read "
@@ -82,44 +98,107 @@ def check_labels(trainer, tokenizer, answers: set[str]) -> None:
                 )
 
 
+def encoded(rows: list[dict], tokenizer, context: int) -> list[Row]:
+    """Return the tokens of instructions; raise InputError where one has more than `context`: it would lose its end."""
+    found = [conversation_tokens(row["prompt"] + row["completion"], tokenizer) for row in rows]
+    lengths = [len(ids) for ids, _ in found]
+    if max(lengths) > context:
+        answer = rows[int(np.argmax(lengths))]["completion"][-1]["content"]
+        raise InputError(
+            f"language model: prompt and answer have {max(lengths)} tokens, 'context' is {context} (the answer: "
+            f"{answer[:80]!r}); raise 'new_tokens' to what the longest answers of the teacher need, or 'context'"
+        )
+    return found
+
+
+def share_of_rate(number: int, steps: int) -> float:
+    """Return the share of the highest rate that step `number` (from 0) of `steps` takes: warmed up, then a cosine."""
+    warm = max(1, round(WARM * steps))
+    if number < warm:
+        return (number + 1) / warm
+    return 0.5 + 0.5 * math.cos(math.pi * (number - warm) / (steps - warm))
+
+
+class Training:
+    """An adapter in training: its weights, their optimizer, the losses of the steps so far; what a checkpoint holds.
+
+    Of several processes each has a part of every batch, and the first one writes.
+    """
+
+    def __init__(self, model, rate: float, steps: int, seed: int):
+        self.model, self.rate, self.steps, self.seed = model, rate, steps, seed
+        self.losses: list[float] = []
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.weights, lr=rate, weight_decay=0.0)
+        self.rank, self.processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        kind = gemm_precision(model.device.type)
+        self.lower = torch.autocast(model.device.type, kind, enabled=kind != torch.float32)
+
+    def step(self, batch: list[Row]) -> None:
+        """Take a step: gradients of the mean loss by token, summed over parts and processes."""
+        number, model = len(self.losses), self.model
+        # dropout depends on the step alone, so that a training that is resumed drops the same
+        torch.manual_seed(int(generator(self.seed, f"dropout {number} {self.rank}").integers(2**63)))
+        tokens, total = sum(label != -100 for _, labels in batch for label in labels[1:]), torch.tensor(0.0)
+        for part in parts(batch[self.rank :: self.processes], PART[model.device.type]):
+            with self.lower:
+                loss = answer_loss(model, part) / tokens
+            loss.backward()
+            total = loss.detach() + total
+        if self.processes > 1:
+            for gradient in (total, *(p.grad for p in self.weights)):
+                dist.all_reduce(gradient)
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.param_groups[0]["lr"] = self.rate * share_of_rate(number, self.steps)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.losses.append(float(total))
+
+    def save(self, file: Path, fingerprint: str) -> None:
+        """Write a checkpoint of the job with this fingerprint."""
+        with torch.no_grad(), atomic(file) as temporary:
+            state = {"weights": self.weights, "optimizer": self.optimizer.state_dict(), "losses": self.losses}
+            torch.save({"fingerprint": fingerprint, **state}, temporary)
+
+    def resume(self, file: Path, fingerprint: str) -> None:
+        """Go on from a checkpoint of the job with this fingerprint, where there is one."""
+        state = torch.load(file, map_location=self.model.device) if file.is_file() else {}
+        if state.get("fingerprint") == fingerprint:
+            with torch.no_grad():
+                for weights, saved in zip(self.weights, state["weights"]):
+                    weights.copy_(saved)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.losses = state["losses"]
+            print(f"going on from step {len(self.losses)}")
+
+
 def finetune(
     model, tokenizer, rows: list[dict], settings: dict, context: int, seed: int, scratch: Path, fingerprint: str = ""
 ) -> list[float]:
     """Train the model's adapter on instruction rows (prompt and completion messages); return the losses by step.
 
-    Checkpoints are in `scratch`; where one of the same `fingerprint` is there, training goes on from it, to the same
-    weights. Raises InputError
-    where a row has more than `context` tokens: its answer would lose its end.
+    A checkpoint is in `scratch`; where one of the same `fingerprint` is there, training goes on from it, to the same
+    weights. Raises InputError where a row has more than `context` tokens.
     """
-    set_seed(seed)
-    processes = int(os.environ.get("WORLD_SIZE", 1))  # of which this is one: they share every batch
-    encoded = [conversation_tokens(row["prompt"] + row["completion"], tokenizer) for row in rows]
-    lengths = np.array([len(ids) for ids, _ in encoded])
-    if lengths.max() > context:
-        answer = rows[lengths.argmax()]["completion"][-1]["content"]
-        raise InputError(
-            f"language model: prompt and answer have {lengths.max()} tokens, 'context' is {context} (the answer: "
-            f"{answer[:80]!r}); raise 'new_tokens' to what the longest answers of the teacher need, or 'context'"
-        )
-    order = order_of(lengths, settings["batch_size"], settings["epochs"], seed)
-    data = Dataset.from_list([{"input_ids": encoded[k][0], "labels": encoded[k][1]} for k in order])
-    arguments = SFTConfig(
-        per_device_train_batch_size=settings["batch_size"] // processes, num_train_epochs=1, max_length=context,
-        learning_rate=settings["learning_rate"], lr_scheduler_type="cosine", warmup_steps=0.03,
-        train_sampling_strategy="sequential", save_total_limit=2, **trainer_settings(seed, str(scratch)),
-    )  # fmt: skip
-    checkpoints = Checkpoints(scratch, fingerprint, at_end=True)
-    trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=data, processing_class=tokenizer, callbacks=[checkpoints],
-        # one forward more for each step, so only where an answer weighs more than another
-        compute_loss_func=weighted_loss if any(len(row["completion"]) > 1 for row in rows) else None,
-    )  # fmt: skip
+    lessons, size, file = encoded(rows, tokenizer, context), settings["batch_size"], scratch / "checkpoint.pt"
+    order = order_of(np.array([len(ids) for ids, _ in lessons]), size, settings["epochs"], seed)
+    batches = [[lessons[k] for k in order[start : start + size]] for start in range(0, len(order), size)]
     answers = {turn["content"].strip() for row in rows for turn in row["completion"] if turn["role"] == "assistant"}
-    check_labels(trainer, tokenizer, answers)
-    if checkpoint := checkpoints.latest():
-        print(f"going on from {checkpoint.name}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    check_labels(batches[0], tokenizer, answers)
+    model.train()
+    if model.device.type == "cuda":
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    training, clock = Training(model, settings["learning_rate"], len(batches), seed), Clock()
+    training.resume(file, fingerprint)
+    progress = Progress("fine-tuning", "steps", len(batches))
+    while len(training.losses) < len(batches):
+        training.step(batches[len(training.losses)])
+        done = len(training.losses) == len(batches)
+        if training.rank == 0 and (clock.is_due() or (done and clock.is_long())):
+            training.save(file, fingerprint)
+            clock.restart()
+        progress(len(training.losses), f", loss {training.losses[-1]:.3f}")
+    return training.losses
 
 
 def finetune_by(
@@ -127,18 +206,14 @@ def finetune_by(
 ) -> tuple[Path, list[float]]:
     """Run `finetune` in several processes of this machine that share every batch; return (adapter's file, losses).
 
-    source: arguments of `load`, rows and arguments: of `finetune`. Gradients are averaged over all tokens of a batch
-    (DistributedDataParallel by way of accelerate), so that a step is that of one process but for dropout. Raises
-    InputError where the batch cannot be shared or a process fails.
+    source: arguments of `load`, rows and arguments: of `finetune`. A step is that of one process but for dropout.
+    Raises InputError where the batch cannot be shared or a process fails.
     """
     if arguments["settings"]["batch_size"] % processes:
         raise InputError(
             f"language_models: tuning: batch_size ({arguments['settings']['batch_size']}) must be a multiple of "
             f"processes ({processes})"
         )
-    Checkpoints(
-        scratch, arguments["fingerprint"]
-    ).latest()  # removes what a kill left half-written, before several look at it
     write_json({"source": source, "rows": rows, "arguments": arguments}, scratch / "task.json")
     command = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command += ["-m", "ptebench.profiles.models.finetune", str(scratch)]

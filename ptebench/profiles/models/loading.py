@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from ptebench.files import InputError
-from ptebench.hardware import device
+from ptebench.hardware import device, gemm_precision
 from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
 from ptebench.weights import weights
@@ -67,8 +67,7 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
     extra = {}
     if quantization == "4bit":
         extra = {"quantization_config": four_bit(source), "device_map": {"": torch.cuda.current_device()}}
-    # bfloat16 where the hardware computes in it; adapters stay float32
-    kind = torch.bfloat16 if device() == "cuda" else torch.float32
+    kind = gemm_precision(device())  # adapters stay float32
     try:
         model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind, **extra)
     except (OSError, ValueError) as error:

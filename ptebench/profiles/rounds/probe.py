@@ -14,7 +14,7 @@ from ptebench.profiles.models.yes_no import preference
 from ptebench.profiles.rounds.dialogues import area_under_curve, conversation, dialogues, first_turn
 from ptebench.profiles.rounds.drift import embedding_drift, field_drift
 from ptebench.profiles.rounds.verdict import change
-from ptebench.profiles.schema.tables import fields_by_id, parse_rate
+from ptebench.profiles.schema.tables import fields_by_id, first_parses
 from ptebench.randomness import generator
 
 CANDIDATES = 49  # that a held-out item is ranked against
@@ -55,7 +55,7 @@ class Probes:
             "utility_change": None,
             "parse_rate_change": None,
             "effective_rank_before": None,
-            "parse_rate": {s: parse_rate(frame) for s, frame in now.items()},
+            "parse_rate": {s: float(first_parses(frame).mean()) for s, frame in now.items()},
             "mean_pairwise_cosine": {s: mean_pairwise_cosine(v) for s, v in vectors.items()},
             "effective_rank": {s: effective_rank(v) for s, v in vectors.items()},
             "utility": float(self.utility(vectors["user"], parsed).mean()),
@@ -68,9 +68,10 @@ class Probes:
         """Return what changed from an earlier round's profiles to these, by side."""
         frames = [self.chosen(profiles), self.chosen(earlier)]
         new, old = ({s: self.encode(f["text"].to_list()) for s, f in of.items()} for of in frames)
-        parsed, could = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
+        spoken = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
+        parsed, could = ({s: first_parses(f) for s, f in of.items()} for of in frames)
         random = generator(self.spec["seed"], "bootstrap")
-        utility, before = (self.utility(v["user"], p["user"]) for v, p in ((new, parsed), (old, could)))
+        utility, before = (self.utility(v["user"], p["user"]) for v, p in zip((new, old), spoken))
         said, once = ([f for s in new for f in of[s]["fields"]] for of in frames)
         return {
             "embedding_drift": embedding_drift(*(np.concatenate([v[s] for s in new]) for v in (new, old))),

@@ -56,6 +56,7 @@ def texts_by_id(frame: pl.DataFrame) -> dict[int, str]:
     return dict(zip(frame["id"].to_list(), frame["text"].to_list()))
 
 
-def parse_rate(frame: pl.DataFrame) -> float:
-    """Return the share of profiles with fields."""
-    return 1 - frame["fields"].null_count() / max(1, frame.height)
+def first_parses(frame: pl.DataFrame) -> np.ndarray:
+    """Return of which profiles the first answer was one (n,); what was decoded within the grammar is no answer."""
+    within = frame["generation"].fill_null("{}").str.contains("within the grammar", literal=True)
+    return (frame["fields"].is_not_null() & ~within).to_numpy()

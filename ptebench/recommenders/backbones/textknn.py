@@ -1,25 +1,30 @@
-"""Text-KNN: cosine of an item's text with those of the history, decayed along it; no learning but the mean."""
+"""Text-KNN: cosine of an item's text with those of the history, decayed along it; nothing is learned from behaviour."""
 
 import torch
 from torch.nn.functional import normalize
 
-from ptebench.recommenders.whitening import require_text
+from ptebench.recommenders.whitening import Whitened, require_text
 
 
 class Counter:
     """Scores (B, n_items + 1) = sum_k decay^age_k cos(x_k, x_i), of text vectors less the training items' mean.
 
-    Items without training events are ranked like any other; items without text score 0.
+    With `components` these are whitened first, on the training items as well. Items without training events are ranked
+    like any other; items without text score 0.
     """
 
     def __init__(self, settings: dict, catalogue):
         self.settings, self.items = settings, catalogue.items
         text, train_items = catalogue.item_text, catalogue.train_items
         present = text.any(1)
-        self.vectors = normalize(text - require_text(text, train_items).mean(0), dim=1) * present[:, None]
+        if components := settings["components"]:
+            centred = Whitened(text, train_items, settings["shrinkage"], False, components)()
+        else:
+            centred = text - require_text(text, train_items).mean(0)
+        self.vectors = normalize(centred, dim=1) * present[:, None]
 
     def fit(self, train) -> None:
-        """Do nothing: the mean over the training items is all there is to fit."""
+        """Do nothing: what is fitted on the training items is fitted on their texts."""
 
     def state_dict(self) -> dict:
         """Return the unit vectors (n_items + 1, d_text)."""

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ptebench.files import InputError, read_table
+from ptebench.profiles.evidence.prompts import USER_TASK, assemble
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.evidence.vectors import padded
 from ptebench.profiles.grpo import optimise
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
 from ptebench.profiles.grpo.optimise import fault
@@ -17,10 +17,9 @@ from ptebench.profiles.grpo.tasks import (
     item_tasks,
     last_items,
     matched,
-    strangers,
-    strangers_support,
     user_tasks,
 )
+from ptebench.profiles.measures.faithfulness import strangers
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.randomness import generator
 from tests.profiles.chain import ENCODER, GRPO, LORA, WRITING, Chain, job
@@ -55,7 +54,7 @@ def tasks():
     """Two owners: the first is a camper, the second a baker; ids 1 and 2 of what is ranked and known are theirs."""
     encode.calls = 0
     vectors = np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0.6, 0.6, 0.5], [0, 0, 1.0]])
-    prompt = "\n".join(f"- {t}" for t in TITLES)
+    prompt = assemble(USER_TASK, list(TITLES), "user")
     return Tasks(
         owners=np.array([1, 2]), prompts=[prompt, prompt], judged=vectors, wanted=np.array([[1], [2]]),
         others=np.array([[2, 3, 4], [1, 3, 4]]), sources=vectors, evidence=np.array([[1, 0], [2, 3]]),
@@ -69,7 +68,7 @@ def test_a_perfect_profile_beats_a_neighbours_and_a_copied_one_and_an_empty_one_
     found, together = judge(texts, [0] * 5, [40, 40, 40, 1, 128], usual=None)
     perfect, neighbour, copy, empty, broken = judge.total(found)
     assert perfect > copy > neighbour > empty == broken == -1
-    assert found["faithfulness"][:3] == pytest.approx([1, -1, 0.5])
+    assert found["faithfulness"][:3] == pytest.approx([1, -1, 1 / 11])
     assert found["identification"][:2] == pytest.approx([1, 1 / np.log2(3.5)])
     assert found["rank"][0] > found["rank"][1]
     assert all(np.isnan(found[c][3:]).all() for c in judge.components)
@@ -109,7 +108,7 @@ CARDS = np.vstack([np.zeros(4), np.eye(4)[np.arange(24) % 4] + 0.01]).astype(np.
 def test_what_is_held_out_of_users_is_shown_nowhere(split):
     users = [1, 2, 3, 7]
     held = last_items(users, split, 0)
-    found = user_tasks(held, split, {}, CARDS, None, SPEC, 9)
+    found = user_tasks(held, split, {}, CARDS, SPEC, 9)
     warm = set(split.warm().tolist())
     for row, user in enumerate(users):
         history = set(split.train[user])
@@ -124,13 +123,7 @@ def test_what_is_held_out_of_users_is_shown_nowhere(split):
 
 def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
     fields = {u: {"Roles": [f"r{u}", "b", "c"], "Interests": ["d", "e", "f"]} for u in split.train}
-    said = {}
-
-    def vector(texts):
-        said.update({t: n for n, t in enumerate(texts, len(CARDS))})
-        return np.ones((len(texts), 4), dtype=np.float32)
-
-    found = item_tasks([1, 2, 5], split, fields, CARDS, vector, SPEC, 9)
+    found = item_tasks([1, 2, 5], split, fields, CARDS, SPEC, 9)
     for row, item in enumerate([1, 2, 5]):
         readers = {u for u, h in split.train.items() if item in h}
         wanted = [w for w in found.wanted[row] if w]
@@ -138,11 +131,10 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
         assert not readers & set(found.others[row].tolist())
         shown = {u for u in split.train if f"r{u};" in found.prompts[row]}
         assert shown and shown < readers
-        assert {i for i in found.evidence[row] if i} == {item} | {said[f"r{u}"] for u in shown} | {
-            said[p] for p in "bcdef"
-        }
+        told = {i for i in found.evidence[row] if i}
+        assert item in told and told <= {item}.union(*(split.train[u] for u in shown)), "cards alone are evidence"
         assert len(set(found.crowd[row])) == found.crowd.shape[1] == 21 and found.crowd[row, 0] == item
-    judge = Judge(found, vector, "item", WEIGHTS | {"faithfulness": 0.0}, None)
+    judge = Judge(found, None, "item", WEIGHTS | {"faithfulness": 0.0}, None)
     # the card of an item tells those who like its topic from the others
     assert (judge.reference > 0.6).all()
 
@@ -153,16 +145,6 @@ def test_strangers_are_as_active_as_the_held_out_readers():
     assert sorted(drawn) == list(range(53, 61))
     more = matched(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 999)
     assert sorted(more) == [*range(1, 51), *range(53, 61)]
-
-
-def test_the_threshold_comes_from_others_and_not_from_the_owner(tasks):
-    # each owner's own phrases lie in the evidence, those of the other one beside it
-    others = {
-        1: dict(zip(("Roles", "Interests"), (["tents"] * 3, ["trails"] * 3))),
-        2: dict(zip(("Roles", "Interests"), (["ovens"] * 3, ["dough"] * 3))),
-    }
-    plain = Tasks(**{**tasks.__dict__, "evidence": padded([[1], [2]])})
-    assert strangers_support(plain, others, encode, "user", 0) == pytest.approx(0)
 
 
 def test_strangers_are_training_owners(split):
@@ -295,12 +277,12 @@ def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
     notes = job("audit_grpo", spec, given(chain, "item") | adapters | {"second": chain.lsa}, outputs)
     frame = read_table(outputs["csv"], AUDIT)
     assert frame["component"].unique(maintain_order=True).to_list() == [
-        "reward", "schema", "auc", "faithfulness", "identification", "length", "preference",
+        "reward", "schema", "auc", "faithfulness", "identification", "length", "preference", "parsed",
     ]  # fmt: skip
-    assert frame["encoder"].to_list() == ["minilm"] * 7 + ["lsa"] * 7
+    assert frame["encoder"].to_list() == ["minilm"] * 8 + ["lsa"] * 8
     assert frame.filter(component="schema")["before"].n_unique() == 1, "the gate knows no encoder"
     assert frame.filter(component="reward")["pairs"].to_list() == [5, 5]
-    assert outputs["md"].read_text().count("\n| ") == 15
+    assert outputs["md"].read_text().count("\n| ") == 17
     assert set(notes["accuracies_of_preference"]) == {"minilm", "lsa"}
 
 
@@ -314,9 +296,10 @@ def test_pairs_and_their_interval():
 
 def test_an_audit_of_no_change_finds_none(tasks):
     judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
-    texts, tokens = {w: [OWN, "nothing"] for w in ("before", "after")}, {w: [30, 30] for w in ("before", "after")}
-    rows = compare(judge, texts, tokens, "minilm", True, np.random.default_rng(0))
-    assert all(r["difference"] == 0 for r in rows) and [r["pairs"] for r in rows] == [2, 2, 1, 1, 1, 1]
+    said = [{"text": OWN, "tokens": 30, "parsed": True}, {"text": "nothing", "tokens": 30, "parsed": False}]
+    rows = compare(judge, {"before": said, "after": said}, "minilm", True, np.random.default_rng(0))
+    assert all(r["difference"] == 0 for r in rows) and [r["pairs"] for r in rows] == [2, 2, 1, 1, 1, 1, 2]
+    assert rows[-1]["component"] == "parsed" and rows[-1]["before"] == 0.5
     table = markdown(pl.DataFrame(rows, schema=AUDIT), "user")
     assert "| minilm (training) | schema | -0.5000 | -0.5000 | +0.0000 |" in table and "**" not in table
 

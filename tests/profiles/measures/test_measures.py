@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ptebench.profiles.evidence.prompts import assemble
 from ptebench.profiles.grpo.rewards import gate, length, over_smoothing
 from ptebench.profiles.measures.diversity import likeness
 from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, support
@@ -39,23 +40,28 @@ def test_support_is_that_of_the_nearest_evidence_and_padding_is_none():
 
 
 def test_the_threshold_is_what_strangers_reach_by_chance():
-    phrases_ = np.array([[[1.0, 0]], [[0, 1]]] * 50)
-    evidence = np.array([[[1.0, 1e-9]], [[1.0, 0]]] * 50)
-    assert chance_support(phrases_, evidence) == pytest.approx(1)
-    assert chance_support(phrases_[1::2], evidence[1::2]) == pytest.approx(0)
+    # each owner's own phrases lie in the evidence, those of the other one beside it
+    vectors, shown = {"a": [1.0, 0], "d": [0, 1.0]}, np.array([[[1.0, 0]], [[0, 1.0]]])
+    others = {1: {"Roles": ["a"] * 3, "Interests": ["a"] * 3}, 2: {"Roles": ["d"] * 3, "Interests": ["d"] * 3}}
+    encode = lambda texts: np.array([vectors[t] for t in texts])  # noqa: E731
+    assert chance_support(others, "user", np.array([1, 2]), shown, encode, 0) == pytest.approx(0)
+    assert chance_support(others, "user", np.array([8, 9]), shown, encode, 0) == pytest.approx(1)
 
 
 def test_copied_titles_are_found_and_categories_are_not():
-    prompt = "- the long way home to nowhere | books > crime\n- how to bake bread without an oven | food"
+    prompt = ["the long way home to nowhere | books > crime", "how to bake bread without an oven | food"]
+    prompt = assemble("Summarise what this person likes. Items they chose, newest last:", prompt, "user")
     titles = ["the long way home to nowhere", "how to bake bread without", "crime"]
-    own = ["crime", "books", "food", "reads about the long way home at night"]
-    assert copied([titles, own, ["crime"]], [prompt] * 3) == pytest.approx([3 / 4, 0, 0])
+    own = ["crime", "books > crime", "food", "reads about the long way home at night"]
+    pieces = ["long way home", "bake bread without", "an oven"]
+    found = copied([titles, own, ["crime"], pieces, ["exactly in this form"]], [prompt] * 5)
+    assert found == pytest.approx([11 / 12, 4 / 12, 0, 6 / 8, 0])
 
 
 def test_a_copied_title_list_loses_what_faithfulness_gives():
     supports = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1], [0.1, 0.1], [0.1, 0.1]])
-    found = faithfulness(supports, 0.5, np.array([0, 0.6, 0.5, 0, 1]))
-    assert found == pytest.approx([1, 0.5, 0, -1, -1])
+    found = faithfulness(supports, 0.5, np.array([0, 1, 0.5, 0, 1]))
+    assert found == pytest.approx([1, 0, -0.5, -1, -1])
 
 
 def test_the_owner_is_identified():

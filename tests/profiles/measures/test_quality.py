@@ -9,11 +9,14 @@ import torch
 
 from ptebench.encoders import Encoder
 from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
+from ptebench.profiles.evidence.cards import Cards
+from ptebench.profiles.evidence.prompts import USER_TASK, assemble
+from ptebench.profiles.measures.floors import ANOTHER, FLOORS, MEAN, WORDS, floors, without_verdict
 from ptebench.profiles.measures.identification import crowds
 from ptebench.profiles.measures.pages import QUALITY, markdown
 from ptebench.profiles.measures.quality import form, perplexity, sample, worth
 from ptebench.profiles.rounds.curves import draw_rounds
-from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.schema.fields import layout, strict
 from ptebench.profiles.schema.tables import profiles_frame
 from tests.profiles.chain import ENCODER, WRITING, Chain, job
 
@@ -36,7 +39,17 @@ def profile(topic):
 def measured(fields, owners=(1, 2, 3, 4)):
     cards = np.concatenate([np.zeros((1, 4)), np.eye(4)])
     among = np.array([[o, *(i for i in range(1, 5) if i != o)] for o in owners])
-    return worth(fields, list(owners), "user", cards[np.array(owners)[:, None]], cards, among, [""] * 4, 0.9, encode)
+    return worth(
+        fields,
+        list(owners),
+        "user",
+        cards[np.array(owners)[:, None]],
+        cards,
+        among,
+        [assemble(USER_TASK, [], "user")] * 4,
+        0.9,
+        encode,
+    )
 
 
 def test_true_profiles_are_faithful_and_name_their_owner():
@@ -59,6 +72,26 @@ def test_an_owner_without_a_profile_lowers_the_measures():
     assert measured({1: profile("tents")}) == {"owners": 1}
 
 
+def test_floors_say_what_stands_in_the_cards_and_are_the_same_again():
+    words = [["red", "kite", "in", "wind"], ["blue", "boat", "at", "sea"], ["old", "chess", "set", "alone"]]
+    none = [""] * 4
+    cards = Cards(["", *(" ".join(w) for w in words)], [[]] * 4, none, none)
+    template = {o: profile(t) for o, t in zip((1, 2, 3), AXES)}
+    found = floors({1: [1, 2], 2: [3], 3: []}, template, "user", cards, 0)
+    said = found[WORDS][1]
+    assert {w for field in said.values() for p in field for w in p.split()} <= {*words[0], *words[1]}
+    assert found[ANOTHER][1] == template[2] and 3 not in found[WORDS] and strict(layout(said, "user"), "user") == said
+    assert found == floors({1: [1, 2], 2: [3], 3: []}, template, "user", cards, 0)
+
+
+def test_a_measure_that_a_floor_wins_is_no_verdict():
+    rows = [{"side": "user", "writer": "template", "faithfulness": 0.1, "gain": 0.0, "identification": 0.4}]
+    rows.append({"side": "user", "writer": WORDS, "faithfulness": 0.6, "gain": 0.01, "gain_low": -0.01})
+    assert without_verdict(rows) == {("user", "faithfulness")}
+    rows[1]["gain_low"] = 0.001
+    assert without_verdict(rows) == {("user", "faithfulness"), ("user", "gain")}
+
+
 def test_form_counts_what_was_written_and_nothing_else():
     text = layout(profile("tents"), "user")
     made = [{"decoding": "greedy", "repair": None}, {"decoding": "greedy, within the grammar", "repair": None},
@@ -66,7 +99,7 @@ def test_form_counts_what_was_written_and_nothing_else():
     fields = [profile("tents")] * 3 + [None, None]
     frame = profiles_frame([1, 2, 3, 4, 5], [text] * 4 + [""], fields, ["x"] * 5, made)
     found = form(frame, "user")  # nothing is known of the last
-    assert found == {"profiles": 4, "parsed": 0.75, "strict": 0.5, "by_grammar": 0.25, "words": 14.0}
+    assert found == {"profiles": 4, "parsed": 0.5, "strict": 0.25, "by_grammar": 0.25, "words": 14.0}
 
 
 def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():
@@ -123,7 +156,7 @@ def run(tmp_path_factory):
     of = {"embedding_drift": None, "field_drift": None, "utility": 0.1, "utility_of_history_mean": 0.2}
     of |= {k: {"user": 1.0, "item": 1.0} for k in ("parse_rate", "effective_rank", "mean_pairwise_cosine")}
     write_json({"rounds": [{"round": 0, **of}]}, chain.root / "convergence.json")
-    inputs = chain.known | chain.base | {"convergence": chain.root / "convergence.json"}
+    inputs = chain.known | chain.base | {"valid": chain.files["valid"], "convergence": chain.root / "convergence.json"}
     for side, path in chain.template.items():
         frame = read_table(path, PROFILES).with_columns(generation=pl.lit(json.dumps({"writer": "x", "repair": None})))
         inputs |= {f"template_{side}": path, f"{side}_instructions": chain.instructions[side]}
@@ -155,18 +188,27 @@ def run(tmp_path_factory):
 def test_quality_of_writers(run):
     frame, outputs = run("first")
     rows = {}
-    for side, writer, measure, value in frame.iter_rows():
+    for side, writer, measure, value, _ in frame.iter_rows():
         rows.setdefault((side, writer), {})[measure] = value
-    assert list(rows) == [(s, w) for s in ("user", "item") for w in ("base", "template", "kd", "sft", "grpo")]
+    writers = ("base", "template", "kd", "sft", "grpo", *FLOORS)
+    assert list(rows) == [(s, w) for s in ("user", "item") for w in writers]
     for side in ("user", "item"):
         true, moved, failed = (rows[side, w] for w in ("kd", "sft", "grpo"))
         for measure in ("faithfulness", "identification"):
             assert true[measure] == rows[side, "template"][measure] > moved[measure], measure
         assert failed["parsed"] == failed["strict"] == 0 and failed["owners"] == 0 and "faithfulness" not in failed
         assert true["parsed"] == true["strict"] == 1 and true["tokens_per_second"] == 20
+        assert rows[side, MEAN]["identification"] > 0.9
+        assert "faithfulness" in rows[side, WORDS]
         # a new adapter changes nothing
         assert true["perplexity"] == pytest.approx(rows[side, "base"]["perplexity"], rel=1e-4)
+    assert rows["user", "template"]["gain_owners"] > 20 and rows["user", MEAN]["gain_low"] <= 0
+    # the mean card of a history identifies its owner, and says nothing
+    assert (
+        not frame.filter(measure="identification")["verdict"].any() and frame.filter(measure="words")["verdict"].all()
+    )
     text = outputs["md"].read_text()
+    assert "0.986 †" in text and "no verdict" in text
     assert text == markdown(frame, "Profiles of small, split, embedded") and "100.0 %" in text
     samples = outputs["samples"].read_text()
     assert samples.count("## user") == samples.count("## item") == 5 and "(no profile)" in samples

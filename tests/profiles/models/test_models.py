@@ -10,7 +10,7 @@ from ptebench.files import InputError
 from ptebench.profiles.decoding.generate import generate, text_of
 from ptebench.profiles.embedded.model import tokenizer_of
 from ptebench.profiles.evidence.prompts import assemble, messages
-from ptebench.profiles.models.adapters import save_adapter
+from ptebench.profiles.models.adapters import rounded, save_adapter
 from ptebench.profiles.models.finetune import finetune
 from ptebench.profiles.models.loading import load, load_tokenizer
 from ptebench.profiles.models.templates import with_template
@@ -112,7 +112,7 @@ def model_of(kind, tokenizer, folder):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("openai-gpt", "mamba")])
-def test_adapters_are_trained_saved_and_continued(tokenizer, tmp_path, kind):
+def test_adapters_are_trained_saved_and_continued(tokenizer, tmp_path, kind, monkeypatch):
     torch.set_num_threads(1)
     source, file = model_of(kind, tokenizer, tmp_path / "model"), tmp_path / "adapter/adapter_model.safetensors"
     prompt = assemble("Summarise what they like", ["a tent", "a board"], "user")
@@ -122,6 +122,8 @@ def test_adapters_are_trained_saved_and_continued(tokenizer, tmp_path, kind):
     assert len(finetune(model, tokens, rows, settings, 384, 0, tmp_path / "scratch")) == 2
     save_adapter(model, file, file.with_name("adapter_config.json"))
     assert json.loads(file.with_name("adapter_config.json").read_text())["r"] == 2
+    # to the digit, which bfloat16 is not
+    monkeypatch.setattr("ptebench.profiles.models.loading.gemm_precision", lambda device: torch.float32)
     ((answer,), *more) = (
         generate(load(source, None, 384, file, LORA, trainable)[0], tokens, [prompt], 8, 8)
         for trainable in (True, False)
@@ -133,6 +135,16 @@ def test_adapters_are_trained_saved_and_continued(tokenizer, tmp_path, kind):
     other.save_pretrained(source)
     with pytest.raises(InputError, match="an adapter of another base model"):
         load(source, None, 384, file, LORA, True)
+
+
+def test_a_small_update_of_all_weights_survives_fewer_digits():
+    values = torch.full((400, 400), 1 + 2**-12)  # a sixteenth of the way from 1 to the next number
+    found = rounded(values, torch.bfloat16, torch.Generator().manual_seed(0)).float()
+    assert set(found.unique().tolist()) == {1.0, 1 + 2**-7}
+    assert found.mean().item() == pytest.approx(1 + 2**-12, abs=2**-14)
+    assert (values.bfloat16() == 1).all(), "to the nearest it would be lost"
+    exact = torch.randn(50, generator=torch.Generator().manual_seed(0)).bfloat16().float()
+    assert torch.equal(rounded(exact, torch.bfloat16, torch.Generator().manual_seed(0)).float(), exact)
 
 
 @pytest.mark.parametrize("kind", ["openai-gpt", "mamba"])

@@ -1,6 +1,7 @@
 """Two-turn instructions: who is shown beside whom, what is hidden, what the loss reads."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,16 +69,30 @@ def test_area_under_the_curve():
 
 
 def test_later_answers_weigh_more_and_prompts_nothing():
-    from types import SimpleNamespace
+    from ptebench.profiles.models.finetune import LATER, answer_loss, segments
 
-    from ptebench.profiles.models.finetune import LATER, segments, weighted_loss
-
-    labels = torch.tensor([[-100, -100, 5, 6, -100, 7], [-100, 4, -100, -100, -100, -100]])
-    assert segments(labels).tolist() == [[0, 0, 1, 1, 0, 2], [0, 1, 0, 0, 0, 0]]
-    logits = torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(0))
+    rows = [([1, 2, 5, 6, 3, 7], [-100, -100, 5, 6, -100, 7]), ([1, 4], [-100, 4])]
+    assert segments(torch.tensor([rows[0][1]])).tolist() == [[0, 0, 1, 1, 0, 2]]
+    logits = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(0))
     read = -logits.log_softmax(-1)
     expected = read[0, 1, 5] + read[0, 2, 6] + LATER * read[0, 4, 7] + read[1, 0, 4]
-    assert weighted_loss(SimpleNamespace(logits=logits), labels, 4) == pytest.approx(expected.item() / 4)
+
+    class Model:
+        device = torch.device("cpu")
+
+        def forward(self, input_ids, use_cache, logits_to_keep):
+            assert input_ids.tolist() == [[1, 2, 5, 6, 3], [1, 4, 0, 0, 0]], "the end of a row is padded"
+            kept.append(logits_to_keep.tolist())
+            return SimpleNamespace(logits=logits[:, logits_to_keep])
+
+        __call__ = forward
+
+        def get_base_model(self):
+            return self
+
+    kept = []
+    assert answer_loss(Model(), rows).item() == pytest.approx(expected.item())
+    assert kept == [[0, 1, 2, 4]], "no logits where no row has an answer"
 
 
 @pytest.fixture(scope="module")

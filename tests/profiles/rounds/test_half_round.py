@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from ptebench.files import PROFILES, InputError, read_json, read_table, write_json, write_table
-from ptebench.profiles.models.finetune import order_of
+from ptebench.profiles.models import finetune
+from ptebench.profiles.models.finetune import order_of, parts
 from ptebench.profiles.rounds.order import FIRST, inputs_of
 from ptebench.profiles.schema.tables import shuffle
 from tests.profiles.chain import LORA, TUNING, WRITING, Chain, half, job
@@ -107,8 +108,6 @@ def test_shuffling_moves_every_profile():
 
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain, tmp_path, monkeypatch, moment):
-    from ptebench.profiles.models import finetune
-
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"tuning": TUNING | {"epochs": 3}}
     outputs = {n: whole / p.name for n, p in half(chain.root, 1, "user").items()}
@@ -117,26 +116,26 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
 
     monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        mark = finetune.Checkpoints.on_save
+        write = torch.save
 
-        def killed(self, args, state, control, **_):
-            if state.global_step == 4:
+        def killed(state, file):
+            write(state, file)
+            if len(state["losses"]) == 4:
                 raise KeyboardInterrupt  # the fourth checkpoint is not whole: the third counts
-            mark(self, args, state, control)
 
         def also_killed(*_):
             raise KeyboardInterrupt
 
         if moment == "training":
-            patch.setattr(finetune.Checkpoints, "on_save", killed)
+            patch.setattr(torch, "save", killed)
         else:
             patch.setattr("ptebench.profiles.rounds.half_round.write", also_killed)
         outputs = {n: broken / p.name for n, p in outputs.items()}
         with pytest.raises(KeyboardInterrupt):
             chain.tune(1, "user", outputs, **changes)
     taken = []
-    step = finetune.SFTTrainer.training_step
-    monkeypatch.setattr(finetune.SFTTrainer, "training_step", lambda *a, **k: taken.append(1) or step(*a, **k))
+    step = finetune.Training.step
+    monkeypatch.setattr(finetune.Training, "step", lambda *a: taken.append(1) or step(*a))
     assert chain.tune(1, "user", outputs, **changes)["losses"] == losses
     assert len(taken) == {"training": 3, "writing": 0}[moment]
     for name, path in outputs.items():
@@ -158,6 +157,22 @@ def test_every_epoch_has_every_row_in_batches_alike():
     assert np.bincount(order).tolist() == [3] * 50 and order == order_of(lengths, 8, 3, 0)
     spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 48, 8)]
     assert np.mean(spread) < 0.3 * np.ptp(lengths)
+
+
+def test_parts_of_a_batch_have_their_tokens_and_every_row_once():
+    rows = [([0] * n, []) for n in (5, 40, 9, 40, 12, 100)]
+    found = parts(rows, 80)
+    assert [[len(ids) for ids, _ in part] for part in found] == [[100], [40, 40], [12, 9, 5]]
+
+
+def test_a_step_does_not_depend_on_the_parts_of_its_batch(chain, tmp_path, monkeypatch):
+    changes, found = {"lora": LORA | {"dropout": 0.0}}, []
+    for tokens in (100_000, 1):
+        monkeypatch.setitem(finetune.PART, "cpu", tokens)
+        outputs = {n: tmp_path / str(tokens) / p.name for n, p in half(chain.root, 0, "user").items()}
+        found.append((chain.tune(0, "user", outputs, **changes)["losses"], weights(outputs["adapter"])))
+    (whole, moved), (parted, also) = found
+    assert whole == pytest.approx(parted, rel=5e-3) and torch.cosine_similarity(moved, also, dim=0) > 0.99
 
 
 def test_two_processes_take_the_steps_of_one(chain, tmp_path):
