@@ -1,5 +1,9 @@
 """Checks for leakage, computed from the frames of a split and the interactions that it was made from."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
 import polars as pl
 
 from ptebench.data.filters import seconds
@@ -37,158 +41,112 @@ def _disordered(events: pl.DataFrame, encoded: pl.DataFrame) -> int:
     )
 
 
-def check_split(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings: dict) -> list[dict]:
-    """Return the checks of a complete split: check, value, expected, verdict and meaning of each.
+@dataclass(frozen=True)
+class Check:
+    """A number that tells of leakage: `leak` where it is not what is expected, `reported` where nothing is.
 
-    The verdict is `ok` or `leak` where a value is expected, and `reported` for a property of the data.
+    What is reported is a property of the data that a reader must know.
     """
-    training, valid, test = parts["train"], parts["valid"], parts["test"]
-    kind = settings["kind"]
-    encoded = encode(interactions, parts["vocabulary"])
-    # the rankings of long_tail and cold_k ask the same events again
-    once = test.filter(pl.col("ranking") == test["ranking"][0])
-    results = []
 
-    def add(check: str, value: float, meaning: str, expected: float | None = None) -> None:
-        verdict = "reported" if expected is None else "ok" if value == expected else "leak"
-        results.append({"check": check, "value": value, "expected": expected, "verdict": verdict, "meaning": meaning})
+    check: str
+    value: float
+    meaning: str
+    expected: float | None = None
 
-    people = [set(frame["user"]) for frame in (training, valid, test)]
-    several = len((people[0] & people[1]) | (people[0] & people[2]) | (people[1] & people[2]))
-    add(
-        "users_in_several_parts", several, "users that occur in more than one of train, valid and test",
-        0 if kind == "cold_start_user" else None,
+    @property
+    def row(self) -> dict:
+        """Return check, value, expected, verdict and meaning."""
+        verdict = "reported" if self.expected is None else "ok" if self.value == self.expected else "leak"
+        return {
+            "check": self.check, "value": self.value, "expected": self.expected, "verdict": verdict,
+            "meaning": self.meaning,
+        }  # fmt: skip
+
+
+class Case:
+    """A complete split with its settings, and the interactions that it was made from."""
+
+    def __init__(self, interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings: dict):
+        self.interactions, self.parts, self.settings, self.kind = interactions, parts, settings, settings["kind"]
+        self.training, self.valid, self.test = parts["train"], parts["valid"], parts["test"]
+        self.encoded = encode(interactions, parts["vocabulary"])
+        # the rankings of long_tail and cold_k ask the same events again
+        self.once = self.test.filter(pl.col("ranking") == self.test["ranking"][0])
+        self.people = [set(frame["user"]) for frame in (self.training, self.valid, self.test)]
+        self.used = int(self.training["history"].list.len().sum())
+
+    @cached_property
+    def repeats(self) -> dict[str, int]:
+        """Return how many targets of each part are not asked with `remove_seen`."""
+        if "repeats" not in self.parts:
+            return {}
+        return dict(self.parts["repeats"].group_by("part").agg(pl.col("events").sum()).rows())
+
+    @cached_property
+    def train_pairs(self) -> pl.DataFrame:
+        """Return the distinct pairs (user, item) of training."""
+        return _pairs(self.training, "history").unique()
+
+    @cached_property
+    def test_pairs(self) -> pl.DataFrame:
+        """Return the distinct pairs (user, item) that the test asks for."""
+        return _pairs(self.test, "targets").unique()
+
+
+def check_split(interactions: pl.DataFrame, parts: dict[str, pl.DataFrame], settings: dict) -> list[dict]:
+    """Return the checks of a complete split: check, value, expected, verdict and meaning of each."""
+    case = Case(interactions, parts, settings)
+    return [check.row for family in FAMILIES for check in family(case)]
+
+
+def _users(case: Case) -> Iterator[Check]:
+    train, valid, test = case.people
+    yield Check(
+        "users_in_several_parts", len((train & valid) | (train & test) | (valid & test)),
+        "users that occur in more than one of train, valid and test", 0 if case.kind == "cold_start_user" else None,
     )  # fmt: skip
-    for name, frame in (("valid", valid), ("test", test)):
+
+
+def _repeated_targets(case: Case) -> Iterator[Check]:
+    for name, frame in (("valid", case.valid), ("test", case.test)):
         inside = frame.filter((pl.col("targets").list.set_intersection("history")).list.len() > 0).height
-        add(
+        yield Check(
             f"{name}_targets_in_history", inside,
             "events with a target that the visible history holds already (repeated consumption)",
-            0 if kind == "snapshot" or settings["remove_seen"] else None,
+            0 if case.kind == "snapshot" or case.settings["remove_seen"] else None,
         )  # fmt: skip
-    repeats = dict(parts["repeats"].group_by("part").agg(pl.col("events").sum()).rows()) if "repeats" in parts else {}
-    for name, number in sorted(repeats.items(), reverse=True):
-        add(
+    for name, number in sorted(case.repeats.items(), reverse=True):
+        yield Check(
             f"{name}_repeats_not_asked", number,
             "targets that the visible history holds already, which are no events with remove_seen",
         )  # fmt: skip
-    train_pairs, test_pairs = _pairs(training, "history").unique(), _pairs(test, "targets").unique()
-    for name, pairs in (("valid", _pairs(valid, "targets").unique()), ("test", test_pairs)):
-        add(
-            f"{name}_pairs_in_train", pairs.join(train_pairs, on=["user", "item"]).height,
+
+
+def _trained_pairs(case: Case) -> Iterator[Check]:
+    for name, pairs in (("valid", _pairs(case.valid, "targets").unique()), ("test", case.test_pairs)):
+        yield Check(
+            f"{name}_pairs_in_train", pairs.join(case.train_pairs, on=["user", "item"]).height,
             f"{name} pairs of user and item that also occur in training",
-            0 if kind in ("cold_start_user", "snapshot") else None,
+            0 if case.kind in ("cold_start_user", "snapshot") else None,
         )  # fmt: skip
 
-    used = int(training["history"].list.len().sum())
-    if kind in LAST_TWO:
-        asked_once = sum(int(frame["targets"].list.len().sum()) for frame in (valid, once))
-        rest = encoded.height - used - asked_once - sum(repeats.values())
-        add(
-            "interactions_used_twice", rest,
+
+def _order(case: Case) -> Iterator[Check]:
+    if case.kind in LAST_TWO:
+        asked_once = sum(int(frame["targets"].list.len().sum()) for frame in (case.valid, case.once))
+        yield Check(
+            "interactions_used_twice", case.encoded.height - case.used - asked_once - sum(case.repeats.values()),
             "interactions less those that train, validate, test, or are repeats not asked: every one has one use", 0,
         )  # fmt: skip
-    if kind != "snapshot":
-        add(
-            "events_out_of_order", _disordered(valid, encoded) + _disordered(test, encoded),
+    if case.kind != "snapshot":
+        yield Check(
+            "events_out_of_order", _disordered(case.valid, case.encoded) + _disordered(case.test, case.encoded),
             "events whose visible history and target do not follow one another in their user's sequence", 0,
         )  # fmt: skip
-    for check, value, meaning in _after_cut(encoded, training, test, settings):
-        add(check, value, meaning, 0)
-    visible = pl.concat([valid, test]).join(parts["histories"].rename({"history": "known"}), on="user", how="left")
-    add(
-        "events_that_profiles_outrun",
-        visible.filter(pl.col("known").list.set_difference("history").list.len() > 0).height,
-        "events whose visible history lacks an item of histories.parquet, which profiles are written from", 0,
-    )  # fmt: skip
-    if kind == "snapshot":
-        zero_shot = parts["candidates"].filter(pl.col("ranking") == "zero_shot")["item"]
-        train_items = pl.concat([training["history"], valid["targets"]]).explode(empty_as_null=False)
-        add(
-            "zero_shot_candidates_in_train", int(zero_shot.is_in(train_items.implode()).sum()),
-            "candidates of ranking zero_shot that occur in training or validation", 0,
-        )  # fmt: skip
-    if "impression" in test["ranking"]:
-        single = test.filter(pl.col("ranking") == "impression").join(of_events(parts["test_candidates"]), on="event")
-        after = encoded.filter(pl.col("timestamp") >= seconds(settings["cut"]))
-        unclicked = _pairs(single, "targets").join(after, on=["user", "item"], how="anti").height
-        add("impression_targets_not_clicked", unclicked, "targets of impressions without a click after the cut", 0)
-        both = single.filter(pl.col("items").list.set_intersection("targets").list.len() > 0).height
-        add("impressions_with_targets_as_negatives", both, "impressions that list a target as not clicked", 0)
-        later = single.select("user", item="items").explode("item").join(after, on=["user", "item"], how="semi").height
-        add(
-            "impression_negatives_clicked_elsewhere", later,
-            "items shown and not clicked in one impression that the user clicks in another one after the cut",
-        )  # fmt: skip
-    if kind == "long_tail":
-        negatives = (
-            test.join(of_events(parts["test_candidates"]), on="event").select("user", item="items").explode("item")
-        )
-        add(
-            "negatives_of_the_user", negatives.join(encoded, on=["user", "item"], how="semi").height,
-            "frozen negatives that the event's user has interacted with", 0,
-        )  # fmt: skip
-        distinct = parts["test_candidates"]["items"].list.n_unique()
-        add(
-            "events_with_other_numbers_of_negatives", int((distinct != settings["negatives"]).sum()),
-            f"events with a list of frozen negatives that are not {settings['negatives']} different items", 0,
-        )  # fmt: skip
-
-    whole, train_lists = once.select(pl.concat_list("history", "targets")).to_series(), training["history"]
-    near = int((highest_overlap(whole, train_lists, (once["user"], training["user"])) >= NEAR).sum())
-    twins = whole.list.eval(pl.element().cast(pl.String)).list.join(" ")
-    same = int(twins.is_in(train_lists.list.eval(pl.element().cast(pl.String)).list.join(" ").implode()).sum())
-    add("identical_test_sequences", same, "test sequences, target included, that equal a training user's")
-    add(
-        "near_duplicate_test_sequences", near,
-        f"test events whose items, target included, overlap another user's training items, Jaccard {NEAR} or more"
-        " (in cold_start_user the group near_duplicate)",
-    )  # fmt: skip
-    if kind not in ("snapshot", "global_temporal") and encoded["timestamp"].null_count() == 0:
-        # per user the order is right by construction; across users, training may lie in the future of a test event
-        last = encoded.group_by("user").agg(pl.col("timestamp").last()).join(test.select("user"), on="user", how="semi")
-        late = encoded.join(training.select("user"), on="user", how="semi")["timestamp"] > last["timestamp"].min()
-        add(
-            "interactions_of_train_users_after_first_test_event", round(float(late.to_numpy().mean()), 6),
-            "share of the training users' interactions later than the earliest test target: what a deployment at that "
-            "time could not know; the protocols snapshot and global_temporal have none",
-        )  # fmt: skip
-    size = dict(parts["groups"].group_by("group").len().iter_rows())
-    if ties := size.get("tied", 0) + size.get("untied", 0):
-        add(
-            "tied_test_transitions", round(size.get("tied", 0) / ties, 6),
-            "share of test events whose target has the same timestamp as its neighbour (the item before it; in "
-            "global_temporal the one after it): their order is the tie-break's, not the user's (groups tied, untied)",
-        )  # fmt: skip
-    elif encoded["timestamp"].null_count():
-        add("test_events_without_times", test.height, "test events whose times are unknown: ties cannot be told")
-    train_items = pl.Series(train_pairs["item"].unique())
-    unseen = int((~test_pairs["item"].is_in(train_items.implode())).sum())
-    add("test_pairs_of_items_unseen_in_train", unseen, "test pairs whose item has no training interaction")
-    overlap = int(test_pairs["item"].unique().is_in(train_items.implode()).sum())
-    add("items_in_train_and_test", overlap, f"of {test_pairs['item'].n_unique()} items that are test targets")
-    add(
-        "groups_fitted_on_interactions", used,
-        "interactions behind the groups' thresholds: those of train.parquet, all of them and no others",
-    )  # fmt: skip
-    if settings.get("heads_compat"):
-        add(
-            "compat_groups_made_of_interactions", encoded.height,
-            "interactions that the groups ..._compat count: all of them, test included, as published",
-        )  # fmt: skip
-    both_groups = groups(parts, bins=settings.get("bins")), parts["groups"]
-    again, of_file = (g.filter(pl.col("group").str.contains(FITTED)) for g in both_groups)
-    add(
-        "groups_not_from_train", again.join(of_file, on=["event", "group"], how="anti").height,
-        "groups of events that follow from train.parquet and are not those of groups.parquet", 0,
-    )  # fmt: skip
-    left_out = interactions["user_id"].n_unique() - len(people[0] | people[1] | people[2])
-    add("users_left_out", left_out, "users without a training row and without an event")
-    return results
 
 
-def _after_cut(encoded: pl.DataFrame, training: pl.DataFrame, test: pl.DataFrame, settings: dict):
-    """Yield name, value and meaning of the checks of a split by periods."""
+def _after_cut(case: Case) -> Iterator[Check]:
+    encoded, test, settings = case.encoded, case.test, case.settings
     time = pl.col("timestamp")
     if settings["kind"] == "global_temporal":
         before = {name: encoded.filter(time < start) for name, start, _ in windows(settings)}
@@ -197,10 +155,143 @@ def _after_cut(encoded: pl.DataFrame, training: pl.DataFrame, test: pl.DataFrame
         before = dict.fromkeys(("full", "zero_shot", "impression"), encoded.filter(early))
     else:
         return
-    late = _excess(_pairs(training, "history"), next(iter(before.values())))
-    yield "train_pairs_after_cut", late, "training pairs, repeats counted, that do not occur before the first cut"
+    late = _excess(_pairs(case.training, "history"), next(iter(before.values())))
+    meaning = "training pairs, repeats counted, that do not occur before the first cut"
+    yield Check("train_pairs_after_cut", late, meaning, 0)
     histories_of = {
         r: test.filter(pl.col("ranking") == r).unique(["user", "history"]) for r in before
     }  # impressions repeat it
     late = sum(_excess(_pairs(histories_of[r], "history"), interactions) for r, interactions in before.items())
-    yield "test_history_after_cut", late, "items of test histories that do not occur before their test period"
+    meaning = "items of test histories that do not occur before their test period"
+    yield Check("test_history_after_cut", late, meaning, 0)
+
+
+def _profiles(case: Case) -> Iterator[Check]:
+    known = case.parts["histories"].rename({"history": "known"})
+    visible = pl.concat([case.valid, case.test]).join(known, on="user", how="left")
+    yield Check(
+        "events_that_profiles_outrun",
+        visible.filter(pl.col("known").list.set_difference("history").list.len() > 0).height,
+        "events whose visible history lacks an item of histories.parquet, which profiles are written from", 0,
+    )  # fmt: skip
+
+
+def _zero_shot(case: Case) -> Iterator[Check]:
+    if case.kind == "snapshot":
+        candidates = case.parts["candidates"].filter(pl.col("ranking") == "zero_shot")["item"]
+        train_items = pl.concat([case.training["history"], case.valid["targets"]]).explode(empty_as_null=False)
+        yield Check(
+            "zero_shot_candidates_in_train", int(candidates.is_in(train_items.implode()).sum()),
+            "candidates of ranking zero_shot that occur in training or validation", 0,
+        )  # fmt: skip
+
+
+def _impressions(case: Case) -> Iterator[Check]:
+    if "impression" not in case.test["ranking"]:
+        return
+    own = of_events(case.parts["test_candidates"])
+    single = case.test.filter(pl.col("ranking") == "impression").join(own, on="event")
+    after = case.encoded.filter(pl.col("timestamp") >= seconds(case.settings["cut"]))
+    unclicked = _pairs(single, "targets").join(after, on=["user", "item"], how="anti").height
+    yield Check("impression_targets_not_clicked", unclicked, "targets of impressions without a click after the cut", 0)
+    both = single.filter(pl.col("items").list.set_intersection("targets").list.len() > 0).height
+    yield Check("impressions_with_targets_as_negatives", both, "impressions that list a target as not clicked", 0)
+    later = single.select("user", item="items").explode("item").join(after, on=["user", "item"], how="semi").height
+    yield Check(
+        "impression_negatives_clicked_elsewhere", later,
+        "items shown and not clicked in one impression that the user clicks in another one after the cut",
+    )  # fmt: skip
+
+
+def _negatives(case: Case) -> Iterator[Check]:
+    if case.kind != "long_tail":
+        return
+    own, number = case.parts["test_candidates"], case.settings["negatives"]
+    negatives = case.test.join(of_events(own), on="event").select("user", item="items").explode("item")
+    yield Check(
+        "negatives_of_the_user", negatives.join(case.encoded, on=["user", "item"], how="semi").height,
+        "frozen negatives that the event's user has interacted with", 0,
+    )  # fmt: skip
+    yield Check(
+        "events_with_other_numbers_of_negatives", int((own["items"].list.n_unique() != number).sum()),
+        f"events with a list of frozen negatives that are not {number} different items", 0,
+    )  # fmt: skip
+
+
+def _twins(case: Case) -> Iterator[Check]:
+    once, training = case.once, case.training
+    whole, train_lists = once.select(pl.concat_list("history", "targets")).to_series(), training["history"]
+    near = int((highest_overlap(whole, train_lists, (once["user"], training["user"])) >= NEAR).sum())
+    twins = whole.list.eval(pl.element().cast(pl.String)).list.join(" ")
+    same = int(twins.is_in(train_lists.list.eval(pl.element().cast(pl.String)).list.join(" ").implode()).sum())
+    yield Check("identical_test_sequences", same, "test sequences, target included, that equal a training user's")
+    yield Check(
+        "near_duplicate_test_sequences", near,
+        f"test events whose items, target included, overlap another user's training items, Jaccard {NEAR} or more"
+        " (in cold_start_user the group near_duplicate)",
+    )  # fmt: skip
+
+
+def _future(case: Case) -> Iterator[Check]:
+    encoded, test = case.encoded, case.test
+    if case.kind in ("snapshot", "global_temporal") or encoded["timestamp"].null_count():
+        return
+    # per user the order is right by construction; across users, training may lie in the future of a test event
+    last = encoded.group_by("user").agg(pl.col("timestamp").last()).join(test.select("user"), on="user", how="semi")
+    late = encoded.join(case.training.select("user"), on="user", how="semi")["timestamp"] > last["timestamp"].min()
+    yield Check(
+        "interactions_of_train_users_after_first_test_event", round(float(late.to_numpy().mean()), 6),
+        "share of the training users' interactions later than the earliest test target: what a deployment at that "
+        "time could not know; the protocols snapshot and global_temporal have none",
+    )  # fmt: skip
+
+
+def _ties(case: Case) -> Iterator[Check]:
+    size = dict(case.parts["groups"].group_by("group").len().iter_rows())
+    if ties := size.get("tied", 0) + size.get("untied", 0):
+        yield Check(
+            "tied_test_transitions", round(size.get("tied", 0) / ties, 6),
+            "share of test events whose target has the same timestamp as its neighbour (the item before it; in "
+            "global_temporal the one after it): their order is the tie-break's, not the user's (groups tied, untied)",
+        )  # fmt: skip
+    elif case.encoded["timestamp"].null_count():
+        yield Check(
+            "test_events_without_times", case.test.height, "test events whose times are unknown: ties cannot be told"
+        )
+
+
+def _items(case: Case) -> Iterator[Check]:
+    items, train_items = case.test_pairs["item"], pl.Series(case.train_pairs["item"].unique())
+    unseen = int((~items.is_in(train_items.implode())).sum())
+    yield Check("test_pairs_of_items_unseen_in_train", unseen, "test pairs whose item has no training interaction")
+    overlap = int(items.unique().is_in(train_items.implode()).sum())
+    yield Check("items_in_train_and_test", overlap, f"of {items.n_unique()} items that are test targets")
+
+
+def _groups(case: Case) -> Iterator[Check]:
+    yield Check(
+        "groups_fitted_on_interactions", case.used,
+        "interactions behind the groups' thresholds: those of train.parquet, all of them and no others",
+    )  # fmt: skip
+    if case.settings.get("heads_compat"):
+        yield Check(
+            "compat_groups_made_of_interactions", case.encoded.height,
+            "interactions that the groups ..._compat count: all of them, test included, as published",
+        )  # fmt: skip
+    both_groups = groups(case.parts, bins=case.settings.get("bins")), case.parts["groups"]
+    again, of_file = (g.filter(pl.col("group").str.contains(FITTED)) for g in both_groups)
+    yield Check(
+        "groups_not_from_train", again.join(of_file, on=["event", "group"], how="anti").height,
+        "groups of events that follow from train.parquet and are not those of groups.parquet", 0,
+    )  # fmt: skip
+
+
+def _left_out(case: Case) -> Iterator[Check]:
+    left_out = case.interactions["user_id"].n_unique() - len(set().union(*case.people))
+    yield Check("users_left_out", left_out, "users without a training row and without an event")
+
+
+FAMILIES: tuple[Callable[[Case], Iterator[Check]], ...] = (
+    _users, _repeated_targets, _trained_pairs, _order, _after_cut, _profiles, _zero_shot, _impressions, _negatives,
+    _twins, _future, _ties, _items, _groups, _left_out,
+)  # fmt: skip

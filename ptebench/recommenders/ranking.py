@@ -4,6 +4,8 @@ A target's rank is 1 + (number of candidates with a higher score) + (number of o
 equal score) / 2, so that a constant scorer gains nothing and no order of the items can help a model.
 """
 
+from typing import NamedTuple
+
 import torch
 
 from ptebench.files import InputError
@@ -65,6 +67,53 @@ def _check_scores(scores: torch.Tensor, events: int, width: int, first: int) -> 
         )
 
 
+class Pool(NamedTuple):
+    """The candidates of events.
+
+    `keys` are sorted, event * (n_items + 1) + item. Where each event has its `own` list they are its candidates; else
+    all events rank the items `columns` (None: every item), and `keys` are those of them that an event leaves out.
+    """
+
+    keys: torch.Tensor
+    sizes: torch.Tensor  # (events,) candidates
+    columns: torch.Tensor | None
+    own: bool
+
+
+def _pool(events: dict, targets: torch.Tensor, target_offsets: torch.Tensor, n_items: int) -> Pool:
+    """Return the candidates of events as `rank_events` takes them."""
+    width, count = n_items + 1, len(target_offsets) - 1
+    target_keys = _pairs(targets, target_offsets, width)
+    seen_keys = target_keys[:0]
+    if events["remove_seen"]:
+        seen_keys = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), target_keys)
+    candidates = events.get("candidates")
+    if candidates is not None and torch.as_tensor(candidates).dtype != torch.bool:
+        keys = _tensor(candidates)
+        ends = torch.arange(count + 1) * keys.shape[1]
+        keys = torch.unique(torch.cat([_without(_pairs(keys.reshape(-1), ends, width), seen_keys), target_keys]))
+        return Pool(keys, torch.bincount(keys // width, minlength=count), None, True)
+    columns, size = None, n_items
+    if candidates is not None:
+        is_candidate = torch.as_tensor(candidates).cpu().clone()
+        is_candidate[0] = False
+        _check_targets(is_candidate, targets, target_offsets)
+        columns = is_candidate.nonzero()[:, 0]
+        seen_keys, size = seen_keys[is_candidate[seen_keys % width]], len(columns)
+    return Pool(seen_keys, size - torch.bincount(seen_keys // width, minlength=count), columns, False)
+
+
+def _check_targets(is_candidate: torch.Tensor, targets: torch.Tensor, target_offsets: torch.Tensor) -> None:
+    """Raise InputError for a target that is not among the candidates (n_items + 1,) that all events share."""
+    if (outside := ~is_candidate[targets]).any():
+        place = int(outside.nonzero()[0])
+        event = int(torch.searchsorted(target_offsets, place, right=True)) - 1
+        raise InputError(
+            f"event {event}: target {int(targets[place])} is not among the candidates of its ranking;"
+            " make the split again"
+        )
+
+
 @torch.inference_mode()
 def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
     """Rank every target of every event exactly, ties at the middle.
@@ -82,39 +131,10 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
     width = n_items + 1
     targets, target_offsets = _tensor(events["targets"]), _tensor(events["target_offsets"])
     count = len(target_offsets) - 1
-    target_keys = _pairs(targets, target_offsets, width)
-    seen_keys = target_keys[:0]
-    if events["remove_seen"]:
-        seen_keys = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), target_keys)
-
-    candidates = events.get("candidates")
-    own = candidates is not None and torch.as_tensor(candidates).dtype != torch.bool
-    columns = None
-    if own:
-        keys = _tensor(candidates)
-        ends = torch.arange(count + 1) * keys.shape[1]
-        keys = torch.unique(torch.cat([_without(_pairs(keys.reshape(-1), ends, width), seen_keys), target_keys]))
-        sizes = torch.bincount(keys // width, minlength=count)
-    else:
-        keys, sizes = seen_keys, torch.full((count,), n_items)
-        if candidates is not None:
-            is_candidate = torch.as_tensor(candidates).cpu().clone()
-            is_candidate[0] = False
-            if (outside := ~is_candidate[targets]).any():
-                place = int(outside.nonzero()[0])
-                event = int(torch.searchsorted(target_offsets, place, right=True)) - 1
-                raise InputError(
-                    f"event {event}: target {int(targets[place])} is not among the candidates of its ranking;"
-                    " make the split again"
-                )
-            columns = is_candidate.nonzero()[:, 0]
-            keys = seen_keys[is_candidate[seen_keys % width]]
-            sizes = torch.full((count,), len(columns))
-        sizes = sizes - torch.bincount(keys // width, minlength=count)
-
+    pool = _pool(events, targets, target_offsets, n_items)
     step = max(1, min(chunk, BLOCK // width))
     ranks, buffer = torch.empty(len(targets), dtype=torch.float64), None
-    bounds = torch.searchsorted(keys, torch.arange(count + 1) * width)
+    bounds = torch.searchsorted(pool.keys, torch.arange(count + 1) * width)
     for start in range(0, count, step):
         stop = min(start + step, count)
         scores = score_fn(start, stop)
@@ -124,14 +144,14 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
         rows = torch.repeat_interleave(torch.arange(stop - start), target_offsets[start : stop + 1].diff()).to(device)
         thresholds = scores[rows, targets[first:last].to(device)]
         low, high = int(bounds[start]), int(bounds[stop])
-        pairs = (keys[low:high] % width).to(device), (bounds[start : stop + 1] - low).to(device)
+        pairs = (pool.keys[low:high] % width).to(device), (bounds[start : stop + 1] - low).to(device)
         tally = _tally_pairs(scores, thresholds, rows, *pairs)
-        if not own:
-            candidate_scores = scores[:, 1:] if columns is None else scores[:, columns.to(device)]
+        if not pool.own:
+            candidate_scores = scores[:, 1:] if pool.columns is None else scores[:, pool.columns.to(device)]
             if buffer is None:
                 exact = torch.float32 if candidate_scores.shape[1] <= BLOCK else torch.float64
                 buffer = torch.empty((step, candidate_scores.shape[1]), dtype=exact, device=device)
             tally = _tally_all(candidate_scores, thresholds, rows, buffer) - tally
         # the target itself was counted as an equal
         ranks[first:last] = (tally + 0.5).cpu()
-    return ranks, sizes
+    return ranks, pool.sizes
