@@ -139,15 +139,19 @@ class Training:
         number, model = len(self.losses), self.model
         # dropout depends on the step alone, so that a training that is resumed drops the same
         torch.manual_seed(int(generator(self.seed, f"dropout {number} {self.rank}").integers(2**63)))
-        tokens, total = sum(label != -100 for _, labels in batch for label in labels[1:]), torch.tensor(0.0)
+        tokens = sum(label != -100 for _, labels in batch for label in labels[1:])
+        total = torch.zeros((), device=model.device)
         for part in parts(batch[self.rank :: self.processes], PART[model.device.type]):
             with self.lower:
                 loss = answer_loss(model, part) / tokens
             loss.backward()
-            total = loss.detach() + total
+            total += loss.detach()
         if self.processes > 1:
-            for gradient in (total, *(p.grad for p in self.weights)):
-                dist.all_reduce(gradient)
+            dist.all_reduce(total)
+            for weights in self.weights:
+                if weights.grad is None:  # the last batch may have too few rows for all
+                    weights.grad = torch.zeros_like(weights)
+                dist.all_reduce(weights.grad)
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.param_groups[0]["lr"] = self.rate * share_of_rate(number, self.steps)
         self.optimizer.step()
