@@ -167,8 +167,8 @@ def _after_cut(case: Case) -> Iterator[Check]:
 
 
 def _profiles(case: Case) -> Iterator[Check]:
-    known = case.parts["histories"].rename({"history": "known"})
-    visible = pl.concat([case.valid, case.test]).join(known, on="user", how="left")
+    profiled = case.parts["histories"].rename({"history": "known"})
+    visible = pl.concat([case.valid, case.test]).join(profiled, on="user", how="left")
     yield Check(
         "events_that_profiles_outrun",
         visible.filter(pl.col("known").list.set_difference("history").list.len() > 0).height,

@@ -1,4 +1,4 @@
-"""How far the evidence supports what a profile says. Evidence is cards alone: what another model wrote is none."""
+"""How far the evidence supports what a profile says; cards alone are evidence, never what another model wrote."""
 
 import re
 
