@@ -12,6 +12,7 @@ include: "rules/data.smk"
 include: "rules/profiles.smk"
 include: "rules/embeddings.smk"
 include: "rules/recommenders.smk"
+include: "rules/information.smk"
 include: "rules/report.smk"
 
 
@@ -57,4 +58,10 @@ rule audits:
 rule cells:
     input:
         reporting.cell_files(),
+    localrule: True
+
+
+rule information:
+    input:
+        information.pages,
     localrule: True

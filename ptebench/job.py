@@ -34,6 +34,11 @@ class Job:
         """Return the one file of an input, None where the rule gave none."""
         return next(iter(self.inputs.get(name, [])), None)
 
+    def part(self, name: str, spec: dict[str, Any]) -> "Job":
+        """Return the job that has the inputs `name`.X as X beside all others, and settings of its own."""
+        own = {key.partition(".")[2]: paths for key, paths in self.inputs.items() if key.startswith(f"{name}.")}
+        return Job(spec, {**self.inputs, **own}, {}, self.code, self.threads)
+
     def fingerprint(self, spec: dict[str, Any] | None = None, names: Iterable[str] | None = None) -> str:
         """Return a digest of everything that decides a result: code, settings and the bytes of inputs.
 

@@ -17,12 +17,14 @@ from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.command import RUN, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
+from ptebench.plan.information import Information
 from ptebench.plan.memory import Memory
 from ptebench.plan.paths import (
     CELL,
     DATA,
     GRPO,
     HALF_ROUND,
+    INFORMATION,
     METRICS,
     ROUND,
     RUNG,
@@ -69,7 +71,7 @@ if not named:
 gc.set_threshold(100_000)
 raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
 reporting = Reporting(CONFIG, render_command(named, changes))
-writing, grid = Writing(CONFIG), cells.grid
+writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, cells)
 
 # the prefix passes through str.format and triggers no rerun
 DEPLOYED = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -91,6 +93,7 @@ wildcard_constraints:
     backbone=one_of(CONFIG["backbones"]),
     representation=one_of(CONFIG["representations"]),
     table=one_of(CONFIG["tables"]),
+    information=one_of(CONFIG["information"]),
     writer="kd|sft|grpo",
     side="user|item",
     text=r"[a-z0-9_-]+(\.(kd|sft|grpo))?",

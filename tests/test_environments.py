@@ -55,6 +55,7 @@ def packages(modules):
 
 BY_NAME = {  # what the jobs of an environment load by name
     "data": ("data/sources", "data/protocols"),
+    "information": ("recommenders/backbones", "recommenders/representations", "recommenders/losses"),
     "recommenders": ("recommenders/backbones", "recommenders/representations", "recommenders/losses"),
 }
 

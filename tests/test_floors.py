@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).resolve().parents[1] / "ptebench"
-STAGES = {"data", "profiles", "embeddings", "recommenders", "report"}
+STAGES = {"data", "profiles", "embeddings", "recommenders", "information", "report"}
 SHARED = {
     f"ptebench.{name}"
     for name in (

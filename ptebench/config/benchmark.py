@@ -17,6 +17,7 @@ from ptebench.config import (
 )
 from ptebench.config.base import EachOnce, Kinds, Name, Place, Positive, Seed, Settings
 from ptebench.config.embeddings import Embedding
+from ptebench.config.information import Analysis
 from ptebench.config.language_models import AnyLanguageModel
 from ptebench.config.tables import TableSettings
 from ptebench.config.tuning import Tuning
@@ -58,3 +59,5 @@ class Benchmark(Settings):
     """What is tuned, and with which budget."""
     tables: dict[Name, TableSettings] = {}
     """Tables by name, which ask for cells."""
+    information: dict[Name, Analysis] = {}
+    """Analyses by name of what ids, texts and both tell of each other; `snakemake information` makes them."""

@@ -11,6 +11,7 @@ from ptebench.config.benchmark import Benchmark
 from ptebench.config.embeddings import Embedding
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.folders import missing_folder, unfit_model
+from ptebench.config.information import Vectors
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
 from ptebench.config.messages import hint, nearest, refuse
 from ptebench.config.readers import Reader
@@ -23,8 +24,8 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    names = (check_published, table_names, grid_names, embedding_names, texts, teachers, override_names, axes)
-    refuse(where, chain.from_iterable(law(model) for law in names))
+    names = (check_published, table_names, grid_names, embedding_names, information_names)
+    refuse(where, chain.from_iterable(law(model) for law in (*names, texts, teachers, override_names, axes)))
     refuse(where, local_models(model))
 
 
@@ -74,11 +75,37 @@ def grid_names(model: Benchmark) -> Iterator[str]:
                     yield from undefined(model, axis, name, f"tables.{table}.rows.{axis}")
 
 
+def analysed(model: Benchmark) -> Iterator[tuple[str, Vectors]]:
+    """Yield all vectors that analyses of information hold against each other, with their places."""
+    for name, analysis in model.information.items():
+        for of, vectors in analysis.vectors.items():
+            yield f"information.{name}.vectors.{of}", vectors
+
+
+def information_names(model: Benchmark) -> Iterator[str]:
+    """An analysis of information names what is defined, and cells that have vectors of items."""
+    for name, analysis in model.information.items():
+        for axis in ("datasets", "protocols"):
+            for of in getattr(analysis, axis):
+                yield from undefined(model, axis, of, f"information.{name}.{axis}")
+    for place, vectors in analysed(model):
+        if vectors.backbone is None:
+            continue
+        for key, named in (("backbone", vectors.backbone), ("representation", vectors.representation)):
+            yield from undefined(model, f"{key}s", named, f"{place}.{key}")
+        if (backbone := model.backbones.get(vectors.backbone)) and backbone.counter:
+            yield f"{place}.backbone: {vectors.backbone!r} counts, and has no vectors of items; name one that trains"
+
+
 def texts(model: Benchmark) -> Iterator[str]:
     """What reads text names an encoder, and a text that something writes."""
     readers: dict[str, Settings] = {f"backbones.{n}": s for n, s in model.backbones.items()}
     readers |= {f"representations.{n}": s for n, s in model.representations.items()}
     readers |= {f"embeddings.{n}": s for n, s in model.embeddings.items()}
+    for place, vectors in analysed(model):
+        if vectors.text is not None:
+            given = vectors.model_fields_set & {"text", "encoder"}
+            readers[place] = Reader(**{key: getattr(vectors, key) for key in given})
     for place, settings in readers.items():
         if not isinstance(settings, Reader):
             continue

@@ -21,6 +21,7 @@ TRIAL = f"{STUDY}/trial={{trial}}"
 RUNG = f"{STUDY}/bracket={{bracket}}/rung={{rung}}/place={{place}}"
 CELL = "results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}"
 METRICS = "results/metrics/{dataset}/{protocol}/{backbone}"
+INFORMATION = "results/information/{information}/{dataset}/{protocol}"
 TABLES = "results/tables"
 TABLE = f"{TABLES}/{{table}}"
 

@@ -1,6 +1,11 @@
-"""What the jobs of a cell read: the training data, the text vectors, the validation events."""
+"""What the jobs of a cell read: the training data, the text vectors, the validation events; what others read of it."""
 
+import torch
+
+from ptebench.files import InputError, read_tensors
+from ptebench.recommenders.model import restore
 from ptebench.recommenders.split import catalogue, read_events, read_sizes, read_train
+from ptebench.recommenders.tuning import settle
 
 TEXT = ("item", "card", "user")
 
@@ -19,3 +24,22 @@ def load(job, spec: dict):
     sizes, train_set, items_and_users = load_train(job, spec)
     valid = read_events(job.input("valid"), job.input("candidates"), sizes[1])[0]
     return train_set, items_and_users, valid, job.fingerprint(spec)
+
+
+def item_vectors(job) -> torch.Tensor:
+    """Return the item vectors (n_items + 1, d) of a trained cell, zeros where they mean nothing, such as unseen ids.
+
+    Raises InputError for a backbone that has none.
+    """
+    spec, path = settle(job), job.input("model")
+    spec = {**spec, "backbone": {**spec["backbone"], "device": "cpu"}}
+    _, train_set, items_and_users = load_train(job, spec)
+    _, representation, _ = restore(spec, items_and_users, train_set, read_tensors(path)[0])
+    if representation is None:
+        raise InputError(f"{path}: the backbone counts, and has no item vectors; name one that trains")
+    representation.eval()
+    with torch.no_grad():
+        vectors = representation.item_vectors() * representation.rankable[:, None]
+    if not vectors.shape[1]:
+        raise InputError(f"{path}: the backbone spells items, and has no item vectors; name another")
+    return vectors

@@ -1,0 +1,119 @@
+"""Models of one part of the items: whitening, ridge, and nets that start where the ridge ends."""
+
+import copy
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import nn
+
+from ptebench.information.folds import Fold
+
+PENALTIES = 10.0 ** torch.arange(-4, 4, dtype=torch.float64)  # times the mean eigenvalue
+SHRINKAGE = 1e-3
+INPUTS = 64  # principal components that a net reads
+HIDDEN = 256
+BATCHES = 64, 512  # the smallest and the largest; between them an epoch has eight
+EPOCHS = 40
+PATIENCE = 4
+
+
+def net(inputs: int, outputs: int, hidden: int = HIDDEN, layers: int = 2) -> nn.Sequential:
+    """Return an MLP of `layers` hidden layers whose outputs are 0 until it learns."""
+    sizes = [inputs, *[hidden] * layers]
+    stack: list[nn.Module] = []
+    for size, following in zip(sizes, sizes[1:], strict=False):
+        stack += [nn.Linear(size, following), nn.GELU()]
+    last = nn.Linear(sizes[-1], outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*stack, last)
+
+
+class Ridge:
+    """Least squares from x (n, d), with the penalty that the part to choose by likes best."""
+
+    def __init__(self, x: torch.Tensor, fold: Fold):
+        self.fold, self.mean = fold, x[fold.fit].double().mean(0)
+        self.x = x.double() - self.mean
+        inside = self.x[fold.fit]
+        self.values, self.axes = torch.linalg.eigh(inside.T @ inside / len(inside))
+        self.turned = self.x @ self.axes
+
+    def predict(self, y: torch.Tensor) -> torch.Tensor:
+        """Return what the fit part says of y (n, m) for all rows."""
+        fit, choose = self.fold.fit, self.fold.choose
+        y = y.double()
+        mean = y[fit].mean(0)
+        along = self.turned[fit].T @ (y[fit] - mean) / len(fit)
+        best, weights = torch.inf, torch.zeros_like(along)
+        for penalty in PENALTIES * self.values.mean().clamp_min(1e-12):
+            trial = along / (self.values.clamp_min(0) + penalty)[:, None]
+            error = float((y[choose] - mean - self.turned[choose] @ trial).square().sum())
+            if error < best:
+                best, weights = error, trial
+        if best > float((y[choose] - mean).square().sum()):
+            weights = torch.zeros_like(along)
+        return (mean + self.turned @ weights).float()
+
+
+class View:
+    """Vectors by name (n, d) as one fold sees them: whitened and regressed on by its fit part alone."""
+
+    def __init__(self, vectors: dict[str, torch.Tensor], fold: Fold):
+        self.vectors, self.fold = vectors, fold
+        self.whiten, self.ridge = cache(self._whiten), cache(self._ridge)
+
+    def _whiten(self, name: str, width: int) -> torch.Tensor:
+        """Return the leading components (n, at most `width`), each of unit variance."""
+        return whiten(self.vectors[name], self.fold.fit, width)
+
+    def _ridge(self, name: str) -> Ridge:
+        return Ridge(self.vectors[name], self.fold)
+
+
+def whiten(x: torch.Tensor, fit: torch.Tensor, width: int) -> torch.Tensor:
+    """Return the leading components (n, at most `width`) of x, each of unit variance over the rows `fit`."""
+    inside = x[fit].double()
+    mean = inside.mean(0)
+    values, axes = torch.linalg.eigh((inside - mean).T @ (inside - mean) / len(inside))
+    values, axes = values.flip(0).clamp_min(0), axes.flip(1)
+    kept = min(width, int((values > 1e-9 * values[0]).sum()))
+    scale = (values[:kept] + SHRINKAGE * values.mean()).rsqrt()
+    return ((x.double() - mean) @ (axes[:, :kept] * scale)).float()
+
+
+def descend(
+    model: nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    fit: torch.Tensor,
+    choose: torch.Tensor,
+    seed: int,
+    rate: float = 1e-3,
+    decay: float = 1e-2,
+) -> None:
+    """Train a model in batches of the rows `fit`, and leave it where loss(choose) was least, the start included.
+
+    loss(rows) returns the mean loss of rows.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    draws = torch.Generator().manual_seed(seed)
+    size = min(max(len(fit) // 8, BATCHES[0]), BATCHES[1])
+
+    def judge() -> float:
+        with torch.no_grad():
+            return float(loss(choose))
+
+    best, state, waited = judge(), copy.deepcopy(model.state_dict()), 0
+    for _ in range(EPOCHS):
+        for rows in fit[torch.randperm(len(fit), generator=draws)].split(size):
+            optimizer.zero_grad()
+            loss(rows).backward()
+            optimizer.step()
+        value = judge()
+        waited += 1
+        if value < best:
+            best, state, waited = value, copy.deepcopy(model.state_dict()), 0
+        if waited == PATIENCE:
+            break
+    model.load_state_dict(state)
