@@ -2,7 +2,7 @@
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test check schema drawings docs smollm2 clean
+.PHONY: demo test check schema pages drawings docs smollm2 clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all tables report
@@ -20,6 +20,9 @@ check: $(READY)
 schema: $(READY)
 	.venv/bin/python -m ptebench.config.schema > config.schema.json
 	.venv/bin/python -m ptebench.config.reference > docs/guide/configuration.md
+
+pages: $(READY)
+	PYTHONPATH=. .venv/bin/python docs/pages.py
 
 drawings: $(READY)
 	.venv/bin/python -m ptebench.data.timeline docs/guide/protocols

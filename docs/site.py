@@ -39,8 +39,8 @@ def copy(page: Path, folder: Path) -> None:
     def mend(link: re.Match) -> str:
         path = (page.parent / link[0]).resolve()
         name = path.relative_to(REPOSITORY)
-        if path.suffix == ".svg":
-            write(folder / "pages" / name, path.read_text())
+        if path.suffix in (".svg", ".png"):
+            write(folder / "pages" / name, path.read_bytes())
         elif path.suffix != ".md":
             code = f"`````{path.suffix[1:]}\n{path.read_text()}`````\n"
             write(folder / "pages" / f"{name}.md", f"---\nsearch: {{exclude: true}}\n---\n# {name}\n\n{code}")
@@ -50,10 +50,10 @@ def copy(page: Path, folder: Path) -> None:
     write(folder / "pages" / page.relative_to(REPOSITORY), LINK.sub(mend, page.read_text()))
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def dotted(path: Path) -> str:
