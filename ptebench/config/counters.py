@@ -5,8 +5,17 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field
 
 from ptebench.config.backbones import Backbone
-from ptebench.config.base import Positive
+from ptebench.config.base import Positive, Settings
 from ptebench.config.readers import Reader
+
+
+class Votes(Settings):
+    """How the items of a history vote for the next one."""
+
+    decay: float = 0.7
+    """Weight of an item's vote for each step that it is older."""
+    window: Positive = 50
+    """Most recent items of a history that vote."""
 
 
 class Popularity(Backbone):
@@ -16,29 +25,23 @@ class Popularity(Backbone):
     kind: Literal["popularity"]
 
 
-class Markov(Backbone):
+class Markov(Backbone, Votes):
     """Decayed counts of item-to-item transitions."""
 
     counter: ClassVar[bool] = True
     kind: Literal["markov"]
     decay: float = 0.5
     """Weight of an item's vote for each step that it is older."""
-    window: Positive = 50
-    """Most recent items of a history that vote."""
 
 
-class Itemknn(Backbone):
+class Itemknn(Backbone, Votes):
     """Cosine of co-occurrence, decayed along the history."""
 
     counter: ClassVar[bool] = True
     kind: Literal["itemknn"]
-    decay: float = 0.7
-    """Weight of an item's vote for each step that it is older."""
-    window: Positive = 50
-    """Most recent items of a history that vote."""
 
 
-class Textknn(Backbone, Reader):
+class Textknn(Backbone, Reader, Votes):
     """Cosine with the texts of a history, decayed along it."""
 
     counter: ClassVar[bool] = True
@@ -47,10 +50,6 @@ class Textknn(Backbone, Reader):
     """Principal components of the text that are whitened and read, at most; null: the text as it is, less its mean."""
     shrinkage: float = Field(1e-3, ge=0)
     """What is added to the covariance's eigenvalues, in units of their mean."""
-    decay: float = 0.7
-    """Weight of an item's vote for each step that it is older."""
-    window: Positive = 50
-    """Most recent items of a history that vote."""
 
 
 class Ease(Backbone):

@@ -6,6 +6,7 @@ Within a panel (dataset, protocol, ranking, group) rows are methods in the order
 """
 
 import math
+from itertools import product
 from statistics import fmean, stdev
 
 import numpy as np
@@ -76,44 +77,52 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     inputs = {
         row[:5]: dict(zip(INPUTS, row[5:], strict=True)) for row in metrics.select(*cell_key, *INPUTS).iter_rows()
     }
-    published_values = {}
-    for *key, remove_seen, metric, k, value, sd, source in published.iter_rows():
-        for flag in (True, False) if remove_seen is None else (remove_seen,):
-            published_values[(*key, flag, metric, k)] = value, sd, source
+    published_values = _by_place(published)
     panels: dict[tuple[str, str], list[list]] = {}
     for dataset, protocol, *method in spec["cells"]:
         panels.setdefault((dataset, protocol), []).append(method)
     rows = []
-    for (dataset, protocol), methods in panels.items():
-        key, rules = spec["published"].get(dataset), spec["protocols"][protocol]
-        for ranking in spec["rankings"]:
-            for group in spec["groups"]:
-                for place, (name, k) in enumerate((m.split("@")[0], int(m.split("@")[1])) for m in spec["metrics"]):
-                    # one target is all of them: papers call the same value Recall
-                    as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
-                    column = []
-                    for backbone, representation, seeds in methods:
-                        cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
-                        each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
-                        mean = fmean(each)
-                        at = (key, rules["kind"], backbone, representation, ranking, group)
-                        value, sd, source = published_values.get(
-                            (*at, rules["remove_seen"], as_published, k), (None, None, None)
-                        )
-                        column.append({
-                            "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
-                            "backbone": backbone, "representation": representation, **inputs[cells[0]],
-                            "metric": name, "k": k,
-                            "seeds": len(each), "mean": mean,
-                            "seed_sd": stdev(each) if len(each) > 1 else None,
-                            "published": value, "published_sd": sd,
-                            "difference": None if value is None else mean - value, "source": source,
-                            "provenance": ";".join(_provenance(*cell) for cell in cells),
-                        })  # fmt: skip
-                    means = [row["mean"] for row in column]
-                    more = _evidence_columns(spec, methods, means, evidence[dataset, protocol, ranking, group], place)
-                    rows += [row | {"mark": m} | e for row, m, e in zip(column, mark_best(means), more, strict=True)]
+    for split, methods in panels.items():
+        for ranking, group in product(spec["rankings"], spec["groups"]):
+            panel = (*split, ranking, group)
+            for place, metric in enumerate(spec["metrics"]):
+                column = [_row(spec, panel, method, metric, values, inputs, published_values) for method in methods]
+                means = [row["mean"] for row in column]
+                more = _evidence_columns(spec, methods, means, evidence[panel], place)
+                rows += [row | {"mark": m} | e for row, m, e in zip(column, mark_best(means), more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
+
+
+def _by_place(published: pl.DataFrame) -> dict[tuple, tuple]:
+    """Return value, standard deviation and source of each published value by PUBLISHED_KEY."""
+    result = {}
+    for *key, remove_seen, metric, k, value, sd, source in published.iter_rows():
+        for flag in (True, False) if remove_seen is None else (remove_seen,):
+            result[(*key, flag, metric, k)] = value, sd, source
+    return result
+
+
+def _row(
+    spec: dict, panel: Panel, method: list, metric: str, values: dict, inputs: dict, published_values: dict
+) -> dict:
+    """Return what a method's seeds and the papers say of one metric in a panel."""
+    dataset, protocol, ranking, group = panel
+    backbone, representation, seeds = method
+    rules, name, k = spec["protocols"][protocol], metric.split("@")[0], int(metric.split("@")[1])
+    cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
+    each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
+    mean = fmean(each)
+    # one target is all of them: papers call the same value Recall
+    as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
+    place = (spec["published"].get(dataset), rules["kind"], backbone, representation, ranking, group)
+    value, sd, source = published_values.get((*place, rules["remove_seen"], as_published, k), (None, None, None))
+    return {
+        "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
+        "backbone": backbone, "representation": representation, **inputs[cells[0]], "metric": name, "k": k,
+        "seeds": len(each), "mean": mean, "seed_sd": stdev(each) if len(each) > 1 else None,
+        "published": value, "published_sd": sd, "difference": None if value is None else mean - value,
+        "source": source, "provenance": ";".join(_provenance(*cell) for cell in cells),
+    }  # fmt: skip
 
 
 def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:

@@ -53,14 +53,19 @@ def split(
         single = _impressions(impressions, before, words, settings)
         require(single, "no impression of the test period can be asked", "move the cut")
         parts["test"] = events(*test, single)
-        of_ranking = parts["test"].partition_by("ranking", as_dict=True)
-        common: dict[str, list[pl.Series]] = {"events": [], "items": []}
-        for name in (n for n in sets if (n,) in of_ranking):
-            common["events"].append(of_ranking[(name,)]["event"])
-            common["items"].append(sets[name])
-        each = {"events": parts["test"]["event"].tail(single.height).reshape((-1, 1)), "items": single["items"]}
-        parts["test_candidates"] = pl.concat(pl.DataFrame(f).cast(pl.Schema(OWN_CANDIDATES)) for f in (common, each))
+        parts["test_candidates"] = _candidates(parts["test"], sets, single)
     return parts | {"groups": groups(parts)}
+
+
+def _candidates(test: pl.DataFrame, sets: dict[str, pl.Series], single: pl.DataFrame) -> pl.DataFrame:
+    """Return the OWN_CANDIDATES of test events, the last of which are the `single` impressions."""
+    of_ranking = test.partition_by("ranking", as_dict=True)
+    common: dict[str, list[pl.Series]] = {"events": [], "items": []}
+    for name in (n for n in sets if (n,) in of_ranking):
+        common["events"].append(of_ranking[(name,)]["event"])
+        common["items"].append(sets[name])
+    each = {"events": test["event"].tail(single.height).reshape((-1, 1)), "items": single["items"]}
+    return pl.concat(pl.DataFrame(f).cast(pl.Schema(OWN_CANDIDATES)) for f in (common, each))
 
 
 def _impressions(impressions, before: pl.DataFrame, words: pl.DataFrame, settings: dict) -> pl.DataFrame:
