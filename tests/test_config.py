@@ -58,7 +58,7 @@ def with_text(kind, **settings):
         ({"datasets": {"a": {"source": "amazon", "reviews": "x", "release": "2016"}}}, "datasets.a.release: "),
         ({"datasets": {"a": {"source": "recbole", "inter": "x", "columns": {"user": "u"}}}}, "datasets.a.columns.user"),
         ({"datasets": {"a": {"source": "yelp", "reviews": "x"}}}, "datasets.a.businesses: Field required"),
-        ({"datasets": {"a": {"source": "sequences"}}}, "datasets.a: Value error, give either 'sequences' or all of"),
+        ({"datasets": {"a": {"source": "sequences"}}}, "datasets.a: Value error, give either 'sequences', 'parts', or all of"),
         ({"datasets": {"a": {"source": "sequences", "sequences": "x", "tie_brek": "file"}}}, "datasets.a.tie_brek: unknown key; did you mean 'tie_break'"),
         ({"datasets": {"a": {"source": "sequences", "sequences": 1}}}, "datasets.a.sequences: Input should be"),
         ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),

@@ -10,12 +10,15 @@ from ptebench.provenance import canonical, file_digest
 def main(job) -> dict:
     text, side, encoder = job.spec["text"], job.spec["side"], job.spec["encoder"]
     vocabulary = read_table(job.input("vocabulary"), VOCABULARY)
-    texts, fit = read_texts(job.input("texts"), text, vocabulary.filter(side=side)), None
+    columns = job.spec.get("columns", {})
+    texts, fit = read_texts(job.input("texts"), text, vocabulary.filter(side=side), columns.get(side)), None
     if encoder["kind"] == "lsa":
-        fit = read_training_texts(job.input("fit"), text, vocabulary.filter(side="item"), job.input("train"))
+        fit = read_training_texts(
+            job.input("fit"), text, vocabulary.filter(side="item"), job.input("train"), columns.get("item")
+        )
     vectors = encode(texts, encoder, fit)
     used = {name: file_digest(path) for name in sorted(job.inputs) if (path := job.input(name))}
-    made_of = {"text": text, "side": side, "encoder": encoder, "inputs": used}
+    made_of = {"text": text, "columns": columns, "side": side, "encoder": encoder, "inputs": used}
     write_embeddings(vectors, job.outputs["vectors"], {"made_of": canonical(made_of)})
     text_count = int(vectors.any(1).sum())
     print(f"{side} vectors: {text_count:,} of {len(texts) - 1:,} texts, {vectors.shape[1]} dimensions")

@@ -20,6 +20,7 @@ from ptebench.config.embeddings import Embedding
 from ptebench.config.information import Analysis
 from ptebench.config.language_models import AnyLanguageModel
 from ptebench.config.tables import TableSettings
+from ptebench.config.texts import SuppliedText
 from ptebench.config.tuning import Tuning
 
 Dataset = Annotated[datasets.Dataset, Kinds("source", datasets, simulated)]
@@ -46,6 +47,8 @@ class Benchmark(Settings):
     """Language models by name; one with the key `endpoint` runs elsewhere."""
     encoders: dict[Name, Encoder] = {}
     """Encoders of text by name, each of a `kind`, by default the name."""
+    texts: dict[Name, SuppliedText] = {}
+    """Texts by name that files supply; any `text` can name them."""
     embeddings: dict[Name, Embedding] = {}
     """Vectors by name that are learned from texts and training pairs; any `text` can name them."""
     backbones: dict[Name, Backbone] = {}

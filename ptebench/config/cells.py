@@ -8,7 +8,7 @@ from pydantic_core import PydanticUndefined
 from ptebench.config import backbones, benchmark
 from ptebench.config.base import Settings, kinds
 
-Entries = Mapping[str, dict[str, Any]]
+Sections = Mapping[str, dict[str, dict[str, Any]]]
 BACKBONES = cast("dict[str, type[backbones.Backbone]]", kinds(benchmark.Backbone))
 REPRESENTATIONS = kinds(benchmark.Representation)
 
@@ -26,36 +26,43 @@ def reader(backbone: dict[str, Any], representation: dict[str, Any]) -> dict[str
     return settings if "text" in settings else None
 
 
-def sides(settings: dict[str, Any], users: bool = True) -> tuple[str, ...]:
-    """Return which text vectors a reader reads, of `item`, `card` and `user`; the last where `users` are of use."""
-    profiles = settings["text"] != "card"
-    return (
-        "item",
-        *["card"] * (profiles and settings["card"]),
-        *["user"] * (profiles and users and settings.get("users", False)),
-    )
+def sources(reader: dict[str, Any], config: Sections, users: bool = True) -> dict[str, str]:
+    """Return which text is read of `item`, `card` and `user`, by side; of users where their vectors are of use."""
+    text = reader["text"]
+    supplied = config.get("texts", {}).get(text)
+    written = [side for side in ("item", "user") if text != "card" and (supplied is None or supplied[side])]
+    found = {"item": text if "item" in written else "card"}
+    if "item" in written and reader["card"]:
+        found["card"] = "card"
+    if "user" in written and users and reader.get("users", False):
+        found["user"] = text
+    return found
 
 
-def aligned_sides(embedding: dict[str, Any]) -> tuple[str, ...]:
+def aligned_sides(embedding: dict[str, Any], config: Sections) -> tuple[str, ...]:
     """Return which vectors an embedding has, of `item` and `user`."""
-    return tuple(side for side in sides(embedding) if side != "card")
+    return tuple(side for side in sources(embedding, config) if side != "card")
 
 
-def text_sides(backbone: dict[str, Any], representation: dict[str, Any], embeddings: Entries) -> tuple[str, ...]:
+def text_sides(backbone: dict[str, Any], representation: dict[str, Any], config: Sections) -> tuple[str, ...]:
     """Return which text vectors a cell reads, of `item`, `card` and `user`; an embedding has the card in its items."""
     settings = reader(backbone, representation)
     if settings is None:
         return ()
-    read = sides(settings, BACKBONES[backbone["kind"]].needs_users)
-    embedding = embeddings.get(settings["text"])
-    return read if embedding is None else tuple(side for side in aligned_sides(embedding) if side in read)
+    users = BACKBONES[backbone["kind"]].needs_users
+    if embedding := config.get("embeddings", {}).get(settings["text"]):
+        return tuple(side for side in aligned_sides(embedding, config) if side == "item" or users and settings["users"])
+    return tuple(sources(settings, config, users))
 
 
-def text_label(backbone: dict[str, Any], representation: dict[str, Any], embeddings: Entries) -> str | None:
-    """Return what a cell reads, for tables; None where it reads no text."""
-    settings, read = reader(backbone, representation), text_sides(backbone, representation, embeddings)
+def text_label(backbone: dict[str, Any], representation: dict[str, Any], config: Sections) -> str | None:
+    """Return what a cell reads, for tables, and whether its writer saw held-out items; None where it reads no text."""
+    settings, read = reader(backbone, representation), text_sides(backbone, representation, config)
     if settings is None:
         return None
     items = " + ".join([settings["text"], *["card"] * ("card" in read)])
     parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in read)]
-    return ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
+    label = ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
+    text = config.get("embeddings", {}).get(settings["text"], settings)["text"]
+    supplied = config.get("texts", {}).get(text)
+    return f"{label}; saw held-out items" if supplied and supplied["saw"] == "all" else label

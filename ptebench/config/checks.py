@@ -113,10 +113,11 @@ def texts(model: Benchmark) -> Iterator[str]:
             yield from of_an_embedding(settings, place)
             continue
         yield from undefined(model, "encoders", settings.encoder, f"{place}.encoder")
-        if settings.text in OTHER_TEXTS:
+        if settings.text in OTHER_TEXTS or settings.text in model.texts:
             continue
         name, *writer = settings.text.split(".")
-        yield from undefined(model, "language_models", name, f"{place}.text", (*OTHER_TEXTS, *model.embeddings))
+        others = (*OTHER_TEXTS, *model.texts, *model.embeddings)
+        yield from undefined(model, "language_models", name, f"{place}.text", others)
         if isinstance(model.language_models.get(name), EndpointModel):
             if writer:
                 yield (
@@ -127,7 +128,7 @@ def texts(model: Benchmark) -> Iterator[str]:
         elif name in model.language_models and (len(writer) != 1 or writer[0] not in WRITERS):
             yield (
                 f"{place}.text: {settings.text!r}; expected card, template, a language model at an endpoint, "
-                f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}, or a name under 'embeddings'"
+                f"LANGUAGE_MODEL.WRITER with a writer of {', '.join(WRITERS)}, or a name under 'texts' or 'embeddings'"
             )
 
 
@@ -140,9 +141,12 @@ def of_an_embedding(reader: Reader, place: str) -> Iterator[str]:
 
 
 def embedding_names(model: Benchmark) -> Iterator[str]:
-    """An embedding leaves the names of texts alone."""
-    for name in model.embeddings:
+    """Supplied texts and embeddings leave the names of other texts alone."""
+    for name in model.texts:
         if name in OTHER_TEXTS or name in model.language_models:
+            yield f"texts.{name}: the name belongs to another text; choose another"
+    for name in model.embeddings:
+        if name in OTHER_TEXTS or name in model.language_models or name in model.texts:
             yield f"embeddings.{name}: the name belongs to another text; choose another"
 
 

@@ -209,7 +209,9 @@ class Sequences(Dataset):
     tie_break: TieBreak = "file"
     """Order of a user's events within one timestamp; the file's, since without times its order is all there is."""
     sequences: Place | None = None
-    """File of all users; this or all of `train`, `valid`, `test`."""
+    """File of all users; this, `parts`, or all of `train`, `valid`, `test`."""
+    parts: Place | None = None
+    """File of a user and, in a column each, the items of the publisher's training, validation and test part."""
     train: Place | None = None
     """File of the training users."""
     valid: Place | None = None
@@ -243,13 +245,15 @@ class Sequences(Dataset):
     @property
     def split(self) -> str | None:
         """See Dataset."""
-        return "users" if self.train else None
+        return "users" if self.train else "interactions" if self.parts else None
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
         parts = [self.train, self.valid, self.test]
-        if any(parts) if self.sequences else not all(parts):
-            raise ValueError("give either 'sequences' or all of 'train', 'valid', 'test'")
+        if bool(self.sequences) + bool(self.parts) + any(parts) != 1 or any(parts) != all(parts):
+            raise ValueError("give either 'sequences', 'parts', or all of 'train', 'valid', 'test'")
+        if self.parts and self.times:
+            raise ValueError("times: they are of sequences, and 'parts' has items in no order; leave it out")
         if self.item_map and not self.items:
             raise ValueError("item_map: it maps to 'items', and there are none; name them, or leave it out")
         if self.user_map and (self.user_column or not self.train):

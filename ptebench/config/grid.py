@@ -6,12 +6,13 @@ from itertools import chain, product
 from typing import Any, NamedTuple
 
 from ptebench.config.backbones import Backbone
-from ptebench.config.base import kind_of
+from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.changes import points
 from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
 from ptebench.config.messages import hint, refuse
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
+from ptebench.config.readers import Reader, UserReader
 from ptebench.config.representations import Representation, Text
 from ptebench.config.tables import TableSettings
 
@@ -43,14 +44,42 @@ def cells(model: Benchmark, name: str, table: TableSettings) -> Iterator[Cell]:
     for rows in table.rows:
         for b, p, r in product(rows.backbones, table.protocols, rows.representations):
             representation = model.representations[r]
-            profiles = False
-            if isinstance(representation, Text):
-                embedding = model.embeddings.get(representation.text)
-                profiles = representation.reads_users and (embedding is None or embedding.reads_users)
+            profiles = isinstance(representation, Text) and reads_users(model, representation)
             yield Cell(name, p, b, r, model.protocols[p], model.backbones[b], representation, profiles)
 
 
+def reads_users(model: Benchmark, reader: UserReader) -> bool:
+    """Return whether there are profiles of users to read."""
+    if embedding := model.embeddings.get(reader.text):
+        return reader.reads_users and reads_users(model, embedding)
+    supplied = model.texts.get(reader.text)
+    return reader.reads_users and (supplied is None or supplied.user is not None)
+
+
 # ------------------------------------------------------------------ tables
+
+
+def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """What a row reads was written without what a protocol holds out, unless the table allows leaks."""
+    parts: list[Settings] = [model.backbones[part] for rows in table.rows for part in rows.backbones]
+    parts += [model.representations[part] for rows in table.rows for part in rows.representations]
+    texts = {model.embeddings.get(part.text, part).text for part in parts if isinstance(part, Reader)}
+    for text in sorted(texts & set(model.texts)) if not table.allow_leaks else ():
+        saw = model.texts[text].saw
+        for p in table.protocols:
+            if saw == "all" or (saw == "training" and not is_given(model.protocols[p])):
+                yield (
+                    f"tables.{name}: its rows read {text!r}, whose writer saw {SAW[saw]}, which {p} holds out; use "
+                    + ("" if saw == "all" else "a protocol with the publisher's split, or ")
+                    + "another text, or set allow_leaks: true to compare such rows among themselves"
+                )
+
+
+def is_given(protocol: Protocol) -> bool:
+    """Return whether a protocol takes the publisher's split."""
+    if isinstance(protocol, ColdStartUser):
+        return protocol.given
+    return isinstance(protocol, Snapshot) and not protocol.cut
 
 
 def compared_ids(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
@@ -279,5 +308,6 @@ def cold_users(cell: Cell) -> Iterator[str]:
         )
 
 
-TABLE_LAWS = (compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
+SAW = {"all": "all interactions", "training": "the publisher's training part"}
+TABLE_LAWS = (leaks, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

@@ -23,7 +23,7 @@ class Reader(Settings):
 
     text: str = "card"
     """What it reads: `card`, `template`, a language model at an endpoint, LANGUAGE_MODEL.WRITER with writer `kd`, `sft`
-    or `grpo`; or the vectors of a name under `embeddings`, which names all keys below itself."""
+    or `grpo`; a name under `texts`, or the vectors of a name under `embeddings`, which has keys of its own for them."""
     card: bool = True
     """Beside a profile's encoding also that of the card."""
     encoder: Name = "minilm"

@@ -5,11 +5,43 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
+from ptebench.lists import lists
+from ptebench.raw.columns import ids
+from ptebench.raw.lines import Malformed
+from ptebench.raw.tables import table
 
 
-def read_texts(path: Path, text: str, vocabulary: pl.DataFrame) -> list[str]:
-    """Return the texts of one side by dense id, after an empty text for padding; raise InputError for gaps."""
-    if text == "card":
+def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> pl.DataFrame:
+    """Return (raw, text) of a table keyed by raw id, `columns` joined; who is not in it has an empty text.
+
+    Raises InputError where an owner has two rows, or where nobody of the vocabulary has one.
+    """
+    keys = (f"{vocabulary['side'][0]}_id", "id", "uid")
+    frame = table(path, columns, Malformed(), keys)
+    raw = pl.coalesce([pl.lit(None, pl.String), *(ids(pl.col(key)) for key in keys if key in frame.columns)])
+    parts = [lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name) for name in columns]
+    text = pl.concat_str(columns, separator=" ", ignore_nulls=True).str.strip_chars()
+    told = frame.with_columns(parts).select(raw=raw, text=text).drop_nulls("raw")
+    if told.is_empty():
+        raise InputError(f"{path}: no keys; expected them in one of {', '.join(keys)}")
+    if (twice := told.filter(pl.col("raw").is_duplicated())).height:
+        raise InputError(f"{path}: {twice['raw'][0]!r} has two rows; expected one an owner")
+    if told.join(vocabulary, on="raw", how="semi").is_empty():
+        raise InputError(
+            f"{path}: none of its {told.height} keys, such as {told['raw'].first()!r}, is an id of the dataset, "
+            f"such as {vocabulary['raw'].first()!r}; give the file of the same dataset"
+        )
+    return vocabulary.select("raw").join(told, on="raw", how="left").with_columns(pl.col("text").fill_null(""))
+
+
+def read_texts(path: Path, text: str, vocabulary: pl.DataFrame, columns: list[str] | None = None) -> list[str]:
+    """Return the texts of one side by dense id, after an empty text for padding; raise InputError for gaps.
+
+    columns: of a supplied text, those that are joined.
+    """
+    if columns:
+        frame = read_supplied(path, columns, vocabulary)
+    elif text == "card":
         frame = read_table(path, ITEMS).select(pl.col("item_id").alias("raw"), pl.col("card").alias("text"))
     else:
         frame = read_table(path, PROFILES).select("id", "text")
@@ -22,7 +54,9 @@ def read_texts(path: Path, text: str, vocabulary: pl.DataFrame) -> list[str]:
     return ["", *frame["text"]]
 
 
-def read_training_texts(path: Path, text: str, vocabulary: pl.DataFrame, train: Path) -> list[str]:
+def read_training_texts(
+    path: Path, text: str, vocabulary: pl.DataFrame, train: Path, columns: list[str] | None = None
+) -> list[str]:
     """Return the texts of the training items, which an encoder may be fitted on."""
-    items = read_texts(path, text, vocabulary)
+    items = read_texts(path, text, vocabulary, columns)
     return [items[item] for item in read_table(train, TRAIN)["history"].explode().drop_nulls().unique().sort()]

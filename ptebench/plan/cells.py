@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ptebench.config.cells import reader, text_sides
+from ptebench.config.cells import reader, sources, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all
@@ -55,11 +55,13 @@ class Cells:
         """Return the text vectors that a cell reads: of items, their cards, users."""
         settings = self.settings(wildcards)
         parts = settings["backbone"], settings["representation"]
-        texts, embeddings = reader(*parts) or {}, self.config["embeddings"]
-        sides = text_sides(*parts, embeddings)
-        if texts.get("text") in embeddings:
-            return {side: fill(f"{ALIGNED}/{side}.safetensors", wildcards, embedding=texts["text"]) for side in sides}
-        return vectors(texts, sides, wildcards)
+        texts, sides = reader(*parts), text_sides(*parts, self.config)
+        if texts is None:
+            return {}
+        if (name := texts["text"]) in self.config["embeddings"]:
+            return {side: fill(f"{ALIGNED}/{side}.safetensors", wildcards, embedding=name) for side in sides}
+        read = {side: text for side, text in sources(texts, self.config).items() if side in sides}
+        return vectors(texts, read, wildcards)
 
     def cell_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what a cell reads beside its split: text vectors, and the settings that tuning chose."""

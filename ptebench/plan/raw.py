@@ -15,7 +15,7 @@ RAW_FILES = {
     "netflix": ("ratings", "titles", "probe", "qualifying"),
     "mind": ("behaviors", "news"),
     "reclm": ("train", "test", "items"),
-    "sequences": ("sequences", "train", "valid", "test", "user_map", "times", "items", "item_map"),
+    "sequences": ("sequences", "parts", "train", "valid", "test", "user_map", "times", "items", "item_map"),
     "recbole": ("inter", "item"),
     "table": ("interactions", "items"),
 }

@@ -1,18 +1,19 @@
 """The jobs that encode texts and align the vectors with training pairs: files and settings."""
 
+from pathlib import Path
 from typing import Any
 
-from ptebench.config.cells import aligned_sides, sides
+from ptebench.config.cells import aligned_sides, sources
 from ptebench.errors import InputError
-from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, fill_all, only
+from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, fill_all, only, whole
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
 
-def vectors(reader: dict[str, Any], sides: tuple[str, ...], wildcards: Wildcards) -> dict[str, str]:
-    """Return the files of the text vectors that a reader reads."""
+def vectors(reader: dict[str, Any], texts: dict[str, str], wildcards: Wildcards) -> dict[str, str]:
+    """Return the files of the vectors of `texts` (side -> text) that a reader reads."""
     files = {}
-    for side in sides:
-        text, of = ("card", "item") if side == "card" else (reader["text"], side)
+    for side, text in texts.items():
+        of = "user" if side == "user" else "item"
         files[side] = fill(f"{VECTORS}.safetensors", wildcards, text=text, encoder=reader["encoder"], side=of)
     return files
 
@@ -21,19 +22,30 @@ class Texts:
     """How the texts of a configuration become vectors."""
 
     def __init__(self, config: dict[str, Any]):
+        self.config, self.supplied = config, config["texts"]
         self.encoders, self.embeddings, self.protocols = config["encoders"], config["embeddings"], config["protocols"]
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the settings of the vectors of one side."""
         encoder = self.encoders[wildcards.encoder]
-        return {"text": wildcards.text, "side": wildcards.side, "encoder": encoder}
+        settings = {"text": wildcards.text, "side": wildcards.side, "encoder": encoder}
+        supplied = self.supplied.get(wildcards.text)
+        columns = {side: supplied[f"{side}_columns"] for side in ("user", "item")} if supplied else None
+        return settings | ({"columns": columns} if columns else {})
 
     def file(self, wildcards: Wildcards, side: str) -> str:
-        """Return the file of a side's texts: cards of items, or what `template` or LANGUAGE_MODEL.WRITER wrote."""
+        """Return the file of a side's texts: cards, what `template` or LANGUAGE_MODEL.WRITER wrote, supplied ones."""
         if wildcards.text == "card":
             if side == "user":
                 raise InputError("text 'card': items have cards, users have none; name profiles instead")
             return fill(f"{DATA}/items.parquet", wildcards)
+        if supplied := self.supplied.get(wildcards.text):
+            if (name := supplied[side]) is None:
+                raise InputError(f"texts.{wildcards.text}: it supplies no texts of {side}s; name a file of them")
+            path = whole(str(Path(self.config["data_root"]) / name))
+            if not Path(path).is_file():
+                raise InputError(f"texts.{wildcards.text}.{side}: {path}: no such file; check the path and data_root")
+            return path
         writer = wildcards.text.replace(".", "/")
         return fill(f"results/profiles/{{dataset}}/{{protocol}}/{writer}/{side}.parquet", wildcards)
 
@@ -53,8 +65,8 @@ class Texts:
 
     def aligned_files(self, *sides: str) -> dict[str, str]:
         """Return the vectors of the embeddings that align just these sides, as patterns."""
-        names = sorted(n for n, settings in self.embeddings.items() if set(aligned_sides(settings)) == set(sides))
-        return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=names) for side in sides}
+        wanted = {n for n, e in self.embeddings.items() if set(aligned_sides(e, self.config)) == set(sides)}
+        return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=sorted(wanted)) for side in sides}
 
     def align_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what an embedding is learned by: not the names of its text and encoder, whose vectors count."""
@@ -69,4 +81,4 @@ class Texts:
     def align_inputs(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the vectors of an embedding's text, and the training half of the split."""
         settings = self.embeddings[wildcards.embedding]
-        return {**fill_all(TRAINING, wildcards), **vectors(settings, sides(settings), wildcards)}
+        return {**fill_all(TRAINING, wildcards), **vectors(settings, sources(settings, self.config), wildcards)}

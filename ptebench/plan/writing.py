@@ -369,11 +369,11 @@ class Writing:
         files = set()
         for cell in self.grid.cells:
             parts = self.grid.parts(cell.backbone, cell.representation)
-            settings, read = reader(*parts), text_sides(*parts, self.config["embeddings"])
+            settings, read = reader(*parts), text_sides(*parts, self.config)
             if settings and settings["text"] in self.config["embeddings"]:
                 settings = self.config["embeddings"][settings["text"]]
-                read = aligned_sides(settings)
-            if settings and settings["text"] != "card":
+                read = aligned_sides(settings, self.config)
+            if settings and settings["text"] != "card" and settings["text"] not in self.config["texts"]:
                 folder = f"results/profiles/{cell.dataset}/{cell.protocol}/{settings['text'].replace('.', '/')}"
                 files |= {f"{folder}/{side}.parquet" for side in read if side != "card"}
         return sorted(files)

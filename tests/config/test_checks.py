@@ -163,3 +163,33 @@ def test_a_cell_of_an_embedding_is_held_to_what_the_embedding_has(embedding, rep
     }  # fmt: skip
     with pytest.raises(InputError, match=said):
         resolve(raw, "c")
+
+
+@pytest.mark.parametrize("through", ["itself", "an embedding"])
+@pytest.mark.parametrize(
+    "saw, protocol, said",
+    [
+        ("all", {"kind": "leave_one_out"}, "whose writer saw all interactions"),
+        ("training", {"kind": "leave_one_out"}, "a protocol with the publisher's split"),
+        ("training", {"kind": "snapshot"}, None),
+        ("nothing", {"kind": "leave_one_out"}, None),
+    ],
+)
+def test_texts_that_saw_held_out_items_are_refused_unless_the_table_allows_it(saw, protocol, said, through):
+    table = {
+        "title": "T", "datasets": ["d"], "protocols": ["p"],
+        "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}],
+    }  # fmt: skip
+    raw = {
+        "datasets": {"d": {"source": "sequences", "parts": "x"}}, "protocols": {"p": protocol},
+        "encoders": {"minilm": {}}, "backbones": {"lightgcn": {}},
+        "texts": {"gpt": {"user": "u.jsonl", "saw": saw}}, "embeddings": {"e": {"text": "gpt"}},
+        "representations": {"pte": {"text": "gpt" if through == "itself" else "e"}},
+    }  # fmt: skip
+    if said is None:
+        resolve(raw | {"tables": {"t": table}}, "c")
+        return
+    with pytest.raises(InputError) as error:
+        resolve(raw | {"tables": {"t": table}}, "c")
+    assert said in str(error.value) and "allow_leaks: true" in str(error.value)
+    resolve(raw | {"tables": {"t": table | {"allow_leaks": True}}}, "c")

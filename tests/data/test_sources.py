@@ -667,6 +667,17 @@ def test_a_split_whose_numbers_are_its_own_has_texts_and_times_of_another_file_b
         read("sequences", paths, user_column=False)
 
 
+def test_a_publishers_parts_of_each_user_stand_in_a_column_each(tmp_path):
+    path = put(tmp_path / "p.tsv", "user_id\ttrain_item_ids\tvalid_item_ids\ttest_item_ids\n0\t5 0\t7\t9\n1\t7\t\t5\n")
+    interactions = read("sequences", {"parts": path})[0]
+    assert sorted(interactions.select("user_id", "item_id", "part").rows()) == [
+        ("0", "0", "train"), ("0", "5", "train"), ("0", "7", "valid"), ("0", "9", "test"), ("1", "5", "test"),
+        ("1", "7", "train"),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"p\.tsv: line 2: expected a user and the item ids"):
+        read("sequences", {"parts": put(path, "user_id\ttrain\n0\t5 0\n")})
+
+
 def test_sequences_faults(tmp_path):
     with pytest.raises(InputError, match=r"s\.tsv: line 1: expected the header"):
         read("sequences", {"sequences": put(tmp_path / "s.tsv", "uid\titems\nu\t1\n")})

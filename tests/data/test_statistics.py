@@ -207,6 +207,25 @@ def test_amazon2014_has_times_and_cold_start_users_have_texts_and_times_by_maps(
     assert abs((groups["group"] == "tied").mean() - tied) < 0.04
 
 
+def test_movielens_with_supplied_profiles_has_the_publishers_three_parts(shared_data):
+    folder = shared_data / "processed/ml-1m-agent4rec"
+    paths = {"parts": folder / "splits.tsv.gz", "items": folder / "items.jsonl.gz"}
+    interactions, items, _ = read("sequences", paths, item_columns={"categories": "genres"})
+    assert (interactions.height, interactions["user_id"].n_unique(), items.height) == (185249, 1000, 3292)
+    assert interactions["part"].value_counts().sort("part")["count"].to_list() == [55492, 74271, 55486]
+    parts = complete(snapshot.split(interactions, SNAPSHOT))
+    assert counts(parts["train"]["history"], items.height).sum() == 74271
+    assert counts(parts["valid"]["targets"], items.height).sum() <= 55486
+
+
+def test_goodreads_has_the_known_counts(shared_data):
+    folder = shared_data / "processed/goodreads-once"
+    paths = {"sequences": folder / "sequences.tsv.gz", "items": folder / "items.jsonl.gz"}
+    interactions, items, notes = read("sequences", paths)
+    assert (interactions.height, interactions["user_id"].n_unique(), items.height) == (143878, 18427, 14944)
+    assert items.height + notes["texts_of_unknown_items"] == 16833
+
+
 def test_raw_files_give_the_known_counts(shared_data):
     raw = shared_data / "raw"
     core = {"user_core": 5, "item_core": 5, "duplicates": "first"}

@@ -140,3 +140,36 @@ def test_script_names_an_id_without_a_row(tmp_path):
     write_table(pl.read_parquet(paths["users"]).head(1), paths["users"], PROFILES)
     with pytest.raises(InputError, match="'u2' of the vocabulary has no row"):
         main(job(paths, tmp_path / "x.safetensors", "template", "user", MINILM, texts=paths["users"]))
+
+
+def supplied_job(paths, out, side, columns, texts):
+    given = {"vocabulary": [paths["vocabulary"]], "texts": [texts]}
+    spec = {"text": "gpt", "side": side, "encoder": MINILM, "columns": columns}
+    return Job(spec=spec, inputs=given, outputs={"vectors": out}, code="", threads=1)
+
+
+def test_supplied_texts_are_joined_by_owner_and_who_has_none_has_zeros(tmp_path):
+    paths, out, texts_file = write_split(tmp_path, texts(5)), tmp_path / "x.safetensors", tmp_path / "t.jsonl"
+    texts_file.write_text(
+        '{"user_id": "u1", "likes": ["red", "cars"], "why": "speed", "age": "9"}\n{"user_id": "zz", "likes": []}\n'
+    )
+    main(supplied_job(paths, out, "user", {"user": ["likes", "why"]}, texts_file))
+    vectors = read_embeddings(out, 3).numpy()
+    np.testing.assert_allclose(vectors[1], encode(["red cars speed"], MINILM)[0], atol=1e-6)
+    assert not vectors[2].any()
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ('{"user_id": "v", "likes": "x"}\n', "none of its 1 keys, such as 'v', is an id of the dataset, such as 'u1'"),
+        ('{"user_id": "u1", "likes": "x"}\n{"user_id": "u1", "likes": "y"}\n', "'u1' has two rows"),
+        ('{"who": "u1", "likes": "x"}\n', "no keys; expected them in one of user_id, id, uid"),
+        ('{"user_id": "u1", "like": "x"}\n', "column 'likes' is missing"),
+    ],
+)
+def test_supplied_texts_that_fit_nobody_are_one_clear_message(tmp_path, content, said):
+    paths, texts_file = write_split(tmp_path, texts(5)), tmp_path / "t.jsonl"
+    texts_file.write_text(content)
+    with pytest.raises(InputError, match=said):
+        main(supplied_job(paths, tmp_path / "x.safetensors", "user", {"user": ["likes"]}, texts_file))

@@ -1,7 +1,9 @@
 """What an embedding is learned from, and what reads it."""
 
+import pytest
 from snakemake.iocontainers import Wildcards
 
+from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.reporting import Reporting
 from ptebench.plan.texts import Texts
@@ -60,3 +62,27 @@ def test_profiles_behind_an_embedding_are_written_and_named_in_tables():
     assert files == [f"results/profiles/news/snapshot/embedded/kd/{side}.parquet" for side in ("item", "user")]
     described = Reporting(config()).metric_settings(at(backbone="lightgcn"))["cells"]
     assert [cell["text"] for cell in described][::2] == ["aligned, users", "cards"]
+
+
+def test_a_supplied_text_without_items_has_cards_in_their_place():
+    texts = {"gpt": {"user": "u.jsonl", "saw": "nothing"}}
+    made = configuration(texts=texts, representations={"pte": {"text": "gpt"}}, embeddings={"e": {"text": "gpt"}}, tables={"t": {
+        **TABLE, "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}],
+    }})  # fmt: skip
+    read = Cells(made).text_inputs(at(backbone="lightgcn", representation="pte"))
+    assert read == {
+        "item": f"{FOLDER}/card/minilm/item.safetensors", "user": f"{FOLDER}/gpt/minilm/user.safetensors",
+    }  # fmt: skip
+    files = Texts(made).align_inputs(at(embedding="e"))
+    assert files["user"] == read["user"] and files["item"] == read["item"] and "card" not in files
+    assert Writing(made).profiles() == []
+    with pytest.raises(InputError, match=r"texts\.gpt\.user: .*u\.jsonl: no such file"):
+        Texts(made).inputs(at(text="gpt", encoder="minilm", side="user"))
+
+
+def test_a_table_says_which_texts_saw_held_out_items():
+    texts = {"gpt": {"user": "u.jsonl", "saw": "all"}}
+    table = TABLE | {"allow_leaks": True, "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}]}
+    made = configuration(texts=texts, representations={"pte": {"text": "gpt"}}, tables={"t": table})
+    described = Reporting(made).metric_settings(at(backbone="lightgcn"))["cells"]
+    assert described[0]["text"] == "gpt, users; saw held-out items"

@@ -17,7 +17,8 @@ def split(
     has all items of the test period as candidates, `zero_shot` those that never occur in the training period,
     validation included. The test history is the user's whole training period. Validation events (ranking
     `validation`, candidates: all items of the training period) take the last `valid` share of the training
-    interactions by time where times are known, else one random interaction of randomly chosen users with two.
+    interactions by time where times are known, else one random interaction of randomly chosen users with two; of a
+    publisher's split those of its validation part, where it has one.
 
     With `impressions` (IMPRESSIONS) an event of the ranking `impression` is one impression of the test period to a user
     of the training period: its targets are the clicked items, its candidates also the items shown and not clicked.
@@ -111,6 +112,8 @@ def _periods(encoded: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.Da
 
 def _hold_out(before: pl.DataFrame, settings: dict) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the interactions of the training period divided into those that train and those that validate."""
+    if settings["cut"] is None and "valid" in before["part"]:
+        return before.filter(pl.col("part") != "valid"), before.filter(pl.col("part") == "valid")
     number = round(settings["valid"] * before.height)
     if number == 0:
         return before, before.clear()

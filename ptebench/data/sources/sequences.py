@@ -28,6 +28,9 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
     null, and `timestamp` where it is unknown.
     """
     malformed = Malformed(settings["max_bad_rows"])
+    if "parts" in paths:
+        frame = _parts(paths["parts"][0], malformed)
+        return Reading(complete([frame]), _texts(paths, settings, malformed), {"malformed_lines": malformed.count})
     parts = [("sequences", None)] if "sequences" in paths else [(part, part) for part in ("train", "valid", "test")]
     frame = pl.concat(_read(paths[name][0], settings["user_column"], part, malformed) for name, part in parts)
     if "user_map" in paths:
@@ -38,10 +41,27 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     frame = _timed(frame, paths, malformed)
     interactions = complete([frame.explode("item_id", "timestamp")])
+    return Reading(interactions, _texts(paths, settings, malformed), {"malformed_lines": malformed.count})
+
+
+def _texts(paths: dict[str, list[Path]], settings: dict[str, Any], malformed: Malformed) -> pl.DataFrame:
+    """Return the items and their texts."""
     items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
-    if "item_map" in paths:
-        items = _mapped(items, paths["item_map"][0], malformed)
-    return Reading(interactions, items, {"malformed_lines": malformed.count})
+    return _mapped(items, paths["item_map"][0], malformed) if "item_map" in paths else items
+
+
+def _parts(path: Path, malformed: Malformed) -> pl.DataFrame:
+    """Return (user_id, item_id, part), a row an item, of a file of a user and the items of each part."""
+    expected = "a user and the item ids of the training, validation and test part, with tabs between"
+    frame = _columns(path, 4, malformed, expected).with_columns(user_id=ids(pl.col("0")))
+    frame = malformed.keep(path, frame, pl.col("user_id").is_not_null(), expected)
+    if (twice := frame.filter(pl.col("user_id").is_duplicated())).height:
+        raise InputError(f"{path}: line {twice['line'][1]}: user {twice['user_id'][1]!r} has a line already")
+    of_parts = [
+        frame.select("user_id", part=pl.lit(part), item_id=_items(frame[column]))
+        for part, column in (("train", "1"), ("valid", "2"), ("test", "3"))
+    ]
+    return pl.concat(of_parts).explode("item_id").with_columns(ids(pl.col("item_id"))).drop_nulls("item_id")
 
 
 def _read(path: Path, user_column: bool, part: str | None, malformed: Malformed) -> pl.DataFrame:
