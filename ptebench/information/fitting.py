@@ -40,8 +40,8 @@ class Ridge:
         self.values, self.axes = torch.linalg.eigh(inside.T @ inside / len(inside))
         self.turned = self.x @ self.axes
 
-    def predict(self, y: torch.Tensor) -> torch.Tensor:
-        """Return what the fit part says of y (n, m) for all rows."""
+    def predict(self, y: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what the fit part says of y (n, m) for all rows, or for `rows` alone."""
         fit, choose = self.fold.fit, self.fold.choose
         y = y.double()
         mean = y[fit].mean(0)
@@ -54,7 +54,7 @@ class Ridge:
                 best, weights = error, trial
         if best > float((y[choose] - mean).square().sum()):
             weights = torch.zeros_like(along)
-        return (mean + self.turned @ weights).float()
+        return (mean + (self.turned if rows is None else self.turned[rows]) @ weights).float()
 
 
 class View:

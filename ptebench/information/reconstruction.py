@@ -10,17 +10,15 @@ TOPS = (1, 10)
 
 
 def errors(view: View, target: torch.Tensor, predicted: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared error of each item of the test part, and that of the mean: two arrays (m,)."""
-    test, mean = view.fold.test, target[view.fold.fit].mean(0)
-    wrong, whole = (
-        part.double().square().sum(1).numpy() for part in (target[test] - predicted[test], target[test] - mean)
-    )
+    """Return the squared errors of predictions (m, d) of the test part, and those of the mean: two arrays (m,)."""
+    y, mean = target[view.fold.test], target[view.fold.fit].mean(0)
+    wrong, whole = (part.double().square().sum(1).numpy() for part in (y - predicted, y - mean))
     return wrong, whole
 
 
 def explain(views: list[View], predicted: list[torch.Tensor], targets: list[torch.Tensor]) -> np.ndarray:
     """Return what is told of each test item of all views and what there is to tell (2, m): R^2 is sum / sum."""
-    pairs = [errors(*three) for three in zip(views, targets, predicted, strict=True)]
+    pairs = [errors(v, y, p[v.fold.test]) for v, y, p in zip(views, targets, predicted, strict=True)]
     wrong, whole = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return np.stack([whole - wrong, whole])
 
@@ -37,7 +35,7 @@ def linear_null(views: list[View], source: str, target: torch.Tensor, seed: int)
         wrong = whole = 0.0
         for view in views:
             y = target[order]
-            parts = errors(view, y, view.ridge(source).predict(y))
+            parts = errors(view, y, view.ridge(source).predict(y, view.fold.test))
             wrong, whole = wrong + parts[0].sum(), whole + parts[1].sum()
         return float(1 - wrong / whole)
 

@@ -35,8 +35,6 @@ def item_vectors(job) -> torch.Tensor:
     spec = {**spec, "backbone": {**spec["backbone"], "device": "cpu"}}
     _, train_set, items_and_users = load_train(job, spec)
     _, representation, _ = restore(spec, items_and_users, train_set, read_tensors(path)[0])
-    if representation is None:
-        raise InputError(f"{path}: the backbone counts, and has no item vectors; name one that trains")
     representation.eval()
     with torch.no_grad():
         vectors = representation.item_vectors() * representation.rankable[:, None]
