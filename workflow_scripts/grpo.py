@@ -8,6 +8,7 @@ from ptebench.job import run
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.grpo.judge import training_judge
 from ptebench.profiles.grpo.optimise import columns, optimise
+from ptebench.profiles.grpo.titles import titles_of
 from ptebench.profiles.models.adapters import save_adapter
 from ptebench.profiles.models.loading import load, model_source
 from ptebench.profiles.schema.tables import read_profiles
@@ -18,8 +19,10 @@ def main(job):
     split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
     evidence, template = read_profiles(job.input("evidence")), read_profiles(job.input("template"))
-    judge = training_judge(split, cards, evidence, template, Encoder(spec["encoder"]), spec)
     model, tokenizer = load(**source, adapter=job.input("adapter"), lora=spec["lora"], trainable=True)
+    asked = spec["side"] == "user" and spec["grpo"]["weights"]["title"]
+    titles = titles_of(model, tokenizer, split.cards, spec["context"]) if asked else None
+    judge = training_judge(split, cards, evidence, template, Encoder(spec["encoder"]), spec, titles)
     scratch = job.outputs["adapter"].with_name("checkpoints")
     rewards, notes = optimise(model, tokenizer, judge, spec, scratch, job.fingerprint())
     for row in rewards.iter_rows(named=True):

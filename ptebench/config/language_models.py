@@ -38,30 +38,44 @@ class FineTuning(Settings):
 class RewardWeights(Settings):
     """Weights of the components of GRPO's reward; 0: not computed; the gate on the schema always applies."""
 
-    rank: float = Field(1.0, ge=0)
-    """Users: rank of the held-out item by the profile, compared with its rank by the mean card of the history."""
-    auc: float = Field(1.0, ge=0)
-    """Items: how well the profile tells held-out readers from others, less how well the card does."""
-    faithfulness: float = Field(0.3, ge=0)
+    rank: float = Field(0.0, ge=0)
+    """Users: rank of the held-out item by cards and profile, compared with its rank by the cards alone."""
+    auc: float = Field(0.0, ge=0)
+    """Items: how well card and profile tell held-out readers from others, less how well the card does."""
+    faithfulness: float = Field(0.0, ge=0)
     """Share of the phrases that the evidence supports, less what is copied."""
-    identification: float = Field(0.5, ge=0)
+    identification: float = Field(0.0, ge=0)
     """How well the owner is found in a crowd, less over-smoothing."""
-    length: float = Field(0.1, ge=0)
+    length: float = Field(0.0, ge=0)
     """0 from 20 to 80 tokens, falling to -1 outside."""
     preference: float = Field(0.0, ge=0)
-    """Preference by a Bradley-Terry model of template profiles, as RecLM's reward; 0.2 suits it beside the others."""
+    """Preference by a Bradley-Terry model of template profiles, as RecLM's reward."""
+    nearer: float = Field(0.0, ge=0)
+    """How much nearer the profile's vector is to what was held out than to others, as a contrastive loss."""
+    title: float = Field(0.0, ge=0)
+    """Users: how much likelier the language model finds the held-out item's title behind the profile."""
+
+
+PRESETS = {
+    "pte": {"rank": 1.0, "auc": 1.0, "faithfulness": 0.3, "identification": 0.5, "length": 0.1},
+    "recl": {"preference": 1.0, "length": 0.1},
+    "blue": {"nearer": 1.0, "title": 0.5, "length": 0.1},
+}  # of the weights
 
 
 class Grpo(Settings):
     """Group relative policy optimisation."""
 
+    steps: Positive = 100
+    """Steps, whatever the number of prompts; the stop rules may end earlier."""
     prompts: Positive = 64
-    """Owners of a side whose profiles are sampled, one prompt each."""
+    """Owners of a side whose profiles are sampled: a prompt for each item, three for each user, with another item held
+    out."""
     generations: int = Field(4, ge=2)
     """Texts sampled for a prompt; the advantage of a text is relative to them."""
     batch_size: Positive = 16
     """Texts of a step, a multiple of `generations`."""
-    learning_rate: Above = 1e-5
+    learning_rate: Above = 1e-4
     """Constant rate of AdamW."""
     beta: float = Field(0.02, ge=0)
     """Weight of the divergence from the adapter that GRPO starts from."""
@@ -69,12 +83,22 @@ class Grpo(Settings):
     """Temperature of sampling."""
     candidates: Positive = 49
     """Number of others that what was held out is ranked against; 49, as in the probe of rounds."""
+    reward: Literal["pte", "recl", "blue"] = "pte"
+    """Preset of the weights: what profiles are for, and that they are true; RecLM's reward model; BLUE's contrast and
+    likelihood of the next item."""
     weights: RewardWeights = RewardWeights()
-    """Weights of the reward's components."""
+    """Weights of the reward's components, over those of the preset."""
     window: Positive = 5
     """Steps at the beginning and at the end that the stop rules compare."""
     vllm: bool = False
     """Generate with vLLM, where it is installed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(weights := given.get("weights", {}), dict):
+            return {**given, "weights": PRESETS.get(given.get("reward", "pte"), {}) | weights}
+        return given
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:

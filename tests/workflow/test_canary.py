@@ -7,13 +7,19 @@ even depend on which one it was, except in what says of the canary itself what i
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from ptebench.config.read import resolve
 from ptebench.files import read_tensors
-from tests.profiles.chain import ENCODER, Chain, half, job
+from ptebench.profiles.evidence.owners import draw
+from ptebench.profiles.evidence.prompts import LIKED
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.grpo.judge import training_tasks
+from ptebench.profiles.schema.tables import read_profiles
+from tests.profiles.chain import ENCODER, GRPO, WRITING, Chain, half, job
 from tests.profiles.synthetic import TOPICS
 
 # as long in letters and in MiniLM's tokens: the padding of a batch moves the last digits of its other rows
@@ -185,6 +191,28 @@ def test_the_title_stands_nowhere_but_in_what_is_said_of_the_canary_itself(runs)
     for root, title, files in runs:
         found = [p for p in artefacts(root) if tells(title, others(root, p, number(files)))]
         assert not found, found
+
+
+def test_grpo_shows_no_user_an_audience_that_was_written_of_the_user(runs):
+    """The audiences are those that the chain wrote; a reader's profile knew what GRPO holds out of the reader."""
+    root, _, files = runs[0]
+    split = read_split(files["train"], files["vocabulary"], files["items"])
+    rest = split.without(draw(split, WRITING["seed"], WRITING["probes"]).held)
+    audiences, readers = read_profiles(root / "best/audiences.parquet"), rest.readers(WRITING["neighbours"], 0)
+    cards = np.random.default_rng(0).normal(size=(split.items + 1, 4)).astype(np.float32)
+    spec = WRITING | {"grpo": GRPO | {"prompts": 30}, "side": "user"}
+    tasks, *_ = training_tasks(split, cards, audiences, spec)
+    told = [
+        (u, line)
+        for u, prompt in zip(tasks.owners.tolist(), tasks.prompts)
+        for line in prompt.split("\n")
+        if LIKED in line
+    ]
+    own = [(u, i) for i, of in readers.items() if i in audiences for u in of]
+    assert len(told) > 10 and own, "what was written of others is shown"
+    for user, item in own:
+        line = split.cards.line(item)
+        assert not any(u == user and line in shown for u, shown in told)
 
 
 def test_the_search_finds_a_planted_leak(runs, tmp_path):

@@ -9,9 +9,9 @@ import polars as pl
 from ptebench.encoders import Encoder, fitted_lsa, of_each
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.grpo.judge import TASKS, compared_pairs, judge_of
+from ptebench.profiles.grpo.judge import compared_pairs, judge_of
 from ptebench.profiles.grpo.rewards import Judge
-from ptebench.profiles.grpo.tasks import Tasks
+from ptebench.profiles.grpo.tasks import Tasks, item_tasks, user_tasks
 from ptebench.profiles.measures.bootstrap import interval
 from ptebench.profiles.measures.faithfulness import strangers
 from ptebench.profiles.models.loading import load
@@ -121,17 +121,17 @@ class Audit:
         self.spec, self.side, self.evidence, self.template = spec, spec["side"], evidence, template
         drawn = draw(split, spec["seed"], spec["probes"])
         self.pool = drawn.pool[self.side]
-        self.owners: dict[int, int] | list[int]  # users with the item held out of each, or items
-        if self.side == "user":
-            self.owners, self.split = dict(sorted(drawn.held)), split
-        else:
-            self.owners, self.split = drawn.probes["item"], split.without(drawn.held)
+        self.held, self.items = sorted(drawn.held), drawn.probes["item"]
+        self.split = split if self.side == "user" else split.without(drawn.held)
         self.others = strangers(template, self.side, self.split, spec["seed"])
 
     def tasks(self, cards: np.ndarray) -> Tasks:
         """Return the tasks in the space of an encoder; their prompts are the same for every one."""
-        make, candidates = TASKS[self.side], self.spec["grpo"]["candidates"]
-        return make(self.owners, self.split, self.evidence, cards, self.spec, candidates)
+        size = self.spec["grpo"]["candidates"]
+        if self.side == "item":
+            return item_tasks(self.items, self.split, self.evidence, cards, self.spec, size)
+        # what the probes are asked about stood in no prompt, so that no audience knows of it
+        return user_tasks(self.held, self.split, self.evidence, cards, self.spec, size, {})
 
     def run(self, spaces: dict[str, tuple[dict, np.ndarray]], cards: list[str], answer) -> tuple[pl.DataFrame, dict]:
         """Return the audit and notes for the record.
@@ -146,7 +146,7 @@ class Audit:
             encode, tasks, first = encoder_of(settings, cards), self.tasks(matrix), not answers
             answers = answers or answer(tasks.prompts)
             compared = compared_pairs(self.pool, self.template, self.split, tasks, self.spec)
-            judge = judge_of(tasks, self.others, compared, encode, self.spec)
+            judge = judge_of(tasks, self.others, compared, matrix, encode, self.spec)
             if judge.threshold is not None:
                 thresholds[name] = judge.threshold
             if judge.prefer:

@@ -14,7 +14,7 @@ from trl import GRPOConfig, GRPOTrainer
 from ptebench.files import InputError
 from ptebench.hardware import device, gemm_precision
 from ptebench.profiles.evidence.prompts import messages
-from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
+from ptebench.profiles.grpo.rewards import Judge
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.tokens import fitted
 
@@ -23,7 +23,8 @@ ERRORS = 2.0  # standard errors from which a change is no chance
 LOGGED = {
     "reward": "reward", "reward_std": "reward_std", "likeness": "likeness", "effective_rank": "effective_rank",
     "kl": "kl", "loss": "loss", "tokens": "completions/mean_length", "clipped": "completions/clipped_ratio",
-    "entropy": "entropy",
+    "entropy": "entropy", "gradient": "grad_norm", "learning_rate": "learning_rate", "valid": "valid",
+    "equal_groups": "frac_reward_zero_std",
 }  # fmt: skip
 
 
@@ -76,9 +77,8 @@ class Guard(TrainerCallback):
         self.reason: str | None = None
 
     def on_log(self, args, state, control, **_):
-        frame, task = steps(state.log_history, self.judge), COMPONENTS[self.judge.side][0]
-        ranking = frame[task] if task in frame.columns else np.zeros(frame.height)
-        self.reason = fault(ranking, frame["reward"], frame["effective_rank"], self.window)
+        frame = steps(state.log_history, self.judge)
+        self.reason = fault(frame[self.judge.task], frame["reward"], frame["effective_rank"], self.window)
         if self.reason:
             control.should_training_stop = True
             control.should_save = False  # resumed from here, it would take another step
@@ -123,7 +123,10 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
         texts = [c[0]["content"] for c in completions]
         values, together = judge(texts, task, [len(ids) for ids in completion_ids], next(usual, None))
         found.update(values)
-        for name, value in together.items():
+        valid = float((found["schema"] == 0).mean())
+        if not valid:
+            print(f"step {trainer_state.global_step + 1}: no text is a profile, so that nothing is learned")
+        for name, value in {**together, "valid": valid}.items():
             log_metric(name, value)
         seconds["rewards"] += time.perf_counter() - clock
         return found["schema"].tolist()
@@ -141,7 +144,8 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
     arguments = GRPOConfig(
         per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
         learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
-        num_train_epochs=1, lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
+        max_steps=settings["steps"], lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
+        mask_truncated_completions=True,
         reward_weights=list(judge.weights.values()), save_total_limit=2, **trainer_settings(seed, str(scratch)),
     )  # fmt: skip
     trainer = GRPOTrainer(
@@ -157,6 +161,7 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
         "steps": frame.height,
         "stopped": guard.reason,
         "watched": frame.height >= 2 * settings["window"],
+        "steps_without_a_profile": int((frame["valid"] == 0).sum()),
         "resumed_from_step": int(resumed.name.rpartition("-")[2]) if resumed else None,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }

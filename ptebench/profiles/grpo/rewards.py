@@ -1,22 +1,28 @@
 """The reward of a text, in components: one pass of frozen encoders over a batch.
 
-The gate decides first: a text outside the grammar earns -1 and is measured by nothing else.
+The gate decides first: a text outside the grammar earns less than any within it and is measured by nothing else.
 """
 
 from typing import cast
 
 import numpy as np
+import torch
+from scipy.special import log_softmax
 
+from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.grpo.tasks import Tasks
 from ptebench.profiles.measures.diversity import effective_rank, likeness
 from ptebench.profiles.measures.faithfulness import copied, faithfulness, phrase_vectors, support
 from ptebench.profiles.measures.identification import identification
-from ptebench.profiles.measures.ranking import auc, gain, ranks
+from ptebench.profiles.measures.ranking import auc, gain, mid_ranks, ranks
+from ptebench.profiles.measures.scorer import Scorer, read_history
 from ptebench.profiles.schema.fields import phrases, strict
 
 SHORT, LONG = (5, 20), (80, 128)  # tokens: -1 and 0 at the short end, 0 and -1 at the long one
-COMPONENTS = {side: (task, "faithfulness", "identification", "length", "preference") for side, task in
-              {"user": "rank", "item": "auc"}.items()}  # fmt: skip
+SHARE = ("faithfulness", "identification", "length", "preference", "nearer", "title")
+COMPONENTS = {side: (task, *SHARE) for side, task in {"user": "rank", "item": "auc"}.items()}
+BELOW = 0.1  # by which a text outside the schema earns less than the worst that one within it can
+SHARP = 20.0  # what a cosine counts in the contrast of `nearer`
 
 
 def gate(texts: list[str], side: str) -> list[float]:
@@ -34,25 +40,64 @@ def over_smoothing(likenesses: np.ndarray, usual: float) -> np.ndarray:
     return 0.5 * np.maximum(np.nan_to_num(likenesses - usual), 0)
 
 
+def nearer(vectors: np.ndarray, judged: np.ndarray, wanted: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how much nearer texts (B, d) are to what was held out than to others: 1 at best, 0 as by chance; (B,).
+
+    It is 1 less the contrastive loss over that of a guess, -1 at least. wanted, others: ids in `judged`, 0 for none.
+    """
+    ids = np.concatenate([wanted, others], 1)
+    scores = SHARP * np.einsum("bd,bcd->bc", unit(vectors), unit(judged[ids]))
+    chances = log_softmax(np.where(ids > 0, scores, -np.inf), axis=1)[:, : wanted.shape[1]]
+    loss = -np.where(wanted > 0, chances, 0).sum(1) / (wanted > 0).sum(1)
+    return np.maximum(1 - loss / np.log((ids > 0).sum(1)), -1)
+
+
 class Judge:
     """The components of the reward of one side, those of weight 0 left out.
 
     encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `chance_support`. prefer: a fitted
-    `Preference`. Either is None where no component asks for it.
+    `Preference`. scorer: a `Scorer` that knows nothing of what the tasks hold out. likely(texts, rows) -> (B,): how
+    much likelier a text makes the title of what its task holds out. Each is None where no component asks for it.
     """
 
-    def __init__(self, tasks: Tasks, encode, side: str, weights: dict, threshold: float | None, prefer=None):
+    def __init__(
+        self, tasks: Tasks, encode, side: str, weights: dict, threshold: float | None = None, prefer=None,
+        scorer: Scorer | None = None, likely=None,
+    ):  # fmt: skip
         self.tasks, self.encode, self.side, self.threshold, self.prefer = tasks, encode, side, threshold, prefer
-        self.components = [c for c in COMPONENTS[side] if weights[c] > 0]
-        self.weights = {"schema": 1.0} | {c: weights[c] for c in self.components}
-        self.reference = self._utility(tasks.known[tasks.owners], np.arange(len(tasks.owners)))
+        self.scorer, self.likely = scorer, likely
+        self.components = [c for c in COMPONENTS[side] if weights[c] > 0 and (c != "title" or likely)]
+        # a text within the schema earns more than one outside, whatever else it says
+        least = sum(weights[c] for c in self.components) + BELOW
+        self.weights = {"schema": least} | {c: weights[c] for c in self.components}
+        if self.scorer is not None:
+            self.items = torch.from_numpy(np.concatenate([tasks.wanted, tasks.others], 1))
+            self.read = read_history(tasks.histories, self.scorer.cards.numpy())
+            self.reference = self._utility(None, np.arange(len(tasks.owners)))
 
-    def _utility(self, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return the rank of the held-out item (users), or how well held-out readers are told from others (items)."""
-        wanted, others = self.tasks.wanted[rows], self.tasks.others[rows]
+    @property
+    def task(self) -> str:
+        """The component that says what the profiles are for."""
+        return next((c for c in (COMPONENTS[self.side][0], "nearer", "preference") if c in self.weights), "schema")
+
+    def _utility(self, vectors: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+        """Return how well what was held out is found by cards, and by the texts of tasks where there are any.
+
+        Of users the rank of the held-out item, of items how well held-out readers are told from others.
+        """
+        assert self.scorer is not None
+        at, texts = torch.from_numpy(rows), None
+        if vectors is not None:
+            texts = torch.from_numpy(np.asarray(vectors, dtype=np.float32)) - self.scorer.usual[self.side]
         if self.side == "user":
-            return ranks(vectors, self.tasks.judged, np.concatenate([wanted, others], 1))
-        return auc(vectors, self.tasks.judged, wanted, others)
+            scores = self.scorer.card_scores(self.read[at], self.items[at])
+            if texts is not None:
+                scores = scores + self.scorer.user_scores(texts, self.items[at])
+            return mid_ranks(scores.numpy())
+        wanted, others = self.tasks.wanted[rows], self.tasks.others[rows]
+        means = torch.from_numpy(self.tasks.judged[np.concatenate([wanted, others], 1)]).float()
+        found = self.scorer.reader_scores(means, torch.from_numpy(self.tasks.owners[rows]), texts).numpy()
+        return auc(found[:, : wanted.shape[1]], found[:, wanted.shape[1] :], wanted, others)
 
     def __call__(self, texts: list[str], rows, tokens, usual: float | None = None) -> tuple[dict, dict]:
         """Judge B texts.
@@ -95,11 +140,13 @@ class Judge:
             "auc": lambda: self._utility(vectors, rows) - self.reference[rows],
             "faithfulness": faithful, "identification": identified, "length": lambda: length(tokens),
             "preference": lambda: self.prefer(vectors, self.tasks.known[self.tasks.owners[rows]]),
+            "nearer": lambda: nearer(vectors, self.tasks.judged, self.tasks.wanted[rows], self.tasks.others[rows]),
+            "title": lambda: self.likely(texts, rows),
         }  # fmt: skip
         for name in self.components:
             found[name][open_] = measures[name]()
         return found, together
 
     def total(self, found: dict) -> np.ndarray:
-        """Return the weighted sum of components (B,), as the trainer takes it: -1 where the gate is shut."""
+        """Return the weighted sum of components (B,), as the trainer takes it: the least where the gate is shut."""
         return np.nansum([w * found[name] for name, w in self.weights.items()], 0)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ptebench.files import InputError
-from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
+from ptebench.profiles.evidence.collaborative import user_vectors
+from ptebench.profiles.evidence.neighbours import nearest
+from ptebench.profiles.evidence.prompts import item_prompts, user_prompt
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.evidence.vectors import history_means, padded
 from ptebench.profiles.measures.faithfulness import evidence_of
-from ptebench.profiles.measures.identification import crowds
+from ptebench.profiles.measures.identification import NEAREST, crowds
 from ptebench.profiles.measures.ranking import negatives
 from ptebench.randomness import generator
 
 READERS = 8  # of an item that are held out at most, and never more than half
+HELD = 3  # items of a user that are held out, one at a time
 
 
 @dataclass(frozen=True)
@@ -25,37 +28,54 @@ class Tasks:
     judged: np.ndarray  # (n, d) vectors of what the profile is to rank
     wanted: np.ndarray  # (T, K) ids in `judged` of what was held out
     others: np.ndarray  # (T, C) ids in `judged` that it is ranked against
+    rest: Split  # without what was held out
+    histories: list[list[int]]  # (T,) of users, without what the task holds out; empty of items
     sources: np.ndarray  # (m, d) cards that prompts show
     evidence: np.ndarray  # (T, H) ids in `sources` that may support what is said
     known: np.ndarray  # (k, d) what owners are known by: history means of users, cards of items
     crowd: np.ndarray  # (T, M) ids in `known`, the owner first
 
 
-def last_items(users: list[int], split: Split, seed: int) -> dict[int, int]:
-    """Return for each user one of the last three items, drawn by seed, to be held out."""
-    drawn = generator(seed, "policy held out").integers(3, size=len(users))
-    return {u: split.train[u][-1 - int(k)] for u, k in zip(users, drawn)}
+def last_items(users: list[int], split: Split) -> list[tuple[int, int]]:
+    """Return for each user the last three items, each to be held out in a task of its own."""
+    return [(u, i) for u in users for i in dict.fromkeys(split.train[u][-HELD:])]
 
 
 def user_tasks(
-    held: dict[int, int], split: Split, audiences: dict, cards: np.ndarray, spec: dict, candidates: int
-) -> Tasks:
+    held: list[tuple[int, int]], split: Split, audiences: dict, cards: np.ndarray, spec: dict, candidates: int,
+    readers: dict[int, list[int]],
+) -> Tasks:  # fmt: skip
     """Rank a user's held-out item among training items that the user never chose.
 
-    held: item by user. audiences: item profiles by id, as prompts show them. cards: (n_items + 1, d).
+    A quarter of these are of the histories of users who chose alike. held: (user, item), a task each; a user's prompt
+    lacks the item, and so do the crowd and whatever the neighbours are told by. audiences: item profiles by id, as
+    prompts show them, and `readers` whom they were written of: no prompt shows what was written of its own user, whose
+    profile knew the item. cards: (n_items + 1, d).
     """
-    random, users = generator(spec["seed"], "policy user"), list(held)
-    rest = split.without(set(held.items()))
+    random, users = generator(spec["seed"], "policy user"), [u for u, _ in held]
+    rest, cold = split.without(set(held)), split.cold()
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
-    cold = split.cold()
-    drawn = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates)
-    known = history_means(rest, cards)
+    alike = nearest(sorted(set(users)), user_vectors(rest.train, split.items), list(rest.train), NEAREST)
+    near = [[i for other in alike[u] for i in rest.train[other]] for u in users]
+    drawn = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates, near)
+    histories = [[i for i in split.train[u] if i != item] for u, item in held]
+    shown, annotated, known = spec["history"], spec["neighbours"], history_means(rest, cards)
+    among = crowds(sorted(set(users)), known, np.flatnonzero(known.any(1)), random)
     return Tasks(
-        owners=np.array(users), prompts=user_prompts(users, rest.train, split.cards, audiences, spec),
-        judged=cards, wanted=np.array([[held[u]] for u in users]), others=drawn,
-        sources=cards, evidence=evidence_of(users, "user", rest, spec),
-        known=known, crowd=crowds(users, known, np.flatnonzero(known.any(1)), random),
+        owners=np.array(users),
+        prompts=[
+            user_prompt(h, split.cards, without(u, audiences, h[-annotated:], readers), shown, annotated)
+            for u, h in zip(users, histories)
+        ],
+        judged=cards, wanted=np.array([[item] for _, item in held]), others=drawn,
+        rest=rest, histories=histories, sources=cards, evidence=padded([h[-shown:] for h in histories]),
+        known=known, crowd=among[np.searchsorted(among[:, 0], users)],
     )  # fmt: skip
+
+
+def without(user: int, audiences: dict, items: list[int], readers: dict[int, list[int]]) -> dict:
+    """Return the audiences of items but for those that were written of the user's own profile."""
+    return {i: audiences[i] for i in items if i in audiences and user not in readers.get(i, ())}
 
 
 def matched(random, degree: np.ndarray, readers: np.ndarray, held: np.ndarray, count: int) -> list[int]:
@@ -104,6 +124,6 @@ def item_tasks(items: list[int], split: Split, readers: dict, cards: np.ndarray,
         owners=np.array(items), prompts=item_prompts(items, rest, readers, {}, set(), cards, spec),
         judged=np.concatenate([vectors, np.stack(targets)]), wanted=padded(wanted),
         others=padded([matched(random, degree, people[i], held[i], candidates) for i in items]),
-        sources=cards, evidence=evidence_of(items, "item", rest, spec),
+        rest=rest, histories=[[]] * len(items), sources=cards, evidence=evidence_of(items, "item", rest, spec),
         known=cards, crowd=crowds(items, cards, split.warm(), random),
     )  # fmt: skip

@@ -117,26 +117,32 @@ class Gain:
 
     def __call__(self, texts: dict[int, str], encode: Callable) -> dict:
         """Return the gain of texts by id, its 95 % interval and the number of owners; no text gains nothing."""
-        there = [i for i in self.asked.ids() if i in texts]
-        if len(there) < 2:
-            return {}
-        return self.of_vectors(dict(zip(there, encode([texts[i] for i in there]))))
+        vectors = self._vectors(texts, encode)
+        return self.compare(self.ranks_of(vectors), self.reference) if len(vectors) > 1 else {}
 
-    def of_vectors(self, by_id: dict[int, np.ndarray]) -> dict:
-        """Return the gain of texts that are given as vectors by id; who has none stands in the middle."""
+    def change(self, before: dict[int, str], after: dict[int, str], encode: Callable) -> dict:
+        """Return by how much the gain of texts is above that of others, as `__call__` does."""
+        return self.compare(*(self.ranks_of(self._vectors(texts, encode)) for texts in (after, before)))
+
+    def _vectors(self, texts: dict[int, str], encode: Callable) -> dict[int, np.ndarray]:
+        there = [i for i in self.asked.ids() if i in texts]
+        return dict(zip(there, encode([texts[i] for i in there]))) if there else {}
+
+    def ranks_of(self, by_id: dict[int, np.ndarray]) -> np.ndarray:
+        """Return the ranks by cards and texts, given as vectors by id; who has none stands in the middle."""
         known = torch.from_numpy(np.stack(list(by_id.values())).astype(np.float32))
         owners = torch.from_numpy(self.asked.owners)
         most = len(self.scorer.cards) if self.asked.side == "item" else 1 + max(int(owners.max()), *by_id)
         vectors = known.mean(0).repeat(most, 1)
         vectors[list(by_id)] = known
         read = self._scores(vectors if self.asked.side == "item" else vectors[owners])
-        return self.compare(self.ranks(torch.cat([self.cards, read], -1)), self.reference)
+        return self.ranks(torch.cat([self.cards, read], -1))
 
     def of_cards(self) -> dict:
         """Return the gain of the cards themselves: the mean of a history, or the item's own."""
         ids = self.asked.owners.tolist() if self.asked.side == "user" else self.asked.ids()
         vectors = self.asked.history[:, 0] if self.asked.side == "user" else self.scorer.cards[ids]
-        return self.of_vectors(dict(zip(ids, vectors.numpy())))
+        return self.compare(self.ranks_of(dict(zip(ids, vectors.numpy()))), self.reference)
 
     def compare(self, rank: np.ndarray, reference: np.ndarray) -> dict:
         """Return the gain of ranks over others with its interval, by the bootstrap over owners."""

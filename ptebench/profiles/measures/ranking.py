@@ -16,11 +16,13 @@ def mid_ranks(scores: np.ndarray) -> np.ndarray:
     return 1 + (others > target).sum(1) + 0.5 * (others == target).sum(1)
 
 
-def negatives(random, popularity: np.ndarray, forbidden: list[set], count: int) -> np.ndarray:
+def negatives(
+    random, popularity: np.ndarray, forbidden: list[set], count: int, near: list[list[int]] | None = None
+) -> np.ndarray:
     """Return (B, count) ids from 1, half by popularity and half uniform, none forbidden to its row, none twice.
 
-    popularity: (n + 1,) counts, entry 0 for padding. Where fewer ids are left, all rows get as many as the
-    shortest can have.
+    popularity: (n + 1,) counts, entry 0 for padding. near: ids of each row, of which up to a quarter of `count` are
+    drawn first, in place of uniform ones. Where fewer ids are left, all rows get as many as the shortest can have.
     """
     size = len(popularity)
     count = min([count, *(size - 1 - len(f) for f in forbidden)])
@@ -29,12 +31,15 @@ def negatives(random, popularity: np.ndarray, forbidden: list[set], count: int) 
     for place, closed in enumerate(forbidden):
         open_ = np.ones(size, dtype=bool)
         open_[[0, *closed]] = False
+        alike = [] if near is None else [i for i in dict.fromkeys(near[place]) if open_[i]]
+        beside = random.permutation(np.array(alike, dtype=np.int64))[: count // 4]
+        open_[beside] = False
         # exponential races: the smallest keys are a weighted draw without replacement
         race = random.exponential(size=size)
         first = np.argsort(np.where(open_, race / weight, np.inf), kind="stable")[: count // 2]
         open_[first] = False
-        second = np.argsort(np.where(open_, race, np.inf), kind="stable")[: count - len(first)]
-        rows[place] = np.concatenate([first, second])
+        second = np.argsort(np.where(open_, race, np.inf), kind="stable")[: count - len(first) - len(beside)]
+        rows[place] = np.concatenate([beside, first, second])
     return rows
 
 
@@ -48,12 +53,12 @@ def gain(rank: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return 1 / np.log2(1 + rank) - 1 / np.log2(1 + reference)
 
 
-def auc(queries: np.ndarray, vectors: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Return for each query the share of pairs in which a positive is nearer than a negative, ties counting half.
+def auc(wanted: np.ndarray, others: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Return for each row the share of pairs in which a positive scores above a negative, ties counting half.
 
-    queries: (B, d). vectors: (n, d). positives: (B, K) and negatives: (B, C) rows of vectors, 0 for none. Returns (B,).
+    wanted: (B, K) and others: (B, C) scores. positives, negatives: of the same shapes, 0 where there is none. Returns
+    (B,).
     """
-    wanted, others = (np.einsum("bd,bcd->bc", unit(queries), unit(vectors[ids])) for ids in (positives, negatives))
     above = (wanted[:, :, None] > others[:, None]) + 0.5 * (wanted[:, :, None] == others[:, None])
     pairs = (positives > 0)[:, :, None] & (negatives > 0)[:, None]
     return (above * pairs).sum((1, 2)) / pairs.sum((1, 2))

@@ -72,6 +72,10 @@ class Block(torch.nn.Module):
         """Return scores (B, C) of x (B, d) with y, (C, d) for all rows or (B, C, d) for each."""
         return SHARP * (products(self.sharp * x, y) + products(x @ self.left, y @ self.right))
 
+    def transposed(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return scores (B, C) of y (B, d) with each x (B, C, d)."""
+        return SHARP * (products(self.sharp * y, x) + products(y @ self.right, x @ self.left))
+
 
 def products(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the products (B, C) of x (B, d) with y, (C, d) for all rows or (B, C, d) for each."""
@@ -223,3 +227,11 @@ class Scorer:
     def item_scores(self, history: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """Return scores (B, C) of items by their texts (C, d) or (B, C, d), less their mean."""
         return self.item_text(history[:, 0], texts)
+
+    def reader_scores(self, means: torch.Tensor, items: torch.Tensor, texts: torch.Tensor | None) -> torch.Tensor:
+        """Return scores (B, C) of the readers of items, ids (B,), by their mean cards (B, C, d) and the items' texts.
+
+        texts: (B, d), less their mean, or None for the cards alone.
+        """
+        by_cards = self.by_cards.mean.transposed(self.cards[items], means)
+        return by_cards if texts is None else by_cards + self.item_text.transposed(texts, means)

@@ -11,7 +11,7 @@ from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.grpo import optimise
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
 from ptebench.profiles.grpo.optimise import fault
-from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.rewards import Judge, nearer
 from ptebench.profiles.grpo.tasks import (
     Tasks,
     item_tasks,
@@ -20,6 +20,7 @@ from ptebench.profiles.grpo.tasks import (
     user_tasks,
 )
 from ptebench.profiles.measures.faithfulness import strangers
+from ptebench.profiles.measures.scorer import Block, Cards, Scorer
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.randomness import generator
 from tests.profiles.chain import ENCODER, GRPO, LORA, WRITING, Chain, job
@@ -58,26 +59,43 @@ def tasks():
     return Tasks(
         owners=np.array([1, 2]), prompts=[prompt, prompt], judged=vectors, wanted=np.array([[1], [2]]),
         others=np.array([[2, 3, 4], [1, 3, 4]]), sources=vectors, evidence=np.array([[1, 0], [2, 3]]),
-        known=vectors, crowd=np.array([[1, 2, 4], [2, 1, 4]]),
+        known=vectors, crowd=np.array([[1, 2, 4], [2, 1, 4]]), rest=None, histories=[[3], [3]],
     )  # fmt: skip
 
 
+def reads_texts_alone():
+    """Return a scorer that has learned nothing: by cards all items are alike, and texts are read by their cosine."""
+    scorer, draws = Scorer.__new__(Scorer), torch.Generator().manual_seed(0)
+    vectors = torch.tensor([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0.6, 0.6, 0.5], [0, 0, 1.0]])
+    scorer.cards, scorer.counts, scorer.usual = vectors, torch.zeros(5), {"user": torch.zeros(3)}
+    scorer.by_cards, scorer.user_text = (
+        Cards(3, draws).requires_grad_(False),
+        Block(3, 1.0, draws).requires_grad_(False),
+    )
+    scorer.by_cards.mean.sharp.zero_()
+    return scorer
+
+
+def judge_of(tasks, weights=None, threshold=0.8):
+    return Judge(tasks, encode, "user", WEIGHTS | (weights or {}), threshold, scorer=reads_texts_alone())
+
+
 def test_a_perfect_profile_beats_a_neighbours_and_a_copied_one_and_an_empty_one_is_the_floor(tasks):
-    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    judge = judge_of(tasks)
     texts = [OWN, NEIGHBOUR, COPY, "", "Roles: a"]
     found, together = judge(texts, [0] * 5, [40, 40, 40, 1, 128], usual=None)
     perfect, neighbour, copy, empty, broken = judge.total(found)
-    assert perfect > copy > neighbour > empty == broken == -1
+    assert perfect > copy > neighbour > empty == broken == pytest.approx(-2)
     assert found["faithfulness"][:3] == pytest.approx([1, -1, 1 / 11])
     assert found["identification"][:2] == pytest.approx([1, 1 / np.log2(3.5)])
-    assert found["rank"][0] > found["rank"][1]
+    assert found["rank"][0] == pytest.approx(1 - 1 / np.log2(3.5)) and found["rank"][0] > 0 > found["rank"][1]
     assert all(np.isnan(found[c][3:]).all() for c in judge.components)
     assert encode.calls == 2 and np.isnan(together["likeness"])
     assert together["effective_rank"] == pytest.approx(1), "three texts on one line"
 
 
 def test_texts_alike_for_everybody_lose_more_than_was_usual(tasks):
-    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    judge = judge_of(tasks)
     same, together = judge([OWN, OWN], [0, 1], [40, 40], usual=0.2)
     assert together["likeness"] == pytest.approx(1)
     before, _ = judge([OWN, OWN], [0, 1], [40, 40], usual=None)
@@ -85,12 +103,27 @@ def test_texts_alike_for_everybody_lose_more_than_was_usual(tasks):
 
 
 def test_a_component_of_weight_zero_is_not_computed(tasks):
-    judge = Judge(tasks, encode, "user", WEIGHTS | {"faithfulness": 0.0, "rank": 0.0}, None)
+    judge = judge_of(tasks, {"faithfulness": 0.0, "rank": 0.0}, None)
     seen = []
     judge.encode = lambda texts: seen.extend(texts) or encode(texts)
     found, _ = judge([OWN, NEIGHBOUR], [0, 1], [40, 10])
     assert list(found) == ["schema", "identification", "length"] == list(judge.weights) and seen == [OWN, NEIGHBOUR]
     assert judge.total(found)[1] == pytest.approx(0.5 + 0.1 * (-2 / 3))
+
+
+def test_no_valid_text_earns_less_than_one_outside_the_schema(tasks):
+    judge = judge_of(tasks)
+    worst = {c: np.array([-1.0]) for c in judge.components} | {"schema": np.array([0.0])}
+    shut = {c: np.array([np.nan]) for c in judge.components} | {"schema": np.array([-1.0])}
+    assert judge.total(shut) < judge.total(worst)
+
+
+def test_nearer_is_one_at_best_and_zero_by_chance():
+    vectors = np.vstack([np.zeros(4), np.eye(4)])
+    found = nearer(
+        np.vstack([np.eye(4)[:2], np.ones(4)]), vectors, np.array([[1], [1], [1]]), np.array([[2, 3, 0]] * 3)
+    )
+    assert found == pytest.approx([1, -1, 0], abs=1e-6)
 
 
 # ------------------------------------------------------------------ the tasks
@@ -107,18 +140,34 @@ CARDS = np.vstack([np.zeros(4), np.eye(4)[np.arange(24) % 4] + 0.01]).astype(np.
 
 def test_what_is_held_out_of_users_is_shown_nowhere(split):
     users = [1, 2, 3, 7]
-    held = last_items(users, split, 0)
-    found = user_tasks(held, split, {}, CARDS, SPEC, 9)
+    held = last_items(users, split)
+    found = user_tasks(held, split, {}, CARDS, SPEC, 9, {})
     warm = set(split.warm().tolist())
-    for row, user in enumerate(users):
+    assert len(held) == 12 and {(u, i) for u in users for i in split.train[u][-3:]} == set(held)
+    for row, (user, item) in enumerate(held):
         history = set(split.train[user])
-        assert found.wanted[row].tolist() == [held[user]] and held[user] in split.train[user][-3:]
+        assert found.wanted[row].tolist() == [item]
         assert not history & set(found.others[row].tolist()) and set(found.others[row].tolist()) <= warm
-        rest = [i for i in split.train[user] if i != held[user]]
-        assert [i for i in found.evidence[row] if i] == rest[-5:]
-        assert found.known[user] == pytest.approx(CARDS[rest].mean(0))
+        rest = [i for i in split.train[user] if i != item]
+        assert [i for i in found.evidence[row] if i] == rest[-5:] and found.histories[row] == rest
+        assert found.prompts[row].count("\n- ") == min(5, len(rest))
+        # what others are told apart by knows of none of the three
+        assert found.known[user] == pytest.approx(CARDS[split.train[user][:-3]].mean(0))
+        assert found.rest.train[user] == split.train[user][:-3]
         assert found.crowd[row, 0] == user and len(set(found.crowd[row])) == found.crowd.shape[1] > 20
         assert set(found.crowd[row].tolist()) <= set(split.train)
+
+
+def test_no_prompt_shows_what_was_written_of_its_own_user(split):
+    """Audiences as they are written: each names what its readers chose, the item held out among it."""
+    readers = split.readers(2, 0)
+    told = {i: "; ".join(f"x{u}y{j}" for u in of for j in split.train[u]) for i, of in readers.items()}
+    audiences = {i: {"Audience roles": [t, "b"], "Audience interests": ["c", "d"]} for i, t in told.items()}
+    held = last_items(list(split.train), split)
+    leaky, found = (user_tasks(held, split, audiences, CARDS, SPEC, 9, of) for of in ({}, readers))
+    named = [[f"x{u}y{i}" in prompt for prompt, (u, i) in zip(of.prompts, held)] for of in (leaky, found)]
+    assert sum(named[0]) > 10 and not any(named[1])
+    assert sum("liked by" in prompt for prompt in found.prompts) > 50, "what others said is shown still"
 
 
 def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
@@ -134,7 +183,8 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
         told = {i for i in found.evidence[row] if i}
         assert item in told and told <= {item}.union(*(split.train[u] for u in shown)), "cards alone are evidence"
         assert len(set(found.crowd[row])) == found.crowd.shape[1] == 21 and found.crowd[row, 0] == item
-    judge = Judge(found, None, "item", WEIGHTS | {"faithfulness": 0.0}, None)
+    scorer = Scorer(found.rest, CARDS, lambda texts: np.ones((len(texts), 4), dtype=np.float32), 0)
+    judge = Judge(found, None, "item", WEIGHTS | {"faithfulness": 0.0}, None, scorer=scorer)
     # the card of an item tells those who like its topic from the others
     assert (judge.reference > 0.6).all()
 
@@ -183,7 +233,7 @@ def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
 # ------------------------------------------------------- the job and its audit
 
 
-SETTINGS = GRPO | {"prompts": 12, "window": 3}
+SETTINGS = GRPO | {"prompts": 4, "window": 3, "steps": 6}
 LSA = {"kind": "lsa", "dimension": 8}
 
 
@@ -295,7 +345,7 @@ def test_pairs_and_their_interval():
 
 
 def test_an_audit_of_no_change_finds_none(tasks):
-    judge = Judge(tasks, encode, "user", WEIGHTS, 0.8)
+    judge = judge_of(tasks)
     said = [{"text": OWN, "tokens": 30, "parsed": True}, {"text": "nothing", "tokens": 30, "parsed": False}]
     rows = compare(judge, {"before": said, "after": said}, "minilm", True, np.random.default_rng(0))
     assert all(r["difference"] == 0 for r in rows) and [r["pairs"] for r in rows] == [2, 2, 1, 1, 1, 1, 2]

@@ -84,7 +84,7 @@ def test_a_planted_fact_gains_and_words_of_the_history_do_not(world):
         assert found["gain_low"] <= 0 <= found["gain_high"] + 1e-3 and abs(found["gain"]) < 0.01, found
     another = measure({u: WORDS[3 * taste[u - 1]] for u in split.train}, encode)
     assert another["gain_low"] <= 0
-    means = measure.of_vectors({u: vectors[h].mean(0) for u, h in split.train.items()})
+    means = measure.of_cards()
     assert means["gain_low"] <= 0 <= means["gain_high"]
 
 

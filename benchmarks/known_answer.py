@@ -1,0 +1,213 @@
+"""GRPO on a world whose answer is known: does it find the fact that cards show and the writer omits?
+
+    PYTHONPATH=. OMP_NUM_THREADS=1 .venv/bin/python benchmarks/known_answer.py --save
+
+Of the four items of a history one is signed, and the person will choose by its colour alone; the others, each of
+another colour, are not. Neither the mean of the cards nor the newest one tells which colour is the signed one's; the
+prompt does. A small decoder is taught by a teacher that names things, now and then a colour, any. GRPO is rewarded by
+the rank of the next item, by cards and profile, and once more by the same rewards shuffled among the texts of a step.
+Measured on people that it never saw: the gain, the rank by the encoder of the reward and by a second one, each as a
+paired difference, and the share of profiles that name the colour.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from measure import machine, save
+
+from ptebench.encoders import Encoder
+from ptebench.files import EVENTS
+from ptebench.profiles.decoding.generate import generate, text_of
+from ptebench.profiles.embedded.model import new_model, tokenizer_of
+from ptebench.profiles.embedded.pretraining import pretrain
+from ptebench.profiles.evidence.cards import Cards
+from ptebench.profiles.evidence.prompts import user_prompt
+from ptebench.profiles.evidence.split import Split
+from ptebench.profiles.grpo.audit import encoder_of, paired
+from ptebench.profiles.grpo.optimise import optimise
+from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.tasks import user_tasks
+from ptebench.profiles.measures.gain import Gain, questions
+from ptebench.profiles.measures.scorer import Scorer
+from ptebench.profiles.models.loading import load
+from ptebench.profiles.models.tokens import rows_of
+from ptebench.profiles.schema.fields import layout, strict
+from ptebench.randomness import generator
+
+COLOURS = ("crimson", "azure", "olive", "amber", "violet", "ivory", "coral", "indigo", "maroon", "turquoise")
+THINGS = ("kettle", "lantern", "saddle", "violin", "blanket", "compass", "teapot", "ladder")
+SHOWN, UNSEEN, TAUGHT, LEARNING = 4, 256, 600, 256  # people: measured, known to the scorer alone, of GRPO
+SAID = 0.35  # chance that the teacher names a colour in place of a thing
+SPEC = {
+    "seed": 0, "history": SHOWN, "neighbours": 3, "context": 320, "new_tokens": {"user": 40}, "model": "small",
+    "write_batch": 64, "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
+}  # fmt: skip
+GRPO = {
+    "steps": 150, "generations": 8, "batch_size": 32, "learning_rate": 2e-3, "beta": 0.0, "temperature": 1.0,
+    "window": 20, "vllm": False, "candidates": 49, "prompts": LEARNING,
+}  # fmt: skip
+WEIGHTS = {"rank": 1.0} | dict.fromkeys(
+    ("auc", "faithfulness", "identification", "length", "preference", "nearer", "title"), 0.0
+)
+MODEL = {"hidden": 64, "layers": 2, "heads": 4, "steps": 1000, "batch_size": 8, "learning_rate": 4e-3}
+
+
+class World:
+    """Items of every colour and thing, signed or not; people with four of them, and the one that they choose next."""
+
+    def __init__(self, seed: int):
+        random = np.random.default_rng(seed)
+        self.items = [(c, t, s) for c in COLOURS for t in THINGS for s in (False, True)]
+        self.place = {item: n for n, item in enumerate(self.items, 1)}
+        titles = ["", *(f"{c} {t}{', signed' if s else ''}" for c, t, s in self.items)]
+        none = [""] * len(titles)
+        self.cards = Cards(titles, [[] for _ in titles], none, none)
+        people = UNSEEN + TAUGHT + LEARNING
+        self.fact = ["", *random.choice(COLOURS, people).tolist()]
+        self.train = {user: self.history(user, random) for user in range(1, people + 1)}
+        self.split = Split(self.cards, self.train, pl.DataFrame({"side": ["item"], "id": [1], "raw": ["x"]}))
+        self.people = {"unseen": list(range(1, UNSEEN + 1)), "learning": list(range(people - LEARNING + 1, people + 1))}
+
+    def history(self, user: int, random: np.random.Generator) -> list[int]:
+        """Return what a person has, and last what follows."""
+        colours = random.permutation([c for c in COLOURS if c != self.fact[user]])[: SHOWN - 1].tolist()
+        own = [(c, str(random.choice(THINGS)), False) for c in colours]
+        own.append((self.fact[user], str(random.choice(THINGS)), True))
+        after = (self.fact[user], str(random.choice(THINGS)), bool(random.integers(2)))
+        return [self.place[i] for i in (*(own[k] for k in random.permutation(SHOWN)), after)]
+
+    def prompt(self, history: list[int]) -> str:
+        """Return the prompt of a history."""
+        return user_prompt(history, self.cards, {}, SHOWN, 0)
+
+    def answer(self, history: list[int], random: np.random.Generator) -> str:
+        """Return what the teacher says: things of the history, now and then a colour of it."""
+        shown = [self.items[i - 1] for i in history]
+        things = [shown[k][1] for k in random.permutation(len(shown))]
+        things = list(dict.fromkeys(things + random.permutation(THINGS).tolist()))[:6]
+        colours = [shown[k][0] for k in random.permutation(len(shown))]
+        said = [f"{c} things" if random.random() < SAID else f"{t} lover" for c, t in zip(colours[:3], things[3:])]
+        return layout({"Roles": [f"{t} owner" for t in things[:3]], "Interests": list(dict.fromkeys(said))}, "user")
+
+    def lessons(self, count: int, random: np.random.Generator) -> list[tuple[str, str]]:
+        """Return prompts of random histories, of nobody in particular, and the teacher's answers."""
+        drawn = [random.integers(1, len(self.items) + 1, size=SHOWN).tolist() for _ in range(count)]
+        pairs = [(self.prompt(h), self.answer(h, random)) for h in drawn]
+        return [(prompt, answer) for prompt, answer in pairs if strict(answer, "user")]
+
+
+class Shuffled(Judge):
+    """The control: the rewards of a step go to any of its texts."""
+
+    def __call__(self, texts, rows, tokens, usual=None):
+        found, together = super().__call__(texts, rows, tokens, usual)
+        there = np.flatnonzero(found["schema"] == 0)
+        found["rank"][there] = found["rank"][generator(len(texts), "".join(texts)).permutation(there)]
+        return found, together
+
+
+def taught(world: World, folder: Path) -> dict:
+    """Teach a small decoder and save it; return the source that `load` takes."""
+    pairs = world.lessons(6000, np.random.default_rng(1))
+    tokenizer = tokenizer_of([text for pair in pairs[:2000] for text in pair], 600, SPEC["context"])
+    torch.manual_seed(0)
+    model = new_model(tokenizer, MODEL, SPEC["context"])
+    pretrain(model, rows_of(pairs, tokenizer, SPEC["context"]), MODEL, tokenizer.pad_token_id, 0)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {"source": str(folder), "revision": None, "context": SPEC["context"], "template_arguments": {}}
+
+
+def written(model, tokenizer, world: World, users: list[int]) -> dict[int, str]:
+    """Return the profiles that a model writes greedily of users, by id."""
+    prompts = [world.prompt(world.train[u][:SHOWN]) for u in users]
+    ids = generate(model, tokenizer, prompts, SPEC["new_tokens"]["user"], SPEC["write_batch"])
+    texts = {u: text_of(t, tokenizer).strip() for u, t in zip(users, ids)}
+    return {u: text for u, text in texts.items() if strict(text, "user")}
+
+
+def space_of(world: World, encode, titles: list[str]) -> dict:
+    """Return what judges texts in the space of an encoder: of those who learn, and of the unseen."""
+    held = {kind: [(u, world.train[u][-1]) for u in users] for kind, users in world.people.items()}
+    rest = world.split.without({pair for pairs in held.values() for pair in pairs})
+    cards = np.vstack([0 * encode(titles[:1]), encode(titles)]).astype(np.float32)
+    scorer = Scorer(rest, cards, encode, 0)
+    tasks = {kind: user_tasks(of, world.split, {}, cards, SPEC, GRPO["candidates"], {}) for kind, of in held.items()}
+    rows = [(n, "full", u, world.train[u][:SHOWN], [i]) for n, (u, i) in enumerate(held["unseen"])]
+    asked = questions("user", True, pl.DataFrame(rows, schema=EVENTS, orient="row"), rest, cards, set(), 0)
+    judge = Judge(tasks["unseen"], encode, "user", WEIGHTS, scorer=scorer)
+    return {
+        "encode": encode,
+        "scorer": scorer,
+        "tasks": tasks["learning"],
+        "judge": judge,
+        "gain": Gain(asked, scorer, 0),
+    }
+
+
+def report(world: World, spaces: dict, early: dict[int, str], late: dict[int, str]) -> dict:
+    """Return what changed on the unseen people from early to late texts."""
+    found: dict = {}
+    for when, texts in (("before", early), ("after", late)):
+        named = [world.fact[u] in texts.get(u, "") for u in world.people["unseen"]]
+        found[when] = {"profiles": len(texts), "names_the_fact": round(float(np.mean(named)), 3)}
+    both = [u for u in early if u in late]
+    for name, space in spaces.items():
+        rows = np.array([world.people["unseen"].index(u) for u in both])
+        ranks = [space["judge"]([of[u] for u in both], rows, [40] * len(both))[0]["rank"] for of in (early, late)]
+        found[name] = {
+            "rank": rounded(paired(*ranks, generator(0, "audit"))),
+            "gain_before": rounded(space["gain"](early, space["encode"])),
+            "gain_after": rounded(space["gain"](late, space["encode"])),
+            "change": rounded(space["gain"].change(early, late, space["encode"])),
+        }
+    return found
+
+
+def rounded(figures: dict) -> dict:
+    """Return figures with four digits."""
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def main() -> None:
+    """Train with true and with shuffled rewards; print and save what changed on people that were never seen."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--steps", type=int, default=GRPO["steps"])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {"machine": machine(1), "steps": given.steps}
+    world = World(0)
+    titles, minilm = world.cards.title[1:], Encoder({"kind": "minilm", "precision": "float32", "max_tokens": 64})
+    encoders = {"minilm": minilm, "lsa": encoder_of({"kind": "lsa", "dimension": 32}, titles)}
+    spaces = {name: space_of(world, encode, titles) for name, encode in encoders.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        source = taught(world, Path(folder) / "base")
+        for name, kind in (("true_rewards", Judge), ("shuffled_rewards", Shuffled)):
+            torch.manual_seed(0)
+            model, tokenizer = load(**source, adapter=None, lora=SPEC["lora"], trainable=True)
+            early = written(model, tokenizer, world, world.people["unseen"])
+            judge = kind(spaces["minilm"]["tasks"], minilm, "user", WEIGHTS, scorer=spaces["minilm"]["scorer"])
+            spec = SPEC | {"grpo": GRPO | {"steps": given.steps}}
+            curve, notes = optimise(model, tokenizer, judge, spec, Path(folder) / name, "known answer")
+            late = written(model, tokenizer, world, world.people["unseen"])
+            found[name] = report(world, spaces, early, late) | {
+                "stopped": notes["stopped"],
+                "seconds": notes["seconds"],
+            }
+            for column in ("rank", "valid", "effective_rank"):
+                found[name][f"{column}_by_step"] = [round(x, 3) for x in curve[column].gather_every(10).to_list()]
+            found[name]["example"] = [early.get(1), late.get(1), world.fact[1]]
+            print(name, found[name], flush=True)
+    if given.save:
+        save("known_answer", found)
+
+
+if __name__ == "__main__":
+    main()
