@@ -16,6 +16,14 @@ include: "rules/information.smk"
 include: "rules/report.smk"
 
 
+onsuccess:
+    terminal.end()
+
+
+onerror:
+    terminal.end()
+
+
 rule tables:
     default_target: True
     input:

@@ -15,7 +15,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan.command import RUN, environment, render_command, job, recorded
+from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
 from ptebench.plan.memory import Memory
@@ -46,13 +46,13 @@ from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
 from ptebench.plan.reporting import CELL_METRICS, PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
 from ptebench.provenance import canonical
+from ptebench.plan.terminal import attach
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
 
-if strange := set("{}:") & set(str(REPOSITORY)):
-    # braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH
-    raise WorkflowError(f"{REPOSITORY}: {min(strange)!r} in the folder of this checkout; rename or move it")
+terminal = attach(workflow)
 
 try:
+    check_folder(REPOSITORY)
     # the command line's files replace config.yaml, of the working folder or else of the checkout, as a whole: a
     # benchmark is one self-contained grid
     named, own = workflow.config_settings.configfiles, Path("config.yaml")

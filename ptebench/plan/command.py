@@ -45,6 +45,15 @@ Settings = Callable[[Wildcards], dict[str, Any]]
 Modules = Callable[[Wildcards], Iterable[str]]
 
 
+def check_folder(repository: Path) -> None:
+    """Raise InputError where no job could run from the folder of a checkout.
+
+    Braces are a pattern to Snakemake, the colon parts the folders of PYTHONPATH.
+    """
+    if strange := set("{}:") & set(str(repository)):
+        raise InputError(f"{repository}: {min(strange)!r} in the folder of this checkout; rename or move it")
+
+
 def environment(repository: Path, deployed: bool, keys: str) -> str:
     """Return the shell text before every job: it imports this checkout, and runs this interpreter unless `deployed`.
 

@@ -17,11 +17,19 @@ SKIP = shutil.ignore_patterns(
 )
 
 
+def stubbed():
+    """Return the environment of a run in which jobs only make their files."""
+    return plain() | {"BASH_FUNC_python%%": f"() {{ '{sys.executable}' -S '{ROOT}/tests/workflow/stub.py' \"$@\"; }}"}
+
+
+def plain():
+    """Return the environment without what a test run sets for itself."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+
+
 def snakemake(folder, *arguments, stub=True):
     """Run snakemake in a checkout; with `stub`, jobs only make their files."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
-    if stub:
-        env["BASH_FUNC_python%%"] = f"() {{ '{sys.executable}' -S '{ROOT}/tests/workflow/stub.py' \"$@\"; }}"
+    env = stubbed() if stub else plain()
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 

@@ -1,5 +1,6 @@
 """Greedy answers of a language model to prompts, in batches alike in length."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -94,7 +95,7 @@ def generate(
                 take(int(row), answers[row])
 
     queue, size, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, 0
-    progress = Progress("prompts", "answered", len(ids), say)
+    progress, written = Progress("prompts", "answered", len(ids), say), 0
     while queue:
         rows, width = queue.pop()
         try:
@@ -113,8 +114,8 @@ def generate(
             queue.append((rows, width))
             queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
             continue
-        done += len(rows)
-        progress(done)
+        done, written = done + len(rows), written + sum(len(answers[row]) for row in rows)
+        progress(done, f", {written / (time.monotonic() - progress.start_time):,.0f} tokens per second")
     return answers
 
 

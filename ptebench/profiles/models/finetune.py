@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -194,14 +195,16 @@ def finetune(
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     training, clock = Training(model, settings["learning_rate"], len(batches), seed), Clock()
     training.resume(file, fingerprint)
-    progress = Progress("fine-tuning", "steps", len(batches))
+    progress, tokens = Progress("fine-tuning", "steps", len(batches)), 0
     while len(training.losses) < len(batches):
+        tokens += sum(len(ids) for ids, _ in batches[len(training.losses)])
         training.step(batches[len(training.losses)])
         done = len(training.losses) == len(batches)
         if training.rank == 0 and (clock.is_due() or (done and clock.is_long())):
             training.save(file, fingerprint)
             clock.restart()
-        progress(len(training.losses), f", loss {training.losses[-1]:.3f}")
+        pace = tokens / (time.monotonic() - progress.start_time)
+        progress(len(training.losses), f", loss {training.losses[-1]:.3f}, {pace:,.0f} tokens per second")
     return training.losses
 
 

@@ -1,0 +1,301 @@
+"""What a run says: how far it is, what runs, what failed. Snakemake's own text is for --printshellcmds.
+
+Snakemake logs by Python's `logging`. `attach` puts a handler in the place of the one that writes to the terminal, and
+gives the place back where it fails: no run ends because of what it says.
+"""
+
+import ast
+import logging
+import re
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ptebench.plan.estimates import Estimates, Work, spoken
+
+QUIET = 15.0  # seconds without a word, after which a line tells what runs
+FRESH = 5.0  # seconds that an estimate of the rest stands
+TAIL = 8192  # bytes at the end of a log that are looked at
+INTERRUPTED = "Terminating processes on user request"
+NOTHING = "Nothing to be done"
+TOLD = (NOTHING, "Will exit after finishing", "Trying to restart", "Unlocked", "Job rate limit")
+AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
+OWN = re.compile(r"^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\Z)", re.M | re.S)
+HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
+PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?', re.M)
+NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
+
+
+class Failure(NamedTuple):
+    """A job that failed: what it was, its error line, its log."""
+
+    job: str
+    reason: str
+    log: str
+
+
+def label(job: Any) -> str:
+    """Return a job in words: its rule and wildcards, numbers with their names."""
+    words = (f"{name}={value}" if name in NUMERIC else value for name, value in job.wildcards_dict.items())
+    return " ".join([job.rule.name, *words])
+
+
+def ending(log: Path) -> list[str]:
+    """Return the last lines of a log, none where there is no log."""
+    try:
+        with open(log, "rb") as stream:
+            stream.seek(max(log.stat().st_size - TAIL, 0))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def progress(log: Path) -> str:
+    """Return how far a job is by the last line of its log, what its trainer prints as a dict in short."""
+    lines = [line for line in ending(log) if "warn" not in line.lower()]
+    if not lines:
+        return ""
+    if lines[-1].startswith("{") and lines[-1].endswith("}"):
+        try:
+            told = ast.literal_eval(lines[-1])
+        except (SyntaxError, ValueError):
+            return ""
+        return ", ".join(f"{key} {told[key]}" for key in ("epoch", "loss", "reward") if key in told)
+    return lines[-1]
+
+
+def reason(log: Path) -> str:
+    """Return the error line of a failed job: its own, else how its Python ended, else that it says nothing."""
+    lines = ending(log)
+    if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
+        return own[-1]
+    if not lines:
+        return "ended without a word; killed, perhaps for its memory?"
+    if re.search(r"\bKilled\b", lines[-1]):
+        return "killed, perhaps for its memory"
+    if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
+        return lines[-1]
+    return f"ended without an error, perhaps killed for its memory; its last words: {lines[-1]}"
+
+
+def sentence(message: str) -> str:
+    """Return an error of Snakemake without tracebacks and places in the rules; one of ours as the sentence alone."""
+    if message.startswith("Traceback (most recent call last)"):
+        return message
+    if own := OWN.search(message):
+        return f"error: {own[1].strip()}"
+    return f"error: {HEAD.sub('', PLACE.sub('', message)).strip()}"
+
+
+class Terminal(logging.Handler):
+    """Tells of a run in the lines that one needs, on a terminal in one line that is written anew.
+
+    workflow: Snakemake's. plain: Snakemake's own handler, which writes to the same stream if this one fails.
+    """
+
+    def __init__(self, workflow: Any, plain: logging.StreamHandler[Any]):
+        super().__init__()
+        self.workflow, self.plain, self.stream = workflow, plain, plain.stream
+        self.on_terminal = bool(getattr(self.stream, "isatty", lambda: False)())
+        self.work: Work | None = None
+        self.running: dict[int, float] = {}
+        self.done: set[int] = set()
+        self.failures: list[Failure] = []
+        self.written: list[str] = []
+        self.interrupted = False
+        self.began = self.told = self.estimated = time.monotonic()
+        self.rest = ""
+        self.ended = threading.Event()
+
+    # what Snakemake logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of what Snakemake logs, or hand over to Snakemake's own handler for the rest of the run."""
+        try:
+            self.take(record)
+        except Exception as error:
+            self.give_back(error)
+            self.plain.handle(record)
+
+    def take(self, record: logging.LogRecord) -> None:
+        """Tell of one record."""
+        event = str(getattr(record, "event", None) or "")
+        if event in ("", "error"):
+            self.message(record)
+        elif event in (told := {"run_info": self.begin, "job_info": self.start, "job_finished": self.finish}):
+            told[event](record)
+        elif event == "job_error":
+            self.fail(record)
+
+    def give_back(self, error: Exception) -> None:
+        """Put Snakemake's own handler back, with one line that says why."""
+        self.ended.set()
+        logger = logging.getLogger("snakemake.logging")
+        logger.removeHandler(self)
+        logger.addHandler(self.plain)
+        self.stream.write(f"\nhere Snakemake's own text goes on, since ours failed: {type(error).__name__}: {error}\n")
+
+    def begin(self, record: logging.LogRecord) -> None:
+        """Tell what there is to do, and from then on what runs."""
+        if self.work is not None:
+            return
+        flow = self.workflow
+        slots, unit = (flow.cores, "cores") if flow.local_exec else (flow.nodes, "jobs at once")
+        self.work = Work(flow.dag, Estimates(), slots or 1, by_threads=flow.local_exec)
+        self.line(f"{len(self.work.jobs)} jobs on {slots} {unit}{self.time_left()}")
+        threading.Thread(target=self.beat, daemon=True).start()
+
+    def start(self, record: Any) -> None:
+        """Note that a job runs."""
+        self.running[record.jobid] = time.monotonic()
+
+    def finish(self, record: Any) -> None:
+        """Tell that a job is done."""
+        number, now = record.job_id, time.monotonic()
+        if self.work is None or (job := self.work.jobs.get(number)) is None:
+            return
+        took = now - self.running.pop(number, now)
+        self.done.add(number)
+        self.work.estimates.add(job, took)
+        self.written += job.output
+        text = f"{len(self.done)} of {len(self.work.jobs)}  {label(job)}, {spoken(took)}"
+        self.status() if self.on_terminal else self.line(text + self.time_left())
+
+    def fail(self, record: Any) -> None:
+        """Tell that a job failed, why, and where its log is."""
+        self.running.pop(record.jobid, None)
+        if self.interrupted or self.work is None or (job := self.work.jobs.get(record.jobid)) is None:
+            return
+        log = next(iter(job.log), "")
+        why = reason(Path(log)) if log else "no log"
+        if why.startswith("KeyboardInterrupt"):
+            return
+        self.failures = [f for f in self.failures if f.job != label(job)]  # of a job that was tried again, the last
+        self.failures.append(Failure(label(job), why, str(log)))
+        self.line(f"failed: {label(job)}: {why}\n        {log}")
+
+    def message(self, record: logging.LogRecord) -> None:
+        """Tell of warnings, errors and the few words of Snakemake that say something."""
+        text = record.getMessage()
+        if text.startswith(INTERRUPTED):
+            self.interrupted = True
+        elif record.levelno >= logging.ERROR and not self.of_a_job(text):
+            self.line(sentence(text))
+        elif record.levelno == logging.WARNING:
+            self.line(PLACE.sub("", text).strip())
+        elif text.startswith(TOLD):
+            self.line(text)
+
+    def of_a_job(self, text: str) -> bool:
+        """Return whether an error says no more than that a job failed, of which there is a line already."""
+        command = "CalledProcessError" in text and text.startswith("RuleException")
+        return self.interrupted or command or (bool(self.failures) and text.startswith(AFTER_FAILURE))
+
+    # what is written
+
+    def line(self, text: str) -> None:
+        """Write a line, in the place of the status line if there is one."""
+        self.stream.write(("\r\x1b[K" if self.on_terminal else "") + text + "\n")
+        self.stream.flush()
+        self.told = time.monotonic()
+
+    def status(self) -> None:
+        """Write how far the run is and how far the job is that runs longest: in the status line, or as a line."""
+        if self.work is None or not self.running:
+            return
+        text = f"{len(self.done)} of {len(self.work.jobs)}{self.time_left()}; {self.longest(self.work)}"
+        if self.on_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write(f"\r\x1b[K{text[:width]}")
+            self.stream.flush()
+        else:
+            self.line(text)
+
+    def longest(self, work: Work) -> str:
+        """Return the job that runs longest, its time, the last word of its log, and how many run beside it."""
+        number, since = min(self.running.items(), key=lambda item: item[1])
+        if (job := work.jobs.get(number)) is None:
+            return ""
+        log, others = next(iter(job.log), ""), len(self.running) - 1
+        told = progress(Path(log))[:120] if log else ""
+        text = f"{label(job)}, {spoken(time.monotonic() - since)}"
+        return text + (f": {told}" if told else "") + (f" (and {others} more)" if others else "")
+
+    def time_left(self) -> str:
+        """Return the words that tell how long the rest takes, none where no record says anything."""
+        now = time.monotonic()
+        if self.work is not None and (
+            not self.rest or now - self.estimated > FRESH or len(self.done) == len(self.work.jobs)
+        ):
+            begun = {number: now - since for number, since in self.running.items()}
+            seconds, unknown = self.work.left(self.done, begun)
+            word, few = "at least" if unknown else "about", 2 * unknown <= len(self.work.jobs) - len(self.done)
+            self.rest, self.estimated = f"; {word} {spoken(seconds)} left" if seconds >= 1 and few else "", now
+        return self.rest
+
+    def beat(self) -> None:
+        """Tell now and then what runs, until the run ends."""
+        while not self.ended.wait(1.0):
+            with self.lock or threading.RLock():
+                try:
+                    if self.on_terminal or time.monotonic() - self.told > QUIET:
+                        self.status()
+                except Exception as error:
+                    self.give_back(error)
+
+    def end(self) -> None:
+        """Tell how the run ended: done, interrupted, or which jobs failed."""
+        if self.work is None or self.ended.is_set():
+            return
+        self.ended.set()
+        all_, took = len(self.work.jobs), spoken(time.monotonic() - self.began)
+        if self.interrupted:
+            self.line(f"stopped after {len(self.done)} of {all_} jobs; the same command goes on from there")
+        elif self.failures:
+            missing = all_ - len(self.done) - len(self.failures)
+            counts = f"{len(self.failures)} failed, {missing} wait for these:"
+            self.line(f"{len(self.done)} of {all_} jobs done in {took}, {counts}")
+            for failure in self.failures:
+                self.line(f"  {failure.job}: {failure.reason}\n        {failure.log}")
+        else:
+            pages = [str(file) for file in self.written if str(file).endswith(".html")]
+            self.line(f"{all_} jobs done in {took}" + (": " if pages else "") + ", ".join(pages))
+
+
+def attach(workflow: Any) -> Terminal:
+    """Return a Terminal, which stands in the place of Snakemake's handler unless Snakemake's own text is wanted.
+
+    That is so with --printshellcmds, --verbose, --debug-dag, --quiet and a logger plugin, and in the processes that
+    Snakemake starts for jobs, on a node of a cluster for example. Its log file has its own text always.
+    """
+    settings, logger = workflow.output_settings, logging.getLogger("snakemake.logging")
+    stream = (h for h in logger.handlers if isinstance(h, logging.StreamHandler) and h.name == "DefaultStreamHandler")
+    plain = next(stream, None)
+    for handler in logger.handlers:
+        if handler is not plain:
+            for rule in handler.filters:
+                if hasattr(rule, "printshellcmds"):
+                    rule.printshellcmds = True
+    terminal = Terminal(workflow, plain or logging.StreamHandler(sys.stderr))
+    asked = settings.printshellcmds or settings.verbose or settings.debug_dag or settings.quiet or settings.dryrun
+    if plain is not None and not asked and workflow.exec_mode.name == "DEFAULT":
+        logger.removeHandler(plain)
+        logger.addHandler(terminal)
+        sys.excepthook = interrupted(sys.excepthook)
+    return terminal
+
+
+def interrupted(others: Any) -> Any:
+    """Return a hook for errors that nobody caught: one line for Ctrl-C, all others as they were."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("stopped before any job", file=sys.stderr)
+        else:
+            others(kind, error, trace)
+
+    return hook

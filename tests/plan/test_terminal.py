@@ -1,0 +1,161 @@
+"""The lines of a run: what is told of logs and errors, the status line, and a handler that never breaks a run."""
+
+import io
+import logging
+import re
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from ptebench.plan import terminal as module
+from ptebench.plan.terminal import attach, progress, reason, sentence
+from tests.plan.test_estimates import Dag, Job
+
+OURS = """InputFunctionException in rule metrics in file "/x y/rules/report.smk", line 4:
+Error:
+  InputError: no table asks for biasmf; name it
+Wildcards:
+  dataset=shop
+Traceback:
+  File "/x y/imports/ptebench/plan/reporting.py", line 63, in metric_inputs
+  File "/x y/imports/ptebench/plan/reporting.py", line 55, in _cells (rule metrics, line 4, /x y/rules/report.smk)"""
+
+
+@pytest.mark.parametrize(
+    "message, said",
+    [
+        (OURS, "error: no table asks for biasmf; name it"),
+        ('WorkflowError in file "/a/common.smk", line 46:\nc.yaml: tabels: unknown\n  File "/a/b.smk", line 3, in <module>', "error: c.yaml: tabels: unknown"),
+        ("MissingRuleException:\nNo rule to produce x", "error: No rule to produce x"),
+        ('NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined\n  File "/a/Snakefile", line 5, in <module>', 'error: NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined'),
+        ("Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'", "Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'"),
+    ],
+    ids=["a function of the plan", "the configuration", "a target", "a fault of the rules", "a fault of Snakemake"],
+)  # fmt: skip
+def test_an_error_is_told_without_the_way_that_it_came(message, said):
+    assert sentence(message) == said
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("epoch 1/9\nerror: x.csv: line 2: no user\n", "x.csv: line 2: no user"),
+        ("Traceback (most recent call last):\n  File\nValueError: no\n", "ValueError: no"),
+        ("torch.OutOfMemoryError: CUDA\n", "torch.OutOfMemoryError: CUDA"),
+        ("epoch 1/9\n", "ended without an error, perhaps killed for its memory; its last words: epoch 1/9"),
+        ("epoch 1/9\nbash: line 1: 7 Killed  python\n", "killed, perhaps for its memory"),
+        ("", "ended without a word; killed, perhaps for its memory?"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_error_line_of_its_log(tmp_path, text, said):
+    (tmp_path / "x.log").write_text(text)
+    assert reason(tmp_path / "x.log") == said
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("epoch 1/9  loss 5\nepoch 2/9  loss 4\n", "epoch 2/9  loss 4"),
+        ("Loading:   0%|  | 0/20\rLoading: 100%|##| 20/20\n", "Loading: 100%|##| 20/20"),
+        ("{'loss': '1.075', 'grad_norm': '1.9', 'epoch': '0.08'}\n  warnings.warn(\n", "epoch 0.08, loss 1.075"),
+        ("", ""),
+    ],
+)
+def test_the_last_line_of_a_log_tells_how_far_a_job_is(tmp_path, text, said):
+    (tmp_path / "x.log").write_text(text)
+    assert progress(tmp_path / "x.log") == said
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def job(name, tmp_path):
+    return Job(
+        rule=SimpleNamespace(name=name, benchmark=None, output=[]), wildcards_dict={"backbone": "a", "seed": "0"},
+        benchmark=None, threads=1, is_norun=False, output=[f"{name}.html"], log=[str(tmp_path / f"{name}.log")],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def logger():
+    """Snakemake's logger with its own handler of the terminal, as it was before and as it is after."""
+    logger = logging.getLogger("snakemake.logging")
+    before, level, hook = logger.handlers[:], logger.level, sys.excepthook
+    logger.handlers[:] = [logging.StreamHandler(io.StringIO())]
+    logger.handlers[0].name, logger.level = "DefaultStreamHandler", logging.INFO
+    yield logger
+    logger.handlers[:], logger.level, sys.excepthook = before, level, hook
+
+
+@pytest.fixture
+def flow(tmp_path):
+    """A workflow of Snakemake as far as a Terminal reads it: two jobs in a chain."""
+    settings = SimpleNamespace(printshellcmds=False, verbose=False, debug_dag=False, quiet=None, dryrun=False)
+    dag = Dag([job("train", tmp_path), job("table", tmp_path)], [])
+    mode = SimpleNamespace(name="DEFAULT")
+    return SimpleNamespace(dag=dag, cores=2, local_exec=True, output_settings=settings, exec_mode=mode)
+
+
+def log(logger, event, **fields):
+    logger.info("text", extra={"event": event, **fields})
+
+
+def test_a_terminal_has_one_line_that_is_written_anew(logger, flow, tmp_path):
+    screen = logger.handlers[0].stream = Screen()
+    terminal = attach(flow)
+    log(logger, "run_info")
+    log(logger, "job_info", jobid=0)
+    (tmp_path / "train.log").write_text("epoch 7/9  NDCG@10 0.5\n")
+    with terminal.lock:
+        terminal.status()
+    assert screen.getvalue().endswith("\r\x1b[K0 of 2; train a seed=0, 0 s: epoch 7/9  NDCG@10 0.5")
+    log(logger, "job_finished", job_id=0)
+    log(logger, "job_info", jobid=1)
+    log(logger, "job_finished", job_id=1)
+    terminal.end()
+    assert screen.getvalue().endswith("\r\x1b[K2 jobs done in 0 s: train.html, table.html\n")
+    assert screen.getvalue().count("\n") == 2
+
+
+def test_without_a_terminal_a_line_says_now_and_then_what_runs(logger, flow, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "QUIET", 0.5)
+    (tmp_path / "train.log").write_text("prompts: 6 of 9 answered\n")
+    terminal = attach(flow)
+    log(logger, "run_info")
+    log(logger, "job_info", jobid=0)
+    log(logger, "job_info", jobid=1)
+    time.sleep(2.5)
+    terminal.end()
+    lines = terminal.stream.getvalue().splitlines()
+    assert lines[0] == "2 jobs on 2 cores" and 2 <= len(lines[1:-1]) <= 3
+    assert re.fullmatch(r"0 of 2; train a seed=0, [12] s: prompts: 6 of 9 answered \(and 1 more\)", lines[1])
+
+
+def test_a_handler_that_fails_gives_the_terminal_back_and_the_run_goes_on(logger, flow):
+    plain = logger.handlers[0]
+    terminal = attach(flow)
+    assert logger.handlers == [terminal]
+    del flow.dag.depending
+    log(logger, "run_info")
+    log(logger, "job_info", jobid=0)
+    assert logger.handlers == [plain] and plain.stream.getvalue().count("AttributeError") == 1
+    assert plain.stream.getvalue().endswith("text\ntext\n"), "what it could not tell is told by Snakemake's"
+    terminal.end()
+
+
+@pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet", "dryrun"])
+def test_snakemake_s_own_text_stays_where_it_is_asked_for(logger, flow, option):
+    before = logger.handlers[:]
+    setattr(flow.output_settings, option, True)
+    attach(flow).end()
+    assert logger.handlers == before
+
+
+def test_a_process_that_snakemake_starts_for_a_job_writes_as_before(logger, flow):
+    before, flow.exec_mode.name = logger.handlers[:], "REMOTE"
+    attach(flow)
+    assert logger.handlers == before

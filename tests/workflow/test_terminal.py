@@ -1,0 +1,90 @@
+"""What a run says on the terminal, of jobs that a stub stands in for."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT, SKIP, snakemake, stubbed
+from tests.workflow.test_jobs import CONFIG
+
+CELL = "cells/small/leave_one_out/biasmf/id/seed=0"
+LOG = f"logs/results/{CELL}/train.log"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A checkout with one small dataset and table, 14 jobs."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "raw").mkdir()
+    (folder / "raw" / "sequences.txt").write_text("u i\n")
+    return folder
+
+
+def test_a_job_that_is_done_is_a_line_and_a_second_run_knows_how_long_it_takes(project):
+    first = snakemake(project).stderr.splitlines()[1:]
+    assert first[0] == "14 jobs on 2 cores" and len(first) == 16, first
+    done = [line for line in first if re.match(r"\d+ of 14  ", line)]
+    assert len(done) == 14 and done[0].startswith("1 of 14  interactions small, ")
+    assert any("train small leave_one_out biasmf id seed=0, " in line for line in done)
+    assert re.fullmatch(r"14 jobs done in \d+ s: results/tables/small.html", first[-1])
+    for path in (project / "logs").rglob("*.tsv"):
+        path.write_text("s\n30\n")
+    assert "14 jobs on 2 cores; about 4 min left" in snakemake(project, "--forceall").stderr
+    assert snakemake(project).stderr.splitlines()[1:] == [
+        "Nothing to be done (all requested files are present and up to date)."
+    ]
+    whole = sorted((project / ".snakemake" / "log").iterdir())[0].read_text()
+    assert "rule train:" in whole and "python -m workflow_scripts.train" in whole, "the log file has all as before"
+
+
+def test_snakemake_s_own_text_is_an_option(project):
+    said = snakemake(project, "--printshellcmds", "results/splits/small/leave_one_out/train.parquet").stderr
+    assert "rule split:" in said and "python -m workflow_scripts.split" in said and " of 2  " not in said
+
+
+def test_a_failure_is_its_error_line_and_its_log_and_is_told_at_the_end(project, monkeypatch):
+    monkeypatch.setenv("STUB_FAILS", f"--output model results/{CELL}")
+    done = snakemake(project)
+    said = done.stderr.splitlines()
+    why = "train small leave_one_out biasmf id seed=0: train.parquet: the loss is not finite; lower learning_rate"
+    assert done.returncode == 1 and f"failed: {why}" in said, said
+    assert said[said.index(f"failed: {why}") + 1].strip() == LOG
+    assert re.fullmatch(r"10 of 14 jobs done in \d+ s, 1 failed, 3 wait for these:", said[-3])
+    assert said[-2:] == [f"  {why}", f"        {LOG}"]
+    assert not [line for line in said if "RuleException" in line or "workflow_scripts" in line or "epoch" in line]
+
+
+def test_ctrl_c_is_one_line(project):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
+    env = stubbed() | {"STUB_SLEEPS": "30"}
+    run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (project / "logs/data/small/interactions.log").exists():
+        assert run.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=60)[1].splitlines()
+    assert run.returncode and said[1:] == [
+        "14 jobs on 2 cores", "stopped after 0 of 14 jobs; the same command goes on from there"
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_made_is_one_sentence(project):
+    for target, sentence in (
+        ("results/metrics/small/leave_one_out/nobody.csv", "error: No rule to produce results/metrics/small"),
+        (
+            "results/tuning/small/leave_one_out/biasmf/id/best.json",
+            "error: nothing of biasmf with id is tuned; give one",
+        ),
+    ):
+        said = snakemake(project, target).stderr.splitlines()[1:]
+        assert len(said) == 1 and said[0].startswith(sentence), said
