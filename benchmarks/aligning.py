@@ -19,7 +19,7 @@ from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.split import Train
-from ptebench.recommenders.training import _optimizer
+from ptebench.recommenders.training import make_optimizer
 
 ITEMS, LENGTH = 20_000, 8
 
@@ -61,7 +61,7 @@ def main() -> None:
     catalogue = Catalogue(len(data.users), ITEMS, align.dimension, *counts, {"item": text})
     backbone, representation = build(spec, catalogue)
     backbone.observe(data)
-    optimizer = _optimizer(list(representation.parameters()), spec["backbone"])
+    optimizer = make_optimizer(torch.nn.ModuleDict({"representation": representation}), spec)
     assert backbone.related is not None
     ready = time.perf_counter() - started
     seconds, cpu = [], []

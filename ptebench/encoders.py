@@ -56,7 +56,10 @@ def load(settings: dict):
     else:
         model, revision = settings["model"], settings["revision"]
     try:
-        encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
+        if (pooling := settings.get("pooling", "own")) == "own":
+            encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
+        else:
+            encoder = SentenceTransformer(modules=hidden_states(model, revision, pooling), device=device())
     except (OSError, ValueError) as error:
         raise InputError(
             f"encoder model {model!r} cannot be loaded ({error}); give a sentence-transformers hub id that this"
@@ -65,6 +68,17 @@ def load(settings: dict):
     limit, most = encoder.max_seq_length, settings["max_tokens"]
     encoder.max_seq_length = min(most, limit) if limit else most
     return encoder
+
+
+def hidden_states(model: str, revision: str | None, pooling: str) -> list:
+    """Return the modules that make a text's vector of a model's last hidden states: their mean, or the last token's."""
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    given = {"revision": revision}
+    states = Transformer(model, model_kwargs=given, processor_kwargs=given, config_kwargs=given)
+    if states.tokenizer.pad_token is None:  # a language model that was never asked several things at once
+        states.tokenizer.pad_token = states.tokenizer.eos_token
+    return [states, Pooling(states.get_embedding_dimension(), {"mean": "mean", "last": "lasttoken"}[pooling])]
 
 
 def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:

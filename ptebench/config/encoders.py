@@ -39,6 +39,9 @@ class SentenceTransformer(Encoder):
     """Hub id or local path."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; null: its default branch."""
+    pooling: Literal["own", "mean", "last"] = "own"
+    """How a text's vector is made: as the model's files say, or the mean of its last hidden states, or that of the last
+    token, which is for language models."""
     precision: Precision = "float32"
     """Precision of its products; auto: bfloat16 where the hardware multiplies in it."""
     max_tokens: Positive = 256

@@ -61,9 +61,7 @@ def reads_users(model: Benchmark, reader: UserReader) -> bool:
 
 def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
     """What a row reads was written without what a protocol holds out, unless the table allows leaks."""
-    parts: list[Settings] = [model.backbones[part] for rows in table.rows for part in rows.backbones]
-    parts += [model.representations[part] for rows in table.rows for part in rows.representations]
-    texts = {model.embeddings.get(part.text, part).text for part in parts if isinstance(part, Reader)}
+    texts = {model.embeddings.get(part.text, part).text for part in readers_of(model, table).values()}
     for text in sorted(texts & set(model.texts)) if not table.allow_leaks else ():
         saw = model.texts[text].saw
         for p in table.protocols:
@@ -73,6 +71,28 @@ def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
                     + ("" if saw == "all" else "a protocol with the publisher's split, or ")
                     + "another text, or set allow_leaks: true to compare such rows among themselves"
                 )
+
+
+def same_text(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """Rows read one text where a table asks for it, by the same encoder."""
+    first: tuple[str, str] | None = None
+    for part, settings in readers_of(model, table).items() if table.text == "same" else ():
+        read = model.embeddings.get(settings.text, settings)
+        card = " + card" if read.card and read.text != "card" else ""
+        said = f"{read.text}{card} by {read.encoder}"
+        if first and said != first[1]:
+            yield (
+                f"tables.{name}.text: 'same', but {first[0]} reads {first[1]} and {part} reads {said}; name one text, "
+                "or leave the key out"
+            )
+        first = first or (part, said)
+
+
+def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:
+    """Return what reads text in a table's rows, by name."""
+    parts: dict[str, Settings] = {part: model.backbones[part] for rows in table.rows for part in rows.backbones}
+    parts |= {part: model.representations[part] for rows in table.rows for part in rows.representations}
+    return {part: settings for part, settings in parts.items() if isinstance(settings, Reader)}
 
 
 def is_given(protocol: Protocol) -> bool:
@@ -309,5 +329,5 @@ def cold_users(cell: Cell) -> Iterator[str]:
 
 
 SAW = {"all": "all interactions", "training": "the publisher's training part"}
-TABLE_LAWS = (leaks, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
+TABLE_LAWS = (leaks, same_text, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

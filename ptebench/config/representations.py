@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ptebench.config.base import Positive, Settings, Share
+from ptebench.config.base import Above, Count, Positive, Settings, Share
 from ptebench.config.readers import UserReader
 
 
@@ -60,6 +60,8 @@ class Text(Representation, UserReader):
     """What every representation that reads text shares."""
 
     cold_users: ClassVar[bool] = True
+    rate: Above = 1.0
+    """Its learning rate over the backbone's; below 1 for text that training pairs have aligned already."""
 
 
 class Frozen(Text):
@@ -134,6 +136,8 @@ class Alphafuse(Text):
     """Share of the dimensions that are free as well, those where the text varies least."""
     start: Literal["zeros", "normal"] = "zeros"
     """What free vectors start from."""
+    gate: Count = 0
+    """Training events at which a free vector has half its weight; 0: all have the whole."""
     shrinkage: float = Field(1e-3, ge=0)
     """What is added to the covariance's eigenvalues, in units of their mean."""
 

@@ -53,7 +53,7 @@ def train(
             part.observe(train_set)
     quicken(representation, device)
     parameters = [p for p in models.parameters() if p.requires_grad]
-    optimizer = _optimizer(parameters, settings)
+    optimizer = make_optimizer(models, spec)
     objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     course, best = (store and store.load(models, optimizer)) or (Course(), {})
@@ -83,12 +83,20 @@ def train(
     return best, course.curve, notes
 
 
-def _optimizer(parameters: list[torch.nn.Parameter], settings: dict) -> AdamW:
-    """Return AdamW with decay for matrices alone: a shrunk item bias would unlearn popularity."""
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings["weight_decay"]},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
+def make_optimizer(models: torch.nn.ModuleDict, spec: dict) -> AdamW:
+    """Return AdamW with decay for matrices alone: a shrunk item bias would unlearn popularity.
+
+    A representation learns at its own `rate` times the backbone's learning rate.
+    """
+    settings, groups = spec["backbone"], []
+    for name, part in models.items():
+        rate = spec["representation"].get("rate", 1.0) if name == "representation" else 1.0
+        parameters = [p for p in part.parameters() if p.requires_grad]
+        for decay, of_dim in ((settings["weight_decay"], lambda d: d > 1), (0.0, lambda d: d < 2)):
+            of_group = [p for p in parameters if of_dim(p.dim())]
+            groups.append(
+                {"params": of_group, "weight_decay": decay, "rate": rate, "lr": rate * settings["learning_rate"]}
+            )
     return AdamW(groups, lr=settings["learning_rate"], betas=(0.9, settings["beta2"]), fused=True)
 
 
@@ -97,7 +105,7 @@ def _epoch(spec: dict, epoch: int, models, objective: Callable, optimizer, train
     settings, seed, device = spec["backbone"], spec["seed"], train_set.users.device
     if settings["schedule"] == "linear":
         for group in optimizer.param_groups:
-            group["lr"] = settings["learning_rate"] * (1 - epoch / settings["epochs"])
+            group["lr"] = group["rate"] * settings["learning_rate"] * (1 - epoch / settings["epochs"])
     torch.manual_seed(seed_of(seed, "dropout", epoch))
     orders = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
     negatives = torch.Generator(device).manual_seed(seed_of(seed, "negatives", epoch))

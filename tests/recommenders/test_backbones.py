@@ -993,6 +993,32 @@ def test_whitened_textknn_hears_a_direction_however_loud(data):
     torch.testing.assert_close(*scores, atol=1e-3, rtol=1e-3)
 
 
+def test_a_free_vector_behind_a_gate_weighs_as_its_item_was_met(data):
+    _, _, catalogue = data
+    known = replace(catalogue, item_counts=torch.arange(ITEMS + 1))
+    model = build(spec("sasrec", "alphafuse", representation_settings={"gate": 5}, **SEQUENTIAL), known)[1]
+    before = model.item_vectors()
+    with torch.no_grad():
+        model.items.free.weight[1:] = 1.0
+    added = (model.item_vectors() - before)[:, -1]
+    expected = torch.arange(ITEMS + 1) / (torch.arange(ITEMS + 1) + 5)
+    torch.testing.assert_close(added, expected)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_a_representation_learns_at_its_own_rate(data, schedule):
+    train_set, events, catalogue = data
+    moved = []
+    for rate in (1.0, 0.1):
+        made = spec(
+            "sasrec", "morec", representation_settings={"rate": rate}, **SEQUENTIAL, epochs=1, schedule=schedule
+        )
+        start = {name: value.clone() for name, value in build(made, catalogue)[1].named_parameters()}
+        state = train(made, train_set, events, catalogue, True)[0]
+        moved.append(sum((state[f"representation.{n}"] - value).abs().mean() for n, value in start.items()))
+    assert 5 < moved[0] / moved[1] < 20
+
+
 def test_llmesr_is_causal_and_has_two_views(data):
     _, _, catalogue = data
     backbone, representation = build(spec("sasrec", "llmesr", **SEQUENTIAL), catalogue)

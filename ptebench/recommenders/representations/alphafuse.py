@@ -8,12 +8,19 @@ from ptebench.recommenders.representation import Towers, rows
 from ptebench.recommenders.whitening import Whitened
 
 
+def weights(counts: torch.Tensor, gate: int) -> torch.Tensor:
+    """Return (n + 1, 1): n / (n + gate) of the training events `counts` (n + 1,), 1 without a gate."""
+    return torch.where(counts + gate > 0, counts / (counts + gate), 1.0)[:, None]
+
+
 class Tower(nn.Module):
     """The d principal components of the text, whitened; a free vector is added to the last ones.
 
     Components are fitted on training ids and scaled so that a vector is about 1 long. The free vector is added after
     that: if it were scaled with the text, it would learn sqrt(d) times slower than other ids.
     """
+
+    weight: torch.Tensor  # (n + 1, 1) of the free vectors
 
     def __init__(self, settings: dict, text: torch.Tensor, train_ids: torch.Tensor, d: int):
         super().__init__()
@@ -33,7 +40,7 @@ class Tower(nn.Module):
 
     def forward(self, ids=None):
         """Return (n + 1, d), or the rows of `ids`."""
-        text, free = rows(self.text(), ids) * self.scale, rows(self.free.weight, ids)
+        text, free = rows(self.text(), ids) * self.scale, rows(self.free.weight, ids) * rows(self.weight, ids)
         return torch.cat([text[:, : self.first], text[:, self.first :] + free], 1)
 
 
@@ -45,5 +52,7 @@ class Representation(Towers):
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
         self.rankable |= catalogue.item_counts > 0
+        self.items.register_buffer("weight", weights(catalogue.item_counts, settings["gate"]), persistent=False)
         if self.has_users:
             self.profiled |= catalogue.user_counts > 0
+            self.users.register_buffer("weight", weights(catalogue.user_counts, settings["gate"]), persistent=False)
