@@ -114,3 +114,20 @@ rule report:
         **job("report", reporting.report_settings),
     shell:
         RUN
+
+
+rule crate:
+    input:
+        unpack(reporting.report_inputs),
+    output:
+        **recorded(metadata="results/crate/ro-crate-metadata.json"),
+    log:
+        "logs/crate.log",
+    benchmark:
+        "logs/crate.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        **job("crate", reporting.crate_settings),
+    shell:
+        RUN

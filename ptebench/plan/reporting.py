@@ -126,6 +126,10 @@ class Reporting:
             },
         }
 
+    def crate_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a crate holds beside files: the command of the run and the configuration with all defaults."""
+        return {"command": self.command, "configuration": self.config}
+
     def report_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return what the report is made from; the rest it finds by the records of the tables."""
         tables = self.every_table(wildcards)

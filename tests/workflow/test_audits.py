@@ -3,8 +3,8 @@
 from tests.workflow.conftest import planned, snakemake
 
 
-def test_the_report_and_the_audit_of_published_tables_are_one_job_each_after_a_run(finished):
-    assert planned(finished, "report", "audit_published") == {"report": 1, "audit_published": 1}
+def test_the_report_the_crate_and_the_audit_of_published_tables_are_one_job_each_after_a_run(finished):
+    assert planned(finished, "report", "crate", "audit_published") == {"report": 1, "crate": 1, "audit_published": 1}
 
 
 def test_snakemakes_own_report_has_tables_and_drawings_with_captions(checkout):

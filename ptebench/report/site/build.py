@@ -81,13 +81,13 @@ def _pages(results: Results, folder: Path) -> None:
     site.write("compare.html", "compare.html.j2", panels=panels, agreements=compare.agreements(results))
     records = results.records
     problems: dict[str, Any] = {
-        "stale": list(records.stale()), "unexplained": list(records.unexplained(but=("results/report/", "results/.report/"))),
+        "stale": list(records.stale()), "unexplained": list(records.unexplained()),
         "uneven": list(records.uneven()), "leaks": datasets.leaks(results),
     }  # fmt: skip
     command = results.settings["command"]
     site.write("state.html", "state.html.j2", **problems, number=len(records.all), command=command)
     counts = {name: len(found) for name, found in problems.items()}
-    found = [(table, verdicts(results, table)) for table in results.tables]
+    found = [(table, results.claims(table), verdicts(results, table)) for table in results.tables]
     site.write("index.html", "index.html.j2", found=found, texts=written, counts=counts, facts=facts(results))
 
 
@@ -113,7 +113,7 @@ def _tables(site: Site) -> None:
             panels.append((panel, heading, names, rows, rendering.letters(rows), drawn))
         site.write(
             f"tables/{table.name}.html", "table.html.j2", table=table, panels=panels, references=references(table),
-            verdicts=verdicts(site.results, table), note=rendering.note(table.values),
+            verdicts=verdicts(site.results, table), claims=site.results.claims(table), note=rendering.note(table.values),
             sources=rendering.sources(table.values),
         )  # fmt: skip
 

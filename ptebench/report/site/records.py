@@ -12,6 +12,7 @@ from ptebench.provenance import canonical, file_digest
 
 HASHED = 2**26  # bytes; a larger file is known by its record alone
 RECORD = "provenance.json"
+VIEWS = tuple(f"results/{name}/" for name in ("report", ".report", "crate", ".crate"))  # made of records
 NO_RECORD = (RECORD, ".answers.jsonl", ".lock", ".safetensors.index.json")
 
 
@@ -52,7 +53,9 @@ class Records:
     def below(cls, root: Path, folder: str = "results") -> "Records":
         """Read all records below root/folder; raise InputError for one that is no record."""
         found = cls(root)
-        for path in sorted((root / folder).rglob("*provenance.json")):
+        for path in sorted((root / folder).rglob(f"*{RECORD}")):
+            if path.relative_to(root).as_posix().startswith(VIEWS):
+                continue
             try:
                 record = Record(path.relative_to(root).as_posix(), json.loads(path.read_text()))
                 found.by_output |= dict.fromkeys(record.data["outputs"], record)
@@ -105,11 +108,11 @@ class Records:
                 if path.exists() and path.stat().st_size <= HASHED and file_digest(path) != digest:
                     yield name, "changed since its record was written"
 
-    def unexplained(self, folder: str = "results", but: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-        """Yield each file below a folder that no record is of, except below `but`, and inputs that nothing explains."""
+    def unexplained(self, folder: str = "results") -> Iterator[tuple[str, str]]:
+        """Yield each file below a folder that no record is of, and inputs that nothing explains."""
         for path in sorted((self.root / folder).rglob("*")):
             name = path.relative_to(self.root).as_posix()
-            if path.is_file() and not name.endswith(NO_RECORD) and not name.startswith(but):
+            if path.is_file() and not name.endswith(NO_RECORD) and not name.startswith(VIEWS):
                 if name not in self.by_output:
                     yield name, "no record says what made it"
         for record in self.all:

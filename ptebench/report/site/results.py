@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from ptebench.files import METRICS, read_table
+from ptebench.report.claims import check_claims
 from ptebench.report.rendering import PANEL
 from ptebench.report.site.records import Record, Records
 from ptebench.report.tables import COMPARISONS, TABLE
@@ -139,6 +140,14 @@ class Results:
         """Return the settings of a row's backbone and representation."""
         spec = self.training(method, self.methods[method][0]).data["spec"]
         return {"backbone": spec["backbone"], "representation": spec["representation"]}
+
+    def claims(self, table: Table) -> list[str]:
+        """Return what a table was expected to show, and whether it does, a sentence each."""
+        methods = [(Method(*names), seeds) for *names, seeds in table.spec["cells"]]
+        ranks = [self.root / f"{method.cell(seed)}/ranks.parquet" for method, seeds in methods for seed in seeds]
+        splits = dict.fromkeys(method[:2] for method, _ in methods)
+        groups = [self.root / f"results/splits/{'/'.join(split)}/groups.parquet" for split in splits]
+        return check_claims(table.spec, table.values, table.comparisons, ranks, groups)
 
     def counter(self, method: Method) -> bool:
         return method.backbone in self.settings["counters"]

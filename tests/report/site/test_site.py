@@ -139,6 +139,11 @@ def test_a_verdict_names_the_best_row_and_sets_rows_beside_their_floors(results)
     assert pair.difference == pytest.approx(of["sasrec/pte"].mean - of["sasrec/pte_shuffled"].mean)
 
 
+def test_what_a_table_was_expected_to_show_stands_on_its_page_and_on_the_first(report):
+    for name in ("index.html", "tables/shop.html"):
+        assert "As expected: no. sasrec.pte is not above sasrec.pte_shuffled" in (report / name).read_text()
+
+
 def test_a_control_is_the_control_of_the_row_with_the_same_settings(results):
     row = Method("shop", "cold", "sasrec", "pte_shuffled")
     assert results.control(row) == row._replace(representation="pte")

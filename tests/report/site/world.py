@@ -18,6 +18,8 @@ from workflow_scripts import metrics, table
 
 EVENT_NUMBER = 60
 ENVIRONMENT = environment()
+CLAIMS = [{"metric": "NDCG@10", "ranking": "full", "group": "overall", "row": "sasrec.pte", "above": "sasrec.pte_shuffled",
+           "because": "profiles say something"}]  # fmt: skip
 USERS, ITEM_NUMBER = 80, 40
 SETTINGS = {
     "command": "snakemake --cores all", "counters": ["popularity"],
@@ -173,7 +175,7 @@ def tabulate(dataset, rows, published, compare):
             {"metrics": f"results/metrics/{dataset}/cold/{backbone}.csv"})  # fmt: skip
     spec = {
         "table": dataset, "title": f"Table of {dataset}", "metrics": ["NDCG@10", "HR@5"], "rankings": ["full"],
-        "groups": ["overall", "user_tail"], "compare": compare, "cells": rows, "ids": ["id"], "published": {dataset: None},
+        "groups": ["overall", "user_tail"], "compare": compare, "claims": CLAIMS if compare != "id" else [], "cells": rows, "ids": ["id"], "published": {dataset: None},
         "protocols": {"cold": {"kind": "cold_start_user", "remove_seen": True}},
     }  # fmt: skip
     folders = [f"results/cells/{'/'.join(place)}/seed={seed}" for *place, seeds in rows for seed in seeds]
