@@ -32,7 +32,9 @@ class FineTuning(Settings):
     batch_size: Positive = 8
     """Instructions of a step, a multiple of `processes`."""
     learning_rate: Above = 2e-4
-    """Highest rate of AdamW; after a refused round half of it."""
+    """Highest rate of AdamW in distillation."""
+    learning_rate_of_rounds: Above = 5e-5
+    """Highest rate of AdamW in the rounds after it; after a refused round half of it."""
 
 
 class RewardWeights(Settings):
@@ -184,13 +186,14 @@ class LanguageModel(WritingModel):
     """Cores of a job that reads the model; on one alone the same seed gives the same bytes."""
     shards: Positive = 1
     """Jobs among which the writing of a side is divided."""
-    max_rounds: Positive = 2
+    max_rounds: Positive = 5
     """Rounds after distillation, at most."""
     loop: Literal["closed", "static", "user", "item", "shuffled"] = "closed"
     """What prompts of later rounds show: new profiles; or, as controls, those of distillation in every round, one side
     fine-tuned alone, users' prompts with the profiles of other items."""
-    probes: Positive = 64
-    """Users and items, each, that are watched for convergence and teach nothing; at most a quarter of a side."""
+    probes: Positive = 512
+    """Users and items, each, that are watched for convergence and teach nothing, of every degree; at most a quarter of
+    a side."""
     embedding_drift: float = 0.02
     """Drift of the profiles' vectors (1 - cosine) below which a round is steady."""
     field_drift: float = 0.10

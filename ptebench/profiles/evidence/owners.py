@@ -23,8 +23,11 @@ class Draw:
 def draw(split: Split, seed: int, probes: int) -> Draw:
     """Draw the probes of both sides, at most a quarter of each, and the order of all others.
 
+    Probes are stratified by degree: of owners in order of how often they chose, or were chosen, one of each stretch.
     Users need three different items so that one can be held out. Raises InputError where there are too few.
     """
+    degrees = {"user": {u: len(h) for u, h in split.train.items()}}
+    degrees["item"] = dict(enumerate(np.bincount(split.ragged()[0]).tolist()))
     users = [u for u, h in split.train.items() if len(set(h)) >= 3]
     watched, pool = {}, {}
     for side, ids in {"user": np.sort(np.array(users, dtype=np.int64)), "item": split.warm()}.items():
@@ -33,9 +36,11 @@ def draw(split: Split, seed: int, probes: int) -> Draw:
                 f"train.parquet: {len(ids)} {side}s to learn from (users need three different items), expected at "
                 "least 8; relax the dataset's filters"
             )
-        order = generator(seed, f"draw {side}").permutation(ids).tolist()
-        count = min(probes, len(order) // 4)
-        watched[side], pool[side] = sorted(order[:count]), order[count:]
+        random = generator(seed, f"draw {side}")
+        order = random.permutation(ids).tolist()
+        stretches = np.array_split(sorted(order, key=degrees[side].__getitem__), min(probes, len(order) // 4))
+        watched[side] = sorted(int(random.choice(stretch)) for stretch in stretches)
+        pool[side] = [i for i in order if i not in set(watched[side])]
     return Draw(watched, pool, {(u, split.train[u][-1]) for u in watched["user"]})
 
 

@@ -97,8 +97,8 @@ class HalfRound:
         source: of `model_source`. scratch: folder of checkpoints, which a job of the same fingerprint goes on from.
         """
         spec, tuning = self.spec, self.spec["tuning"]
-        if self.retried:
-            tuning = tuning | {"learning_rate": tuning["learning_rate"] / 2}
+        rate = tuning["learning_rate"] if not spec["round"] else tuning["learning_rate_of_rounds"]
+        tuning = tuning | {"learning_rate": rate / 2 if self.retried else rate}
         source = source | {key: spec[key] for key in ("lora", "quantization")}
         tokenizer = load_tokenizer(*(source[key] for key in ("source", "revision", "template_arguments")))
         limit = spec["context"] - spec["new_tokens"][spec["side"]]

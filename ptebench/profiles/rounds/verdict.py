@@ -61,13 +61,13 @@ def verdict(probe: dict, earlier: dict | None, limits: dict) -> dict:
 
 
 def choose(probes: list[dict]) -> dict:
-    """Return the record of all rounds: the best of those after distillation by utility, the earliest of equals.
+    """Return the record of all rounds: the best by utility, distillation among them, the earliest of equals.
 
-    A refused round cannot be it; where all are refused, distillation is. `shown`: the round whose item profiles
-    its prompts showed. `stopped`: what was wrong where rounds ended by a second refusal.
+    A refused round cannot be it. `shown`: the round whose item profiles its prompts showed. `stopped`: what was wrong
+    where rounds ended by a second refusal.
     """
-    rounds = range(1, len(probes))
-    best = max([r for r in rounds if not probes[r]["refused"]] or [0], key=lambda r: (probes[r]["utility"], -r))
+    rounds = [r for r in range(len(probes)) if not r or not probes[r]["refused"]]
+    best = max(rounds, key=lambda r: (probes[r]["utility"], -r))
     return {
         "best": best,
         "shown": probes[best]["continues"],

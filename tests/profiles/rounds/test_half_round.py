@@ -88,7 +88,7 @@ def test_after_a_refusal_the_next_round_goes_on_from_what_the_refused_one_contin
     for path in half(root, 1, "item").values():
         path.write_bytes(b"refused")  # neither the adapter nor its profiles are read
     again = other.tune(2, "user")
-    assert again["learning_rate"] == 0.005
+    assert again["learning_rate"] == 0.003
     assert again["prompts_sha256"] == chain.notes[1, "user"]["prompts_sha256"]
     assert again["losses"][0] == pytest.approx(chain.notes[1, "user"]["losses"][0])
 

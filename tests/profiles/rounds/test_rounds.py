@@ -1,5 +1,7 @@
 """Who is drawn, what a probe measures, when rounds end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,12 @@ def test_probes_teach_nothing_and_their_held_out_item_is_gone(split):
         assert user not in shown.readers(99, 0).get(item, [])
         (prompt,) = user_prompts([user], shown.train, split.cards, {}, SPEC)
         assert prompt.count("\n- ") == len(shown.train[user][-5:])
+
+
+def test_probes_are_of_every_degree(split):
+    train = {u: list(range(1, 4 + (u > 90) * 17)) for u in range(1, 101)}
+    drawn = draw(replace(split, train=train), 0, 10).probes["user"]
+    assert sum(u > 90 for u in drawn) == 1 and len(drawn) == 10
 
 
 def test_cold_and_readerless_items_show_similar_warm_ones(split):
@@ -152,7 +160,10 @@ def test_a_refused_round_is_tried_once_more_and_then_rounds_end():
     assert [p["next"] for p in probes] == ["continue", "retry", "continue", "end"]
     assert [p["retried"] for p in probes] == [False, True, True, True]
     record = choose(probes)
-    assert record["best"] == 2 and "effective rank" in record["stopped"] and record["converged"] is None
+    assert record["best"] == 0 and "effective rank" in record["stopped"] and record["converged"] is None
+    # a refused round cannot be the best, however useful
+    best = choose([p | {"utility": u} for u, p in zip((0.1, 0.9, 0.3, 0.9), probes)])["best"]
+    assert [p["refused"] is None for p in probes] == [True, False, True, False] and best == 2
     record = choose(rounds(FIRST, ALIKE, ALIKE))
     assert record["best"] == 0 and record["shown"] is None
 
@@ -161,4 +172,5 @@ def test_the_best_round_stays():
     worths = (0.9, 0.3, 0.5, 0.5)
     probes = [p | {"utility": u} for u, p in zip(worths, rounds(FIRST, CALM, CALM, CALM))]
     record = choose(probes)
-    assert record["best"] == 2 and record["converged"] == 2 and record["stopped"] is None
+    assert record["best"] == 0 and record["converged"] == 2 and record["stopped"] is None
+    assert choose([p | {"utility": u} for u, p in zip((0.1, 0.3, 0.5, 0.5), probes)])["best"] == 2
