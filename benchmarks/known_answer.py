@@ -30,9 +30,9 @@ from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.audit import encoder_of, paired
 from ptebench.profiles.grpo.optimise import optimise
 from ptebench.profiles.grpo.rewards import Judge
-from ptebench.profiles.grpo.tasks import user_tasks
 from ptebench.profiles.measures.gain import Gain, questions
 from ptebench.profiles.measures.scorer import Scorer
+from ptebench.profiles.measures.tasks import user_tasks
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.tokens import rows_of
 from ptebench.profiles.schema.fields import layout, strict

@@ -37,7 +37,7 @@ LEFT = {
         "profiles/grpo/optimise.py": "found",
         "profiles/grpo/preference.py": "found known written",
         "profiles/grpo/rewards.py": "found said shown wanted",
-        "profiles/grpo/tasks.py": "drawn held known said shown wanted",
+        "profiles/measures/tasks.py": "drawn held known said shown wanted",
         "profiles/measures/faithfulness.py": "drawn found known reached shown taken",
         "profiles/measures/floors.py": "drawn found made",
         "profiles/measures/gain.py": "asked drawn found known taken told",

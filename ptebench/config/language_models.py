@@ -35,6 +35,8 @@ class FineTuning(Settings):
     """Highest rate of AdamW in distillation."""
     learning_rate_of_rounds: Above = 5e-5
     """Highest rate of AdamW in the rounds after it; after a refused round half of it."""
+    refresh: int = Field(64, ge=0)
+    """Instructions of a later round with new answers: the best of four samples, by the scorer of the gain."""
 
 
 class RewardWeights(Settings):

@@ -65,6 +65,7 @@ SETTINGS = {
     "instructions": (*EVIDENCE, "examples", "collaborative"),
     "tune_round": (
         *EVIDENCE, *MODEL, "new_tokens", "write_batch", "lora", "tuning", "loop", "quantization", "processes",
+        "encoder",
     ),
     "probe_round": (*EVIDENCE, *MODEL, "collaborative", "embedding_drift", "field_drift", "encoder"),
     "choose_round": ("seed", "loop"),

@@ -13,7 +13,7 @@ WRITING = {
     "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded", "loop": "closed",
     "quantization": None, "processes": 1, "collaborative": 0.0,
 }  # fmt: skip
-TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "learning_rate_of_rounds": 0.006}
+TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "learning_rate_of_rounds": 0.006, "refresh": 4}
 GRPO = {
     "steps": 2, "prompts": 4, "generations": 2, "batch_size": 4, "learning_rate": 0.01, "beta": 0.02,
     "temperature": 1.0,
@@ -80,7 +80,7 @@ class Chain:
             inputs["probe"] = self.root / f"rounds/{number - 1}/probe.json"
         if number > 1:
             inputs |= {f"retreat_{n}": p for n, p in half(self.root, number - 2, "item").items()}
-        spec = WRITING | {"tuning": TUNING, "side": side, "round": number} | changes
+        spec = WRITING | {"tuning": TUNING, "side": side, "round": number, "encoder": ENCODER} | changes
         return job("tune_round", spec, inputs, outputs or half(self.root, number, side))
 
     def probe(self, number, **limits):

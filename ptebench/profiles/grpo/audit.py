@@ -11,9 +11,9 @@ from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.judge import compared_pairs, judge_of
 from ptebench.profiles.grpo.rewards import Judge
-from ptebench.profiles.grpo.tasks import Tasks, item_tasks, user_tasks
 from ptebench.profiles.measures.bootstrap import interval
 from ptebench.profiles.measures.faithfulness import strangers
+from ptebench.profiles.measures.tasks import Tasks, item_tasks, user_tasks
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.tokens import fitted
 from ptebench.profiles.schema.fields import layout
@@ -121,7 +121,7 @@ class Audit:
         self.spec, self.side, self.evidence, self.template = spec, spec["side"], evidence, template
         drawn = draw(split, spec["seed"], spec["probes"])
         self.pool = drawn.pool[self.side]
-        self.held, self.items = sorted(drawn.held), drawn.probes["item"]
+        self.pairs, self.items = sorted(drawn.held), drawn.probes["item"]
         self.split = split if self.side == "user" else split.without(drawn.held)
         self.others = strangers(template, self.side, self.split, spec["seed"])
 
@@ -131,7 +131,7 @@ class Audit:
         if self.side == "item":
             return item_tasks(self.items, self.split, self.evidence, cards, self.spec, size)
         # what the probes are asked about stood in no prompt, so that no audience knows of it
-        return user_tasks(self.held, self.split, self.evidence, cards, self.spec, size, {})
+        return user_tasks(self.pairs, self.split, self.evidence, cards, self.spec, size, {})
 
     def run(self, spaces: dict[str, tuple[dict, np.ndarray]], cards: list[str], answer) -> tuple[pl.DataFrame, dict]:
         """Return the audit and notes for the record.

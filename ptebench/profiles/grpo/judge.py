@@ -6,9 +6,9 @@ from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.preference import Pairs, Preference, pairs
 from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
-from ptebench.profiles.grpo.tasks import Tasks, item_tasks, last_items, user_tasks
 from ptebench.profiles.measures.faithfulness import chance_support, strangers
 from ptebench.profiles.measures.scorer import Scorer
+from ptebench.profiles.measures.tasks import Tasks, item_tasks, last_items, user_tasks
 
 
 def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, cards, encode, spec: dict, fresh=None, likely=None):

@@ -16,8 +16,8 @@ from ptebench.files import InputError, ragged
 from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.evidence.vectors import unit
-from ptebench.profiles.grpo.tasks import matched
 from ptebench.profiles.measures.identification import NEAREST
+from ptebench.profiles.measures.tasks import matched
 from ptebench.profiles.schema.fields import FIELDS, layout, phrases
 from ptebench.profiles.teachers.template import Template
 from ptebench.randomness import generator

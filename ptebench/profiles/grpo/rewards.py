@@ -6,16 +6,16 @@ The gate decides first: a text outside the grammar earns less than any within it
 from typing import cast
 
 import numpy as np
-import torch
 from scipy.special import log_softmax
 
 from ptebench.profiles.evidence.vectors import unit
-from ptebench.profiles.grpo.tasks import Tasks
 from ptebench.profiles.measures.diversity import effective_rank, likeness
 from ptebench.profiles.measures.faithfulness import copied, faithfulness, phrase_vectors, support
 from ptebench.profiles.measures.identification import identification
-from ptebench.profiles.measures.ranking import auc, gain, mid_ranks, ranks
-from ptebench.profiles.measures.scorer import Scorer, read_history
+from ptebench.profiles.measures.ranking import ranks
+from ptebench.profiles.measures.scorer import Scorer
+from ptebench.profiles.measures.tasks import Tasks
+from ptebench.profiles.measures.utility import Utility
 from ptebench.profiles.schema.fields import phrases, strict
 
 SHORT, LONG = (5, 20), (80, 128)  # tokens: -1 and 0 at the short end, 0 and -1 at the long one
@@ -65,39 +65,17 @@ class Judge:
         scorer: Scorer | None = None, likely=None,
     ):  # fmt: skip
         self.tasks, self.encode, self.side, self.threshold, self.prefer = tasks, encode, side, threshold, prefer
-        self.scorer, self.likely = scorer, likely
+        self.likely = likely
         self.components = [c for c in COMPONENTS[side] if weights[c] > 0 and (c != "title" or likely)]
         # a text within the schema earns more than one outside, whatever else it says
         least = sum(weights[c] for c in self.components) + BELOW
         self.weights = {"schema": least} | {c: weights[c] for c in self.components}
-        if self.scorer is not None:
-            self.items = torch.from_numpy(np.concatenate([tasks.wanted, tasks.others], 1))
-            self.read = read_history(tasks.histories, self.scorer.cards.numpy())
-            self.reference = self._utility(None, np.arange(len(tasks.owners)))
+        self.utility = None if scorer is None else Utility(tasks, side, scorer)
 
     @property
     def task(self) -> str:
         """The component that says what the profiles are for."""
         return next((c for c in (COMPONENTS[self.side][0], "nearer", "preference") if c in self.weights), "schema")
-
-    def _utility(self, vectors: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-        """Return how well what was held out is found by cards, and by the texts of tasks where there are any.
-
-        Of users the rank of the held-out item, of items how well held-out readers are told from others.
-        """
-        assert self.scorer is not None
-        at, texts = torch.from_numpy(rows), None
-        if vectors is not None:
-            texts = torch.from_numpy(np.asarray(vectors, dtype=np.float32)) - self.scorer.usual[self.side]
-        if self.side == "user":
-            scores = self.scorer.card_scores(self.read[at], self.items[at])
-            if texts is not None:
-                scores = scores + self.scorer.user_scores(texts, self.items[at])
-            return mid_ranks(scores.numpy())
-        wanted, others = self.tasks.wanted[rows], self.tasks.others[rows]
-        means = torch.from_numpy(self.tasks.judged[np.concatenate([wanted, others], 1)]).float()
-        found = self.scorer.reader_scores(means, torch.from_numpy(self.tasks.owners[rows]), texts).numpy()
-        return auc(found[:, : wanted.shape[1]], found[:, wanted.shape[1] :], wanted, others)
 
     def __call__(self, texts: list[str], rows, tokens, usual: float | None = None) -> tuple[dict, dict]:
         """Judge B texts.
@@ -131,13 +109,16 @@ class Judge:
             supports = support(said, shown)
             return faithfulness(supports, self.threshold, copied(profiles, [self.tasks.prompts[r] for r in rows]))
 
+        def useful():
+            assert self.utility is not None
+            return self.utility(vectors, rows)
+
         def identified():
             found = identification(ranks(vectors, self.tasks.known, self.tasks.crowd[rows]))
             return found - over_smoothing(alike, usual)
 
         measures = {
-            "rank": lambda: gain(self._utility(vectors, rows), self.reference[rows]),
-            "auc": lambda: self._utility(vectors, rows) - self.reference[rows],
+            COMPONENTS[self.side][0]: useful,
             "faithfulness": faithful, "identification": identified, "length": lambda: length(tokens),
             "preference": lambda: self.prefer(vectors, self.tasks.known[self.tasks.owners[rows]]),
             "nearer": lambda: nearer(vectors, self.tasks.judged, self.tasks.wanted[rows], self.tasks.others[rows]),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ptebench.profiles.evidence.cards import Cards
-from ptebench.profiles.grpo.tasks import Tasks
+from ptebench.profiles.measures.tasks import Tasks
 from ptebench.profiles.models.tokens import rows_of
 
 NEXT = "A person is described. Name what the person chooses next."
@@ -21,13 +21,13 @@ def titles_of(model, tokenizer, cards: Cards, context: int) -> Callable[[Tasks],
     """
 
     def chances(pairs: list[tuple[str, str]]) -> np.ndarray:
-        found = []
+        means = []
         with torch.inference_mode(), model.disable_adapter():
             for row in rows_of(pairs, tokenizer, context):
                 ids = torch.tensor([row.ids], device=model.device)
                 scores = torch.log_softmax(model(input_ids=ids).logits[0, row.start - 1 : -1].float(), -1)
-                found.append(float(scores.gather(1, ids[0, row.start :, None]).mean()))
-        return np.array(found)
+                means.append(float(scores.gather(1, ids[0, row.start :, None]).mean()))
+        return np.array(means)
 
     def of_tasks(tasks: Tasks) -> Callable:
         names = [cards.title[i] for i in tasks.wanted[:, 0].tolist()]
@@ -36,9 +36,9 @@ def titles_of(model, tokenizer, cards: Cards, context: int) -> Callable[[Tasks],
         def likely(texts: list[str], rows: np.ndarray) -> np.ndarray:
             training = model.training
             model.eval()
-            found = chances([(f"{NEXT}\n{text}", names[row]) for text, row in zip(texts, rows.tolist())])
+            now = chances([(f"{NEXT}\n{text}", names[row]) for text, row in zip(texts, rows.tolist())])
             model.train(training)
-            return np.tanh(found - alone[rows])
+            return np.tanh(now - alone[rows])
 
         return likely
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from ptebench.encoders import Encoder
 from ptebench.profiles.evidence.owners import Draw, cold_examples, draw
 from ptebench.profiles.evidence.prompts import item_prompts, messages, user_prompts
 from ptebench.profiles.evidence.split import Split
@@ -15,6 +16,7 @@ from ptebench.profiles.models.adapters import merged
 from ptebench.profiles.models.finetune import finetune, finetune_by
 from ptebench.profiles.models.loading import load, load_tokenizer
 from ptebench.profiles.models.tokens import shortened
+from ptebench.profiles.rounds.candidates import refresh
 from ptebench.profiles.rounds.dialogues import Dialogue, first_turn
 from ptebench.profiles.schema.tables import fields_by_id, shuffle
 from ptebench.profiles.writing.answers import write
@@ -36,6 +38,11 @@ class HalfRound:
     retried: bool
     evidence: pl.DataFrame | None = None
     earlier: pl.DataFrame | None = None
+
+    @cached_property
+    def encode(self) -> Encoder:
+        """The encoder by which new answers are chosen."""
+        return Encoder(self.spec["encoder"])
 
     @cached_property
     def drawn(self) -> Draw:
@@ -91,6 +98,24 @@ class HalfRound:
         spec = self.spec
         return not spec["round"] or spec["loop"] not in ("user", "item") or spec["loop"] == spec["side"]
 
+    def refreshes(self) -> bool:
+        """Say whether some targets are made anew: after distillation, where prompts show new profiles."""
+        spec = self.spec
+        return bool(spec["round"] and spec["loop"] != "static" and spec["tuning"]["refresh"] and self.learns())
+
+    def ask_again(self, source: dict, tokenizer) -> tuple[list[dict], dict]:
+        """Return this side's instructions, some with the model's own best answers, and counts of these.
+
+        source: what `load` takes, the adapter that is continued among it.
+        """
+        if not self.refreshes():
+            return self.examples(), {}
+        model, _ = load(trainable=False, **source)
+        evidence = (self.split, self.fields, self.cards, self.encode, model, tokenizer, self.spec)
+        rows, counts = refresh(self.examples(), *evidence)
+        print(counts)
+        return rows, counts
+
     def tune(self, source: dict, adapter: Path | None, scratch: Path, fingerprint: str):
         """Fine-tune the adapter (None: a new one); return (model, tokenizer, notes for the record).
 
@@ -102,7 +127,8 @@ class HalfRound:
         source = source | {key: spec[key] for key in ("lora", "quantization")}
         tokenizer = load_tokenizer(*(source[key] for key in ("source", "revision", "template_arguments")))
         limit = spec["context"] - spec["new_tokens"][spec["side"]]
-        examples, lengths = shortened(self.examples(), tokenizer, limit)
+        rows, counts = self.ask_again(source | {"adapter": adapter}, tokenizer)
+        examples, lengths = shortened(rows, tokenizer, limit)
         print("tokens of prompts:", lengths)
         losses: list[float] = []
         many = spec["processes"] > 1
@@ -117,7 +143,7 @@ class HalfRound:
         if losses:
             print(f"{len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}")
         prompts = "\0".join(row["prompt"][0]["content"] for row in examples)
-        notes = {"learning_rate": tuning["learning_rate"], "losses": losses, "lengths": lengths}
+        notes = {"learning_rate": tuning["learning_rate"], "losses": losses, "lengths": lengths, **counts}
         return model, tokenizer, notes | {"prompts_sha256": digest(prompts)}
 
     def write(self, model, tokenizer) -> tuple[pl.DataFrame, dict]:

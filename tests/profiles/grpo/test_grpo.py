@@ -12,15 +12,15 @@ from ptebench.profiles.grpo import optimise
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
 from ptebench.profiles.grpo.optimise import fault
 from ptebench.profiles.grpo.rewards import Judge, nearer
-from ptebench.profiles.grpo.tasks import (
+from ptebench.profiles.measures.faithfulness import strangers
+from ptebench.profiles.measures.scorer import Block, Cards, Scorer
+from ptebench.profiles.measures.tasks import (
     Tasks,
     item_tasks,
     last_items,
     matched,
     user_tasks,
 )
-from ptebench.profiles.measures.faithfulness import strangers
-from ptebench.profiles.measures.scorer import Block, Cards, Scorer
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.randomness import generator
 from tests.profiles.chain import ENCODER, GRPO, LORA, WRITING, Chain, job
@@ -186,7 +186,7 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
     scorer = Scorer(found.rest, CARDS, lambda texts: np.ones((len(texts), 4), dtype=np.float32), 0)
     judge = Judge(found, None, "item", WEIGHTS | {"faithfulness": 0.0}, None, scorer=scorer)
     # the card of an item tells those who like its topic from the others
-    assert (judge.reference > 0.6).all()
+    assert (judge.utility.reference > 0.6).all()
 
 
 def test_strangers_are_as_active_as_the_held_out_readers():
