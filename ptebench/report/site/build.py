@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ptebench.files import write_text
 from ptebench.report import rendering
 from ptebench.report.references import judge_mean
-from ptebench.report.site import compare, datasets, drawing, methods, texts
+from ptebench.report.site import compare, datasets, drawing, information, methods, texts
 from ptebench.report.site.results import Results, Table
 from ptebench.report.site.verdicts import verdicts
 from ptebench.report.statistics import format_statistic
@@ -77,6 +77,9 @@ def _pages(results: Results, folder: Path) -> None:
         )  # fmt: skip
     for text in written:
         site.write(text.page, "profiles.html.j2", text=text)
+    analyses = information.analyses(results)
+    for analysis in analyses:
+        site.write(analysis.page, "information.html.j2", analysis=analysis)
     panels = [(t, compare.comparison(results, t, panel, part)) for t in results.tables for panel, part in t.panels()]
     site.write("compare.html", "compare.html.j2", panels=panels, agreements=compare.agreements(results))
     records = results.records
@@ -88,7 +91,9 @@ def _pages(results: Results, folder: Path) -> None:
     site.write("state.html", "state.html.j2", **problems, number=len(records.all), command=command)
     counts = {name: len(found) for name, found in problems.items()}
     found = [(table, results.claims(table), verdicts(results, table)) for table in results.tables]
-    site.write("index.html", "index.html.j2", found=found, texts=written, counts=counts, facts=facts(results))
+    site.write(
+        "index.html", "index.html.j2", found=found, texts=written, analyses=analyses, counts=counts, facts=facts(results)
+    )  # fmt: skip
 
 
 def facts(results: Results) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The page of a dataset: its counts beside published ones, its distributions, its splits and what leaks."""
 
 import json
+import re
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +28,14 @@ def statistics(results: Results, dataset: str) -> list[dict[str, Any]]:
 
 
 def distributions(results: Results, dataset: str) -> Markup:
-    """Return the drawing of a dataset, without the head that only a file of its own needs."""
-    text = Path(results.root / f"results/tables/distributions/{dataset}.svg").read_text()
-    body = text[text.index("<svg") :]
-    return Markup(body.replace("<svg", f'<svg role="img" aria-label="Distributions of {dataset}"', 1))
+    return inline(results.root / f"results/tables/distributions/{dataset}.svg", f"Distributions of {dataset}")
+
+
+def inline(path: Path, title: str) -> Markup:
+    """Return a drawing of a file for a page, without the head and the description that only a file of its own needs."""
+    text = path.read_text()
+    body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return Markup(body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))
 
 
 def splits(results: Results, dataset: str) -> list[Split]:

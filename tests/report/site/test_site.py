@@ -73,7 +73,7 @@ def pages(report):
 
 def test_every_link_of_every_page_leads_to_a_file_and_none_leads_outside(report):
     found = pages(report)
-    assert len(found) == 4 + 6  # a page for each row; index, table, data, profiles, compare, state
+    assert len(found) == 4 + 7  # a page for each row; index, table, data, profiles, information, compare, state
     for path, page in found.items():
         for link in page.links:
             if link.startswith("data:,"):
@@ -121,6 +121,12 @@ def test_a_page_of_a_row_has_settings_ranks_groups_cost_and_the_chain_to_the_raw
 def test_titles_of_items_are_escaped(report):
     text = (report / "profiles/shop/cold/small.html").read_text()
     assert "&lt;thing&gt; 2" in text and "<thing>" not in text
+
+
+def test_verdicts_of_an_analysis_of_information_stand_on_its_page(report):
+    text = (report / "information/mine/shop/cold.html").read_text()
+    assert "<h2>Does it suffice?</h2>" in text and "<code>ids</code> &lt; cards: <strong>no</strong>." in text
+    assert 'data-sort="0.5">0.5</td>' in text and "example.org" not in text
 
 
 def test_the_same_results_give_the_same_bytes(results, report, tmp_path):
@@ -226,7 +232,7 @@ def test_a_heading_sorts_its_table_in_the_browser_and_tells(report):
 
 @needs_browser
 def test_no_page_complains_or_is_wider_than_a_narrow_window(report):
-    names = ("index", "compare", "state", "tables/shop", "data/shop", "profiles/shop/cold/small", "cells/shop/cold/sasrec/pte")
+    names = ("index", "compare", "state", "tables/shop", "data/shop", "profiles/shop/cold/small", "information/mine/shop/cold", "cells/shop/cold/sasrec/pte")
     for name in names:
         wide = "document.title = String(document.documentElement.scrollWidth - innerWidth)"
         title, errors = browse(report / f"{name}.html", wide, "500,900")  # the narrowest there is

@@ -122,6 +122,15 @@ def profiles(dataset, protocol):
     note("choose_round", [], made, f"{base}/small/convergence.provenance.json")
 
 
+def information(dataset, protocol):
+    stem = f"results/information/mine/{dataset}/{protocol}"
+    write(f"{stem}.csv", "measure,source,target,items,value,low,high,null,bound,count\nR2,cards,ids,all,0.5,0.4,0.6,,,120\n")
+    write(f"{stem}.md", "# Title\n\n## Does it suffice?\n\n- `ids` < cards: **no**.\n\n## Table\n\n| a |\n")
+    write(f"{stem}.svg", "<?xml?>\n<svg viewBox='0 0 1 1'><metadata>http://example.org</metadata></svg>\n")
+    made = [f"{stem}.{kind}" for kind in ("csv", "md", "svg")]
+    note("information", [], made, f"{stem}.provenance.json")
+
+
 def cell(random, dataset, protocol, backbone, representation, seed):
     folder = f"results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}"
     Path(folder).mkdir(parents=True)
@@ -151,6 +160,7 @@ def build(folder, published, datasets=("shop",), backbones=("popularity", "sasre
             data(dataset, random)
             split(dataset, "cold")
             profiles(dataset, "cold")
+            information(dataset, "cold")
             rows = []
             for backbone in backbones:
                 names, own = (("id",), seeds[:1]) if backbone == "popularity" else (tuple(KINDS), seeds)
