@@ -68,7 +68,13 @@ def test_shuffled_profiles_are_other_items_profiles_in_every_prompt(chain, tmp_p
     files |= {"readers": [half(root, 0, "user")["profiles"]] * 2, "audiences": [half(root, 0, "item")["profiles"]] * 2}
     files["probes"] = [tmp_path / "0.json", tmp_path / "1.json"]
     for number, (path, continues) in enumerate(zip(files["probes"], (None, 0))):
-        record = {"continues": continues, "utility": 0.5 + number, "refused": None, "converged": False, "next": "continue"}
+        record = {
+            "continues": continues,
+            "utility": 0.5 + number,
+            "refused": None,
+            "converged": False,
+            "next": "continue",
+        }
         write_json({"round": number, **record}, path)
     outputs = {n: tmp_path / n for n in files if n not in ("probes", "audiences")}
     outputs |= {"audiences": tmp_path / "audiences.parquet", "convergence": tmp_path / "convergence.json"}
