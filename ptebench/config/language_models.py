@@ -182,7 +182,7 @@ class LanguageModel(WritingModel):
     MIND."""
     context: Positive = 768
     """Tokens of prompt and answer together, at most."""
-    write_batch: Positive = 32
+    write_batch: Positive = 64
     """Prompts that are answered at once; halved once where memory does not suffice."""
     threads: Positive = 1
     """Cores of a job that reads the model; on one alone the same seed gives the same bytes."""

@@ -89,11 +89,16 @@ class Row:
 
 
 def rows_of(pairs: list[tuple[str, str]], tokenizer, context: int) -> list[Row]:
-    """Return the rows of pairs of prompt and answer; prompts lose evidence until the pair fits."""
+    """Return the rows of pairs of prompt and answer, with the template's own end of the turn.
+
+    Prompts lose evidence until the pair fits.
+    """
     rows = []
     for prompt, answer in pairs:
-        ids = tokenizer(answer, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-        (prompt,) = fitted([prompt], tokenizer, context - len(ids))
-        start = prompt_tokens(prompt, tokenizer)
-        rows.append(Row(start + ids, len(start)))
+        said = {"role": "assistant", "content": answer}
+        whole, labels = conversation_tokens([*messages(prompt), said], tokenizer)
+        if len(whole) > context:
+            (prompt,) = fitted([prompt], tokenizer, context - sum(label != -100 for label in labels))
+            whole, labels = conversation_tokens([*messages(prompt), said], tokenizer)
+        rows.append(Row(whole, next(place for place, label in enumerate(labels) if label != -100)))
     return rows
