@@ -10,12 +10,18 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+NARROW = 64  # width of vectors below which bfloat16 saves little and makes results depend on the processor
+
+
 @cache
-def gemm_precision(device: str) -> torch.dtype:
+def gemm_precision(device: str, width: int = NARROW) -> torch.dtype:
     """Return bfloat16 where the hardware of a `device` (cpu, cuda) multiplies matrices in it, else float32.
 
+    Narrow vectors are multiplied in float32 everywhere.
     A processor without such instructions emulates them, which takes ten times as long as float32 and more.
     """
+    if width < NARROW:
+        return torch.float32
     if device == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

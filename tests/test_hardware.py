@@ -22,6 +22,7 @@ def test_bfloat16_only_where_the_processor_multiplies_in_it(monkeypatch, able, e
     gemm_precision.cache_clear()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert precisions()["cpu"] == expected
+    assert gemm_precision("cpu", 32) == torch.float32, "narrow vectors are the same on every processor"
     gemm_precision.cache_clear()
 
 
@@ -45,7 +46,7 @@ def test_a_record_names_the_precision_where_the_job_chose_by_it(tmp_path, more, 
 
 @pytest.mark.parametrize("shape", [(24, 16), (16, 24)])
 def test_muon_steps_as_torchs_does_in_its_precision(monkeypatch, shape):
-    monkeypatch.setattr(muon, "gemm_precision", lambda device: torch.bfloat16)
+    monkeypatch.setattr(muon, "gemm_precision", lambda *_: torch.bfloat16)
     random = torch.Generator().manual_seed(0)
     ours = torch.nn.Parameter(torch.randn(shape, generator=random))
     theirs = torch.nn.Parameter(ours.detach().clone())

@@ -20,7 +20,8 @@ def configuration(**changes):
     demo["datasets"] |= changes.pop("datasets", {})
     if "encoders" in changes:  # what names another encoder goes
         demo["language_models"]["embedded"]["encoder"] = next(iter(changes["encoders"]))
-        for settings in demo["representations"].values():
+        readers = [s for s in demo["representations"].values() if s and s.get("text") not in demo["embeddings"]]
+        for settings in readers + list(demo["embeddings"].values()):
             if settings and ("text" in settings or "encoder" in settings):
                 settings["encoder"] = next(iter(changes["encoders"]))
     return resolve(demo | changes, "test")

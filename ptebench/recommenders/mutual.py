@@ -23,7 +23,7 @@ class _Mutual(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, before, after, at, positive, offset, temperature):
-        kind, size = gemm_precision(before.device.type), len(before)
+        kind, size = gemm_precision(before.device.type, before.shape[1]), len(before)
         b, a = (before / temperature).to(kind), after.to(kind)
         own, weight = a[at], 1 / (2 * size)
         d_before, d_after, d_own = torch.zeros_like(before), torch.zeros_like(after), torch.zeros_like(before)

@@ -22,9 +22,9 @@ class Diverged(InputError):
     """The loss is not finite: the settings are at fault, and a tuning study goes on with the next trial."""
 
 
-def quicken(representation, device: torch.device) -> None:
-    """Compute item vectors in training in the machine's fast precision: over text they are large products."""
-    exact, kind = representation.item_vectors, gemm_precision(device.type)
+def quicken(representation, device: torch.device, width: int) -> None:
+    """Compute item vectors of a width in training in the fast precision of the machine: over text they are large."""
+    exact, kind = representation.item_vectors, gemm_precision(device.type, width)
 
     def item_vectors(items=None):
         with torch.autocast(device.type, kind, enabled=representation.training and kind != torch.float32):
@@ -51,7 +51,7 @@ def train(
     for part in (backbone, representation):
         if hasattr(part, "observe"):
             part.observe(train_set)
-    quicken(representation, device)
+    quicken(representation, device, settings["dimension"])
     parameters = [p for p in models.parameters() if p.requires_grad]
     optimizer = make_optimizer(models, spec)
     objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss

@@ -93,7 +93,7 @@ def plain(before, after, at, positive, offset, temperature):
 
 
 def test_mutual_contrast_and_its_gradients_are_those_of_the_definition(monkeypatch):
-    monkeypatch.setattr("ptebench.recommenders.mutual.gemm_precision", lambda device: torch.float32)
+    monkeypatch.setattr("ptebench.recommenders.mutual.gemm_precision", lambda *_: torch.float32)
     monkeypatch.setattr("ptebench.recommenders.mutual.CHUNK", 5)
     drawn = torch.Generator().manual_seed(0)
     before, after = (F.normalize(torch.randn(n, 6, generator=drawn), dim=1).requires_grad_() for n in (12, 9))

@@ -219,10 +219,10 @@ def test_pairs_are_drawn_once_each_or_for_all_users_alike(data):
 
 
 def test_item_vectors_are_made_in_lower_precision_in_training_alone(data, monkeypatch):
-    monkeypatch.setattr("ptebench.recommenders.training.gemm_precision", lambda device: torch.bfloat16)
+    monkeypatch.setattr("ptebench.recommenders.training.gemm_precision", lambda *_: torch.bfloat16)
     _, exact = build(spec("sasrec", "whitenrec"), data[2])
     _, quick = build(spec("sasrec", "whitenrec"), data[2])
-    quicken(quick, torch.device("cpu"))
+    quicken(quick, torch.device("cpu"), 64)
     for representation in (exact, quick):
         representation.items.head[2].p = 0.0  # nothing random
     lower, vectors = quick.train().item_vectors(), exact.item_vectors()
@@ -245,7 +245,7 @@ def plain_sampled_softmax(hidden, vectors, targets, negatives):
 def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, name, plain):
     """Whatever the hardware is fast at."""
     module = importlib.import_module(f"ptebench.recommenders.losses.{name}")
-    monkeypatch.setattr(module, "gemm_precision", lambda device: precision)
+    monkeypatch.setattr(module, "gemm_precision", lambda *_: precision)
     torch.manual_seed(0)
     leaves = torch.randn(1100, 16), torch.randn(50, 16)
     targets = torch.randint(50, (1100,))

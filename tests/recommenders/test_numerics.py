@@ -43,7 +43,7 @@ ALONE += [("sasrec", "id", {"norm": norm}) for norm in ("original", "pre")] + [(
 def test_a_row_trains_alike_alone_and_among_longer_ones(data, monkeypatch, name, kind, keys):
     for softmax in ("cross_entropy", "sampled_softmax"):  # in bfloat16 the order of a sum shows
         module = importlib.import_module(f"ptebench.recommenders.losses.{softmax}")
-        monkeypatch.setattr(module, "gemm_precision", lambda device: torch.float32)
+        monkeypatch.setattr(module, "gemm_precision", lambda *_: torch.float32)
     train_set, _, catalogue = data
     options = CPU if name != "p5" else {"max_length": 8, "dropout": 0.0, "heads": 2, "dimension": 16}
     cell = spec(name, kind, representation_settings={"weight": 0.0} if kind == "llmesr" else {}, **options, **keys)
@@ -84,8 +84,8 @@ def test_a_masked_item_is_told_alike_alone_and_among_longer_rows(data):
     both = torch.nn.utils.rnn.pad_sequence([torch.tensor(SHORT), torch.tensor(LONG)], batch_first=True)
     masked = torch.zeros_like(both, dtype=torch.bool)
     masked[:, 2] = True
-    states = model.encode(both, representation.item_vectors()[both], masked)
-    alone = model.encode(both[:1, :3], representation.item_vectors()[both[:1, :3]], masked[:1, :3])
+    states = model.fill(both, representation.item_vectors()[both], masked)
+    alone = model.fill(both[:1, :3], representation.item_vectors()[both[:1, :3]], masked[:1, :3])
     torch.testing.assert_close(states[:1, :3], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -95,7 +95,7 @@ def test_a_masked_item_is_told_alike_alone_and_among_longer_rows(data):
 def test_a_fused_softmax_keeps_its_gradient_however_sure_it_is(monkeypatch, precision, error, name, margin):
     """Against float64, at probabilities of the target up to 1 - 1e-5; its vectors are powers of two, exact in both."""
     module = importlib.import_module(f"ptebench.recommenders.losses.{name}")
-    monkeypatch.setattr(module, "gemm_precision", lambda device: precision)
+    monkeypatch.setattr(module, "gemm_precision", lambda *_: precision)
     vectors, hidden = torch.eye(16), torch.zeros(12, 16)
     targets = torch.arange(12)
     hidden[targets, targets] = margin

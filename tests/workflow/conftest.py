@@ -1,4 +1,4 @@
-"""A checkout with a finished run of the demo, in which every job was stood in for by stub.py."""
+"""A checkout with a finished run of reruns.yaml, in which every job was stood in for by stub.py."""
 
 import os
 import re
@@ -53,6 +53,7 @@ def finished(tmp_path_factory, worker_id):
             making = folder.with_name("making")
             shutil.rmtree(making, ignore_errors=True)
             shutil.copytree(ROOT, making, symlinks=True, ignore=SKIP)
+            shutil.copy(ROOT / "tests/workflow/reruns.yaml", making / "config.yaml")
             done = snakemake(making)
             assert done.returncode == 0, done.stderr[-3000:]
             assert planned(making) == {}, "a finished run plans nothing"

@@ -1,6 +1,6 @@
 """The promise of the workflow: a change rebuilds exactly what is stale.
 
-A finished run of the demo is copied, one change is applied, and a dry run says what would be done.
+A finished run of reruns.yaml is copied, one change is applied, and a dry run says what would be done.
 A row: name, edits, jobs planned by rule. An edit is (file, old text, new text); None for both touches the file.
 """
 

@@ -18,7 +18,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, vectors, targets):
-        rows, kind = hidden.shape[0], gemm_precision(hidden.device.type)
+        rows, kind = hidden.shape[0], gemm_precision(hidden.device.type, hidden.shape[1])
         h, e = hidden.to(kind), vectors.to(kind)
         size = CHUNK if hidden.device.type == "cpu" else max(LOGITS // len(vectors), 1)
         # one buffer for all chunks: new memory of this size costs as much as what is written into it

@@ -17,7 +17,7 @@ class _FusedSampledSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, positive, vectors, targets, negatives):
-        rows, kind = len(hidden), gemm_precision(hidden.device.type)
+        rows, kind = len(hidden), gemm_precision(hidden.device.type, hidden.shape[1])
         size = CHUNK if hidden.device.type == "cpu" else rows  # a GPU would wait for the launches of small chunks
         h, e = hidden.to(kind), vectors.to(kind)
         # one buffer for all chunks: new memory of this size costs as much as what is written into it
