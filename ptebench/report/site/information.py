@@ -12,13 +12,21 @@ from ptebench.report.site.datasets import inline
 from ptebench.report.site.results import Results
 
 
+class Section(NamedTuple):
+    """A list of sentences below a heading of a level."""
+
+    level: int
+    heading: Markup
+    lines: list[Markup]
+
+
 class Analysis(NamedTuple):
     """What vectors of the items of a split tell of each other."""
 
     name: str
     dataset: str
     protocol: str
-    sections: list[tuple[str, list[Markup]]]  # headings of the page, and the sentences below each
+    sections: list[Section]
     drawing: Markup
     measures: pl.DataFrame
 
@@ -38,13 +46,21 @@ def analyses(results: Results) -> list[Analysis]:
     return found
 
 
-def sections(path: Path) -> list[tuple[str, list[Markup]]]:
-    """Return the headings of a page in Markdown with the sentences of their lists; sections without one are left out."""
-    found: list[tuple[str, list[Markup]]] = []
+def sections(path: Path) -> list[Section]:
+    """Return the lists of a page in Markdown, each below its heading or the sentence that leads to it."""
+    found: list[Section] = []
     for line in path.read_text().splitlines():
         if line.startswith("#"):
-            found.append((line.lstrip("# "), []))
+            found.append(Section(2, marked(line.lstrip("# ")), []))
+        elif line.endswith(":"):
+            found.append(Section(3, marked(line.removesuffix(":")), []))
         elif line.startswith("- ") and found:
-            text = re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(line[2:]))
-            found[-1][1].append(Markup(re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", text)))
-    return [(heading, lines) for heading, lines in found if lines]
+            found[-1].lines.append(marked(line[2:]))
+    following = [*found[1:], Section(2, Markup(""), [])]
+    return [part for part, after in zip(found, following) if part.lines or after.level > part.level]
+
+
+def marked(text: str) -> Markup:
+    """Return a line of Markdown with its code and what it stresses."""
+    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+    return Markup(re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", text))

@@ -125,7 +125,8 @@ def test_titles_of_items_are_escaped(report):
 
 def test_verdicts_of_an_analysis_of_information_stand_on_its_page(report):
     text = (report / "information/mine/shop/cold.html").read_text()
-    assert "<h2>Does it suffice?</h2>" in text and "<code>ids</code> &lt; cards: <strong>no</strong>." in text
+    assert "<h2>Does it suffice?</h2>\n<h3><code>ids</code> alone</h3>" in text and "Table" not in text
+    assert "<code>ids</code> &lt; cards: <strong>no</strong>." in text
     assert 'data-sort="0.5">0.5</td>' in text and "example.org" not in text
 
 

@@ -125,7 +125,7 @@ def profiles(dataset, protocol):
 def information(dataset, protocol):
     stem = f"results/information/mine/{dataset}/{protocol}"
     write(f"{stem}.csv", "measure,source,target,items,value,low,high,null,bound,count\nR2,cards,ids,all,0.5,0.4,0.6,,,120\n")
-    write(f"{stem}.md", "# Title\n\n## Does it suffice?\n\n- `ids` < cards: **no**.\n\n## Table\n\n| a |\n")
+    write(f"{stem}.md", "# Title\n\n## Does it suffice?\n\n`ids` alone:\n\n- `ids` < cards: **no**.\n\n## Table\n\n| a |\n")
     write(f"{stem}.svg", "<?xml?>\n<svg viewBox='0 0 1 1'><metadata>http://example.org</metadata></svg>\n")
     made = [f"{stem}.{kind}" for kind in ("csv", "md", "svg")]
     note("information", [], made, f"{stem}.provenance.json")
