@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ptebench.profiles.measures.ranking import auc, gain, mid_ranks
-from ptebench.profiles.measures.scorer import Scorer, read_history
+from ptebench.profiles.measures.scorer import SHARP, Scorer, products, read_history
 from ptebench.profiles.measures.tasks import Tasks
 
 
@@ -30,7 +30,9 @@ class Utility:
         if self.side == "user":
             scores = self.scorer.card_scores(self.read[at], self.items[at])
             if texts is not None:
-                scores = scores + self.scorer.user_scores(texts, self.items[at])
+                # what the words say themselves counts beside what was learned of texts: that may be nothing
+                words = products(SHARP * texts, self.scorer.cards[self.items[at]])
+                scores = scores + self.scorer.user_scores(texts, self.items[at]) + words
             return mid_ranks(scores.numpy())
         targets, others = self.tasks.wanted[rows], self.tasks.others[rows]
         means = torch.from_numpy(self.tasks.judged[np.concatenate([targets, others], 1)]).float()

@@ -118,6 +118,13 @@ def test_no_valid_text_earns_less_than_one_outside_the_schema(tasks):
     assert judge.total(shut) < judge.total(worst)
 
 
+def test_the_rank_pays_for_words_that_point_at_the_item_whatever_was_learned_of_texts(tasks):
+    judge = judge_of(tasks)
+    judge.utility.scorer.user_text.sharp.zero_()  # nothing was learned
+    found, _ = judge([OWN, NEIGHBOUR], [0, 0], [40, 40])
+    assert found["rank"][0] > 0.3 and found["rank"][1] < 0
+
+
 def test_nearer_is_one_at_best_and_zero_by_chance():
     vectors = np.vstack([np.zeros(4), np.eye(4)])
     found = nearer(
