@@ -16,6 +16,10 @@ include: "rules/information.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    keep(workflow.dag.needrun_jobs())
+
+
 onsuccess:
     terminal.end()
 

@@ -84,14 +84,19 @@ def import_closure(*modules: str) -> tuple[str, ...]:
     return tuple(sorted(visited))
 
 
+def code_modules(*modules: str) -> dict[str, str]:
+    """Return the import closure of modules, each with 12 hexadecimal digits over its syntax tree."""
+    return {module: digest(_parse(module)[0])[:12] for module in import_closure(*modules)}
+
+
 @cache
 def code_digest(*modules: str) -> str:
     """Return 12 hexadecimal digits over the import closure's syntax trees.
 
-    Comments, docstrings and layout do not count. Modules that are loaded by name (a backbone, a representation, a
-    loss) are in no import statement and must be among `modules`.
+    Comments, docstrings and layout do not count. A module that is loaded by name
+    (a backbone, a representation, a loss) is not seen by the walk and must be named.
     """
-    return digest("".join(f"{module}\0{_parse(module)[0]}\0" for module in import_closure(*modules)))[:12]
+    return digest(canonical(code_modules(*modules)))[:12]
 
 
 def environment() -> dict[str, Any]:

@@ -15,6 +15,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
+from ptebench.plan.code import keep
 from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
@@ -45,7 +46,6 @@ from ptebench.plan.paths import (
 from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
 from ptebench.plan.reporting import CELL_METRICS, PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
-from ptebench.provenance import canonical
 from ptebench.plan.terminal import attach
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
 

@@ -28,7 +28,7 @@ rule download:
     conda:
         "../envs/data.yaml"
     params:
-        spec=lambda wildcards: canonical(raw.download_settings(wildcards)),
+        spec=job("download", raw.download_settings)["spec"],
     shell:
         "set -o pipefail; python -m workflow_scripts.download --files {params.spec:q} 2>&1 | tee {log:q}"
 

@@ -13,8 +13,9 @@ from typing import Any
 from snakemake.io import report
 
 from ptebench.errors import InputError
+from ptebench.plan.code import named_digest
 from ptebench.plan.paths import TABLE, TABLES, WRITING, Wildcards
-from ptebench.provenance import canonical, code_digest
+from ptebench.provenance import canonical
 
 RUN = (
     "python -m workflow_scripts.{params.script} --spec {params.spec:q} --code {params.code} --threads {threads}"
@@ -127,7 +128,7 @@ def job(script: str, settings: Settings | None = None, modules: Modules | None =
         return canonical(settings(wildcards) if settings else {})
 
     def code(wildcards: Wildcards) -> str:
-        return code_digest(f"workflow_scripts.{script}", *(modules(wildcards) if modules else ()))
+        return named_digest(f"workflow_scripts.{script}", *(modules(wildcards) if modules else ()))
 
     def line(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
         text = files(wildcards, input, output)

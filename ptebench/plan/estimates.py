@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SAMPLE = 200  # earlier jobs of a rule that are looked at
+FEW = 5  # of these, whose files are measured
 COUNTED = ("seed", "trial", "place", "bracket", "shard")  # wildcards that say little about how long a job takes
 
 
@@ -81,7 +82,7 @@ class Estimates:
         """Return the bytes that a job writes, None where no job of its rule has left its files."""
         if (own := size(job.output)) or job.is_norun:
             return own
-        sizes = [size(file.format(**e.wildcards) for file in patterns(job.rule)) for e in self.alike(job)]
+        sizes = [size(file.format(**e.wildcards) for file in patterns(job.rule)) for e in self.alike(job)[:FEW]]
         return sum(sizes) // len(sizes) if any(sizes) else None
 
 
@@ -99,11 +100,14 @@ class Work:
     """The jobs of a run with their seconds, and how long the rest takes on the cores that are given.
 
     The rest takes at least the work of all jobs shared among the cores, and the longest chain of jobs that need each
-    other; the larger is told. `slots`: cores, or with a cluster the jobs that may be there at once.
+    other; the larger is told. With a cluster, cores are the jobs that may be there at once, whatever their threads.
     """
 
-    def __init__(self, dag: Any, estimates: Estimates, slots: float, by_threads: bool = True):
-        self.dag, self.estimates, self.slots, self.by_threads = dag, estimates, max(slots, 1), by_threads
+    def __init__(self, workflow: Any, estimates: Estimates):
+        self.dag, self.estimates, nodes = workflow.dag, estimates, workflow.resource_settings.nodes
+        self.slots, self.by_threads = nodes or workflow.cores or 1, nodes is None
+        self.place = f"{self.slots} {'cores' if self.by_threads else 'jobs at once'}"
+        dag = self.dag
         self.levels = [[(dag.jobid(job), job) for job in level] for level in dag.toposorted(set(dag.needrun_jobs()))]
         self.jobs = {number: job for level in self.levels for number, job in level if not job.is_norun}
         # read now: a job takes its own record away when it begins

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ptebench.plan.estimates import Estimates, Work, spoken
+from ptebench.plan.preview import preview
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
 FRESH = 5.0  # seconds that an estimate of the rest stands
@@ -25,7 +26,7 @@ TOLD = (NOTHING, "Will exit after finishing", "Trying to restart", "Unlocked", "
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
 OWN = re.compile(r"^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\Z)", re.M | re.S)
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
-PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?', re.M)
+PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
 
@@ -106,7 +107,7 @@ class Terminal(logging.Handler):
         self.done: set[int] = set()
         self.failures: list[Failure] = []
         self.written: list[str] = []
-        self.interrupted = False
+        self.interrupted = self.foreseen = False
         self.began = self.told = self.estimated = time.monotonic()
         self.rest = ""
         self.ended = threading.Event()
@@ -126,6 +127,8 @@ class Terminal(logging.Handler):
         event = str(getattr(record, "event", None) or "")
         if event in ("", "error"):
             self.message(record)
+        elif self.workflow.output_settings.dryrun:
+            self.foresee(event)
         elif event in (told := {"run_info": self.begin, "job_info": self.start, "job_finished": self.finish}):
             told[event](record)
         elif event == "job_error":
@@ -139,14 +142,19 @@ class Terminal(logging.Handler):
         logger.addHandler(self.plain)
         self.stream.write(f"\nhere Snakemake's own text goes on, since ours failed: {type(error).__name__}: {error}\n")
 
+    def foresee(self, event: str) -> None:
+        """Tell, once, what a run would do."""
+        if event == "run_info" and not self.foreseen:
+            self.foreseen = True
+            for line in preview(self.workflow):
+                self.line(line)
+
     def begin(self, record: logging.LogRecord) -> None:
         """Tell what there is to do, and from then on what runs."""
         if self.work is not None:
             return
-        flow = self.workflow
-        slots, unit = (flow.cores, "cores") if flow.local_exec else (flow.nodes, "jobs at once")
-        self.work = Work(flow.dag, Estimates(), slots or 1, by_threads=flow.local_exec)
-        self.line(f"{len(self.work.jobs)} jobs on {slots} {unit}{self.time_left()}")
+        self.work = Work(self.workflow, Estimates())
+        self.line(f"{len(self.work.jobs)} jobs on {self.work.place}{self.time_left()}")
         threading.Thread(target=self.beat, daemon=True).start()
 
     def start(self, record: Any) -> None:
@@ -281,7 +289,7 @@ def attach(workflow: Any) -> Terminal:
                 if hasattr(rule, "printshellcmds"):
                     rule.printshellcmds = True
     terminal = Terminal(workflow, plain or logging.StreamHandler(sys.stderr))
-    asked = settings.printshellcmds or settings.verbose or settings.debug_dag or settings.quiet or settings.dryrun
+    asked = settings.printshellcmds or settings.verbose or settings.debug_dag or settings.quiet
     if plain is not None and not asked and workflow.exec_mode.name == "DEFAULT":
         logger.removeHandler(plain)
         logger.addHandler(terminal)

@@ -76,29 +76,34 @@ class Dag:
         return self.jobs.index(job)
 
 
+def work(chain, beside, cores, nodes=None):
+    resources = SimpleNamespace(nodes=nodes)
+    return Work(SimpleNamespace(dag=Dag(chain, beside), cores=cores, resource_settings=resources), Estimates())
+
+
 def test_the_rest_takes_the_longest_chain_or_the_work_shared_among_cores(runs):
     chain = [job(backbone="b", seed=str(k + 5)) for k in range(3)]
-    assert Work(Dag(chain, []), Estimates(), 8).left() == (180, 0)
+    assert work(chain, [], 8).left() == (180, 0)
     beside = [job(backbone="a", seed=str(k + 5)) for k in range(40)]
-    work = Work(Dag(chain, beside), Estimates(), 2)
-    assert work.left() == ((180 + 40 * 15) / 2, 0)
-    assert work.left(done={0, *range(3, 43)}) == (120, 0)
-    assert work.left(done={0, *range(3, 43)}, running={1: 45.0}) == (75, 0)
-    assert work.left(done={0, *range(3, 43)}, running={1: 100.0}) == (60, 0), "longer than ever: nothing is owed"
+    run = work(chain, beside, 2)
+    assert run.left() == ((180 + 40 * 15) / 2, 0)
+    assert run.left(done={0, *range(3, 43)}) == (120, 0)
+    assert run.left(done={0, *range(3, 43)}, running={1: 45.0}) == (75, 0)
+    assert run.left(done={0, *range(3, 43)}, running={1: 100.0}) == (60, 0), "longer than ever: nothing is owed"
     wide = [job(backbone="b", seed=str(k + 5), threads=4) for k in range(2)]
-    assert Work(Dag(wide[:1], wide[1:]), Estimates(), 4).left()[0] == 120
-    assert Work(Dag(wide[:1], wide[1:]), Estimates(), 4, by_threads=False).left()[0] == 60
+    assert work(wide[:1], wide[1:], 4).left()[0] == 120
+    assert work(wide[:1], wide[1:], None, nodes=4).left()[0] == 60
 
 
 def test_jobs_of_which_nothing_is_known_are_counted(runs):
-    assert Work(Dag([job("never"), job(backbone="a", seed="7")], []), Estimates(), 1).left() == (15, 1)
+    assert work([job("never"), job(backbone="a", seed="7")], [], 1).left() == (15, 1)
 
 
 def test_a_job_s_own_record_counts_even_when_the_job_has_begun(runs, tmp_path):
     again = job(backbone="a", seed="0")
-    work = Work(Dag([again], []), Estimates(), 1)
+    run = work([again], [], 1)
     (tmp_path / "logs/a/0.tsv").unlink()
-    assert work.left() == (10, 0)
+    assert run.left() == (10, 0)
 
 
 @pytest.mark.parametrize("seconds, said", [(0.4, "0 s"), (59.6, "60 s"), (100, "2 min"), (5999, "1 h 40 min")])

@@ -28,7 +28,7 @@ Traceback:
     [
         (OURS, "error: no table asks for biasmf; name it"),
         ('WorkflowError in file "/a/common.smk", line 46:\nc.yaml: tabels: unknown\n  File "/a/b.smk", line 3, in <module>', "error: c.yaml: tabels: unknown"),
-        ("MissingRuleException:\nNo rule to produce x", "error: No rule to produce x"),
+        ("MissingRuleException:\nNo rule to produce x (if you use input functions make sure that they don't raise).", "error: No rule to produce x."),
         ('NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined\n  File "/a/Snakefile", line 5, in <module>', 'error: NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined'),
         ("Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'", "Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'"),
     ],
@@ -96,8 +96,8 @@ def flow(tmp_path):
     """A workflow of Snakemake as far as a Terminal reads it: two jobs in a chain."""
     settings = SimpleNamespace(printshellcmds=False, verbose=False, debug_dag=False, quiet=None, dryrun=False)
     dag = Dag([job("train", tmp_path), job("table", tmp_path)], [])
-    mode = SimpleNamespace(name="DEFAULT")
-    return SimpleNamespace(dag=dag, cores=2, local_exec=True, output_settings=settings, exec_mode=mode)
+    mode, nodes = SimpleNamespace(name="DEFAULT"), SimpleNamespace(nodes=None)
+    return SimpleNamespace(dag=dag, cores=2, resource_settings=nodes, output_settings=settings, exec_mode=mode)
 
 
 def log(logger, event, **fields):
@@ -147,7 +147,7 @@ def test_a_handler_that_fails_gives_the_terminal_back_and_the_run_goes_on(logger
     terminal.end()
 
 
-@pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet", "dryrun"])
+@pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet"])
 def test_snakemake_s_own_text_stays_where_it_is_asked_for(logger, flow, option):
     before = logger.handlers[:]
     setattr(flow.output_settings, option, True)

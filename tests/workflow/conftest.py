@@ -36,7 +36,7 @@ def snakemake(folder, *arguments, stub=True):
 
 def planned(folder, *arguments):
     """Return how many jobs of each rule a dry run plans."""
-    done = snakemake(folder, "--dry-run", *arguments)
+    done = snakemake(folder, "--dry-run", "--printshellcmds", *arguments)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
     jobs = Counter(re.findall(r"^\s*(?:local)?rule (\w+):", done.stdout + done.stderr, re.M))
     jobs.pop("tables", None)

@@ -23,7 +23,7 @@ tables:
 
 def test_impressions_reach_the_split_that_asks_for_them_alone(checkout):
     (checkout / "c.yaml").write_text(CONFIG)
-    done = snakemake(checkout, "--configfile", "c.yaml", "--dry-run", "--forceall", "tables")
+    done = snakemake(checkout, "--configfile", "c.yaml", "--dry-run", "-p", "--forceall", "tables")
     assert done.returncode == 0, done.stderr[-2000:]
     readers, makers = [], 0
     for block in re.split(r"\n(?=(?:local)?rule )", done.stdout + done.stderr):

@@ -89,10 +89,10 @@ def test_jobs_import_nothing_of_the_folder_they_run_in_nor_what_lies_beside_the_
 
 
 def test_the_configuration_of_the_working_folder_is_read_and_else_the_checkout_s(outside):
-    done = outside("--dry-run")
+    done = outside("--dry-run", "-p")
     assert done.returncode == 0 and "biasmf" in done.stdout and "sasrec" not in done.stdout, done.stderr[-2000:]
     (outside.folder / "config.yaml").unlink()
-    done = outside("--dry-run", config=None)
+    done = outside("--dry-run", "-p", config=None)
     assert done.returncode == 0 and "wildcards: dataset=shop" in done.stdout, done.stderr[-2000:]
 
 
@@ -113,8 +113,8 @@ def test_a_cell_that_two_blocks_share_counts_once(outside):
         ("tables", {"tables": {}}, "no table is asked for; define one under 'tables'"),
         ("references", {"tables": {}}, "no table is asked for"),
         ("results/tuning/mine/leave_one_out/biasmf/id/best.json", {}, "nothing of biasmf with id is tuned"),
-        ("results/data/mine/impressions.parquet", {}, "MissingRuleException"),
-        ("results/data/mine/raw/behaviors.tsv", {}, "MissingRuleException"),
+        ("results/data/mine/impressions.parquet", {}, "error: No rule to produce"),
+        ("results/data/mine/raw/behaviors.tsv", {}, "error: No rule to produce"),
         (RAW, {"data_root": "a {b} c"}, "Snakemake takes what stands in braces for a wildcard"),
         (
             "results/profiles/mine/leave_one_out/tiny/instructions/user.jsonl",

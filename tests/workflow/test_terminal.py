@@ -88,3 +88,39 @@ def test_what_cannot_be_made_is_one_sentence(project):
     ):
         said = snakemake(project, target).stderr.splitlines()[1:]
         assert len(said) == 1 and said[0].startswith(sentence), said
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text, f"{path}: {old!r} is gone; mend the test"
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_dry_run_says_in_ten_lines_what_would_run_why_how_long_and_how_much_disk(project):
+    new = snakemake(project, "-n").stdout.splitlines()
+    assert new[0].startswith("14 jobs: interactions 1, ") and "train 3" in new[0]
+    assert new[1:3] == ["why   all are not made yet", "time  not known"] and new[3].startswith("disk  not known, ")
+    assert len(new) == 5 and not (project / "results").exists()
+
+    assert snakemake(project).returncode == 0
+    for path in (project / "logs").rglob("*.tsv"):
+        path.write_text("s\n60\n")
+    edit(project / "config.yaml", "epochs: 2", "epochs: 3")
+    edit(project / "ptebench/recommenders/backbones/markov.py", "import", "X = 1\nimport")
+    (project / "results/splits/small/leave_one_out/groups.parquet").unlink()
+    said = snakemake(project, "-n").stdout.splitlines()
+    assert len(said) <= 10, said
+    assert any(
+        line.endswith("1 train, 1 rank (small, leave_one_out, biasmf, id, 0): backbone.epochs 2 -> 3") for line in said
+    )
+    assert any(
+        line.endswith("(small, leave_one_out, markov, id, 0): ptebench/recommenders/backbones/markov.py changed")
+        for line in said
+    )
+    assert any(
+        "1 split (small, leave_one_out): results/splits/small/leave_one_out/groups.parquet is gone" in line
+        for line in said
+    )
+    assert any(re.fullmatch(r"      .*1 table.* read what these make", line) for line in said)
+    assert any(re.fullmatch(r"time  about \d min on 2 cores, by earlier runs", line) for line in said)
+    assert any(re.fullmatch(r"disk  about 0.0 MB written, .* GB free", line) for line in said)
