@@ -50,7 +50,7 @@ rule interactions:
         RUN
 
 
-rule impressions:
+use rule interactions as impressions with:
     input:
         unpack(raw.raw_inputs),
         interactions=f"{DATA}/interactions.parquet",
@@ -60,15 +60,11 @@ rule impressions:
         "logs/data/{dataset}/impressions.log",
     benchmark:
         "logs/data/{dataset}/impressions.tsv"
-    conda:
-        "../envs/data.yaml"
     params:
         **job("impressions", raw.reading_settings, modules=raw.reading_modules),
-    shell:
-        RUN
 
 
-rule split:
+use rule interactions as split with:
     input:
         unpack(raw.split_inputs),
     output:
@@ -77,15 +73,11 @@ rule split:
         "logs/splits/{dataset}/{protocol}/split.log",
     benchmark:
         "logs/splits/{dataset}/{protocol}/split.tsv"
-    conda:
-        "../envs/data.yaml"
     params:
         **job("split", raw.split_settings, modules=raw.split_modules),
-    shell:
-        RUN
 
 
-rule describe:
+use rule interactions as describe with:
     input:
         **DATASET,
         published=PUBLISHED_STATISTICS,
@@ -95,9 +87,5 @@ rule describe:
         "logs/data/{dataset}/describe.log",
     benchmark:
         "logs/data/{dataset}/describe.tsv"
-    conda:
-        "../envs/data.yaml"
     params:
         **job("describe", raw.statistics_settings),
-    shell:
-        RUN

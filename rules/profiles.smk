@@ -18,7 +18,7 @@ rule template_profiles:
         RUN
 
 
-rule language_model:
+use rule template_profiles as language_model with:
     input:
         unpack(writing.base_inputs),
     output:
@@ -27,15 +27,11 @@ rule language_model:
         f"logs/{WRITING}/language_model.log",
     benchmark:
         f"logs/{WRITING}/language_model.tsv"
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("language_model", writing.base_settings),
-    shell:
-        RUN
 
 
-rule teach:
+use rule template_profiles as teach with:
     input:
         unpack(writing.teacher_inputs),
     output:
@@ -44,15 +40,11 @@ rule teach:
         f"logs/{WRITING}/teach.log",
     benchmark:
         f"logs/{WRITING}/teach.tsv"
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("teach", writing.settings("teach")),
-    shell:
-        RUN
 
 
-rule endpoint_profiles:
+use rule template_profiles as endpoint_profiles with:
     input:
         unpack(writing.endpoint_inputs),
     output:
@@ -61,15 +53,11 @@ rule endpoint_profiles:
         f"logs/{WRITING}/{{side}}.log",
     benchmark:
         f"logs/{WRITING}/{{side}}.tsv"
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("endpoint_profiles", writing.settings("endpoint_profiles")),
-    shell:
-        RUN
 
 
-rule instructions:
+use rule template_profiles as instructions with:
     input:
         unpack(writing.instruction_inputs),
     output:
@@ -78,15 +66,11 @@ rule instructions:
         f"logs/{WRITING}/instructions.log",
     benchmark:
         f"logs/{WRITING}/instructions.tsv"
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("instructions", writing.settings("instructions")),
-    shell:
-        RUN
 
 
-rule tune_round:
+use rule template_profiles as tune_round with:
     input:
         unpack(writing.half_round_inputs),
     output:
@@ -95,16 +79,12 @@ rule tune_round:
         f"logs/{HALF_ROUND}.log",
     benchmark:
         f"logs/{HALF_ROUND}.tsv"
-    conda:
-        "../envs/profiles.yaml"
     threads: writing.threads
     params:
         **job("tune_round", writing.settings("tune_round")),
-    shell:
-        RUN
 
 
-rule probe_round:
+use rule template_profiles as probe_round with:
     input:
         unpack(writing.probe_inputs),
     output:
@@ -113,16 +93,12 @@ rule probe_round:
         f"logs/{ROUND}/probe.log",
     benchmark:
         f"logs/{ROUND}/probe.tsv"
-    conda:
-        "../envs/profiles.yaml"
     threads: writing.threads
     params:
         **job("probe_round", writing.settings("probe_round")),
-    shell:
-        RUN
 
 
-rule choose_round:
+use rule template_profiles as choose_round with:
     input:
         unpack(writing.choice_inputs),
     output:
@@ -132,15 +108,11 @@ rule choose_round:
     benchmark:
         f"logs/{WRITING}/choose_round.tsv"
     localrule: True
-    conda:
-        "../envs/profiles.yaml"
     params:
         **job("choose_round", writing.settings("choose_round")),
-    shell:
-        RUN
 
 
-rule grpo:
+use rule template_profiles as grpo with:
     input:
         unpack(writing.grpo_inputs),
     output:
@@ -149,13 +121,9 @@ rule grpo:
         f"logs/{GRPO}/grpo.log",
     benchmark:
         f"logs/{GRPO}/grpo.tsv"
-    conda:
-        "../envs/profiles.yaml"
     threads: writing.threads
     params:
         **job("grpo", writing.settings("grpo")),
-    shell:
-        RUN
 
 
 use rule grpo as audit_grpo with:
@@ -171,7 +139,7 @@ use rule grpo as audit_grpo with:
         **job("audit_grpo", writing.settings("audit_grpo")),
 
 
-rule write_profiles:
+use rule template_profiles as write_profiles with:
     input:
         unpack(writing.profile_inputs),
     output:
@@ -180,13 +148,9 @@ rule write_profiles:
         f"logs/{WRITING}/{{writer}}/{{side}}.log",
     benchmark:
         f"logs/{WRITING}/{{writer}}/{{side}}.tsv"
-    conda:
-        "../envs/profiles.yaml"
     threads: writing.threads
     params:
         **job("write_profiles", writing.settings("write_profiles")),
-    shell:
-        RUN
 
 
 use rule write_profiles as write_shard with:
@@ -202,7 +166,7 @@ use rule write_profiles as write_shard with:
         **job("write_shard", writing.shard_settings),
 
 
-rule quality:
+use rule template_profiles as quality with:
     input:
         unpack(writing.quality_inputs),
     output:
@@ -211,10 +175,6 @@ rule quality:
         f"logs/{WRITING}/quality.log",
     benchmark:
         f"logs/{WRITING}/quality.tsv"
-    conda:
-        "../envs/profiles.yaml"
     threads: writing.threads
     params:
         **job("quality", writing.quality_settings),
-    shell:
-        RUN

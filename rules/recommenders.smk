@@ -31,7 +31,7 @@ use rule trial as rung with:
         **job("rung", cells.rung_settings, modules=cells.modules),
 
 
-rule choose_trial:
+use rule trial as choose_trial with:
     input:
         trials=cells.trials,
     output:
@@ -40,15 +40,11 @@ rule choose_trial:
         f"logs/{STUDY}/choose_trial.log",
     benchmark:
         f"logs/{STUDY}/choose_trial.tsv"
-    conda:
-        "../envs/recommenders.yaml"
     params:
         **job("choose_trial"),
-    shell:
-        RUN
 
 
-rule train:
+use rule trial as train with:
     input:
         unpack(cells.train_inputs),
     output:
@@ -57,15 +53,11 @@ rule train:
         f"logs/{CELL}/train.log",
     benchmark:
         f"logs/{CELL}/train.tsv"
-    conda:
-        "../envs/recommenders.yaml"
     params:
         **job("train", cells.settings, modules=cells.modules),
-    shell:
-        RUN
 
 
-rule rank:
+use rule trial as rank with:
     input:
         unpack(cells.rank_inputs),
     output:
@@ -74,9 +66,5 @@ rule rank:
         f"logs/{CELL}/rank.log",
     benchmark:
         f"logs/{CELL}/rank.tsv"
-    conda:
-        "../envs/recommenders.yaml"
     params:
         **job("rank", cells.settings, modules=cells.modules),
-    shell:
-        RUN

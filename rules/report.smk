@@ -31,7 +31,7 @@ use rule metrics as cell_metrics with:
         **job("metrics", reporting.cell_metric_settings),
 
 
-rule table:
+use rule metrics as table with:
     input:
         unpack(reporting.table_inputs),
     output:
@@ -40,15 +40,11 @@ rule table:
         "logs/tables/{table}.log",
     benchmark:
         "logs/tables/{table}.tsv"
-    conda:
-        "../envs/report.yaml"
     params:
         **job("table", reporting.table_settings),
-    shell:
-        RUN
 
 
-rule statistics_table:
+use rule metrics as statistics_table with:
     input:
         statistics=reporting.every_dataset,
     output:
@@ -58,12 +54,8 @@ rule statistics_table:
     benchmark:
         "logs/tables/statistics.tsv"
     localrule: True
-    conda:
-        "../envs/report.yaml"
     params:
         **job("statistics_table"),
-    shell:
-        RUN
 
 
 use rule statistics_table as references_table with:
@@ -80,7 +72,7 @@ use rule statistics_table as references_table with:
         **job("references"),
 
 
-rule audit_published:
+use rule metrics as audit_published with:
     input:
         tables=PAPERS,
     output:
@@ -90,15 +82,11 @@ rule audit_published:
     benchmark:
         "logs/audit/published.tsv"
     localrule: True
-    conda:
-        "../envs/report.yaml"
     params:
         **job("audit_published"),
-    shell:
-        RUN
 
 
-rule report:
+use rule metrics as report with:
     input:
         unpack(reporting.report_inputs),
     output:
@@ -108,15 +96,11 @@ rule report:
     benchmark:
         "logs/report.tsv"
     localrule: True
-    conda:
-        "../envs/report.yaml"
     params:
         **job("report", reporting.report_settings),
-    shell:
-        RUN
 
 
-rule crate:
+use rule metrics as crate with:
     input:
         unpack(reporting.report_inputs),
     output:
@@ -125,9 +109,5 @@ rule crate:
         "logs/crate.log",
     benchmark:
         "logs/crate.tsv"
-    conda:
-        "../envs/report.yaml"
     params:
         **job("crate", reporting.crate_settings),
-    shell:
-        RUN

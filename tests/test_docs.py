@@ -74,7 +74,7 @@ def test_the_page_on_architecture_names_every_rule_and_package():
     text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
     packages = [f"ptebench/{path.parent.name}/" for path in (REPOSITORY / "ptebench").glob("*/__init__.py")]
     packages += [f"{path.parent.name}/" for path in (REPOSITORY / "ptebench/profiles").glob("*/__init__.py")]
-    for name in [*re.findall(r"^rule (\w+):", text, re.MULTILINE), *packages]:
+    for name in [*re.findall(r"^(?:rule|use rule \w+ as) (\w+)", text, re.MULTILINE), *packages]:
         assert f"`{name}`" in page, name
 
 
