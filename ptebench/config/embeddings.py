@@ -10,7 +10,7 @@ class Align(Settings):
     """How texts are aligned with training pairs: what comes next is told from other items, and the other way round."""
 
     dimension: Positive = 128
-    """Length of the vectors of a user, and of each role of an item: what comes before, what comes next."""
+    """Length of the vector of each role of an item, what comes before and what comes next; both make its vector."""
     components: Positive = 256
     """Principal components of the text that are read, at most."""
     shrinkage: float = Field(1e-3, ge=0)

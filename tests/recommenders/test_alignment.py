@@ -133,8 +133,8 @@ def test_texts_of_other_items_carry_nothing_over():
 def test_users_with_profiles_ask_for_the_items_of_their_group():
     training, valid, catalogue, group, liked = world(profiles=True)
     items, users = aligned(training, valid, catalogue)
-    assert users.shape == (USERS + 1, 16) and not users[0].any()
-    nearest = (users[1:] @ items[1:, 16:].T).topk(5).indices + 1
+    assert users.shape == (USERS + 1, 32) and not users[0].any()
+    nearest = (users[1:] @ items[1:].T).topk(5).indices + 1
     assert float((group[nearest] == liked[:, None]).float().mean()) > 0.5
 
 

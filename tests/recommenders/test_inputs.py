@@ -202,3 +202,17 @@ def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
 def test_a_label_says_what_a_row_reads(backbone, representation, keys, label):
     made = cell(backbone, representation, **keys)
     assert text_label(made["backbone"], made["representation"], {}) == label
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "lightgcn", "tiger", "textknn"])
+def test_whatever_reads_text_reads_aligned_vectors_whose_users_fill_half_of_their_width(data, backbone):
+    drawn = torch.Generator().manual_seed(2)
+    asked = torch.randn(USERS + 1, 20, generator=drawn)
+    text = {"item": torch.randn(ITEMS + 1, 40, generator=drawn), "user": torch.cat([torch.zeros_like(asked), asked], 1)}
+    text = {side: vectors.index_fill(0, torch.tensor([0]), 0.0) for side, vectors in text.items()}
+    readers = [r for b, r, made in PAIRS if b == backbone and text_sides(made["backbone"], made["representation"], {})]
+    assert len(readers) >= (1 if backbone in ("tiger", "textknn") else 9)
+    for representation in readers:
+        made = cell(backbone, representation)
+        read = {side: text[side] for side in text_sides(made["backbone"], made["representation"], {}) if side != "card"}
+        assert learned(made, data, read), representation

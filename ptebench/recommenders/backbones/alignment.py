@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         before = representation.item_vectors().chunk(2, 1)[0]
         asked = torch.einsum("bl,bld->bd", weight, before[padded]) * 2**0.5
         of_users = representation.user_vectors(users)
-        return asked if of_users is None else asked + of_users
+        return asked if of_users is None else asked + of_users.chunk(2, 1)[1]
 
     def scores(self, queries, representation):
         """Return (B, n_items + 1)."""

@@ -29,7 +29,10 @@ class Tower(nn.Module):
 
 
 class Representation(Base):
-    """An item's vector is both of its roles side by side, a user's is that of the profile; rows without text zeros."""
+    """An item's vector is both of its roles side by side; a user's is near the `next` role of what is asked for.
+
+    Rows without text are zeros.
+    """
 
     profiled: torch.Tensor  # (n_users + 1,)
 
@@ -48,5 +51,8 @@ class Representation(Base):
         return both * rows(self.rankable[:, None], items)
 
     def user_vectors(self, users=None):
-        """Return (n_users + 1, d) of unit length, or the rows of `users`; None where none are read."""
-        return self.users("before", users) * rows(self.profiled[:, None], users) if self.users else None
+        """Return (n_users + 1, 2 d) of unit length, or the rows of `users`; None where none are read."""
+        if self.users is None:
+            return None
+        asked = self.users("before", users) * rows(self.profiled[:, None], users)
+        return torch.cat([torch.zeros_like(asked), asked], 1)  # as wide as items: some readers have one layer for both
