@@ -111,9 +111,12 @@ def _vectors(records: Records, path: str, record: Record, folder: Path) -> str:
     write_json([{"idx": 0, "name": "0", "path": "", "type": STATIC}], folder / name / "modules.json")
     write_json({"model_type": "SentenceTransformer", "similarity_fn_name": "cosine"},
                folder / name / "config_sentence_transformers.json")  # fmt: skip
+    source = f"of the text `{place.rest[0]}` by the encoder `{place.rest[1]}`"
+    if len(place.rest) == 2:  # no encoder's
+        source = f"`{place.rest[0]}`, learned from texts and training pairs"
     text = (
-        f"{name}\n\nThe vectors of {len(known):,} items of {place.dataset}, {vectors.shape[1]} wide, of the text"
-        f" `{place.rest[0]}` by the encoder `{place.rest[1]}`. A word is a raw item id; an id that is none has zeros."
+        f"{name}\n\nThe vectors of {len(known):,} items of {place.dataset}, {vectors.shape[1]} wide, {source}."
+        " A word is a raw item id; an id that is none has zeros."
         "\n\n    from sentence_transformers import SentenceTransformer\n"
         f'    SentenceTransformer("{name}").encode(["{next(iter(known), "ID")}"])'
     )

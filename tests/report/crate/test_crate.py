@@ -20,6 +20,7 @@ from tests.report.site import world
 
 PROFILES = "results/profiles/shop/cold/small"
 VECTORS = "results/embeddings/shop/cold/small.grpo/lsa/item.safetensors"
+ALIGNED = "results/embeddings/shop/cold/aligned/item.safetensors"
 CONFIGURATION = {"datasets": {"shop": {"source": "table"}}}
 
 
@@ -48,12 +49,20 @@ def teach():
     adapter = [f"{PROFILES}/grpo/item/{name}" for name in ("adapter_model.safetensors", "adapter_config.json")]
     world.note("grpo", [f"{PROFILES}/base/model.safetensors"], adapter, f"{PROFILES}/grpo/item/provenance.json")
     read(f"{PROFILES}/grpo/item.provenance.json", *adapter)
-    Path(VECTORS).parent.mkdir(parents=True)
+    for path in (VECTORS, ALIGNED):
+        Path(path).parent.mkdir(parents=True)
     vectors = np.random.default_rng(0).random((world.ITEM_NUMBER + 1, 4), dtype=np.float32)
     vectors[0] = 0
     save_file({"vectors": vectors}, VECTORS)
     world.note("embed", [f"{PROFILES}/grpo/item.parquet"], [VECTORS], VECTORS.replace("safetensors", "provenance.json"))
-    read("results/cells/shop/cold/sasrec/pte/seed=0/provenance.json", VECTORS)
+    save_file({"vectors": vectors}, ALIGNED)
+    world.note(
+        "align",
+        ["results/splits/shop/cold/train.parquet"],
+        [ALIGNED],
+        ALIGNED.replace("safetensors", "provenance.json"),
+    )
+    read("results/cells/shop/cold/sasrec/pte/seed=0/provenance.json", VECTORS, ALIGNED)
     return vectors
 
 
@@ -149,10 +158,13 @@ def test_an_adapter_loads_by_peft_as_it_lies(made, monkeypatch):
     assert card.startswith('---\nlibrary_name: "peft"\nbase_model: "shop-cold-small-base"\n') and "`grpo`" in card
 
 
-def test_item_vectors_load_by_sentence_transformers_as_they_lie(made):
+@pytest.mark.parametrize("name, words", [("small.grpo-lsa", "by the encoder `lsa`"), ("aligned", "learned from texts")])
+def test_item_vectors_load_by_sentence_transformers_as_they_lie(made, name, words):
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(made[1] / "hub/shop-cold-small.grpo-lsa-item"), device="cpu")
+    folder = made[1] / f"hub/shop-cold-{name}-item"
+    assert words in (folder / "README.md").read_text()
+    model = SentenceTransformer(str(folder), device="cpu")
     assert np.array_equal(model.encode(["i1", "i40", "nobody"]), made[2][[1, 40, 0]])
 
 
