@@ -190,7 +190,7 @@ def test_what_dialogues_teach_is_what_the_probe_asks(chain, tmp_path):
     model, tokenizer = load(str(chain.base["base"].parent), None, 320, None, LORA | {"dropout": 0.0}, True)
     turns = [r["prompt"] + r["completion"] for r in rows]
     before = preference(model, tokenizer, turns)
-    finetune(model, tokenizer, rows, {"epochs": 20, "batch_size": 2, "learning_rate": 0.02}, 320, 0, tmp_path)
+    finetune(model, tokenizer, rows, {"epochs": 40, "batch_size": 2, "learning_rate": 0.02}, 320, 0, tmp_path)
     assert (preference(model, tokenizer, turns) > before + 0.05).all()
 
 
