@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from typing import Any
 
 from ptebench.errors import InputError
 from ptebench.files import write_json
-from ptebench.provenance import canonical, digest, environment, file_digest
+from ptebench.provenance import canonical, checkout, digest, environment, file_digest, processor
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
     job, options = parse(sys.argv[1:])
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(job.threads)
-    started, clock = time.time(), time.perf_counter()
+    code, started, clock = checkout(), time.time(), time.perf_counter()
     try:
         for path in (p for paths in job.inputs.values() for p in paths):
             if not path.exists():
@@ -91,8 +92,11 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
         "spec": job.spec,
         "seed": job.spec.get("seed"),
         "script": Path(sys.argv[0]).stem,
+        "command": shlex.join(["python", "-m", f"workflow_scripts.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "code": job.code,
+        "checkout": code,
         "environment": environment(),
+        "processor": processor(),
         "precisions": hardware.precisions() if hardware else None,
         "threads": job.threads,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import platform
+import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -97,6 +98,28 @@ def code_digest(*modules: str) -> str:
     (a backbone, a representation, a loss) is not seen by the walk and must be named.
     """
     return digest(canonical(code_modules(*modules)))[:12]
+
+
+def checkout() -> dict[str, Any] | None:
+    """Return the commit of this code, and whether the code had no changes beside it; None where git does not say."""
+    command = ["git", "--no-optional-locks", "-C", str(REPOSITORY), "status", "--porcelain=v2", "--branch", "--"]
+    try:
+        found = subprocess.run([*command, *ROOTS], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    commit = next((line.split()[-1] for line in found if line.startswith("# branch.oid")), None)
+    return {"commit": commit, "clean": all(line.startswith("#") for line in found)}
+
+
+@cache
+def processor() -> str:
+    """Return the model of the processor, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine()
 
 
 def environment() -> dict[str, Any]:

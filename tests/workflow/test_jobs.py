@@ -6,13 +6,15 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 
 import polars as pl
 import pytest
 import yaml
 
 from tests.data.study_files import write_all
-from tests.workflow.conftest import ROOT, SKIP, snakemake
+from tests.workflow.conftest import ROOT, SKIP, plain, snakemake
 
 CONFIG = {
     "seeds": [0],
@@ -66,6 +68,18 @@ def test_from_raw_file_to_table_twice_the_same_bytes(project):
     first = digests(project.folder / "results")
     assert "tables/small.md" in first and "metrics/small/leave_one_out/sasrec.csv" in first
     assert len([n for n in first if n.endswith("ranks.parquet")]) == 3
+    cell, redone = "results/cells/small/leave_one_out/sasrec/id/seed=0", project.folder / "redone"
+    command = [sys.executable, "-m", "ptebench.redo", cell, "--into", redone]
+    again = subprocess.run(command, cwd=project.folder, env=plain() | {"PYTHONPATH": "imports"}, capture_output=True)
+    said = [f"{cell}/{name}: the same bytes" for name in ("model.safetensors", "training.csv", "ranks.parquet")]
+    assert again.returncode == 0 and again.stdout.decode().splitlines() == said, again.stderr[-2000:]
+    assert (redone / cell / "ranks.parquet").is_file()
+    record = json.loads((project.folder / cell / "provenance.json").read_text())
+    assert (
+        record["checkout"] is None
+        and record["processor"]
+        and record["command"].startswith("python -m workflow_scripts.train --spec ")
+    )
     shutil.rmtree(project.folder / "results")
     assert project().returncode == 0
     assert digests(project.folder / "results") == first
