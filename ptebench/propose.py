@@ -225,7 +225,7 @@ def configuration(proposal: Proposal) -> str:
         "",
         "representations:",
         "  id:",
-        *(["  card: {kind: pte, text: card}      # an item is its text, through a trained adapter"] if texts else []),
+        *(["  card:                                # an item is its text, through a trained adapter"] if texts else []),
         "",
         "tables:",
         "  own:",

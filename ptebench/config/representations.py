@@ -200,6 +200,14 @@ class Pte(Text):
     """Dropout of the adapter's hidden layer."""
 
 
+class Card(Pte):
+    """The cards of items alone through PtE's adapter: what text gives without a language model."""
+
+    kind: Literal["card"]
+    text: Literal["card"] = "card"
+    """What it reads; cards, which the name says."""
+
+
 class Rlmrec(Text):
     """What both forms of RLMRec share."""
 

@@ -71,7 +71,7 @@ def settings_of_text(representation):
 
 
 COUNTERS = {"popularity", "markov", "itemknn", "ease", "textknn"}
-TEXTUAL = ["whitenrec", "pte", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
+TEXTUAL = ["whitenrec", "pte", "card", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
 
