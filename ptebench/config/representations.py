@@ -186,12 +186,9 @@ class ReclmText(Text):
     """Beside profiles of items also those of users; always, as in RecLM."""
 
 
-class Pte(Text):
-    """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
+class Adapter(Text):
+    """Frozen text vectors through a task-aligned adapter."""
 
-    kind: Literal["pte"]
-    text: str = "embedded.grpo"
-    """What it reads, as any representation of text; by default what GRPO has taught the language model `embedded`."""
     components: Positive = 256
     """Principal components of the text that the adapter reads, at most."""
     shrinkage: float = Field(1e-3, ge=0)
@@ -200,7 +197,15 @@ class Pte(Text):
     """Dropout of the adapter's hidden layer."""
 
 
-class Card(Pte):
+class Pte(Adapter):
+    """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
+
+    kind: Literal["pte"]
+    text: str = "embedded.grpo"
+    """What it reads, as any representation of text; by default what GRPO has taught the language model `embedded`."""
+
+
+class Card(Adapter):
     """The cards of items alone through PtE's adapter: what text gives without a language model."""
 
     kind: Literal["card"]
