@@ -118,6 +118,7 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
         raise InputError(f"{path}: no row below the names of the columns has a {chosen['item_id']}; fetch it again")
     if in_order := 2 * interacted.str.contains(r"\S \S").sum() > len(interacted):
         settings: dict = {"source": "sequences", "sequences": str(path)}
+        settings |= {"times": str(path)} if "timestamp" in chosen else {}
         interacted = interacted.str.split(" ").explode()
     else:
         settings = {"source": "table", "interactions": str(path), "columns": chosen}
@@ -157,8 +158,8 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
     """Read the whole file and add the highest core that leaves enough, and what the split needs to know."""
     settings, source = proposal.settings, proposal.settings["source"]
     defaults = SOURCES[source].model_validate(settings).model_dump() | {"max_bad_rows": 10**9}
-    name = "interactions" if source == "table" else source
-    read = import_module(f"ptebench.data.sources.{source}").read({name: [path]}, defaults)
+    files = {key: [path] for key in ("interactions", "sequences", "times") if key in settings}
+    read = import_module(f"ptebench.data.sources.{source}").read(files, defaults)
     if bad := read.counts["malformed_lines"]:
         settings["max_bad_rows"] = bad
         proposal.doubts.append(f"{path}: {bad:,} malformed lines are skipped; the job's log shows the first of them")

@@ -82,6 +82,10 @@ def test_what_is_not_clear_is_said(tmp_path):
 def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
     (tmp_path / "s.tsv").write_text("user_id\titem_ids\n" + "".join(f"{u}\t1 2 3 4 5\n" for u in range(60)))
     assert propose(tmp_path / "s.tsv").settings["source"] == "sequences"
+    timed = [f"{u}\t1 2 3 4 5\t10 20 30 40 50\n" for u in range(60)]
+    (tmp_path / "t.tsv").write_text("user_id\titem_ids\ttimestamps\n" + "".join(timed))
+    settings = propose(tmp_path / "t.tsv").settings
+    assert settings["times"] == settings["sequences"] and "tie_break" not in settings
     records = [{"reviewerID": f"u{n}", "asin": "a", "unixReviewTime": n, "style": {"x": 1}} for n in range(9)]
     (tmp_path / "r.json").write_text("".join(json.dumps(record) + "\n" for record in records))
     assert "`source: amazon`" in " ".join(propose(tmp_path / "r.json").doubts)
