@@ -21,6 +21,17 @@ def test_installed_versions_are_the_pinned_ones():
     assert {name: metadata.version(name).split("+")[0] for name in PINS} == PINS
 
 
+def rules():
+    """Yield the text of each rule and its environment, which a rule that differs from another has of that one."""
+    environments = {}
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"\n(?= *(?:use )?rule\b)", file.read_text())[1:]:
+            base, name = re.match(r" *(?:use rule (\w+) as |rule ?)(\w*)", text).groups()
+            own = re.search(r"envs/(\w+)\.yaml", text)
+            environments[name] = own[1] if own else environments.get(base)
+            yield text, environments[name]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_environment_is_used_and_pins_alike(path):
     pip = next(d["pip"] for d in yaml.safe_load(path.read_text())["dependencies"] if isinstance(d, dict))
@@ -62,10 +73,7 @@ BY_NAME = {  # what the jobs of an environment load by name
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_environment_has_what_its_jobs_import(path):
-    rules = [
-        rule for file in (ROOT / "rules").glob("*.smk") for rule in re.split(r"\n +rule:|\nrule ", file.read_text())
-    ]
-    own = [rule for rule in rules if f"envs/{path.stem}.yaml" in rule]
+    own = [rule for rule, environment in rules() if environment == path.stem]
     scripts = {name for rule in own for name in re.findall(r'job\("(\w+)"|workflow_scripts\.(\w+)', rule)}
     modules = [f"workflow_scripts.{''.join(name)}" for name in scripts]
     for folder in BY_NAME.get(path.stem, ()):
