@@ -17,7 +17,7 @@ include: "rules/report.smk"
 
 
 onstart:
-    keep(workflow.dag.needrun_jobs())
+    code.keep(workflow.dag.needrun_jobs())
 
 
 onsuccess:
@@ -25,7 +25,7 @@ onsuccess:
 
 
 onerror:
-    terminal.end()
+    terminal.end(failures.make_tables(workflow, CONFIG, grid))
 
 
 rule tables:

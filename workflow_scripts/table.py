@@ -15,13 +15,13 @@ def main(job) -> dict:
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
     evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
-    pairs, title = build_comparisons(job.spec, evidence), job.spec["title"]
+    pairs, title, failed = build_comparisons(job.spec, evidence), job.spec["title"], job.spec.get("failed", [])
     claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
     write_table(pairs, job.outputs["comparisons"], COMPARISONS)
-    write_text(markdown.render(table, title, claims), job.outputs["md"])
-    write_text(latex.render(table, title, job.spec["table"]), job.outputs["tex"])
-    write_text(html.render(table, title, claims), job.outputs["html"])
+    write_text(markdown.render(table, title, claims, failed), job.outputs["md"])
+    write_text(latex.render(table, title, job.spec["table"], failed), job.outputs["tex"])
+    write_text(html.render(table, title, claims, failed), job.outputs["html"])
     for claim in claims:
         print(claim)
     return {"values": table.height, "published": table["published"].count()}

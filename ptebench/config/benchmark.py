@@ -62,5 +62,10 @@ class Benchmark(Settings):
     """What is tuned, and with which budget."""
     tables: dict[Name, TableSettings] = {}
     """Tables by name, which ask for cells."""
+    strict: bool = False
+    """Whether a failed cell takes the tables that show it; otherwise these are made without it and say so."""
+    failed: str | None = None
+    """File of failed cells and why, which a run with failures writes and gives to itself: tables are made without
+    them."""
     information: dict[Name, Analysis] = {}
     """Analyses by name of what ids, texts and both tell of each other; `snakemake information` makes them."""

@@ -1,9 +1,11 @@
 """Which cells the requested tables need."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 from ptebench.config.counters import COUNTERS
+from ptebench.plan.failures import Method, read_failures
 from ptebench.plan.paths import CELL
 
 
@@ -26,7 +28,7 @@ class Grid:
     """The cells of the tables of a configuration, each once, in the order of the tables."""
 
     def __init__(self, config: dict[str, Any]):
-        self.config = config
+        self.config, self.failures = config, read_failures(config["failed"])
         self.cells = list(dict.fromkeys(cell for table in config["tables"] for cell in self.of_table(table)))
         self.pairs = list(dict.fromkeys(cell[:2] for cell in self.cells))
         self.datasets = list(dict.fromkeys(dataset for dataset, _ in self.pairs))
@@ -43,12 +45,29 @@ class Grid:
         return self.config["backbones"][backbone], self.config["representations"][representation]
 
     def of_table(self, table: str) -> Iterator[Cell]:
-        """Yield the cells of a table, row by row, one of two blocks twice; a counter has one seed."""
-        settings, seeds = self.config["tables"][table], self.config["seeds"]
-        for dataset in settings["datasets"]:
-            for protocol in settings["protocols"]:
-                for rows in settings["rows"]:
-                    for backbone in rows["backbones"]:
-                        for representation in rows["representations"]:
-                            for seed in seeds[:1] if self.counter(backbone) else seeds:
-                                yield Cell(dataset, protocol, backbone, representation, seed)
+        """Yield the cells of a table, row by row, one of two blocks twice; a counter has one seed.
+
+        Of a method of which a cell failed there is none.
+        """
+        for method in self.methods(table):
+            if method not in self.failures:
+                yield from (Cell(*method, seed) for seed in self.seeds(method[2]))
+
+    def methods(self, table: str) -> Iterator[Method]:
+        """Yield dataset, protocol, backbone and representation of a table's rows, one of two blocks twice."""
+        settings = self.config["tables"][table]
+        for dataset, protocol in product(settings["datasets"], settings["protocols"]):
+            for rows in settings["rows"]:
+                for backbone, representation in product(rows["backbones"], rows["representations"]):
+                    yield dataset, protocol, backbone, representation
+
+    def seeds(self, backbone: str) -> list[int]:
+        """Return the seeds of a backbone's cells."""
+        seeds: list[int] = self.config["seeds"]
+        return seeds[:1] if self.counter(backbone) else seeds
+
+    def failed_of_table(self, table: str) -> list[dict[str, str]]:
+        """Return the methods of a table of which a cell failed, each with the reason and the log."""
+        names = ("dataset", "protocol", "backbone", "representation")
+        methods = [method for method in dict.fromkeys(self.methods(table)) if method in self.failures]
+        return [dict(zip(names, method)) | self.failures[method] for method in methods]

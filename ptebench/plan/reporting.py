@@ -79,9 +79,13 @@ class Reporting:
         settings, protocols = self.tables[wildcards.table], self.config["protocols"]
         methods = self.methods(wildcards.table)
         kinds = {name: settings["kind"] for name, settings in self.config["representations"].items()}
+        failed = self.grid.failed_of_table(wildcards.table)
+        lost = {f"{failure['backbone']}.{failure['representation']}" for failure in failed}
         return {
             "table": wildcards.table,
-            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare", "claims")},
+            **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
+            "claims": [claim for claim in settings["claims"] if not lost & {claim["row"], claim["above"]}],
+            **({"failed": failed} if failed else {}),
             "cells": methods,
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
             "published": {name: self.config["datasets"][name]["published"] for name in settings["datasets"]},

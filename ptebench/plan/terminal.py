@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -255,9 +256,11 @@ class Terminal(logging.Handler):
                 except Exception as error:
                     self.give_back(error)
 
-    def end(self) -> None:
-        """Tell how the run ended: done, interrupted, or which jobs failed."""
+    def end(self, tables: Sequence[str] = ()) -> None:
+        """Tell how the run ended: done, interrupted, or which jobs failed and what was made of the rest."""
         if self.work is None or self.ended.is_set():
+            if tables:  # Snakemake's own text goes on
+                print(*tables, sep="\n", file=self.stream)
             return
         self.ended.set()
         all_, took = len(self.work.jobs), spoken(time.monotonic() - self.began)
@@ -269,6 +272,8 @@ class Terminal(logging.Handler):
             self.line(f"{len(self.done)} of {all_} jobs done in {took}, {counts}")
             for failure in self.failures:
                 self.line(f"  {failure.job}: {failure.reason}\n        {failure.log}")
+            for text in tables:
+                self.line(text)
         else:
             pages = [str(file) for file in self.written if str(file).endswith(".html")]
             self.line(f"{all_} jobs done in {took}" + (": " if pages else "") + ", ".join(pages))

@@ -7,10 +7,13 @@ import polars as pl
 
 from ptebench.report.rendering import (
     INPUTS,
+    failed_rows,
+    failure_texts,
     input_texts,
     label_row,
     lead_mark,
     letters,
+    log_link,
     note,
     panels,
     published_text,
@@ -32,6 +35,8 @@ STYLE = """
   tbody tr:nth-child(even) { background: #f5f5f5; }
 """
 
+LINK = '<a href="{path}">{text}</a>'
+
 
 def page(title: str, body: str) -> str:
     """Return a complete HTML page without links to other files."""
@@ -42,8 +47,11 @@ def page(title: str, body: str) -> str:
     )
 
 
-def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
-    """Return the table as one HTML page, the verdicts of its claims below; the last column links each seed's record."""
+def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
+    """Return the table as one HTML page, the verdicts of its claims below; the last column links each seed's record.
+
+    failed: methods without values, each with reason and log.
+    """
     lines = [f"<p>{escape(text)}</p>" for text in (note(table), sources(table)) if text]
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
@@ -62,6 +70,12 @@ def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
             links = record_links(values, '<a href="{path}">{seed}</a>')
             name = label_row(backbone, representation, labels)
             lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
+        for f in failed_rows(failed, rows[0][2]):
+            cells = "<td></td>" * len(INPUTS) + '<td class="number">failed</td>' * len(names)
+            name = escape(f["representation"])
+            lines.append(f'<tr><th scope="row">{escape(f["backbone"])}</th><td>{name}</td>{cells}')
+            lines.append(f"<td>{log_link(f, LINK)}</td></tr>")
         lines += ["</tbody>", "</table>", "</div>"]
-    lines += ["<ul>", *(f"<li>{escape(claim)}</li>" for claim in claims), "</ul>"] if claims else []
+    below = [*failure_texts([f | {"reason": escape(f["reason"])} for f in failed], LINK), *map(escape, claims)]
+    lines += ["<ul>", *(f"<li>{text}</li>" for text in below), "</ul>"] if below else []
     return page(title, "\n".join(lines) + "\n")

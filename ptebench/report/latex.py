@@ -1,10 +1,13 @@
 """A table for LaTeX."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ptebench.report.rendering import (
     INPUTS,
     difference_text,
+    failed_rows,
     input_texts,
     label_row,
     lead_mark,
@@ -17,8 +20,11 @@ from ptebench.report.rendering import (
 from ptebench.report.tex import escape
 
 
-def render(table: pl.DataFrame, title: str, name: str) -> str:
-    """Return the table for LaTeX with the package booktabs; a comment behind each row names its record."""
+def render(table: pl.DataFrame, title: str, name: str, failed: Sequence[dict] = ()) -> str:
+    """Return the table for LaTeX with the package booktabs; a comment behind each row names its record.
+
+    failed: methods without values, each with reason and log.
+    """
     panels_of_table = panels(table)
     columns = max(len(names) for _, names, _ in panels_of_table) + len(INPUTS) - 1
     lines = [
@@ -50,4 +56,7 @@ def render(table: pl.DataFrame, title: str, name: str) -> str:
                     for v in values
                 ]
                 lines.append(rf" & \scriptsize published {'& ' * len(INPUTS)}& {' & '.join(beside)} \\")
+        for f in failed_rows(failed, rows[0][2]):
+            cells = [f["backbone"], f["representation"], *[""] * len(INPUTS), *["failed"] * len(names)]
+            lines.append(f"{' & '.join(map(escape, cells))} " + rf"\\ % {f['log']}: {f['reason']}")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])

@@ -6,10 +6,13 @@ import polars as pl
 
 from ptebench.report.rendering import (
     INPUTS,
+    failed_rows,
+    failure_texts,
     input_texts,
     label_row,
     lead_mark,
     letters,
+    log_link,
     note,
     panels,
     published_text,
@@ -18,9 +21,14 @@ from ptebench.report.rendering import (
     value_text,
 )
 
+LINK = "[{text}]({path})"
 
-def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
-    """Return the table as Markdown, the verdicts of its claims below; the last column links each seed's record."""
+
+def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
+    """Return the table as Markdown, the verdicts of its claims below; the last column links each seed's record.
+
+    failed: methods without values, each with reason and log.
+    """
     lines = [f"# {title}", "", note(table)]
     lines += ["", sources(table)] if sources(table) else []
     for heading, names, rows in panels(table):
@@ -36,5 +44,9 @@ def render(table: pl.DataFrame, title: str, claims: Sequence[str] = ()) -> str:
             ]
             name = label_row(backbone, representation, labels)
             lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
-    lines += ["", *(f"- {claim}" for claim in claims)] if claims else []
+        for f in failed_rows(failed, rows[0][2]):
+            cells = [""] * len(INPUTS) + ["failed"] * len(names)
+            lines.append(f"| {f['backbone']} | {f['representation']} | {' | '.join(cells)} | {log_link(f, LINK)} |")
+    below = [*failure_texts(failed, LINK), *claims]
+    lines += ["", *(f"- {text}" for text in below)] if below else []
     return "\n".join(lines) + "\n"

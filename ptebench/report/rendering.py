@@ -1,5 +1,6 @@
 """The text of panels, rows, cells and legend, which all forms of a table share."""
 
+from collections.abc import Sequence
 from string import ascii_lowercase
 
 import polars as pl
@@ -103,3 +104,20 @@ def record_links(values: list[dict], form: str) -> str:
     paths = values[0]["provenance"].split(";")
     seeds = [path.split("seed=")[1].split("/")[0] for path in paths]
     return " ".join(form.format(seed=s, path=p.replace("results/", "../", 1)) for s, p in zip(seeds, paths))
+
+
+def failed_rows(failed: Sequence[dict], values: list[dict]) -> list[dict]:
+    """Return the failed methods of a panel, whose split a row's values tell."""
+    split = [values[0][key] for key in ("dataset", "protocol")]
+    return [failure for failure in failed if [failure["dataset"], failure["protocol"]] == split]
+
+
+def failure_texts(failed: Sequence[dict], form: str) -> list[str]:
+    """Return a sentence for each failed method, with its log as a link of a `form` with text and path."""
+    keys = ("dataset", "protocol", "backbone", "representation", "reason")
+    return [f"Failed: {' '.join(f[key] for key in keys[:4])}. {f['reason']} ({log_link(f, form)})" for f in failed]
+
+
+def log_link(failure: dict, form: str) -> str:
+    """Return the link from a table to the log of a failure."""
+    return form.format(text="log", path=f"../../{failure['log']}")

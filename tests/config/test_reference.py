@@ -18,7 +18,7 @@ PAGE = REPOSITORY / "docs/guide/configuration.md"
 SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 MODELS = {"Benchmark": SCHEMA, **SCHEMA["$defs"]}
-SECTIONS = set(Benchmark.model_fields) - {"data_root", "seeds", "ks", "overrides"}
+SECTIONS = set(Benchmark.model_fields) - {"data_root", "seeds", "ks", "overrides", "strict", "failed"}
 
 
 class Loader(yaml.SafeLoader):

@@ -198,6 +198,29 @@ def test_html(built):
     assert "<strong>0.0600</strong> ± 0.0044 ↑<small>published 0.0473, Δ +0.0127</small>" in text
 
 
+def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(built):
+    failed = [
+        {"dataset": "toys", "protocol": "cold", "backbone": "biasmf", "representation": "id", "reason": "a < b", "log": "logs/x.log"},
+        {"dataset": "toys", "protocol": "warm", "backbone": "ease", "representation": "id", "reason": "no file", "log": "logs/y.log"},
+    ]  # fmt: skip
+    text = markdown.render(built, "Demo", ["As expected: yes."], failed)
+    assert text.count("| biasmf | id |  |  |  | failed | failed | [log](../../logs/x.log) |") == 2, (
+        "in each panel of its split"
+    )
+    assert text.endswith(
+        "- Failed: toys cold biasmf id. a < b ([log](../../logs/x.log))\n"
+        "- Failed: toys warm ease id. no file ([log](../../logs/y.log))\n- As expected: yes.\n"
+    )
+    page = html.render(built, "Demo", failed=failed)
+    assert page.count('<td class="number">failed</td>') == 4 and 'a &lt; b (<a href="../../logs/x.log">log</a>)' in page
+    assert (
+        latex.render(built, "Demo", "demo", failed).count(
+            "biasmf & id &  &  &  & failed & failed \\\\ % logs/x.log: a < b"
+        )
+        == 2
+    )
+
+
 @pytest.mark.parametrize("form", [markdown.render, html.render, lambda *given: latex.render(*given, "demo")])
 def test_marks_of_each_family_stand_in_every_form(form):
     published = tables.read_published(PUBLISHED)

@@ -1,5 +1,6 @@
 """What a run says on the terminal, of jobs that a stub stands in for."""
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import time
 import pytest
 import yaml
 
-from tests.workflow.conftest import ROOT, SKIP, snakemake, stubbed
+from tests.workflow.conftest import ROOT, SKIP, planned, snakemake, stubbed
 from tests.workflow.test_jobs import CONFIG
 
 CELL = "cells/small/leave_one_out/biasmf/id/seed=0"
@@ -58,8 +59,8 @@ def test_a_failure_is_its_error_line_and_its_log_and_is_told_at_the_end(project,
     why = "train small leave_one_out biasmf id seed=0: train.parquet: the loss is not finite; lower learning_rate"
     assert done.returncode == 1 and f"failed: {why}" in said, said
     assert said[said.index(f"failed: {why}") + 1].strip() == LOG
-    assert re.fullmatch(r"10 of 14 jobs done in \d+ s, 1 failed, 3 wait for these:", said[-3])
-    assert said[-2:] == [f"  {why}", f"        {LOG}"]
+    assert re.fullmatch(r"10 of 14 jobs done in \d+ s, 1 failed, 3 wait for these:", said[-4])
+    assert said[-3:] == [f"  {why}", f"        {LOG}", "results/tables/small.html (rows that say failed: 1)"]
     assert not [line for line in said if "RuleException" in line or "workflow_scripts" in line or "epoch" in line]
 
 
@@ -124,3 +125,24 @@ def test_a_dry_run_says_in_ten_lines_what_would_run_why_how_long_and_how_much_di
     assert any(re.fullmatch(r"      .*1 table.* read what these make", line) for line in said)
     assert any(re.fullmatch(r"time  about \d min on 2 cores, by earlier runs", line) for line in said)
     assert any(re.fullmatch(r"disk  about 0.0 MB written, .* GB free", line) for line in said)
+
+
+def test_a_failed_cell_takes_no_table_and_the_next_run_makes_it_whole(project, monkeypatch):
+    monkeypatch.setenv("STUB_FAILS", f"--output model results/{CELL}")
+    assert snakemake(project, "--config", "strict=true").returncode == 1
+    assert not (project / "results/tables/small.md").exists() and not (project / "logs/failed.json").exists()
+
+    done = snakemake(project)
+    assert done.returncode == 1 and (project / "results/tables/small.md").exists(), done.stderr
+    (folder, failure), *others = json.loads((project / "logs/failed.json").read_text()).items()
+    assert folder == f"results/{CELL}" and failure["log"] == LOG and not others
+    assert not (project / "results/metrics/small/leave_one_out/biasmf.csv").exists()
+    command = sorted((project / ".snakemake/log").iterdir())[-1].read_text()
+    assert '"failed":[{"backbone":"biasmf"' in command and '["small","leave_one_out","biasmf"' not in command
+
+    again = snakemake(project, "--printshellcmds")
+    assert again.returncode == 1 and again.stderr.rstrip().endswith("At least one job did not complete successfully.")
+    assert "\nresults/tables/small.html (rows that say failed: 1)\n" in again.stderr
+    monkeypatch.delenv("STUB_FAILS")
+    assert planned(project) == {"train": 1, "rank": 1, "metrics": 1, "table": 1}
+    assert snakemake(project).returncode == 0 and planned(project) == {}

@@ -1,0 +1,110 @@
+"""Cells that failed: which, why, and the tables of all others.
+
+Where a job fails, Snakemake makes nothing that reads its files, a whole table for one cell. So at the end of a run the
+hook `onerror` writes the cells that could not be made to a file, and runs Snakemake once more for the tables with
+`--config failed=FILE`: by that key the plan leaves these cells out and hands their reasons to the table. It is a change
+of settings like any other, so that the next run without the key makes those metrics and tables anew.
+"""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ptebench.files import read_json, write_json
+from ptebench.plan.command import render_command
+from ptebench.plan.paths import CELL, TABLES
+from ptebench.plan.terminal import label, reason
+
+FAILED = "logs/failed.json"
+Method = tuple[str, str, str, str]  # dataset, protocol, backbone, representation
+
+
+def read_failures(file: str | None) -> dict[Method, dict[str, str]]:
+    """Return reason and log of each method, of which a cell failed by the file that a run wrote."""
+    if file is None:
+        return {}
+    failures: dict[Method, dict[str, str]] = {}
+    for folder, failure in read_json(Path(file)).items():
+        _, _, dataset, protocol, backbone, representation, _ = folder.split("/")
+        failures.setdefault((dataset, protocol, backbone, representation), failure)
+    return failures
+
+
+def dependents(dag: Any, job: Any) -> list[Any]:
+    """Return a job and all that could not be made without it."""
+    found, pending = {job: None}, [job]
+    while pending:
+        for later in dag.depending[pending.pop()]:
+            if later not in found:
+                found[later] = None
+                pending.append(later)
+    return list(found)
+
+
+def failed_cells(workflow: Any, by_backbone: Mapping[tuple[str, str, str], Iterable[Any]]) -> dict[str, dict[str, str]]:
+    """Return reason and log of each cell, by its folder, that is not there because a job of Snakemake's run failed.
+
+    by_backbone: the cells of the tables; all of a backbone are lost where its metrics fail.
+    """
+    failures: dict[str, dict[str, str]] = {}
+    for job in sorted(workflow.scheduler.failed, key=label):
+        log = str(next(iter(job.log), ""))
+        why = {"reason": f"{label(job)}: {reason(Path(log))}", "log": log}
+        folders = [
+            CELL.format(**later.wildcards_dict)
+            for later in dependents(workflow.dag, job)
+            if later.rule.name in ("train", "rank")
+        ]
+        if job.rule.name == "metrics":
+            w = job.wildcards_dict
+            folders = [cell.folder for cell in by_backbone[w["dataset"], w["protocol"], w["backbone"]]]
+        for folder in folders:
+            failures.setdefault(folder, why)
+    return failures
+
+
+def unfinished_tables(workflow: Any) -> list[str]:
+    """Return the tables of the run that were not made though their own job did not fail."""
+    dag, failed = workflow.dag, workflow.scheduler.failed
+    jobs = [job for job in dag.needrun_jobs() if job.rule.name == "table" and job not in failed]
+    return sorted(job.wildcards_dict["table"] for job in jobs if not dag.finished(job))
+
+
+def table_command(workflow: Any, tables: Iterable[str]) -> list[str]:
+    """Return the command that makes tables without the cells of FAILED, here and beside the run that ends."""
+    settings, deployment = workflow.config_settings, workflow.deployment_settings
+    words = shlex.split(render_command(settings.configfiles, {**settings.config, "failed": FAILED}))[1:]
+    targets = [f"{TABLES}/{table}.{kind}" for table in tables for kind in ("csv", "md", "tex", "html")]
+    words = [*targets, "--snakefile", str(workflow.main_snakefile), "--nolock", "--executor", "local", *words]
+    if methods := sorted(method.name.lower().replace("_", "-") for method in deployment.deployment_method):
+        words += ["--software-deployment-method", *methods]
+    if deployment.conda_prefix:
+        words += ["--conda-prefix", str(deployment.conda_prefix)]
+    return [sys.executable, "-P", "-m", "snakemake", *words]
+
+
+def make_tables(workflow: Any, config: Mapping[str, Any], grid: Any) -> list[str]:
+    """Make the tables of a run that ended with failures without the failed cells; return what to say of them.
+
+    Nothing is made where the run was stopped or gave up early, where `strict` is set, or in the run that this starts.
+    """
+    scheduler = workflow.scheduler
+    if config["strict"] or config["failed"] or scheduler.running or scheduler.open_jobs:
+        return []
+    failures = failed_cells(workflow, grid.by_backbone)
+    lost = {tuple(folder.split("/")[2:6]) for folder in failures}
+    whole = {table: {cell[:4] for cell in grid.of_table(table)} for table in unfinished_tables(workflow)}
+    tables = [table for table, methods in whole.items() if methods - lost]
+    if not tables or not failures:
+        return []
+    write_json(failures, Path(FAILED))
+    log = Path(FAILED).with_suffix(".log")
+    with open(log, "w") as stream:
+        done = subprocess.run(table_command(workflow, tables), stdout=stream, stderr=subprocess.STDOUT)
+    if done.returncode:
+        return [f"the tables without the failed cells could not be made either: {log}"]
+    rows = {table: len(whole[table] & lost) for table in tables}
+    return [f"{TABLES}/{table}.html (rows that say failed: {count})" for table, count in rows.items()]
