@@ -96,6 +96,13 @@ def size(files: Iterable[str]) -> int:
     return sum(path.stat().st_size for path in map(Path, files) if path.is_file())
 
 
+def threads(job: Any) -> int:
+    """Return the threads of a job; Snakemake would resolve all its resources, which is slow, for a plain number too."""
+    declared = job.rule.resources["_cores"]
+    count: int = job.threads if declared.is_evaluable() else declared.value
+    return count
+
+
 class Work:
     """The jobs of a run with their seconds, and how long the rest takes on the cores that are given.
 
@@ -133,5 +140,5 @@ class Work:
                     unknown, seconds = unknown + 1, 0.0
                 seconds = max(seconds - begun.get(number, 0.0), 0.0)
                 chains[job] = seconds + max((chains.get(later, 0.0) for later in self.dag.depending[job]), default=0.0)
-                work += seconds * (min(job.threads, self.slots) if self.by_threads else 1)
+                work += seconds * (min(threads(job), self.slots) if self.by_threads else 1)
         return max([work / self.slots, *chains.values()]), unknown

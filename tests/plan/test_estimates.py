@@ -25,7 +25,10 @@ class Job(SimpleNamespace):
 def job(rule="train", threads=1, **wildcards):
     pattern = Pattern("logs/{backbone}/{seed}.tsv" if rule == "train" else f"logs/{rule}.tsv")
     return Job(
-        rule=SimpleNamespace(name=rule, benchmark=pattern, output=[Pattern("results/{backbone,a|b}/{seed}")]),
+        rule=SimpleNamespace(
+            name=rule, benchmark=pattern, output=[Pattern("results/{backbone,a|b}/{seed}")],
+            resources={"_cores": SimpleNamespace(is_evaluable=lambda: threads > 1, value=1)},
+        ),
         wildcards_dict=wildcards, benchmark=pattern.format(**wildcards), threads=threads, is_norun=False,
         output=[f"results/{wildcards.get('backbone')}/{wildcards.get('seed')}"],
     )  # fmt: skip

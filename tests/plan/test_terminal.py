@@ -68,6 +68,9 @@ def test_the_last_line_of_a_log_tells_how_far_a_job_is(tmp_path, text, said):
     assert progress(tmp_path / "x.log") == said
 
 
+CORES = SimpleNamespace(is_evaluable=lambda: False, value=1)
+
+
 class Screen(io.StringIO):
     def isatty(self):
         return True
@@ -75,7 +78,7 @@ class Screen(io.StringIO):
 
 def job(name, tmp_path):
     return Job(
-        rule=SimpleNamespace(name=name, benchmark=None, output=[]), wildcards_dict={"backbone": "a", "seed": "0"},
+        rule=SimpleNamespace(name=name, benchmark=None, output=[], resources={"_cores": CORES}), wildcards_dict={"backbone": "a", "seed": "0"},
         benchmark=None, threads=1, is_norun=False, output=[f"{name}.html"], log=[str(tmp_path / f"{name}.log")],
     )  # fmt: skip
 
