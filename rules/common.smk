@@ -70,7 +70,7 @@ if not named:
 # a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
 raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
-reporting = Reporting(CONFIG, render_command(named, changes))
+reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, changes))
 writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, cells)
 
 # the prefix passes through str.format and triggers no rerun

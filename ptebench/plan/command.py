@@ -71,9 +71,13 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
     return "; ".join(line) + "; "
 
 
-def render_command(files: Iterable[str], changes: Mapping[str, Any]) -> str:
-    """Return the command of a run: Snakemake with its configuration files and what `--config` says over them."""
+def render_command(snakefile: Path, files: Iterable[str], changes: Mapping[str, Any]) -> str:
+    """Return the command of a run: Snakemake with its configuration files and what `--config` says over them.
+
+    It names the Snakefile where that is not the one of the working folder.
+    """
     words = ["snakemake", "--cores", "all"]
+    words += [] if snakefile.resolve() == Path.cwd() / "Snakefile" else ["-s", str(snakefile)]
     words += ["--configfile", *map(str, files)] if files else []
     words += ["--config", *(f"{key}={json.dumps(value)}" for key, value in changes.items())] if changes else []
     return shlex.join(words)

@@ -76,9 +76,10 @@ def unfinished_tables(workflow: Any) -> list[str]:
 def table_command(workflow: Any, tables: Iterable[str]) -> list[str]:
     """Return the command that makes tables without the cells of FAILED, here and beside the run that ends."""
     settings, deployment = workflow.config_settings, workflow.deployment_settings
-    words = shlex.split(render_command(settings.configfiles, {**settings.config, "failed": FAILED}))[1:]
+    changes = {**settings.config, "failed": FAILED}
+    words = shlex.split(render_command(Path(workflow.main_snakefile), settings.configfiles, changes))[1:]
     targets = [f"{TABLES}/{table}.{kind}" for table in tables for kind in ("csv", "md", "tex", "html")]
-    words = [*targets, "--snakefile", str(workflow.main_snakefile), "--nolock", "--executor", "local", *words]
+    words = [*targets, "--nolock", "--executor", "local", *words]
     if methods := sorted(method.name.lower().replace("_", "-") for method in deployment.deployment_method):
         words += ["--software-deployment-method", *methods]
     if deployment.conda_prefix:

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from ptebench.errors import InputError
-from ptebench.plan.command import files, job, recorded
+from ptebench.plan.command import files, job, recorded, render_command
 
 ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "~", "a\nb", "*", "!x", "a\\b", "#", "{a,b}"]
 
@@ -69,3 +69,10 @@ def test_a_rerun_compares_settings_by_value_and_the_code_of_what_is_loaded_by_na
     of = [params["code"](f"ptebench.recommenders.backbones.{name}") for name in ("biasmf", "sasrec", "biasmf")]
     assert of[0] == of[2] != of[1]
     assert job("rank")["spec"]("x") == "{}"
+
+
+def test_the_command_of_a_run_finds_the_snakefile_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert render_command(tmp_path / "Snakefile", [], {}) == "snakemake --cores all"
+    command = render_command(tmp_path / "a b/Snakefile", ["own.yaml"], {"data_root": "."})
+    assert shlex.split(command)[3:7] == ["-s", f"{tmp_path}/a b/Snakefile", "--configfile", "own.yaml"]

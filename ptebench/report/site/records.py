@@ -13,6 +13,7 @@ from ptebench.provenance import canonical, file_digest
 HASHED = 2**26  # bytes; a larger file is known by its record alone
 RECORD = "provenance.json"
 VIEWS = tuple(f"results/{name}/" for name in ("report", ".report", "crate", ".crate"))  # made of records
+CODE = "results/code/"  # the plan writes it: what records mean by their `code`
 NO_RECORD = (RECORD, ".answers.jsonl", ".lock", ".safetensors.index.json")
 
 
@@ -112,7 +113,7 @@ class Records:
         """Yield each file below a folder that no record is of, and inputs that nothing explains."""
         for path in sorted((self.root / folder).rglob("*")):
             name = path.relative_to(self.root).as_posix()
-            if path.is_file() and not name.endswith(NO_RECORD) and not name.startswith(VIEWS):
+            if path.is_file() and not name.endswith(NO_RECORD) and not name.startswith((*VIEWS, CODE)):
                 if name not in self.by_output:
                     yield name, "no record says what made it"
         for record in self.all:

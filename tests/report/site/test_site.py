@@ -165,6 +165,8 @@ def test_what_changed_or_came_from_nowhere_is_named(folder, tmp_path):
     cell = "results/cells/shop/cold/sasrec/id/seed=0"
     (root / cell / "training.csv").write_text("epoch,loss,value,seconds\n")
     (root / "results/stray.csv").write_text("x\n")
+    (root / "results/code").mkdir()
+    (root / "results/code/0123456789ab.json").write_text("{}\n")
     record = root / "results/splits/shop/cold/provenance.json"
     content = json.loads(record.read_text())
     content["outputs"]["results/splits/shop/cold/train.parquet"] = "0" * 64
