@@ -74,8 +74,8 @@ def hidden_states(model: str, revision: str | None, pooling: str) -> list:
     """Return the modules that make a text's vector of a model's last hidden states: their mean, or the last token's."""
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    given = {"revision": revision}
-    states = Transformer(model, model_kwargs=given, processor_kwargs=given, config_kwargs=given)
+    version = {"revision": revision}
+    states = Transformer(model, model_kwargs=version, processor_kwargs=version, config_kwargs=version)
     if states.tokenizer.pad_token is None:  # a language model that was never asked several things at once
         states.tokenizer.pad_token = states.tokenizer.eos_token
     return [states, Pooling(states.get_embedding_dimension(), {"mean": "mean", "last": "lasttoken"}[pooling])]

@@ -104,11 +104,11 @@ def checkout() -> dict[str, Any] | None:
     """Return the commit of this code, and whether the code had no changes beside it; None where git does not say."""
     command = ["git", "--no-optional-locks", "-C", str(REPOSITORY), "status", "--porcelain=v2", "--branch", "--"]
     try:
-        found = subprocess.run([*command, *ROOTS], capture_output=True, text=True, check=True).stdout.splitlines()
+        status = subprocess.run([*command, *ROOTS], capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
-    commit = next((line.split()[-1] for line in found if line.startswith("# branch.oid")), None)
-    return {"commit": commit, "clean": all(line.startswith("#") for line in found)}
+    commit = next((line.split()[-1] for line in status if line.startswith("# branch.oid")), None)
+    return {"commit": commit, "clean": all(line.startswith("#") for line in status)}
 
 
 @cache

@@ -26,10 +26,10 @@ def records(places: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
     """Return the records of folders and files, in the order in which they were made; raise InputError for none."""
     paths = []
     for place in places:
-        found = sorted(place.glob("*provenance.json")) if place.is_dir() else [place]
-        if not found or not place.exists():
+        files = sorted(place.glob("*provenance.json")) if place.is_dir() else [place]
+        if not files or not place.exists():
             raise InputError(f"{place}: no record there; give a folder with a provenance.json, or such a file")
-        paths += found
+        paths += files
     read = [(path, read_json(path)) for path in paths]
     for path, record in read:
         if "command" not in record:
@@ -72,13 +72,13 @@ def remake(record: dict[str, Any], folder: Path) -> None:
         raise InputError(f"{shlex.join(words[:2])}: the command failed, see above")
 
 
-def same(name: str, digest: str, made: Path) -> bool:
+def same(name: str, digest: str, copy: Path) -> bool:
     """Return whether a file has the bytes of its record; of a training curve, all but the seconds."""
-    if file_digest(made) == digest:
+    if file_digest(copy) == digest:
         return True
-    if made.name != CLOCKED or not Path(name).is_file() or file_digest(Path(name)) != digest:
+    if copy.name != CLOCKED or not Path(name).is_file() or file_digest(Path(name)) != digest:
         return False
-    return pl.read_csv(name).drop("seconds").equals(pl.read_csv(made).drop("seconds"))
+    return pl.read_csv(name).drop("seconds").equals(pl.read_csv(copy).drop("seconds"))
 
 
 def circumstances(record: dict[str, Any]) -> list[str]:
@@ -98,9 +98,9 @@ def redo(places: Iterable[Path], folder: Path) -> bool:
         check_inputs(path, record)
         remake(record, folder)
         for name, digest in record["outputs"].items():
-            found = same(name, digest, folder / name.lstrip("/"))
-            equal &= found
-            print(f"{name}: {'the same bytes' if found else 'other bytes'}", flush=True)
+            alike = same(name, digest, folder / name.lstrip("/"))
+            equal &= alike
+            print(f"{name}: {'the same bytes' if alike else 'other bytes'}", flush=True)
         if not equal:
             print("\n".join(circumstances(record) or ["  by the same commit on the same kind of processor"]))
     return equal

@@ -20,13 +20,13 @@ def main(job) -> dict:
     events = (read_events(job.input(name)) for name in ("valid", "test"))
     material = Material(vectors, counts, partners, *events, spec["seed"])
     frame = measure(material)
-    ids = figure.choose_items(material.known, spec["seed"])
+    ids = figure.choose_items(material.items, spec["seed"])
     drawings = {suffix: job.outputs[suffix] for suffix in ("svg", "png")}
     categories = read_categories(job.input("items"), vocabulary)
     figure.draw(vectors, frame, counts, ids, categories, spec["seed"], drawings)
     write_table(frame, job.outputs["csv"], MEASURES)
     write_text(page.render(frame, list(vectors), spec["title"], drawings["svg"].name), job.outputs["md"])
-    return {"items": int(material.known.sum()), "events": len(material.test.targets)}
+    return {"items": int(material.items.sum()), "events": len(material.test.targets)}
 
 
 if __name__ == "__main__":

@@ -30,13 +30,13 @@ def sources(reader: dict[str, Any], config: Sections, users: bool = True) -> dic
     """Return which text is read of `item`, `card` and `user`, by side; of users where their vectors are of use."""
     text = reader["text"]
     supplied = config.get("texts", {}).get(text)
-    written = [side for side in ("item", "user") if text != "card" and (supplied is None or supplied[side])]
-    found = {"item": text if "item" in written else "card"}
-    if "item" in written and reader["card"]:
-        found["card"] = "card"
-    if "user" in written and users and reader.get("users", False):
-        found["user"] = text
-    return found
+    sides = [side for side in ("item", "user") if text != "card" and (supplied is None or supplied[side])]
+    texts = {"item": text if "item" in sides else "card"}
+    if "item" in sides and reader["card"]:
+        texts["card"] = "card"
+    if "user" in sides and users and reader.get("users", False):
+        texts["user"] = text
+    return texts
 
 
 def aligned_sides(embedding: dict[str, Any], config: Sections) -> tuple[str, ...]:

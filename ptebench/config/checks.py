@@ -104,8 +104,8 @@ def texts(model: Benchmark) -> Iterator[str]:
     readers |= {f"embeddings.{n}": s for n, s in model.embeddings.items()}
     for place, vectors in analysed(model):
         if vectors.text is not None:
-            given = vectors.model_fields_set & {"text", "encoder"}
-            readers[place] = Reader(**{key: getattr(vectors, key) for key in given})
+            fields = vectors.model_fields_set & {"text", "encoder"}
+            readers[place] = Reader(**{key: getattr(vectors, key) for key in fields})
     for place, settings in readers.items():
         if not isinstance(settings, Reader):
             continue

@@ -79,13 +79,13 @@ def same_text(model: Benchmark, name: str, table: TableSettings) -> Iterator[str
     for part, settings in readers_of(model, table).items() if table.text == "same" else ():
         read = model.embeddings.get(settings.text, settings)
         card = " + card" if read.card and read.text != "card" else ""
-        said = f"{read.text}{card} by {read.encoder}"
-        if first and said != first[1]:
+        reading = f"{read.text}{card} by {read.encoder}"
+        if first and reading != first[1]:
             yield (
-                f"tables.{name}.text: 'same', but {first[0]} reads {first[1]} and {part} reads {said}; name one text, "
-                "or leave the key out"
+                f"tables.{name}.text: 'same', but {first[0]} reads {first[1]} and {part} reads {reading}; name one "
+                "text, or leave the key out"
             )
-        first = first or (part, said)
+        first = first or (part, reading)
 
 
 def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:

@@ -99,10 +99,10 @@ class Grpo(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _preset(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(weights := given.get("weights", {}), dict):
-            return {**given, "weights": PRESETS.get(given.get("reward", "pte"), {}) | weights}
-        return given
+    def _preset(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and isinstance(weights := settings.get("weights", {}), dict):
+            return {**settings, "weights": PRESETS.get(settings.get("reward", "pte"), {}) | weights}
+        return settings
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:

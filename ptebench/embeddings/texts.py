@@ -21,17 +21,17 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
     raw = pl.coalesce([pl.lit(None, pl.String), *(ids(pl.col(key)) for key in keys if key in frame.columns)])
     parts = [lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name) for name in columns]
     text = pl.concat_str(columns, separator=" ", ignore_nulls=True).str.strip_chars()
-    told = frame.with_columns(parts).select(raw=raw, text=text).drop_nulls("raw")
-    if told.is_empty():
+    rows = frame.with_columns(parts).select(raw=raw, text=text).drop_nulls("raw")
+    if rows.is_empty():
         raise InputError(f"{path}: no keys; expected them in one of {', '.join(keys)}")
-    if (twice := told.filter(pl.col("raw").is_duplicated())).height:
+    if (twice := rows.filter(pl.col("raw").is_duplicated())).height:
         raise InputError(f"{path}: {twice['raw'][0]!r} has two rows; expected one an owner")
-    if told.join(vocabulary, on="raw", how="semi").is_empty():
+    if rows.join(vocabulary, on="raw", how="semi").is_empty():
         raise InputError(
-            f"{path}: none of its {told.height} keys, such as {told['raw'].first()!r}, is an id of the dataset, "
+            f"{path}: none of its {rows.height} keys, such as {rows['raw'].first()!r}, is an id of the dataset, "
             f"such as {vocabulary['raw'].first()!r}; give the file of the same dataset"
         )
-    return vocabulary.select("raw").join(told, on="raw", how="left").with_columns(pl.col("text").fill_null(""))
+    return vocabulary.select("raw").join(rows, on="raw", how="left").with_columns(pl.col("text").fill_null(""))
 
 
 def read_texts(path: Path, text: str, vocabulary: pl.DataFrame, columns: list[str] | None = None) -> list[str]:

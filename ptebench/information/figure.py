@@ -22,18 +22,18 @@ STUDY = ("SASRec", "LLM", "fusion")
 PRINTED = np.array([[np.nan, 0.0044, 0.0063], [1.0, np.nan, 0.9751], [1.0, 0.8428, np.nan]])
 
 
-def choose_items(known: np.ndarray, seed: int) -> np.ndarray:
+def choose_items(items: np.ndarray, seed: int) -> np.ndarray:
     """Return the ids of at most ITEMS items of `known` (items + 1,)."""
-    ids = np.flatnonzero(known)
+    ids = np.flatnonzero(items)
     return np.sort(generator(seed, "figure").permutation(ids)[:ITEMS])
 
 
 def plane(vectors: torch.Tensor, ids: np.ndarray, seed: int) -> np.ndarray:
     """Return places (m, 2) of items by t-SNE of the cosines of their leading components."""
     x = torch.nn.functional.normalize(vectors[ids].float() - vectors[ids].float().mean(0), dim=1)
-    kept = whiten(x, torch.arange(len(x)), COMPONENTS)
-    spread = (x - x.mean(0)).T @ kept / len(x)  # components at the variance that they had
-    x = kept * spread.square().sum(0).sqrt()
+    leading = whiten(x, torch.arange(len(x)), COMPONENTS)
+    spread = (x - x.mean(0)).T @ leading / len(x)  # components at the variance that they had
+    x = leading * spread.square().sum(0).sqrt()
     perplexity = min(30.0, (len(ids) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(x.double().numpy())
 

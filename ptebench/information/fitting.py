@@ -78,9 +78,9 @@ def whiten(x: torch.Tensor, fit: torch.Tensor, width: int) -> torch.Tensor:
     mean = inside.mean(0)
     values, axes = torch.linalg.eigh((inside - mean).T @ (inside - mean) / len(inside))
     values, axes = values.flip(0).clamp_min(0), axes.flip(1)
-    kept = min(width, int((values > 1e-9 * values[0]).sum()))
-    scale = (values[:kept] + SHRINKAGE * values.mean()).rsqrt()
-    return ((x.double() - mean) @ (axes[:, :kept] * scale)).float()
+    count = min(width, int((values > 1e-9 * values[0]).sum()))
+    scale = (values[:count] + SHRINKAGE * values.mean()).rsqrt()
+    return ((x.double() - mean) @ (axes[:, :count] * scale)).float()
 
 
 def descend(

@@ -31,12 +31,12 @@ def debiased_cka(x: torch.Tensor, y: torch.Tensor) -> float:
 
 def neighbours(x: torch.Tensor) -> torch.Tensor:
     """Return the NEIGHBOURS nearest others of each row (n, NEIGHBOURS), by cosine."""
-    unit, found = normalize(x, dim=1), []
+    unit, nearest = normalize(x, dim=1), []
     for rows in torch.arange(len(x)).split(BLOCK):
         scores = unit[rows] @ unit.T
         scores[torch.arange(len(rows)), rows] = -torch.inf
-        found.append(scores.topk(NEIGHBOURS, dim=1).indices)
-    return torch.cat(found)
+        nearest.append(scores.topk(NEIGHBOURS, dim=1).indices)
+    return torch.cat(nearest)
 
 
 def overlap(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
@@ -70,9 +70,9 @@ def likeness(x: torch.Tensor, y: torch.Tensor, near: tuple[torch.Tensor, torch.T
     first, second = cosines(x, pairs), cosines(y, pairs)
 
     def correlation(rows: np.ndarray) -> float:
-        kept = np.zeros(count, dtype=bool)
-        kept[rows] = True
-        inside = kept[pairs[0].numpy()] & kept[pairs[1].numpy()]
+        mask = np.zeros(count, dtype=bool)
+        mask[rows] = True
+        inside = mask[pairs[0].numpy()] & mask[pairs[1].numpy()]
         return rank_correlation(first[inside], second[inside])
 
     def mixed_neighbours(order: np.ndarray) -> float:
@@ -114,9 +114,9 @@ def shape(x: torch.Tensor, partners: torch.Tensor, seed: int) -> dict[str, Estim
         return float((unit[rows].sum(0).square().sum() - n) / (n * (n - 1)))
 
     def uniformity(rows: np.ndarray) -> float:
-        kept = torch.zeros(len(x), dtype=torch.bool)
-        kept[rows] = True
-        cosine = torch.from_numpy(cosines(x, pairs[:, kept[pairs].all(0)]))
+        mask = torch.zeros(len(x), dtype=torch.bool)
+        mask[rows] = True
+        cosine = torch.from_numpy(cosines(x, pairs[:, mask[pairs].all(0)]))
         return float((-2 * (2 - 2 * cosine)).exp().mean().log())
 
     return {

@@ -38,11 +38,11 @@ class Mixture(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the log density of rows."""
-        made = self.start.expand(len(rows), *self.shape)
+        parameters = self.start.expand(len(rows), *self.shape)
         if self.follow is not None and self.x is not None:
-            made = made + self.follow(self.x[rows]).view(-1, *self.shape)
+            parameters = parameters + self.follow(self.x[rows]).view(-1, *self.shape)
         width = self.rest.shape[1]
-        weight, mean, scale = made[..., 0], made[..., 1 : 1 + width], made[..., 1 + width :]
+        weight, mean, scale = parameters[..., 0], parameters[..., 1 : 1 + width], parameters[..., 1 + width :]
         scale = 3 * torch.tanh(scale / 3)  # of the log: a component cannot fall onto a point
         away = (self.rest[rows, None] - mean) * (-scale).exp()
         each = -0.5 * away.square().sum(-1) - scale.sum(-1)

@@ -30,11 +30,11 @@ class Findings:
         )
         rare = self.get("linear R2", source, target, "rarest fifth")
         chance = "more than" if linear["low"] > linear["null"] else "no more than"
-        known = "more than" if nats["low"] > nats["null"] else "no more than"
+        verdict = "more than" if nats["low"] > nats["null"] else "no more than"
         return (
             f"`{source}` of `{target}`: on items that no map was fitted on, a linear map tells {percent(linear)} of "
             f"the variance ({chance} of shuffled items, {linear['null']:.1%} at most), a net {percent(curved)}; of the "
-            f"rarest fifth, from the others, {percent(rare)}. It tells {number(nats, 2)} nats ({known} random "
+            f"rarest fifth, from the others, {percent(rare)}. It tells {number(nats, 2)} nats ({verdict} random "
             f"vectors), {percent(share)} of what `{target}` tells of itself."
         )
 

@@ -58,16 +58,16 @@ def ranks(view: View, source: str, target: str) -> np.ndarray:
     """Return the mid-rank of each test item's target among all test items, by cosine with what the ridge predicts."""
     test = view.fold.test
     y = whiten(view.vectors[target], view.fold.fit, INPUTS)
-    wanted, guess = (torch.nn.functional.normalize(m[test], dim=1) for m in (y, view.ridge(source).predict(y)))
-    scores = guess @ wanted.T
+    truth, guess = (torch.nn.functional.normalize(m[test], dim=1) for m in (y, view.ridge(source).predict(y)))
+    scores = guess @ truth.T
     own = scores.diagonal()[:, None]
     return (((scores > own).sum(1) + (scores >= own).sum(1) + 1) / 2).numpy()
 
 
 def retrieval(views: list[View], source: str, target: str) -> dict[str, tuple[Estimate, float]]:
     """Return MRR and the share within the TOPS, each with its chance level."""
-    found = [ranks(view, source, target) for view in views]
-    place, size = np.concatenate(found), np.concatenate([np.full(len(f), len(f)) for f in found])
+    parts = [ranks(view, source, target) for view in views]
+    place, size = np.concatenate(parts), np.concatenate([np.full(len(f), len(f)) for f in parts])
     harmonic = np.array([np.sum(1 / np.arange(1, n + 1)) / n for n in range(1, size.max() + 1)])
     result = {"MRR": (ratio(1 / place), float(harmonic[size - 1].mean()))}
     for top in TOPS:

@@ -36,13 +36,13 @@ class Material:
     valid: Events
     test: Events
     seed: int = 0
-    known: np.ndarray = field(init=False)  # (items + 1,) trained, with all vectors
+    items: np.ndarray = field(init=False)  # (items + 1,) trained, with all vectors
 
     def __post_init__(self) -> None:
         for name, vectors in self.vectors.items():
             check(name, vectors, len(self.counts))
         present = torch.stack([vectors.any(1) for vectors in self.vectors.values()]).all(0).numpy()
-        object.__setattr__(self, "known", present & (self.counts > 0))
+        object.__setattr__(self, "items", present & (self.counts > 0))
 
     def strata(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return which of some training counts (n,) are of all items, warm, tail and cold ones, where there are any."""
@@ -63,8 +63,8 @@ def check(name: str, vectors: torch.Tensor, rows: int) -> None:
     if not torch.isfinite(vectors).all():
         row = int((~torch.isfinite(vectors)).any(1).nonzero()[0])
         raise InputError(f"vectors {name!r}: that of item {row} is not finite; the model diverged, train it again")
-    known = vectors[vectors.any(1)]
-    if not len(known) or not vectors.shape[1] or not (known != known[0]).any():
+    present = vectors[vectors.any(1)]
+    if not len(present) or not vectors.shape[1] or not (present != present[0]).any():
         raise InputError(f"vectors {name!r}: all items have the same, which tells nothing; name others")
 
 
@@ -79,7 +79,7 @@ class Pairs:
 
     def __init__(self, material: Material, number: np.ndarray):
         self.seed, self.names = material.seed, list(material.vectors)
-        rows = np.flatnonzero(material.known)
+        rows = np.flatnonzero(material.items)
         self.counts = material.counts[rows]
         vectors = {name: vectors[rows].float() for name, vectors in material.vectors.items()}
         self.vectors = vectors | nulls(vectors, self.counts, material.seed)
@@ -105,7 +105,7 @@ class Pairs:
         raw = self.vectors[target]
         for source in [*(name for name in self.names if name != target), "random"]:
             null = reconstruction.linear_null(self.views, source, raw, self.seed)
-            for views, kept in ((self.views, self.strata), (self.rare, None)):
+            for views, strata in ((self.views, self.strata), (self.rare, None)):
                 same = [raw] * len(views)
                 linear = reconstruction.linear(views, source, same)
                 curved = [
@@ -119,23 +119,23 @@ class Pairs:
                     ("linear R2, whitened", whitened, white, None),
                     ("non-linear R2", curved, same, None),
                 ):
-                    told = reconstruction.explain(views, predicted, targets)
-                    for items, mask in (kept or {"rarest fifth": np.ones(told.shape[1], dtype=bool)}).items():
-                        yield row(name, source, target, items, ratio(*told[:, mask]), chance)
+                    shares = reconstruction.explain(views, predicted, targets)
+                    for items, mask in (strata or {"rarest fifth": np.ones(shares.shape[1], dtype=bool)}).items():
+                        yield row(name, source, target, items, ratio(*shares[:, mask]), chance)
 
     def sufficiencies(self, target: str) -> Iterator[Row]:
         """Yield the nats of a target that each source tells, nulls too, and their share of what it tells of itself."""
         apart = np.concatenate([mixtures.marginal(view, target, self.seed) for view in self.views])
         sources = [target, *(name for name in self.vectors if name != target)]
-        told = {}
+        gains = {}
         for source in sources:
-            given = [mixtures.conditional(view, source, target, self.seed) for view in self.views]
-            told[source] = np.concatenate(given) - apart
-        null = max(ratio(told[name]).high for name in ("random", "hashed"))
-        for source, nats in told.items():
+            densities = [mixtures.conditional(view, source, target, self.seed) for view in self.views]
+            gains[source] = np.concatenate(densities) - apart
+        null = max(ratio(gains[name]).high for name in ("random", "hashed"))
+        for source, nats in gains.items():
             for items, mask in self.strata.items():
                 yield row("nats", source, target, items, ratio(nats[mask]), null)
-                yield row("ISI", source, target, items, clip(ratio(nats[mask], told[target][mask])))
+                yield row("ISI", source, target, items, clip(ratio(nats[mask], gains[target][mask])))
 
     def bounds(self, target: str) -> Iterator[Row]:
         """Yield the bound on the nats of a target by contrast, for each number of candidates, with its cap."""
@@ -156,10 +156,10 @@ class Pairs:
         near = {name: geometry.neighbours(self.vectors[name]) for name in names}
         for place, first in enumerate(names):
             for second in names[place + 1 :]:
-                found = geometry.likeness(
+                measures = geometry.likeness(
                     self.vectors[first], self.vectors[second], (near[first], near[second]), self.seed
                 )
-                for name, (estimate, null) in found.items():
+                for name, (estimate, null) in measures.items():
                     yield row(name, first, second, "all", estimate, null)
 
 
@@ -177,14 +177,14 @@ def nulls(vectors: dict[str, torch.Tensor], counts: np.ndarray, seed: int) -> di
     width = max(v.shape[1] for v in vectors.values())
     same = min((torch.unique(v, dim=0, return_inverse=True)[1] for v in vectors.values()), key=lambda x: int(x.max()))
     draws = {name: generator(seed, name).standard_normal((len(counts), width)) for name in ("random", "hashed")}
-    made = {name: torch.from_numpy(values).float() for name, values in draws.items()}
+    noise = {name: torch.from_numpy(values).float() for name, values in draws.items()}
     popularity = torch.from_numpy(np.log1p(counts)).float()[:, None]
-    return {"random": made["random"], "hashed": made["hashed"][same], "popularity": popularity}
+    return {"random": noise["random"], "hashed": noise["hashed"][same], "popularity": popularity}
 
 
 def shapes(material: Material) -> Iterator[Row]:
     """Yield the measures of geometry that take one set of vectors."""
-    rows = np.flatnonzero(material.known)
+    rows = np.flatnonzero(material.items)
     place = torch.full((len(material.counts),), -1)
     place[rows] = torch.arange(len(rows))
     partners = place[material.partners]
@@ -245,7 +245,7 @@ def measure(material: Material) -> pl.DataFrame:
     if len(material.vectors) < 2:
         raise InputError("information: one set of vectors; name at least two to compare")
     number = np.concatenate([[-1], numbers(material.counts[1:], material.seed)])
-    numbers(material.counts[material.known], material.seed)  # raises where too few are known
+    numbers(material.counts[material.items], material.seed)  # raises where too few are known
     rows: list[Row] = []
     for part in (Pairs(material, number).all(), shapes(material), Tasks(material, number).all()):
         for one in part:

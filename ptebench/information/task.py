@@ -157,12 +157,12 @@ class Task:
         """
         parts, spreads = [torch.zeros(len(self.counts), 0)], [torch.zeros(0)]
         for block in blocks:
-            known = block.any(1)
-            rows = torch.from_numpy(fit) & known
+            present = block.any(1)
+            rows = torch.from_numpy(fit) & present
             white = whiten(block, rows, INPUTS)
             along = (block[rows] - block[rows].mean(0)).T @ white[rows]  # axes times standard deviations
             spread = along.square().sum(0)
-            parts.append(white * known[:, None] / white.shape[1] ** 0.5)
+            parts.append(white * present[:, None] / white.shape[1] ** 0.5)
             spreads.append(spread / spread.mean())
         return torch.cat(parts, 1), [part.shape[1] for part in parts[1:]], torch.cat(spreads)
 
@@ -174,12 +174,12 @@ class Task:
             query, vectors = model.read(pools[part], x[items])
             scores = query @ vectors.T + model.popularity * self.popularity[items]
             own = scores[torch.arange(len(part)), self.place[targets[part]]]
-            scores[self._seen(kind, part, items)] = -torch.inf
+            scores[self._own_history(kind, part, items)] = -torch.inf
             scores[torch.arange(len(part)), self.place[targets[part]]] = own
             losses.append(torch.logsumexp(scores, 1) - own)
         return torch.cat(losses)
 
-    def _seen(self, kind: int, rows: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _own_history(self, kind: int, rows: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return where, in scores (events `rows`, `items`), an item stands in the event's own history."""
         place = np.full(len(self.counts), -1)
         place[items.numpy()] = np.arange(len(items))
@@ -194,9 +194,9 @@ class Task:
         batches = []
         for k in others:
             rows = self.of_fold[0][k]
-            kept = rows[: round(share * len(rows))]
-            order = kept[torch.randperm(len(kept), generator=draws)]
-            batches += [(k, part) for part in order.split(min(BATCH, max(32, len(kept) // 8))) if len(part)]
+            sample = rows[: round(share * len(rows))]
+            order = sample[torch.randperm(len(sample), generator=draws)]
+            batches += [(k, part) for part in order.split(min(BATCH, max(32, len(sample) // 8))) if len(part)]
         for b in torch.randperm(len(batches), generator=draws).tolist():
             yield batches[b]
 
@@ -229,10 +229,10 @@ class Task:
         others = items[torch.randperm(len(items), generator=draws)[:CANDIDATES]]
         targets = torch.from_numpy(self.events[0].targets)[rows]
         query, vectors = model.read(pools[rows], x[torch.cat([targets, others])])
-        known = self.popularity * model.popularity
-        own = (query * vectors[: len(targets)]).sum(1) + known[targets]
-        rest = query @ vectors[len(targets) :].T + known[others]
+        prior = self.popularity * model.popularity
+        own = (query * vectors[: len(targets)]).sum(1) + prior[targets]
+        rest = query @ vectors[len(targets) :].T + prior[others]
         no_rival = targets[:, None] == others
-        no_rival[self._seen(0, rows, others)] = True
+        no_rival[self._own_history(0, rows, others)] = True
         rest = rest.masked_fill(no_rival, -torch.inf)
         return (torch.logsumexp(torch.cat([own[:, None], rest], 1), 1) - own).mean()

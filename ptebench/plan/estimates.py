@@ -18,7 +18,7 @@ class Earlier(NamedTuple):
     seconds: float
 
 
-def spoken(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a duration as one says it: 45 s, 12 min, 3 h 20 min."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
@@ -38,32 +38,32 @@ def earlier(rule: Any) -> list[Earlier]:
     """Return earlier jobs of a rule of Snakemake: their wildcards and seconds."""
     if rule.benchmark is None:
         return []
-    found = []
+    jobs = []
     for path in sorted(glob.iglob(re.sub(r"\{[^{}]*\}", "*", str(rule.benchmark))))[:SAMPLE]:
         match, seconds = rule.benchmark.match(path), measured(path)
         if match and seconds is not None:
-            found.append(Earlier(match.groupdict(), seconds))
-    return found
+            jobs.append(Earlier(match.groupdict(), seconds))
+    return jobs
 
 
 class Estimates:
     """Seconds and bytes of jobs: of the very job where an earlier run had it, else the mean of the most alike."""
 
     def __init__(self) -> None:
-        self.known: dict[str, list[Earlier]] = {}
-        self.found: dict[str, dict[tuple[str, ...], list[Earlier]]] = {}
+        self.of_rule: dict[str, list[Earlier]] = {}
+        self.groups: dict[str, dict[tuple[str, ...], list[Earlier]]] = {}
 
     def alike(self, job: Any) -> list[Earlier]:
         """Return the earlier jobs of a job's rule that share the most wildcards with it, seeds and the like aside."""
         rule, names = job.rule.name, [name for name in job.wildcards_dict if name not in COUNTED]
-        if rule not in self.known:
-            self.known[rule] = earlier(job.rule)
-        wanted = tuple(job.wildcards_dict[name] for name in names)
-        found = self.found.setdefault(rule, {})
-        if wanted not in found:
-            shared = [sum(e.wildcards[n] == value for n, value in zip(names, wanted)) for e in self.known[rule]]
-            found[wanted] = [e for e, count in zip(self.known[rule], shared) if count == max(shared)]
-        return found[wanted]
+        if rule not in self.of_rule:
+            self.of_rule[rule] = earlier(job.rule)
+        key = tuple(job.wildcards_dict[name] for name in names)
+        groups = self.groups.setdefault(rule, {})
+        if key not in groups:
+            shared = [sum(e.wildcards[n] == value for n, value in zip(names, key)) for e in self.of_rule[rule]]
+            groups[key] = [e for e, count in zip(self.of_rule[rule], shared) if count == max(shared)]
+        return groups[key]
 
     def seconds(self, job: Any) -> float | None:
         """Return the seconds that jobs like this one took, 0 of a mere target, None where none was ever timed."""
@@ -75,8 +75,9 @@ class Estimates:
     def add(self, job: Any, seconds: float) -> None:
         """Count a job that this run has done; in a long run the last ones count."""
         self.alike(job)
-        self.known[job.rule.name] = [*self.known[job.rule.name], Earlier(dict(job.wildcards_dict), seconds)][-SAMPLE:]
-        self.found[job.rule.name].clear()
+        jobs = [*self.of_rule[job.rule.name], Earlier(dict(job.wildcards_dict), seconds)]
+        self.of_rule[job.rule.name] = jobs[-SAMPLE:]
+        self.groups[job.rule.name].clear()
 
     def bytes(self, job: Any) -> int | None:
         """Return the bytes that a job writes, None where no job of its rule has left its files."""

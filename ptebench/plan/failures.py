@@ -35,13 +35,13 @@ def read_failures(file: str | None) -> dict[Method, dict[str, str]]:
 
 def dependents(dag: Any, job: Any) -> list[Any]:
     """Return a job and all that could not be made without it."""
-    found, pending = {job: None}, [job]
+    jobs, pending = {job: None}, [job]
     while pending:
         for later in dag.depending[pending.pop()]:
-            if later not in found:
-                found[later] = None
+            if later not in jobs:
+                jobs[later] = None
                 pending.append(later)
-    return list(found)
+    return list(jobs)
 
 
 def failed_cells(workflow: Any, by_backbone: Mapping[tuple[str, str, str], Iterable[Any]]) -> dict[str, dict[str, str]]:

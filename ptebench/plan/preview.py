@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ptebench.plan.code import changed_modules
-from ptebench.plan.estimates import Estimates, Work, spoken
+from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.provenance import canonical
 
 REASONS = 6  # lines for reasons, those of most jobs
@@ -120,10 +120,10 @@ def reasons(workflow: Any, jobs: list[Any]) -> list[str]:
 def space(estimates: Estimates, jobs: list[Any]) -> str:
     """Return how much the jobs write and how much there is room for."""
     sizes = [estimates.bytes(job) for job in jobs]
-    known, free = [size for size in sizes if size is not None], shutil.disk_usage(".").free
-    word = "about" if len(known) == len(jobs) else "at least"
-    told = f"{word} {megabytes(sum(known))} written" if known else "not known"
-    return f"{told}, {megabytes(free)} free"
+    amounts, free = [size for size in sizes if size is not None], shutil.disk_usage(".").free
+    word = "about" if len(amounts) == len(jobs) else "at least"
+    text = f"{word} {megabytes(sum(amounts))} written" if amounts else "not known"
+    return f"{text}, {megabytes(free)} free"
 
 
 def megabytes(count: float) -> str:
@@ -138,14 +138,14 @@ def preview(workflow: Any) -> list[str]:
     jobs = list(work.jobs.values())
     counts = Counter(job.rule.name for job in jobs)
     seconds, unknown = work.left()
-    known = len(jobs) - unknown
+    familiar = len(jobs) - unknown
     time = (
-        f"{'at least' if unknown else 'about'} {spoken(seconds)} on {work.place}, by earlier runs"
-        if known
+        f"{'at least' if unknown else 'about'} {duration(seconds)} on {work.place}, by earlier runs"
+        if familiar
         else "not known"
     )
-    if known and unknown:
-        time += f", which had {known} of the {len(jobs)} jobs or some like them"
+    if familiar and unknown:
+        time += f", which had {familiar} of the {len(jobs)} jobs or some like them"
     lines = [("why", text) for text in reasons(workflow, jobs)] + [("time", time), ("disk", space(estimates, jobs))]
     heads = (head if before != head else "" for (before, _), (head, _) in zip([("", ""), *lines], lines))
     return [

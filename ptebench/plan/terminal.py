@@ -1,4 +1,4 @@
-"""What a run says: how far it is, what runs, what failed. Snakemake's own text is for --printshellcmds.
+"""What a run says: how far it is, what runs, what failed; Snakemake's own text comes with --printshellcmds.
 
 Snakemake logs by Python's `logging`. `attach` puts a handler in the place of the one that writes to the terminal, and
 gives the place back where it fails: no run ends because of what it says.
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptebench.plan.estimates import Estimates, Work, spoken
+from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.plan.preview import preview
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
@@ -63,10 +63,10 @@ def progress(log: Path) -> str:
         return ""
     if lines[-1].startswith("{") and lines[-1].endswith("}"):
         try:
-            told = ast.literal_eval(lines[-1])
+            numbers = ast.literal_eval(lines[-1])
         except (SyntaxError, ValueError):
             return ""
-        return ", ".join(f"{key} {told[key]}" for key in ("epoch", "loss", "reward") if key in told)
+        return ", ".join(f"{key} {numbers[key]}" for key in ("epoch", "loss", "reward") if key in numbers)
     return lines[-1]
 
 
@@ -107,9 +107,9 @@ class Terminal(logging.Handler):
         self.running: dict[int, float] = {}
         self.done: set[int] = set()
         self.failures: list[Failure] = []
-        self.written: list[str] = []
+        self.outputs: list[str] = []
         self.interrupted = self.foreseen = False
-        self.began = self.told = self.estimated = time.monotonic()
+        self.began = self.last_line = self.estimated = time.monotonic()
         self.rest = ""
         self.ended = threading.Event()
 
@@ -130,8 +130,8 @@ class Terminal(logging.Handler):
             self.message(record)
         elif self.workflow.output_settings.dryrun:
             self.foresee(event)
-        elif event in (told := {"run_info": self.begin, "job_info": self.start, "job_finished": self.finish}):
-            told[event](record)
+        elif event in (handlers := {"run_info": self.begin, "job_info": self.start, "job_finished": self.finish}):
+            handlers[event](record)
         elif event == "job_error":
             self.fail(record)
 
@@ -170,8 +170,8 @@ class Terminal(logging.Handler):
         took = now - self.running.pop(number, now)
         self.done.add(number)
         self.work.estimates.add(job, took)
-        self.written += job.output
-        text = f"{len(self.done)} of {len(self.work.jobs)}  {label(job)}, {spoken(took)}"
+        self.outputs += job.output
+        text = f"{len(self.done)} of {len(self.work.jobs)}  {label(job)}, {duration(took)}"
         self.status() if self.on_terminal else self.line(text + self.time_left())
 
     def fail(self, record: Any) -> None:
@@ -210,7 +210,7 @@ class Terminal(logging.Handler):
         """Write a line, in the place of the status line if there is one."""
         self.stream.write(("\r\x1b[K" if self.on_terminal else "") + text + "\n")
         self.stream.flush()
-        self.told = time.monotonic()
+        self.last_line = time.monotonic()
 
     def status(self) -> None:
         """Write how far the run is and how far the job is that runs longest: in the status line, or as a line."""
@@ -230,9 +230,9 @@ class Terminal(logging.Handler):
         if (job := work.jobs.get(number)) is None:
             return ""
         log, others = next(iter(job.log), ""), len(self.running) - 1
-        told = progress(Path(log))[:120] if log else ""
-        text = f"{label(job)}, {spoken(time.monotonic() - since)}"
-        return text + (f": {told}" if told else "") + (f" (and {others} more)" if others else "")
+        state = progress(Path(log))[:120] if log else ""
+        text = f"{label(job)}, {duration(time.monotonic() - since)}"
+        return text + (f": {state}" if state else "") + (f" (and {others} more)" if others else "")
 
     def time_left(self) -> str:
         """Return the words that tell how long the rest takes, none where no record says anything."""
@@ -243,7 +243,7 @@ class Terminal(logging.Handler):
             begun = {number: now - since for number, since in self.running.items()}
             seconds, unknown = self.work.left(self.done, begun)
             word, few = "at least" if unknown else "about", 2 * unknown <= len(self.work.jobs) - len(self.done)
-            self.rest, self.estimated = f"; {word} {spoken(seconds)} left" if seconds >= 1 and few else "", now
+            self.rest, self.estimated = f"; {word} {duration(seconds)} left" if seconds >= 1 and few else "", now
         return self.rest
 
     def beat(self) -> None:
@@ -251,7 +251,7 @@ class Terminal(logging.Handler):
         while not self.ended.wait(1.0):
             with self.lock or threading.RLock():
                 try:
-                    if self.on_terminal or time.monotonic() - self.told > QUIET:
+                    if self.on_terminal or time.monotonic() - self.last_line > QUIET:
                         self.status()
                 except Exception as error:
                     self.give_back(error)
@@ -263,7 +263,7 @@ class Terminal(logging.Handler):
                 print(*tables, sep="\n", file=self.stream)
             return
         self.ended.set()
-        all_, took = len(self.work.jobs), spoken(time.monotonic() - self.began)
+        all_, took = len(self.work.jobs), duration(time.monotonic() - self.began)
         if self.interrupted:
             self.line(f"stopped after {len(self.done)} of {all_} jobs; the same command goes on from there")
         elif self.failures:
@@ -275,7 +275,7 @@ class Terminal(logging.Handler):
             for text in tables:
                 self.line(text)
         else:
-            pages = [str(file) for file in self.written if str(file).endswith(".html")]
+            pages = [str(file) for file in self.outputs if str(file).endswith(".html")]
             self.line(f"{all_} jobs done in {took}" + (": " if pages else "") + ", ".join(pages))
 
 
@@ -294,8 +294,8 @@ def attach(workflow: Any) -> Terminal:
                 if hasattr(rule, "printshellcmds"):
                     rule.printshellcmds = True
     terminal = Terminal(workflow, plain or logging.StreamHandler(sys.stderr))
-    asked = settings.printshellcmds or settings.verbose or settings.debug_dag or settings.quiet
-    if plain is not None and not asked and workflow.exec_mode.name == "DEFAULT":
+    own_text = settings.printshellcmds or settings.verbose or settings.debug_dag or settings.quiet
+    if plain is not None and not own_text and workflow.exec_mode.name == "DEFAULT":
         logger.removeHandler(plain)
         logger.addHandler(terminal)
         sys.excepthook = interrupted(sys.excepthook)

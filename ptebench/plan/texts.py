@@ -65,8 +65,8 @@ class Texts:
 
     def aligned_files(self, *sides: str) -> dict[str, str]:
         """Return the vectors of the embeddings that align just these sides, as patterns."""
-        wanted = {n for n, e in self.embeddings.items() if set(aligned_sides(e, self.config)) == set(sides)}
-        return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=sorted(wanted)) for side in sides}
+        names = {n for n, e in self.embeddings.items() if set(aligned_sides(e, self.config)) == set(sides)}
+        return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=sorted(names)) for side in sides}
 
     def align_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what an embedding is learned by: not the names of its text and encoder, whose vectors count."""

@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_losses(all_):
 def test_an_item_of_the_history_is_no_rival_of_the_target(all_):
     task, kind = Judge(all_).task, 1
     rows = task.of_fold[kind][0][:50]
-    of, column = task._seen(kind, rows, task.items[0])
+    of, column = task._own_history(kind, rows, task.items[0])
     events = task.events[kind]
     for place, row in enumerate(rows.tolist()):
         own = set(events.values[events.offsets[row] : events.offsets[row + 1]].tolist())

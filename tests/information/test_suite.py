@@ -73,7 +73,7 @@ def test_a_verdict_is_where_the_interval_lies(low, high, verdict):
 
 
 def test_the_figure_has_the_same_bytes_again_and_every_panel(material, frame, tmp_path):
-    ids = figure.choose_items(material.known, 0)
+    ids = figure.choose_items(material.items, 0)
     categories = [None, *("even" if i % 2 else "odd" for i in range(120))]
     bytes_ = []
     for folder in ("first", "second"):

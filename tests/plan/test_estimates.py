@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ptebench.plan.estimates import Estimates, Work, measured, spoken
+from ptebench.plan.estimates import Estimates, Work, duration, measured
 
 
 class Pattern(str):
@@ -111,4 +111,4 @@ def test_a_job_s_own_record_counts_even_when_the_job_has_begun(runs, tmp_path):
 
 @pytest.mark.parametrize("seconds, said", [(0.4, "0 s"), (59.6, "60 s"), (100, "2 min"), (5999, "1 h 40 min")])
 def test_durations_as_one_says_them(seconds, said):
-    assert spoken(seconds) == said
+    assert duration(seconds) == said

@@ -95,7 +95,7 @@ def generate(
                 take(int(row), answers[row])
 
     queue, size, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, 0
-    progress, written = Progress("prompts", "answered", len(ids), say), 0
+    progress, token_count = Progress("prompts", "answered", len(ids), say), 0
     while queue:
         rows, width = queue.pop()
         try:
@@ -114,8 +114,8 @@ def generate(
             queue.append((rows, width))
             queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
             continue
-        done, written = done + len(rows), written + sum(len(answers[row]) for row in rows)
-        progress(done, f", {written / (time.monotonic() - progress.start_time):,.0f} tokens per second")
+        done, token_count = done + len(rows), token_count + sum(len(answers[row]) for row in rows)
+        progress(done, f", {token_count / (time.monotonic() - progress.start_time):,.0f} tokens per second")
     return answers
 
 

@@ -54,5 +54,6 @@ class Representation(Base):
         """Return (n_users + 1, 2 d) of unit length, or the rows of `users`; None where none are read."""
         if self.users is None:
             return None
-        asked = self.users("before", users) * rows(self.profiled[:, None], users)
-        return torch.cat([torch.zeros_like(asked), asked], 1)  # as wide as items: some readers have one layer for both
+        vectors = self.users("before", users) * rows(self.profiled[:, None], users)
+        # as wide as items: some readers have one layer for both
+        return torch.cat([torch.zeros_like(vectors), vectors], 1)

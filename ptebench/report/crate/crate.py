@@ -144,10 +144,10 @@ class Crate:
     def _file(self, step: Step) -> Entity:
         """Add a file of a chain: itself where it is small and textual, else what it is known by."""
         path = self.results.root / step.path
-        known = {"name": step.path, "sha256": step.digest}
+        properties = {"name": step.path, "sha256": step.digest}
         if step.record and path.suffix in TRAVELS and path.exists():
-            return self.crate.add_file(path, step.path, properties=known | {"encodingFormat": media_type(path)})
-        return self._add(f"#{step.path}", "CreativeWork", **known)
+            return self.crate.add_file(path, step.path, properties=properties | {"encodingFormat": media_type(path)})
+        return self._add(f"#{step.path}", "CreativeWork", **properties)
 
     def _output(self, path: str) -> Entity:
         """Return the entity of an output of a job, which need not be part of a chain."""
@@ -161,18 +161,18 @@ class Crate:
         instrument = self.crate.get(f"workflow_scripts/{record.script}.py")
         inputs = [self.files[name] for name in record.data["inputs"] if not name.endswith(RECORD)]
         outputs = [self._output(name) for name in record.data["outputs"]]
-        held = self.crate.add_file(self.results.root / record.path, record.path, properties={
+        record_file = self.crate.add_file(self.results.root / record.path, record.path, properties={
             "name": f"Record of {record.path}", "encodingFormat": "application/json",
         })  # fmt: skip
         made_by = f"code {record.data['code']}, {canonical(record.data['environment'])}"
         times = begin(record), end(record)
-        more = {"subjectOf": held, "description": made_by}
+        more = {"subjectOf": record_file, "description": made_by}
         self._action(f"#{record.path}", record.script, instrument, inputs, outputs, *times, **more)
 
-    def _action(self, identity: str, name: str, instrument: Any, objects: list[Entity], made: list[Entity],
+    def _action(self, identity: str, name: str, instrument: Any, objects: list[Entity], products: list[Entity],
                 began: datetime, ended: datetime, **more: Any) -> None:  # fmt: skip
         action = self._add(identity, "CreateAction", name=name)
-        for key, value in {"instrument": instrument, "object": objects, "result": made, **more}.items():
+        for key, value in {"instrument": instrument, "object": objects, "result": products, **more}.items():
             if value:
                 action[key] = value[0] if isinstance(value, list) and len(value) == 1 else value
         action["startTime"], action["endTime"] = began.isoformat(), ended.isoformat()

@@ -101,10 +101,10 @@ def _vectors(records: Records, path: str, record: Record, folder: Path) -> str:
     vocabulary = read_table(
         records.root / f"results/splits/{place.dataset}/{place.protocol}/vocabulary.parquet", VOCABULARY
     )
-    known = dict(vocabulary.filter(pl.col("side") == "item").select("raw", "id").iter_rows())
-    if UNKNOWN in known or len(known) + 1 != len(vectors):
-        raise InputError(f"{path}: {len(vectors)} rows for {len(known)} items; make it again from this vocabulary")
-    tokenizer = Tokenizer(WordLevel({UNKNOWN: 0, **known}, unk_token=UNKNOWN))
+    ids = dict(vocabulary.filter(pl.col("side") == "item").select("raw", "id").iter_rows())
+    if UNKNOWN in ids or len(ids) + 1 != len(vectors):
+        raise InputError(f"{path}: {len(vectors)} rows for {len(ids)} items; make it again from this vocabulary")
+    tokenizer = Tokenizer(WordLevel({UNKNOWN: 0, **ids}, unk_token=UNKNOWN))
     (folder / name).mkdir(parents=True)
     tokenizer.save(str(folder / name / "tokenizer.json"))
     save_file({"embedding.weight": vectors}, folder / name / "model.safetensors")
@@ -115,10 +115,10 @@ def _vectors(records: Records, path: str, record: Record, folder: Path) -> str:
     if len(place.rest) == 2:  # no encoder's
         source = f"`{place.rest[0]}`, learned from texts and training pairs"
     text = (
-        f"{name}\n\nThe vectors of {len(known):,} items of {place.dataset}, {vectors.shape[1]} wide, {source}."
+        f"{name}\n\nThe vectors of {len(ids):,} items of {place.dataset}, {vectors.shape[1]} wide, {source}."
         " A word is a raw item id; an id that is none has zeros."
         "\n\n    from sentence_transformers import SentenceTransformer\n"
-        f'    SentenceTransformer("{name}").encode(["{next(iter(known), "ID")}"])'
+        f'    SentenceTransformer("{name}").encode(["{next(iter(ids), "ID")}"])'
     )
     _card(folder / name, {"library_name": "sentence-transformers", "tags": ["recommendation"]}, text, record)
     return name

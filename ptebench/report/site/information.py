@@ -37,27 +37,27 @@ class Analysis(NamedTuple):
 
 def analyses(results: Results) -> list[Analysis]:
     """Return the analyses that lie there of the splits of the tables."""
-    found = []
+    rows = []
     for path in sorted((results.root / "results/information").glob("*/*/*.csv")):
         name, dataset, protocol = path.parts[-3], path.parts[-2], path.stem
         if (dataset, protocol) in results.pairs:
             drawing = inline(path.with_suffix(".svg"), f"{name} on {dataset}, {protocol}")
-            found.append(Analysis(name, dataset, protocol, sections(path.with_suffix(".md")), drawing, pl.read_csv(path)))
-    return found
+            rows.append(Analysis(name, dataset, protocol, sections(path.with_suffix(".md")), drawing, pl.read_csv(path)))
+    return rows
 
 
 def sections(path: Path) -> list[Section]:
     """Return the lists of a page in Markdown, each below its heading or the sentence that leads to it."""
-    found: list[Section] = []
+    parts: list[Section] = []
     for line in path.read_text().splitlines():
         if line.startswith("#"):
-            found.append(Section(2, marked(line.lstrip("# ")), []))
+            parts.append(Section(2, marked(line.lstrip("# ")), []))
         elif line.endswith(":"):
-            found.append(Section(3, marked(line.removesuffix(":")), []))
-        elif line.startswith("- ") and found:
-            found[-1].lines.append(marked(line[2:]))
-    following = [*found[1:], Section(2, Markup(""), [])]
-    return [part for part, after in zip(found, following) if part.lines or after.level > part.level]
+            parts.append(Section(3, marked(line.removesuffix(":")), []))
+        elif line.startswith("- ") and parts:
+            parts[-1].lines.append(marked(line[2:]))
+    following = [*parts[1:], Section(2, Markup(""), [])]
+    return [part for part, after in zip(parts, following) if part.lines or after.level > part.level]
 
 
 def marked(text: str) -> Markup:
