@@ -12,7 +12,7 @@ COPY = 1.25  # of the weights, while a layer is cast or an adapter is added
 # bytes of a token by the weights' bytes to the power of 2/3, as layers times width grow: measured with SmolLM2-135M,
 # whose keys and values take 23 kB a token and whose states, kept for gradients, 1.4 MB
 READ, LEARNT = 0.1, 4.0
-PART = 1024  # tokens that fine-tuning reads at once
+PART = 512  # tokens that fine-tuning reads at once
 
 
 class Memory:

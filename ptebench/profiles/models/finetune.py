@@ -19,13 +19,14 @@ from ptebench.files import InputError, atomic, read_json, write_json
 from ptebench.hardware import gemm_precision
 from ptebench.profiles.models.adapters import save_adapter
 from ptebench.profiles.models.loading import load
+from ptebench.profiles.models.product import one_product
 from ptebench.profiles.models.tokens import conversation_tokens
 from ptebench.progress import Progress
 from ptebench.randomness import generator
 
 LATER = 4.0  # weight of the tokens of an answer after the first: one word beside a whole profile
 WARM = 0.03  # of the steps, in which the rate rises
-PART = {"cpu": 1024, "cuda": 16384}  # tokens that are read at once: of a batch, what memory has room for
+PART = {"cpu": 512, "cuda": 16384}  # tokens that are read at once: of a batch, what memory has room for
 Row = tuple[list[int], list[int]]  # token ids of a conversation, and its labels
 
 
@@ -196,15 +197,16 @@ def finetune(
     training, clock = Training(model, settings["learning_rate"], len(batches), seed), Clock()
     training.resume(file, fingerprint)
     progress, tokens = Progress("fine-tuning", "steps", len(batches)), 0
-    while len(training.losses) < len(batches):
-        tokens += sum(len(ids) for ids, _ in batches[len(training.losses)])
-        training.step(batches[len(training.losses)])
-        done = len(training.losses) == len(batches)
-        if training.rank == 0 and (clock.is_due() or (done and clock.is_long())):
-            training.save(file, fingerprint)
-            clock.restart()
-        pace = tokens / (time.monotonic() - progress.start_time)
-        progress(len(training.losses), f", loss {training.losses[-1]:.3f}, {pace:,.0f} tokens per second")
+    with one_product(model):
+        while len(training.losses) < len(batches):
+            tokens += sum(len(ids) for ids, _ in batches[len(training.losses)])
+            training.step(batches[len(training.losses)])
+            done = len(training.losses) == len(batches)
+            if training.rank == 0 and (clock.is_due() or (done and clock.is_long())):
+                training.save(file, fingerprint)
+                clock.restart()
+            pace = tokens / (time.monotonic() - progress.start_time)
+            progress(len(training.losses), f", loss {training.losses[-1]:.3f}, {pace:,.0f} tokens per second")
     return training.losses
 
 

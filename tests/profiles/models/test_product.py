@@ -1,0 +1,51 @@
+"""Weights and adapter in one product: right in float64, and not rounded apart in bfloat16."""
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from ptebench.profiles.models.product import Product, one_product
+
+
+def draws(*shapes, kind=torch.float64):
+    random = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=random, dtype=kind) for shape in shapes]
+
+
+def test_gradients_are_those_of_the_two_products():
+    states, inner, weights, outer, bias = draws((2, 3, 8), (2, 3, 4), (5, 8), (5, 4), (5,))
+    learns = [part.requires_grad_() for part in (states, inner, outer)]
+    assert torch.autograd.gradcheck(lambda s, i, o: Product.apply(s, i, weights, o, bias), learns)
+    expected = states @ weights.T + inner @ outer.T + bias
+    torch.testing.assert_close(Product.apply(states, inner, weights, outer, bias), expected)
+
+
+def test_a_small_adapter_counts_in_bfloat16():
+    states, inner, weights, outer = draws((400, 64), (400, 4), (32, 64), (32, 4), kind=torch.bfloat16)
+    outer *= 2**-10
+    exact = inner.double() @ outer.double().T
+    alone = torch.nn.functional.linear(states, weights)
+
+    def recovered(output):
+        """Return which share of the adapter's part is in the outputs."""
+        return ((output - alone).double() * exact).sum().item() / exact.square().sum().item()
+
+    assert abs(recovered(Product.apply(states, inner, weights, outer, None)) - 1) < 0.2
+    assert recovered(alone + torch.nn.functional.linear(inner, outer)) < 0.5
+
+
+def test_layers_are_as_before_when_training_is_over():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    base = LlamaForCausalLM(LlamaConfig(vocab_size=50, **sizes)).to(torch.bfloat16)
+    model = get_peft_model(base, LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"))
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                weights.normal_()
+    ids = torch.arange(20)[None]
+    before = model(ids).logits
+    with one_product(model):
+        inside = model(ids).logits
+    assert torch.equal(model(ids).logits, before) and not torch.equal(inside, before)
+    torch.testing.assert_close(inside, before, rtol=0.1, atol=0.1)
