@@ -34,27 +34,26 @@ class Ridge:
     """Least squares from x (n, d), with the penalty that the part to choose by likes best."""
 
     def __init__(self, x: torch.Tensor, fold: Fold):
-        self.fold, self.mean = fold, x[fold.fit].double().mean(0)
-        self.x = x.double() - self.mean
-        inside = self.x[fold.fit]
-        self.values, self.axes = torch.linalg.eigh(inside.T @ inside / len(inside))
-        self.turned = self.x @ self.axes
+        self.fold = fold
+        centred = x.double() - x[fold.fit].double().mean(0)
+        values, axes = torch.linalg.eigh(centred[fold.fit].T @ centred[fold.fit] / len(fold.fit))
+        self.values, self.along = values.clamp_min(0).float(), (centred @ axes).float()  # in principal components
+        self.products = self.along[fold.choose].T @ self.along[fold.choose]
+        self.penalties = (PENALTIES * values.mean().clamp_min(1e-12)).float()
 
     def predict(self, y: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the fit part says of y (n, m) for all rows, or for `rows` alone."""
         fit, choose = self.fold.fit, self.fold.choose
-        y = y.double()
         mean = y[fit].mean(0)
-        along = self.turned[fit].T @ (y[fit] - mean) / len(fit)
-        best, weights = torch.inf, torch.zeros_like(along)
-        for penalty in PENALTIES * self.values.mean().clamp_min(1e-12):
-            trial = along / (self.values.clamp_min(0) + penalty)[:, None]
-            error = float((y[choose] - mean - self.turned[choose] @ trial).square().sum())
-            if error < best:
-                best, weights = error, trial
-        if best > float((y[choose] - mean).square().sum()):
-            weights = torch.zeros_like(along)
-        return (mean + (self.turned if rows is None else self.turned[rows]) @ weights).float()
+        wanted = self.along[fit].T @ (y[fit] - mean) / len(fit)
+        found = self.along[choose].T @ (y[choose] - mean)
+        best, weights = 0.0, torch.zeros_like(wanted)  # of the mean alone
+        for penalty in self.penalties:
+            trial = wanted / (self.values + penalty)[:, None]
+            more = float((trial * (self.products @ trial - 2 * found)).sum())  # squared error beside that of the mean
+            if more < best:
+                best, weights = more, trial
+        return mean + (self.along if rows is None else self.along[rows]) @ weights
 
 
 class View:
@@ -90,13 +89,13 @@ def descend(
     choose: torch.Tensor,
     seed: int,
     rate: float = 1e-3,
-    decay: float = 1e-2,
+    parameters: list[nn.Parameter] | None = None,
 ) -> None:
     """Train a model in batches of the rows `fit`, and leave it where loss(choose) was least, the start included.
 
-    loss(rows) returns the mean loss of rows.
+    loss(rows) returns the mean loss of rows. parameters: those to train, by default all.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    optimizer = torch.optim.AdamW(parameters or model.parameters(), lr=rate, weight_decay=1e-2)
     draws = torch.Generator().manual_seed(seed)
     size = min(max(len(fit) // 8, BATCHES[0]), BATCHES[1])
 

@@ -11,6 +11,7 @@ from ptebench.randomness import generator
 
 COMPONENTS = 8
 WIDTH = 16  # principal components of what is told
+RATE = 1e-2
 NOISE = 0.1  # of the copy that vectors are told by themselves
 ROWS_EACH = 20  # fit items for each component that is told, at least
 
@@ -59,7 +60,14 @@ def log_density(view: View, y: torch.Tensor, source: torch.Tensor | None, base: 
     """Return the log density of each test item's y (n, D), given the inputs of `source` (n, k) or nothing."""
     torch.manual_seed(seed)
     model = Mixture(y, base, view.fold.choose, source)
-    descend(model, lambda rows: -model(rows).mean(), view.fold.fit, view.fold.choose, seed)
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return -model(rows).mean()
+
+    # one mixture for all inputs first: what follows the inputs then is what they tell, and no better mixture
+    descend(model, loss, view.fold.fit, view.fold.choose, seed, RATE, [model.start])
+    if source is not None:
+        descend(model, loss, view.fold.fit, view.fold.choose, seed, RATE)
     with torch.no_grad():
         return model(view.fold.test).double().numpy()
 
