@@ -943,14 +943,14 @@ def test_bert4rec_sees_neither_a_masked_item_nor_padding(data):
     history = torch.randint(1, ITEMS + 1, (1, 7))
     masked = torch.zeros(1, 7, dtype=torch.bool)
     masked[0, [2, 6]] = True
-    hidden = model.encode(history, vectors[history], masked)
+    hidden = model.fill(history, vectors[history], masked)
     other = history.clone()
     other[0, [2, 6]] = history[0, [2, 6]] % ITEMS + 1
-    assert torch.equal(model.encode(other, vectors[other], masked), hidden)
+    assert torch.equal(model.fill(other, vectors[other], masked), hidden)
     other[0, 4] = history[0, 4] % ITEMS + 1
-    assert not torch.allclose(model.encode(other, vectors[other], masked)[0, 2], hidden[0, 2]), "a later item is read"
+    assert not torch.allclose(model.fill(other, vectors[other], masked)[0, 2], hidden[0, 2]), "a later item is read"
     padded, more = (torch.nn.functional.pad(x, (0, 2)) for x in (history, masked))
-    assert torch.allclose(model.encode(padded, vectors[padded], more)[:, :7], hidden, atol=1e-6)
+    assert torch.allclose(model.fill(padded, vectors[padded], more)[:, :7], hidden, atol=1e-6)
 
 
 def test_bert4rec_masks_at_least_one_item_of_every_history(data, monkeypatch):

@@ -116,7 +116,7 @@ def test_rlmrec_gen_tells_the_text_of_a_hidden_node_by_its_neighbours(data, back
 def test_rlmrec_gen_hides_coordinates_where_items_are_not_propagated(data):
     model, representation, batch = observed(data, "lightgcn", "rlmrec_gen", propagate_items=False)
     layer = model.first_layer(representation)
-    assert model.masked(layer, representation) is layer
+    assert model.mask_layer(layer, representation) is layer
     model.loss(batch, representation, generator()).backward()
     assert all(p.grad.any() for p in representation.item_head.parameters())
 

@@ -195,7 +195,11 @@ def test_tuning_settles_the_cells_and_a_larger_budget_runs_only_its_new_trials(p
     assert written == {"tuning/small/leave_one_out/markov/id/trial=0/trial.json"}, "the others have values of their own"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+# own.yaml names files of a user; tests/test_propose.py plans it
+COMMANDED = sorted({*(ROOT / "configs").glob("*.yaml")} - {ROOT / "configs/own.yaml"})
+
+
+@pytest.mark.parametrize("path", COMMANDED, ids=lambda p: p.name)
 def test_the_command_that_a_configuration_names_plans_its_tables(path, request, tmp_path):
     command = next(line for line in path.read_text().splitlines() if line.startswith("# snakemake "))
     folder = tmp_path / "checkout"
@@ -207,7 +211,7 @@ def test_the_command_that_a_configuration_names_plans_its_tables(path, request, 
     words = shlex.split(command)[2:]
     done = snakemake(folder, *words, "--dry-run", stub=False)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert "table" in done.stdout
+    assert "table" in done.stdout or "measure_information" in done.stdout
 
 
 def test_a_gpu_token_is_asked_for_only_where_a_gpu_can_be(project, tmp_path, monkeypatch):

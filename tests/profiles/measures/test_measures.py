@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ptebench.profiles.evidence.prompts import assemble
+from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.grpo.rewards import gate, length, over_smoothing
 from ptebench.profiles.measures.diversity import likeness
 from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, support
@@ -85,4 +86,6 @@ def test_auc_counts_pairs_and_leaves_padding_out():
     vectors = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [1, 1]])
     queries = np.array([[1.0, 0], [0, 1], [1, 0]])
     positives, negatives = np.array([[1, 2], [1, 0], [2, 0]]), np.array([[3, 4], [3, 2], [4, 0]])
-    assert auc(queries, vectors, positives, negatives) == pytest.approx([(2 + 1.5) / 4, 0, 0.5])
+    near = unit(vectors) @ unit(queries).T
+    scores = [np.stack([near[row, place] for place, row in enumerate(ids)]) for ids in (positives, negatives)]
+    assert auc(*scores, positives, negatives) == pytest.approx([(2 + 1.5) / 4, 0, 0.5])
