@@ -88,6 +88,20 @@ def same_text(model: Benchmark, name: str, table: TableSettings) -> Iterator[str
         first = first or (part, reading)
 
 
+def unread_texts(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A row that names texts of users alone reads them; it would have cards in their place, and the texts' name."""
+    for cell in cells(model, name, table):
+        reader = cell.backbone if cell.backbone.counter else cell.representation
+        text = model.texts.get(reader.text) if isinstance(reader, Reader) else None
+        if text and text.item is None and not (cell.profiles and cell.backbone.needs_users):
+            part = cell.backbone_name if cell.backbone.counter else cell.representation_name
+            yield (
+                f"tables.{name}: {part} names {reader.text!r}, which has texts of users alone, and on "
+                f"{cell.backbone_name} it reads none of users; give it texts of items, or use a backbone with vectors "
+                "of users, such as lightgcn"
+            )
+
+
 def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:
     """Return what reads text in a table's rows, by name."""
     parts: dict[str, Settings] = {part: model.backbones[part] for rows in table.rows for part in rows.backbones}
@@ -329,5 +343,7 @@ def cold_users(cell: Cell) -> Iterator[str]:
 
 
 SAW = {"all": "all interactions", "training": "the publisher's training part"}
-TABLE_LAWS = (leaks, same_text, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths)
+TABLE_LAWS = (
+    leaks, same_text, unread_texts, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths,
+)  # fmt: skip
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

@@ -165,6 +165,34 @@ def test_a_cell_of_an_embedding_is_held_to_what_the_embedding_has(embedding, rep
         resolve(raw, "c")
 
 
+@pytest.mark.parametrize(
+    "backbone, row, files, sound",
+    [
+        ("sasrec", {"text": "gpt"}, {"user": "u.jsonl"}, False),
+        ("sasrec", {"text": "gpt"}, {"user": "u.jsonl", "item": "i.jsonl"}, True),
+        ("lightgcn", {"text": "gpt"}, {"user": "u.jsonl"}, True),
+        ("lightgcn", {"text": "gpt", "users": False}, {"user": "u.jsonl"}, False),
+        ("textknn", {}, {"user": "u.jsonl"}, False),
+    ],
+)
+def test_a_row_whose_text_nothing_of_it_reads_is_refused(backbone, row, files, sound):
+    raw = {
+        "datasets": {"d": {"source": "sequences", "sequences": "x"}}, "protocols": {"leave_one_out": {}},
+        "encoders": {"minilm": {}}, "backbones": {backbone: {"text": "gpt"} if backbone == "textknn" else {}},
+        "texts": {"gpt": files | {"saw": "nothing"}}, "representations": {"pte": row},
+        "tables": {"t": {"title": "T", "datasets": ["d"], "protocols": ["leave_one_out"],
+                         "rows": [{"backbones": [backbone], "representations": ["pte"]}]}},
+    }  # fmt: skip
+    if not row:
+        raw |= {"representations": {"id": {}}}
+        raw["tables"]["t"]["rows"][0]["representations"] = ["id"]
+    if sound:
+        resolve(raw, "c")
+        return
+    with pytest.raises(InputError, match="names 'gpt', which has texts of users alone"):
+        resolve(raw, "c")
+
+
 @pytest.mark.parametrize("through", ["itself", "an embedding"])
 @pytest.mark.parametrize(
     "saw, protocol, said",
