@@ -21,7 +21,7 @@ def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, cards, encode, 
     threshold = None
     if weights["faithfulness"]:
         threshold = chance_support(others, side, tasks.owners, tasks.sources[tasks.evidence], encode, seed)
-    prefer = Preference(compared, tasks.known, encode) if compared else None
+    prefer = Preference(compared, tasks.signatures, encode) if compared else None
     scorer = Scorer(tasks.rest, cards, encode, seed) if weights[COMPONENTS[side][0]] else None
     return Judge(tasks, fresh or encode, side, weights, threshold, prefer, scorer, likely)
 
@@ -31,7 +31,7 @@ def compared_pairs(pool: list[int], template: dict, split: Split, tasks: Tasks, 
     settings = spec["grpo"]
     if not settings["weights"]["preference"]:
         return None
-    return pairs(pool[: -settings["prompts"]], template, split, tasks.known, spec["side"], spec["seed"])
+    return pairs(pool[: -settings["prompts"]], template, split, tasks.signatures, spec["side"], spec["seed"])
 
 
 def training_tasks(split: Split, cards: np.ndarray, evidence: dict, spec: dict) -> tuple[Tasks, Split, list[int]]:

@@ -17,7 +17,7 @@ from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.measures.identification import NEAREST
-from ptebench.profiles.measures.tasks import matched
+from ptebench.profiles.measures.tasks import match_activity
 from ptebench.profiles.schema.fields import FIELDS, layout, phrases
 from ptebench.profiles.teachers.template import Template
 from ptebench.randomness import generator
@@ -69,7 +69,7 @@ def pairs(owners: list[int], template: dict, split: Split, known: np.ndarray, si
     found = []
     for place, owner in enumerate(owners):
         own, nearly = template[owner], {"older": older[owner]} if owner in older else {}
-        if others := matched(random, often, np.array([owner]), np.array([owner]), 1):
+        if others := match_activity(random, often, np.array([owner]), np.array([owner]), 1):
             field, other = FIELDS[side][random.integers(2)], template[others[0]]
             nearly |= {"matched": other, "swapped": own | {field: other[field]}}
         if near[owner]:

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.measures.diversity import effective_rank, likeness
-from ptebench.profiles.measures.faithfulness import copied, faithfulness, phrase_vectors, support
+from ptebench.profiles.measures.faithfulness import copying, faithfulness, phrase_vectors, support
 from ptebench.profiles.measures.identification import identification
 from ptebench.profiles.measures.ranking import ranks
 from ptebench.profiles.measures.scorer import Scorer
@@ -107,21 +107,21 @@ class Judge:
             assert said is not None and self.threshold is not None
             shown = self.tasks.sources[self.tasks.evidence[rows]]
             supports = support(said, shown)
-            return faithfulness(supports, self.threshold, copied(profiles, [self.tasks.prompts[r] for r in rows]))
+            return faithfulness(supports, self.threshold, copying(profiles, [self.tasks.prompts[r] for r in rows]))
 
         def useful():
             assert self.utility is not None
             return self.utility(vectors, rows)
 
         def identified():
-            found = identification(ranks(vectors, self.tasks.known, self.tasks.crowd[rows]))
+            found = identification(ranks(vectors, self.tasks.signatures, self.tasks.crowd[rows]))
             return found - over_smoothing(alike, usual)
 
         measures = {
             COMPONENTS[self.side][0]: useful,
             "faithfulness": faithful, "identification": identified, "length": lambda: length(tokens),
-            "preference": lambda: self.prefer(vectors, self.tasks.known[self.tasks.owners[rows]]),
-            "nearer": lambda: nearer(vectors, self.tasks.judged, self.tasks.wanted[rows], self.tasks.others[rows]),
+            "preference": lambda: self.prefer(vectors, self.tasks.signatures[self.tasks.owners[rows]]),
+            "nearer": lambda: nearer(vectors, self.tasks.judged, self.tasks.targets[rows], self.tasks.others[rows]),
             "title": lambda: self.likely(texts, rows),
         }  # fmt: skip
         for name in self.components:

@@ -30,7 +30,7 @@ def titles_of(model, tokenizer, cards: Cards, context: int) -> Callable[[Tasks],
         return np.array(means)
 
     def of_tasks(tasks: Tasks) -> Callable:
-        names = [cards.title[i] for i in tasks.wanted[:, 0].tolist()]
+        names = [cards.title[i] for i in tasks.targets[:, 0].tolist()]
         alone = chances([(NEXT, name) for name in names])
 
         def likely(texts: list[str], rows: np.ndarray) -> np.ndarray:

@@ -22,11 +22,11 @@ def evidence_of(owners: list[int], side: str, split: Split, spec: dict) -> np.nd
     Of a user: the newest training items that prompts show. Of an item: itself, and the newest items of its readers that
     prompts show.
     """
-    shown = spec["history"]
+    count = spec["history"]
     if side == "user":
-        return padded([split.train[u][-shown:] for u in owners])
+        return padded([split.train[u][-count:] for u in owners])
     readers = split.readers(spec["neighbours"], spec["seed"])
-    return padded([[i, *dict.fromkeys(j for u in readers.get(i, []) for j in split.train[u][-shown:])] for i in owners])
+    return padded([[i, *dict.fromkeys(j for u in readers.get(i, []) for j in split.train[u][-count:])] for i in owners])
 
 
 def phrase_vectors(profiles: list[list[str]], encode) -> np.ndarray:
@@ -46,25 +46,25 @@ def support(vectors: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 
 def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
     """Return the fields of up to STRANGERS template profiles of training owners, drawn by seed, by id."""
-    known = split.train if side == "user" else set(split.warm().tolist())
-    ids = [i for i in sorted(template) if i in known]
-    drawn = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
-    return {i: template[i] for i in sorted(drawn.tolist())}
+    members = split.train if side == "user" else set(split.warm().tolist())
+    ids = [i for i in sorted(template) if i in members]
+    sample = generator(seed, f"strangers {side}").permutation(ids)[:STRANGERS]
+    return {i: template[i] for i in sorted(sample.tolist())}
 
 
-def chance_support(others: dict[int, dict], side: str, owners: np.ndarray, shown: np.ndarray, encode, seed: int):
+def chance_support(others: dict[int, dict], side: str, owners: np.ndarray, evidence: np.ndarray, encode, seed: int):
     """Return the support that strangers' phrases reach by chance: the threshold of `faithfulness`.
 
-    others: `strangers`, each of whom meets the evidence, of `shown` (T, H, d), of an owner (T,) who is somebody else.
+    others: `strangers`; each meets the evidence (T, H, d) of one of the owners (T,), who is somebody else.
     """
     random, ids = generator(seed, f"evidence of strangers {side}"), np.array(list(others))
     rows = random.integers(len(owners), size=len(ids))
     rows, ids = (part[np.asarray(owners)[rows] != ids] for part in (rows, ids))
     vectors = phrase_vectors([phrases(others[i], side) for i in ids.tolist()], encode)
-    return float(np.quantile(support(vectors, shown[rows]), CHANCE))
+    return float(np.quantile(support(vectors, evidence[rows]), CHANCE))
 
 
-def copied(profiles: list[list[str]], prompts: list[str]) -> np.ndarray:
+def copying(profiles: list[list[str]], prompts: list[str]) -> np.ndarray:
     """Return the share of each profile's words that stand in a run of RUN or more words of its prompt's evidence; (B,).
 
     Runs do not reach across phrases: to name a category is no copying, to repeat a piece of a title is.
@@ -73,25 +73,25 @@ def copied(profiles: list[list[str]], prompts: list[str]) -> np.ndarray:
     def runs(words):
         return [tuple(words[p : p + RUN]) for p in range(len(words) - RUN + 1)]
 
-    shown = {
+    sources = {
         prompt: {run for line in evidence_text(prompt).lower().split("\n") for run in runs(WORD.findall(line))}
         for prompt in dict.fromkeys(prompts)
     }
     shares = []
     for own, prompt in zip(profiles, prompts):
-        taken = []
+        copies = []
         for words in (WORD.findall(phrase.lower()) for phrase in own):
             within = np.zeros(len(words), dtype=bool)
             for place, run in enumerate(runs(words)):
-                within[place : place + RUN] |= run in shown[prompt]
-            taken += within.tolist()
-        shares.append(sum(taken) / max(1, len(taken)))
+                within[place : place + RUN] |= run in sources[prompt]
+            copies += within.tolist()
+        shares.append(sum(copies) / max(1, len(copies)))
     return np.array(shares)
 
 
 def faithfulness(supports: np.ndarray, threshold: float, copies: np.ndarray) -> np.ndarray:
     """Return 2 x the share of phrases whose support reaches the threshold - 1, less the share of copied words; (B,).
 
-    supports: (B, P) of `support`. copies: (B,) of `copied`. What is copied whole earns 0 at most; the least is -1.
+    supports: (B, P) of `support`. copies: (B,) of `copying`. What is copied whole earns 0 at most; the least is -1.
     """
     return np.maximum(2 * (supports >= threshold).mean(1) - 1 - copies, -1)

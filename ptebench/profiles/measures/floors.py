@@ -32,13 +32,13 @@ def fields_of(items: list[int], side: str, cards: Cards, phrase: Callable, rando
     """Return fields of phrases that are drawn from the cards of items; None where these say too little."""
     fields = {}
     for field in FIELDS[side]:
-        found: dict[str, None] = {}
+        unique: dict[str, None] = {}
         for _ in range(TRIED):
-            if len(found) < PHRASES[side] and usable(drawn := normalise(phrase(items, cards, random))):
-                found[drawn] = None
-        if len(found) < PHRASES[side]:
+            if len(unique) < PHRASES[side] and usable(text := normalise(phrase(items, cards, random))):
+                unique[text] = None
+        if len(unique) < PHRASES[side]:
             return None
-        fields[field] = list(found)
+        fields[field] = list(unique)
     return fields
 
 
@@ -47,14 +47,14 @@ def floors(evidence: dict[int, list[int]], template: dict[int, dict], side: str,
 
     evidence: by id of an owner, the items whose cards may be shown of it. template: fields by id.
     """
-    found = {}
+    by_floor = {}
     for name, phrase in ((WORDS, random_words), (FRAGMENTS, piece_of_title)):
         random = generator(seed, f"{name} {side}")
-        made = {o: fields_of(items, side, cards, phrase, random) for o, items in evidence.items() if items}
-        found[name] = {o: fields for o, fields in made.items() if fields}
+        profiles = {o: fields_of(items, side, cards, phrase, random) for o, items in evidence.items() if items}
+        by_floor[name] = {o: fields for o, fields in profiles.items() if fields}
     ids = [o for o in evidence if o in template]
-    found[ANOTHER] = {o: template[other] for o, other in zip(ids, ids[1:] + ids[:1]) if o != other}
-    return found
+    by_floor[ANOTHER] = {o: template[other] for o, other in zip(ids, ids[1:] + ids[:1]) if o != other}
+    return by_floor
 
 
 def without_verdict(rows: list[dict]) -> set[tuple[str, str]]:

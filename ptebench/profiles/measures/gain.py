@@ -52,7 +52,7 @@ def events_of(valid: pl.DataFrame, split: Split) -> pl.DataFrame:
     ).unique(["user", "target"], maintain_order=True)  # fmt: skip
 
 
-def drawn(rows: pl.DataFrame, owner: str, random) -> pl.DataFrame:
+def draw(rows: pl.DataFrame, owner: str, random) -> pl.DataFrame:
     """Return up to EACH rows of up to OWNERS owners, drawn at random."""
     owners = random.permutation(rows[owner].unique().sort().to_numpy())[:OWNERS]
     rows = rows[random.permutation(rows.height)].filter(pl.col(owner).is_in(pl.Series(owners).implode()))
@@ -60,28 +60,28 @@ def drawn(rows: pl.DataFrame, owner: str, random) -> pl.DataFrame:
 
 
 def questions(
-    side: str, known: bool, valid: pl.DataFrame, split: Split, cards: np.ndarray, closed: set[int], seed: int
+    side: str, warm: bool, valid: pl.DataFrame, split: Split, cards: np.ndarray, closed: set[int], seed: int
 ) -> Questions | None:
     """Return what is asked of the owners of a side that the training data know, or not; None where they are too few.
 
     valid: validation events (EVENTS). closed: owners of whom nothing may be asked. A user's item is ranked among warm
     items, half of them drawn by popularity; an item among all that are asked about.
     """
-    owner, random = {"user": "user", "item": "target"}[side], generator(seed, f"questions {side} {known}")
-    rows = events_of(valid, split).filter(pl.col(f"known_{side}") == known, ~pl.col(owner).is_in(list(closed)))
-    rows = drawn(rows.filter("known_item") if side == "user" else rows, owner, random)
+    owner, random = {"user": "user", "item": "target"}[side], generator(seed, f"questions {side} {warm}")
+    rows = events_of(valid, split).filter(pl.col(f"known_{side}") == warm, ~pl.col(owner).is_in(list(closed)))
+    rows = draw(rows.filter("known_item") if side == "user" else rows, owner, random)
     if rows[owner].n_unique() < FEWEST:
         return None
-    taken = [set(h) for h in rows["history"].to_list()]
+    choices = [set(h) for h in rows["history"].to_list()]
     for user, of in rows.group_by("user").agg("target").iter_rows():
         for place in np.flatnonzero(rows["user"].to_numpy() == user):
-            taken[place] |= set(of)
+            choices[place] |= set(of)
     if side == "user":
         cold, counts = split.cold(), np.bincount(split.ragged()[0], minlength=split.items + 1)
-        others = negatives(random, counts, [t | cold for t in taken], OTHERS)
+        others = negatives(random, counts, [t | cold for t in choices], OTHERS)
     else:
         pool = rows["target"].unique().sort().to_list()
-        others = padded([[i for i in pool if i not in t] for t in taken])
+        others = padded([[i for i in pool if i not in t] for t in choices])
     history = read_history(rows["history"].to_list(), cards)
     candidates = np.concatenate([rows["target"].to_numpy()[:, None], others], 1).astype(np.int64)
     return Questions(side, rows[owner].to_numpy().astype(np.int64), history, candidates)
@@ -90,13 +90,13 @@ def questions(
 class Gain:
     """The measure on the questions of one kind; what the cards say is read once."""
 
-    def __init__(self, asked: Questions, scorer: Scorer, seed: int):
-        self.asked, self.scorer, self.seed = asked, scorer, seed
-        self.items = torch.from_numpy(asked.candidates)
-        self.none = torch.from_numpy(asked.candidates == 0)
-        cards = [scorer.card_scores(asked.history, self.items)[..., None]]
+    def __init__(self, questions: Questions, scorer: Scorer, seed: int):
+        self.questions, self.scorer, self.seed = questions, scorer, seed
+        self.items = torch.from_numpy(questions.candidates)
+        self.none = torch.from_numpy(questions.candidates == 0)
+        cards = [scorer.card_scores(questions.history, self.items)[..., None]]
         # what the part that reads texts would make of the cards is no merit of a text
-        read = [asked.history[:, place] for place in (0, 1)] if asked.side == "user" else [scorer.cards]
+        read = [questions.history[:, place] for place in (0, 1)] if questions.side == "user" else [scorer.cards]
         self.cards = torch.cat(cards + [self._scores(vectors) for vectors in read], -1)
         self.reference = self.ranks(self.cards)
 
@@ -105,15 +105,15 @@ class Gain:
 
         The first is what the scorer makes of them, the second their plain product with card or history.
         """
-        if self.asked.side == "user":
+        if self.questions.side == "user":
             texts, cards = vectors - vectors.mean(0), self.scorer.cards[self.items]
-            found = self.scorer.user_scores(texts, self.items), products(texts, cards)
+            scores = self.scorer.user_scores(texts, self.items), products(texts, cards)
         else:
-            ids, told = torch.tensor(self.asked.ids()), torch.zeros_like(vectors)
-            told[ids] = vectors[ids] - vectors[ids].mean(0)
-            history = self.asked.history
-            found = self.scorer.item_scores(history, told[self.items]), products(history[:, 0], told[self.items])
-        return torch.stack(found, -1)
+            ids, texts = torch.tensor(self.questions.ids()), torch.zeros_like(vectors)
+            texts[ids] = vectors[ids] - vectors[ids].mean(0)
+            history = self.questions.history
+            scores = self.scorer.item_scores(history, texts[self.items]), products(history[:, 0], texts[self.items])
+        return torch.stack(scores, -1)
 
     def __call__(self, texts: dict[int, str], encode: Callable) -> dict:
         """Return the gain of texts by id, its 95 % interval and the number of owners; no text gains nothing."""
@@ -125,29 +125,29 @@ class Gain:
         return self.compare(*(self.ranks_of(self._vectors(texts, encode)) for texts in (after, before)))
 
     def _vectors(self, texts: dict[int, str], encode: Callable) -> dict[int, np.ndarray]:
-        there = [i for i in self.asked.ids() if i in texts]
+        there = [i for i in self.questions.ids() if i in texts]
         return dict(zip(there, encode([texts[i] for i in there]))) if there else {}
 
     def ranks_of(self, by_id: dict[int, np.ndarray]) -> np.ndarray:
         """Return the ranks by cards and texts, given as vectors by id; who has none stands in the middle."""
-        known = torch.from_numpy(np.stack(list(by_id.values())).astype(np.float32))
-        owners = torch.from_numpy(self.asked.owners)
-        most = len(self.scorer.cards) if self.asked.side == "item" else 1 + max(int(owners.max()), *by_id)
-        vectors = known.mean(0).repeat(most, 1)
-        vectors[list(by_id)] = known
-        read = self._scores(vectors if self.asked.side == "item" else vectors[owners])
+        texts = torch.from_numpy(np.stack(list(by_id.values())).astype(np.float32))
+        owners = torch.from_numpy(self.questions.owners)
+        most = len(self.scorer.cards) if self.questions.side == "item" else 1 + max(int(owners.max()), *by_id)
+        vectors = texts.mean(0).repeat(most, 1)
+        vectors[list(by_id)] = texts
+        read = self._scores(vectors if self.questions.side == "item" else vectors[owners])
         return self.ranks(torch.cat([self.cards, read], -1))
 
     def of_cards(self) -> dict:
         """Return the gain of the cards themselves: the mean of a history, or the item's own."""
-        ids = self.asked.owners.tolist() if self.asked.side == "user" else self.asked.ids()
-        vectors = self.asked.history[:, 0] if self.asked.side == "user" else self.scorer.cards[ids]
+        ids = self.questions.owners.tolist() if self.questions.side == "user" else self.questions.ids()
+        vectors = self.questions.history[:, 0] if self.questions.side == "user" else self.scorer.cards[ids]
         return self.compare(self.ranks_of(dict(zip(ids, vectors.numpy()))), self.reference)
 
     def compare(self, rank: np.ndarray, reference: np.ndarray) -> dict:
         """Return the gain of ranks over others with its interval, by the bootstrap over owners."""
         gains = gain(rank, reference)
-        owners, row = np.unique(self.asked.owners, return_inverse=True)
+        owners, row = np.unique(self.questions.owners, return_inverse=True)
         each = np.bincount(row, gains) / np.bincount(row)
         low, high = interval(each, generator(self.seed, "bootstrap of the gain"))
         return {"gain": float(each.mean()), "gain_low": low, "gain_high": high, "gain_owners": len(owners)}
@@ -157,9 +157,9 @@ class Gain:
         deviation = features[~self.none].std(0).clamp(min=1e-4)
         features = torch.where(self.none[..., None], 0.0, features / deviation)
         start = torch.cat([deviation[:1], torch.zeros(features.shape[-1] - 1)])
-        owners, place = np.unique(self.asked.owners, return_inverse=True)
-        drawn = generator(self.seed, "folds of the gain").permutation(len(owners)) % FOLDS
-        fold, scores = torch.from_numpy(drawn[place]), torch.empty(self.items.shape)
+        owners, place = np.unique(self.questions.owners, return_inverse=True)
+        folds = generator(self.seed, "folds of the gain").permutation(len(owners)) % FOLDS
+        fold, scores = torch.from_numpy(folds[place]), torch.empty(self.items.shape)
         for number in range(FOLDS):
             rows, others = fold == number, fold != number
             scores[rows] = features[rows] @ weigh(features[others], self.none[others], start)

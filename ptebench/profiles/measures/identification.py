@@ -8,13 +8,13 @@ from ptebench.profiles.measures.ranking import negatives
 CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of them resemble the owner most
 
 
-def crowds(owners: list[int], known: np.ndarray, members: np.ndarray, random) -> np.ndarray:
-    """Return (T, M) ids: each owner, the NEAREST members by `known` (k, d), and others of the members at random."""
-    near = nearest(owners, known, members.tolist(), NEAREST)
-    strangers = set(range(1, len(known))) - set(members.tolist())
+def crowds(owners: list[int], signatures: np.ndarray, members: np.ndarray, random) -> np.ndarray:
+    """Return (T, M) ids: each owner, the NEAREST members by `signatures` (k, d), and other members at random."""
+    near = nearest(owners, signatures, members.tolist(), NEAREST)
+    strangers = set(range(1, len(signatures))) - set(members.tolist())
     closed = [{o, *near[o]} | strangers for o in owners]
-    drawn = negatives(random, np.ones(len(known)), closed, CROWD - 1 - NEAREST)
-    return np.concatenate([np.array(owners)[:, None], np.array([near[o] for o in owners]), drawn], 1)
+    others = negatives(random, np.ones(len(signatures)), closed, CROWD - 1 - NEAREST)
+    return np.concatenate([np.array(owners)[:, None], np.array([near[o] for o in owners]), others], 1)
 
 
 def identification(rank: np.ndarray) -> np.ndarray:

@@ -84,8 +84,8 @@ def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -
     for side, ids in owners.items():
         for identity in ids:
             lines += [f"## {side} {identity}", ""]
-            known = prompts[side][identity].split("\n")[1:-3]
-            lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in known] + [""]
+            evidence = prompts[side][identity].split("\n")[1:-3]
+            lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in evidence] + [""]
             text_by_writer = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
             lines += ["| writer | profile |", "|---|---|"]
             lines += [

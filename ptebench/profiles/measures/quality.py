@@ -15,7 +15,7 @@ from ptebench.profiles.evidence.vectors import history_means
 from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
 from ptebench.profiles.measures.faithfulness import (
     chance_support,
-    copied,
+    copying,
     evidence_of,
     faithfulness,
     phrase_vectors,
@@ -35,13 +35,13 @@ from ptebench.randomness import generator
 SAMPLE = 256  # owners that are drawn, of each side
 
 
-def sample(ids, taken: set, seed: int, side: str) -> list[int]:
-    """Return up to SAMPLE of `ids` that are not `taken`, drawn by seed, ascending."""
-    left = np.array(sorted(set(ids) - taken), dtype=np.int64)
+def sample(ids, exclude: set, seed: int, side: str) -> list[int]:
+    """Return up to SAMPLE of `ids` that are not in `exclude`, drawn by seed, ascending."""
+    left = np.array(sorted(set(ids) - exclude), dtype=np.int64)
     return np.sort(generator(seed, f"quality {side}").permutation(left)[:SAMPLE]).tolist()
 
 
-def spoken(fields: dict[int, dict], owners: list[int], side: str) -> tuple[list[int], list[list[str]]]:
+def phrases_of(fields: dict[int, dict], owners: list[int], side: str) -> tuple[list[int], list[list[str]]]:
     """Return the places of the owners who have a profile, and its phrases."""
     places = [p for p, o in enumerate(owners) if o in fields]
     return places, [phrases(fields[owners[p]], side) for p in places]
@@ -53,34 +53,34 @@ def form(frame: pl.DataFrame, side: str) -> dict:
     parsed, strict: of first answers, which a writer that decodes within the grammar at once does not give.
     """
     frame = frame.filter(pl.col("generation") != "{}")
-    made = [json.loads(g) for g in frame["generation"]]
+    generations = [json.loads(g) for g in frame["generation"]]
     count = max(1, frame.height)
     return {
         "profiles": frame.height,
         "parsed": float(first_parses(frame).sum()) / count,
-        "strict": sum(p and m.get("repair") is None for p, m in zip(first_parses(frame), made)) / count,
-        "by_grammar": sum("grammar" in m.get("decoding", "") for m in made) / count,
+        "strict": sum(p and m.get("repair") is None for p, m in zip(first_parses(frame), generations)) / count,
+        "by_grammar": sum("grammar" in m.get("decoding", "") for m in generations) / count,
         "words": float(np.mean([len(t.split()) for t in frame["text"]])) if frame.height else None,
     }
 
 
-def worth(fields: dict[int, dict], owners, side, shown, known, among, prompts, chance: float, encode) -> dict:
+def worth(fields: dict[int, dict], owners, side, evidence, signatures, among, prompts, chance: float, encode) -> dict:
     """Return the measures of truth and diversity over `owners`; one without a profile earns the least of each.
 
-    shown: (B, H, d) evidence. known: (n + 1, d), among: (B, M) ids in it, the owner first. prompts: what was shown to
-    whom, for copying. chance: of `chance_support`.
+    evidence: (B, H, d) cards. signatures: (n + 1, d), among: (B, M) ids in it, the owner first. prompts: of them, for
+    `copying`. chance: of `chance_support`.
     """
-    places, said = spoken(fields, owners, side)
+    places, own_phrases = phrases_of(fields, owners, side)
     if len(places) < 2:
         return {"owners": len(places)}
     texts = encode([layout(fields[owners[p]], side) for p in places])
-    faith, found = np.full(len(owners), -1.0), np.zeros(len(owners))
-    supports = support(phrase_vectors(said, encode), shown[places])
-    faith[places] = faithfulness(supports, chance, copied(said, [prompts[p] for p in places]))
-    found[places] = identification(ranks(texts, known, among[places]))
-    every = [p for own in said for p in own]
+    faith, identity = np.full(len(owners), -1.0), np.zeros(len(owners))
+    supports = support(phrase_vectors(own_phrases, encode), evidence[places])
+    faith[places] = faithfulness(supports, chance, copying(own_phrases, [prompts[p] for p in places]))
+    identity[places] = identification(ranks(texts, signatures, among[places]))
+    every = [p for own in own_phrases for p in own]
     return {
-        "owners": len(places), "faithfulness": float(faith.mean()), "identification": float(found.mean()),
+        "owners": len(places), "faithfulness": float(faith.mean()), "identification": float(identity.mean()),
         "effective_rank": effective_rank(texts), "pairwise_cosine": mean_pairwise_cosine(texts),
         "distinct_phrases": len(set(every)) / len(every),
     }  # fmt: skip
@@ -115,8 +115,8 @@ class Side:
     """What the writers of one side are measured on.
 
     fields: of each writer by id, the template and a supplied `teacher` among them. readers: the template's users, whom
-    the prompts of items show. taught: ids that any lesson told of. probes: ids that no lesson told of. valid:
-    validation events, of which the gain asks.
+    the prompts of items show. lesson_ids: ids that any lesson told of. probes: ids that no lesson told of. valid:
+    validation events, whose items the gain ranks.
     """
 
     side: str
@@ -125,7 +125,7 @@ class Side:
     cards: np.ndarray
     fields: dict[str, dict[int, dict]]
     readers: dict[int, dict]
-    taught: set[int]
+    lesson_ids: set[int]
     probes: list[int]
     valid: pl.DataFrame
     scorer: Callable[[], Scorer]
@@ -144,7 +144,7 @@ class Side:
         split, covered = self.split, self.fields.get("teacher")
         ids = [u for u, h in split.train.items() if h] if self.side == "user" else split.warm().tolist()
         ids = [i for i in ids if covered is None or i in covered]
-        return sample(ids, self.taught, self.spec["seed"], self.side)
+        return sample(ids, self.lesson_ids, self.spec["seed"], self.side)
 
     @cached_property
     def owner_prompts(self) -> list[str]:
@@ -156,42 +156,42 @@ class Side:
         """What held-out items ask of owners that the training data know, and of others, by the name of the measure."""
         covered, seed = self.fields.get("teacher"), self.spec["seed"]
         ids = set(self.split.vocabulary.filter(side=self.side)["id"])
-        closed = self.taught | (set() if covered is None else ids - set(covered))
-        asked = {
-            name: questions(self.side, known, self.valid, self.split, self.cards, closed, seed)
-            for name, known in (("gain", True), ("gain_cold", False))
+        closed = self.lesson_ids | (set() if covered is None else ids - set(covered))
+        by_measure = {
+            name: questions(self.side, warm, self.valid, self.split, self.cards, closed, seed)
+            for name, warm in (("gain", True), ("gain_cold", False))
         }
-        return {name: Gain(of, self.scorer(), seed) for name, of in asked.items() if of}
+        return {name: Gain(of, self.scorer(), seed) for name, of in by_measure.items() if of}
 
     @cached_property
     def floors(self) -> dict[str, dict[int, dict]]:
         """The fields of the floors, by name and id."""
-        asked = {i for gain in self.gains.values() for i in gain.asked.ids()} | set(self.owners)
+        ids = {i for gain in self.gains.values() for i in gain.questions.ids()} | set(self.owners)
         if self.side == "item":
-            shown = {i: [i] for i in sorted(asked)}
+            evidence = {i: [i] for i in sorted(ids)}
         else:
-            told = dict(self.valid.select("user", "history").iter_rows()) | self.split.train
-            shown = {u: told[u][-self.spec["history"] :] for u in sorted(asked)}
-        return floors(shown, self.fields["template"], self.side, self.split.cards, self.spec["seed"])
+            histories = dict(self.valid.select("user", "history").iter_rows()) | self.split.train
+            evidence = {u: histories[u][-self.spec["history"] :] for u in sorted(ids)}
+        return floors(evidence, self.fields["template"], self.side, self.split.cards, self.spec["seed"])
 
     def worths(self) -> dict[str, dict]:
         """Return the measures of truth, diversity and gain of each writer, then those of the floors."""
-        known = self.cards if self.side == "item" else history_means(self.split, self.cards)
+        signatures = self.cards if self.side == "item" else history_means(self.split, self.cards)
         seed, owners = self.spec["seed"], self.owners
-        among = crowds(owners, known, np.flatnonzero(known.any(1)), generator(seed, f"crowd {self.side}"))
-        shown = self.cards[evidence_of(owners, self.side, self.split, self.spec)]
+        among = crowds(owners, signatures, np.flatnonzero(signatures.any(1)), generator(seed, f"crowd {self.side}"))
+        evidence = self.cards[evidence_of(owners, self.side, self.split, self.spec)]
         others = strangers(self.fields["template"], self.side, self.split, seed)
-        chance = chance_support(others, self.side, np.array(owners), shown, self.encode, seed)
-        judge = (owners, self.side, shown, known, among, self.owner_prompts, chance, self.encode)
-        found = {}
+        chance = chance_support(others, self.side, np.array(owners), evidence, self.encode, seed)
+        judge = (owners, self.side, evidence, signatures, among, self.owner_prompts, chance, self.encode)
+        by_writer = {}
         for writer, fields in (self.fields | self.floors).items():
             texts = {i: layout(f, self.side) for i, f in fields.items()}
             gains = {n: gain(texts, self.encode) for n, gain in self.gains.items()}
-            found[writer] = worth(fields, *judge) | _named(gains)
+            by_writer[writer] = worth(fields, *judge) | _named(gains)
         gains = {n: gain.of_cards() for n, gain in self.gains.items()}
-        found[MEAN] = {"identification": float(identification(ranks(known[owners], known, among)).mean())}
-        found[MEAN] |= _named(gains)
-        return found
+        by_writer[MEAN] = {"identification": float(identification(ranks(signatures[owners], signatures, among)).mean())}
+        by_writer[MEAN] |= _named(gains)
+        return by_writer
 
     def perplexity(self, model, tokenizer) -> float | None:
         """Return the perplexity of the teacher's answers of the probes, who were in no lesson of a fine-tuned model."""

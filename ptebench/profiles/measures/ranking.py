@@ -53,12 +53,12 @@ def gain(rank: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return 1 / np.log2(1 + rank) - 1 / np.log2(1 + reference)
 
 
-def auc(wanted: np.ndarray, others: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def auc(own: np.ndarray, others: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Return for each row the share of pairs in which a positive scores above a negative, ties counting half.
 
-    wanted: (B, K) and others: (B, C) scores. positives, negatives: of the same shapes, 0 where there is none. Returns
+    own: (B, K) and others: (B, C) scores. positives, negatives: of the same shapes, 0 where there is none. Returns
     (B,).
     """
-    above = (wanted[:, :, None] > others[:, None]) + 0.5 * (wanted[:, :, None] == others[:, None])
+    above = (own[:, :, None] > others[:, None]) + 0.5 * (own[:, :, None] == others[:, None])
     pairs = (positives > 0)[:, :, None] & (negatives > 0)[:, None]
     return (above * pairs).sum((1, 2)) / pairs.sum((1, 2))

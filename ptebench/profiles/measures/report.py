@@ -16,27 +16,27 @@ from ptebench.profiles.schema.tables import fields_by_id, texts_by_id
 
 
 def sides_of(
-    split: Split, valid: pl.DataFrame, cards, frames: dict, supplied: dict[str, dict], taught: dict[str, set], encode,
-    spec: dict,
+    split: Split, valid: pl.DataFrame, cards, frames: dict, supplied: dict[str, dict], lesson_ids: dict[str, set],
+    encode, spec: dict,
 ) -> dict[str, Side]:  # fmt: skip
     """Return both sides by name.
 
     valid: validation events. frames: profiles by writer and side, the template's among them. supplied: of a teacher,
-    fields by side and id. taught: ids in any lesson, by side.
+    fields by side and id. lesson_ids: ids in any lesson, by side.
     """
 
     @cache
     def scorer() -> Scorer:
         return Scorer(split, cards, encode, spec["seed"])
 
-    drawn = draw(split, spec["seed"], spec["probes"])
-    rest, readers, sides = split.without(drawn.held), fields_by_id(frames["template", "user"]), {}
+    roles = draw(split, spec["seed"], spec["probes"])
+    rest, readers, sides = split.without(roles.held), fields_by_id(frames["template", "user"]), {}
     for side in ("user", "item"):
         fields = {writer: fields_by_id(frame) for (writer, of), frame in frames.items() if of == side}
         if side in supplied:
             fields["teacher"] = supplied[side]
-        known = (fields, readers, taught[side], drawn.probes[side], valid, scorer)
-        sides[side] = Side(side, split, rest, cards, *known, encode, spec)
+        material = (fields, readers, lesson_ids[side], roles.probes[side], valid, scorer)
+        sides[side] = Side(side, split, rest, cards, *material, encode, spec)
     return sides
 
 

@@ -46,17 +46,17 @@ def pairs_of(split: Split, seed: int) -> list[Pair]:
             f"train.parquet: {len(places)} items follow another in a history, expected at least 8; relax the "
             "dataset's filters"
         )
-    drawn = np.sort(generator(seed, "pairs").permutation(len(places))[:PAIRS])
-    return [Pair(u, split.train[u][:p], split.train[u][p]) for u, p in (places[k] for k in drawn.tolist())]
+    sample = np.sort(generator(seed, "pairs").permutation(len(places))[:PAIRS])
+    return [Pair(u, split.train[u][:p], split.train[u][p]) for u, p in (places[k] for k in sample.tolist())]
 
 
 def read_history(histories: list[list[int]], cards: np.ndarray) -> torch.Tensor:
     """Return what is read of the cards of histories: their mean, and the newest; (B, 2, d), zeros for an empty one."""
-    found = np.zeros((len(histories), 2, cards.shape[1]), dtype=np.float32)
-    for row, history in zip(found, histories):
+    summary = np.zeros((len(histories), 2, cards.shape[1]), dtype=np.float32)
+    for row, history in zip(summary, histories):
         if history:
             row[0], row[1] = cards[history].mean(0), cards[history[-1]]
-    return torch.from_numpy(found)
+    return torch.from_numpy(summary)
 
 
 class Block(torch.nn.Module):
@@ -101,7 +101,7 @@ class Cards(torch.nn.Module):
         return SHARP * cards @ self.usual + self.popular * counts
 
 
-def fitted(module: torch.nn.Module, score: Callable, pairs: list[Pair], items: np.ndarray, split: Split, seed: int):
+def fit(module: torch.nn.Module, score: Callable, pairs: list[Pair], items: np.ndarray, split: Split, seed: int):
     """Train a part of the scorer in place: the target of a pair is to stand above items that the user never chose.
 
     score(rows, items) -> (B, C) of pairs (B,) with items, ids (C,) or (B, C). items: ids that targets are ranked among,
@@ -114,7 +114,7 @@ def fitted(module: torch.nn.Module, score: Callable, pairs: list[Pair], items: n
     apart = np.isin(owners, random.permutation(np.unique(owners))[: max(1, round(HELD * len(np.unique(owners))))])
     lists = [split.train[u] for u in owners.tolist()]
     columns, starts = np.concatenate(lists), np.cumsum([0, *map(len, lists)])
-    seen = sp.csr_matrix((np.ones(len(columns), bool), columns, starts), shape=(len(pairs), split.items + 1))
+    choices = sp.csr_matrix((np.ones(len(columns), bool), columns, starts), shape=(len(pairs), split.items + 1))
 
     def pool() -> np.ndarray:
         size = min(POOL, len(items)) // 2
@@ -124,26 +124,26 @@ def fitted(module: torch.nn.Module, score: Callable, pairs: list[Pair], items: n
     def loss(rows: np.ndarray, among: np.ndarray) -> torch.Tensor:
         at = torch.from_numpy(rows)
         scores = score(at, torch.from_numpy(among))
-        scores = scores.masked_fill(torch.from_numpy(seen[rows][:, among].toarray()), -torch.inf)
+        scores = scores.masked_fill(torch.from_numpy(choices[rows][:, among].toarray()), -torch.inf)
         return -torch.log_softmax(torch.cat([score(at, targets[at, None]), scores], 1), 1)[:, 0].mean()
 
-    learned, held, usual = np.flatnonzero(~apart), np.flatnonzero(apart), pool()
+    learned, validation, usual = np.flatnonzero(~apart), np.flatnonzero(apart), pool()
     optimizer = optimizer_of(module)
     with torch.no_grad():
-        best, kept, since = float(loss(held, usual)), deepcopy(module.state_dict()), 0
+        best, weights, since = float(loss(validation, usual)), deepcopy(module.state_dict()), 0
     for _ in range(EPOCHS):
         for rows in np.array_split(random.permutation(learned), max(1, len(learned) // BATCH)):
             optimizer.zero_grad()
             loss(rows, pool()).backward()
             optimizer.step()
         with torch.no_grad():
-            now = float(loss(held, usual))
+            now = float(loss(validation, usual))
         since += 1
         if now < best:
-            best, kept, since = now, deepcopy(module.state_dict()), 0
+            best, weights, since = now, deepcopy(module.state_dict()), 0
         if since == PATIENCE:
             break
-    module.load_state_dict(kept)
+    module.load_state_dict(weights)
     module.requires_grad_(False)
 
 
@@ -175,8 +175,8 @@ def texts_of_others(pairs: list[Pair], split: Split, seed: int) -> tuple[list[Pa
     items = np.sort(items[:TOLD])
     others = [h for u, h in split.train.items() if u not in half]
     template = Template(split.cards, *ragged(pl.Series(others, dtype=pl.List(pl.Int64))))
-    told = set(items.tolist())
-    return [p for p in pairs if p.target in told], items, [layout(f, "item") for f in template.items(items)]
+    members = set(items.tolist())
+    return [p for p in pairs if p.target in members], items, [layout(f, "item") for f in template.items(items)]
 
 
 class Scorer:
@@ -193,20 +193,18 @@ class Scorer:
         pairs, warm = pairs_of(split, seed), split.warm()
         self.by_cards = Cards(cards.shape[1], torch.Generator().manual_seed(seed))
         histories = read_history([p.before for p in pairs], cards)
-        fitted(self.by_cards, lambda p, i: self.card_scores(histories[p], i), pairs, warm, split, seed)
+        fit(self.by_cards, lambda p, i: self.card_scores(histories[p], i), pairs, warm, split, seed)
         # words go with items as cards do, to begin with
         self.user_text, self.item_text = deepcopy(self.by_cards.mean), deepcopy(self.by_cards.mean)
         described = pairs[:: max(1, len(pairs) // TEXTS)]
-        said = self._told("user", encode(texts_before(described, split)))
-        fitted(self.user_text, lambda p, i: self.user_scores(said[p], i) + self.prior(i), described, warm, split, seed)
+        vectors = self._center("user", encode(texts_before(described, split)))
+        fit(self.user_text, lambda p, i: self.user_scores(vectors[p], i) + self.prior(i), described, warm, split, seed)
         pairs, items, texts = texts_of_others(pairs, split, seed)
-        shown, told = read_history([p.before for p in pairs], cards), torch.zeros_like(self.cards)
-        told[items] = self._told("item", encode(texts))
-        fitted(
-            self.item_text, lambda p, i: self.item_scores(shown[p], told[i]) + self.prior(i), pairs, items, split, seed
-        )
+        read, by_id = read_history([p.before for p in pairs], cards), torch.zeros_like(self.cards)
+        by_id[items] = self._center("item", encode(texts))
+        fit(self.item_text, lambda p, i: self.item_scores(read[p], by_id[i]) + self.prior(i), pairs, items, split, seed)
 
-    def _told(self, side: str, vectors: np.ndarray) -> torch.Tensor:
+    def _center(self, side: str, vectors: np.ndarray) -> torch.Tensor:
         """Return vectors of texts of a side less their mean, which is kept."""
         read = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
         self.usual[side] = read.mean(0)

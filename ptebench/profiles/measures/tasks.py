@@ -26,14 +26,14 @@ class Tasks:
     owners: np.ndarray  # (T,) dense ids
     prompts: list[str]
     judged: np.ndarray  # (n, d) vectors of what the profile is to rank
-    wanted: np.ndarray  # (T, K) ids in `judged` of what was held out
+    targets: np.ndarray  # (T, K) ids in `judged` of what was held out
     others: np.ndarray  # (T, C) ids in `judged` that it is ranked against
     rest: Split  # without what was held out
     histories: list[list[int]]  # (T,) of users, without what the task holds out; empty of items
     sources: np.ndarray  # (m, d) cards that prompts show
     evidence: np.ndarray  # (T, H) ids in `sources` that may support what is said
-    known: np.ndarray  # (k, d) what owners are known by: history means of users, cards of items
-    crowd: np.ndarray  # (T, M) ids in `known`, the owner first
+    signatures: np.ndarray  # (k, d) what owners are known by: history means of users, cards of items
+    crowd: np.ndarray  # (T, M) ids in `signatures`, the owner first
 
 
 def last_items(users: list[int], split: Split) -> list[tuple[int, int]]:
@@ -42,34 +42,34 @@ def last_items(users: list[int], split: Split) -> list[tuple[int, int]]:
 
 
 def user_tasks(
-    held: list[tuple[int, int]], split: Split, audiences: dict, cards: np.ndarray, spec: dict, candidates: int,
+    pairs: list[tuple[int, int]], split: Split, audiences: dict, cards: np.ndarray, spec: dict, candidates: int,
     readers: dict[int, list[int]],
 ) -> Tasks:  # fmt: skip
     """Rank a user's held-out item among training items that the user never chose.
 
-    A quarter of these are of the histories of users who chose alike. held: (user, item), a task each; a user's prompt
+    A quarter of these are of the histories of users who chose alike. pairs: (user, item), a task each; a user's prompt
     lacks the item, and so do the crowd and whatever the neighbours are told by. audiences: item profiles by id, as
     prompts show them, and `readers` whom they were written of: no prompt shows what was written of its own user, whose
     profile knew the item. cards: (n_items + 1, d).
     """
-    random, users = generator(spec["seed"], "policy user"), [u for u, _ in held]
-    rest, cold = split.without(set(held)), split.cold()
+    random, users = generator(spec["seed"], "policy user"), [u for u, _ in pairs]
+    rest, cold = split.without(set(pairs)), split.cold()
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
     alike = nearest(sorted(set(users)), user_vectors(rest.train, split.items), list(rest.train), NEAREST)
     near = [[i for other in alike[u] for i in rest.train[other]] for u in users]
-    drawn = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates, near)
-    histories = [[i for i in split.train[u] if i != item] for u, item in held]
-    shown, annotated, known = spec["history"], spec["neighbours"], history_means(rest, cards)
-    among = crowds(sorted(set(users)), known, np.flatnonzero(known.any(1)), random)
+    others = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates, near)
+    histories = [[i for i in split.train[u] if i != item] for u, item in pairs]
+    length, annotated, signatures = spec["history"], spec["neighbours"], history_means(rest, cards)
+    among = crowds(sorted(set(users)), signatures, np.flatnonzero(signatures.any(1)), random)
     return Tasks(
         owners=np.array(users),
         prompts=[
-            user_prompt(h, split.cards, without(u, audiences, h[-annotated:], readers), shown, annotated)
+            user_prompt(h, split.cards, without(u, audiences, h[-annotated:], readers), length, annotated)
             for u, h in zip(users, histories)
         ],
-        judged=cards, wanted=np.array([[item] for _, item in held]), others=drawn,
-        rest=rest, histories=histories, sources=cards, evidence=padded([h[-shown:] for h in histories]),
-        known=known, crowd=among[np.searchsorted(among[:, 0], users)],
+        judged=cards, targets=np.array([[item] for _, item in pairs]), others=others,
+        rest=rest, histories=histories, sources=cards, evidence=padded([h[-length:] for h in histories]),
+        signatures=signatures, crowd=among[np.searchsorted(among[:, 0], users)],
     )  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def without(user: int, audiences: dict, items: list[int], readers: dict[int, lis
     return {i: audiences[i] for i in items if i in audiences and user not in readers.get(i, ())}
 
 
-def matched(random, degree: np.ndarray, readers: np.ndarray, held: np.ndarray, count: int) -> list[int]:
-    """Return up to `count` users who are no readers, drawn so that their activity is spread as that of `held`.
+def match_activity(random, degree: np.ndarray, readers: np.ndarray, targets: np.ndarray, count: int) -> list[int]:
+    """Return up to `count` users who are no readers, drawn so that their activity is spread as that of `targets`.
 
     degree: (n_users + 1,) items chosen, 0 for nobody. Activity counts in powers of two; users of another class are
     drawn where those of the held-out readers' classes are not enough.
@@ -87,8 +87,8 @@ def matched(random, degree: np.ndarray, readers: np.ndarray, held: np.ndarray, c
     kind = np.log2(np.maximum(degree, 1)).astype(int)
     open_ = degree > 0
     open_[readers] = False
-    wanted, there = (np.bincount(kind[who], minlength=kind.max() + 1) for who in (held, open_))
-    weight = (wanted / np.maximum(there, 1))[kind] + 1e-9
+    need, there = (np.bincount(kind[who], minlength=kind.max() + 1) for who in (targets, open_))
+    weight = (need / np.maximum(there, 1))[kind] + 1e-9
     # an exponential race: the smallest keys are a weighted draw without replacement
     race = np.where(open_, random.exponential(size=len(degree)) / weight, np.inf)
     return np.argsort(race, kind="stable")[: min(count, int(open_.sum()))].tolist()
@@ -108,22 +108,24 @@ def item_tasks(items: list[int], split: Split, readers: dict, cards: np.ndarray,
     items = [i for i in items if 2 <= len(people[i]) < len(split.train)]
     if not items:
         raise InputError("train.parquet: no item has two users and a stranger; GRPO on items needs one to hold out")
-    held = {i: np.sort(random.choice(p, min(READERS, len(p) // 2), replace=False)) for i in items for p in [people[i]]}
-    rest = split.without({(int(u), i) for i in items for u in held[i]})
+    test_readers = {
+        i: np.sort(random.choice(p, min(READERS, len(p) // 2), replace=False)) for i in items for p in [people[i]]
+    }
+    rest = split.without({(int(u), i) for i in items for u in test_readers[i]})
     vectors, degree = history_means(split, cards), np.zeros(max(split.train) + 1, dtype=np.int64)
     degree[list(split.train)] = np.diff(offsets)
     # the vector of a held-out reader depends on the item: one more row for each
-    targets: list[np.ndarray] = []
-    wanted = []
+    means: list[np.ndarray] = []
+    targets = []
     for i in items:
-        wanted.append([len(vectors) + len(targets) + n for n in range(len(held[i]))])
-        for user in held[i].tolist():
+        targets.append([len(vectors) + len(means) + n for n in range(len(test_readers[i]))])
+        for user in test_readers[i].tolist():
             left = [j for j in split.train[user] if j != i]
-            targets.append(cards[left].mean(0) if left else cards[0])
+            means.append(cards[left].mean(0) if left else cards[0])
     return Tasks(
         owners=np.array(items), prompts=item_prompts(items, rest, readers, {}, set(), cards, spec),
-        judged=np.concatenate([vectors, np.stack(targets)]), wanted=padded(wanted),
-        others=padded([matched(random, degree, people[i], held[i], candidates) for i in items]),
+        judged=np.concatenate([vectors, np.stack(means)]), targets=padded(targets),
+        others=padded([match_activity(random, degree, people[i], test_readers[i], candidates) for i in items]),
         rest=rest, histories=[[]] * len(items), sources=cards, evidence=evidence_of(items, "item", rest, spec),
-        known=cards, crowd=crowds(items, cards, split.warm(), random),
+        signatures=cards, crowd=crowds(items, cards, split.warm(), random),
     )  # fmt: skip

@@ -13,7 +13,7 @@ class Utility:
 
     def __init__(self, tasks: Tasks, side: str, scorer: Scorer):
         self.tasks, self.side, self.scorer = tasks, side, scorer
-        self.items = torch.from_numpy(np.concatenate([tasks.wanted, tasks.others], 1))
+        self.items = torch.from_numpy(np.concatenate([tasks.targets, tasks.others], 1))
         self.read = read_history(tasks.histories, scorer.cards.numpy())
         self.reference = self._level(None, np.arange(len(tasks.owners)))
 
@@ -34,7 +34,7 @@ class Utility:
                 words = products(SHARP * texts, self.scorer.cards[self.items[at]])
                 scores = scores + self.scorer.user_scores(texts, self.items[at]) + words
             return mid_ranks(scores.numpy())
-        targets, others = self.tasks.wanted[rows], self.tasks.others[rows]
+        targets, others = self.tasks.targets[rows], self.tasks.others[rows]
         means = torch.from_numpy(self.tasks.judged[np.concatenate([targets, others], 1)]).float()
         scores = self.scorer.reader_scores(means, torch.from_numpy(self.tasks.owners[rows]), texts)
         return auc(scores[:, : targets.shape[1]].numpy(), scores[:, targets.shape[1] :].numpy(), targets, others)

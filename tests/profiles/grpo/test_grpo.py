@@ -18,7 +18,7 @@ from ptebench.profiles.measures.tasks import (
     Tasks,
     item_tasks,
     last_items,
-    matched,
+    match_activity,
     user_tasks,
 )
 from ptebench.profiles.models.checkpoints import Checkpoints
@@ -57,9 +57,9 @@ def tasks():
     vectors = np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0.6, 0.6, 0.5], [0, 0, 1.0]])
     prompt = assemble(USER_TASK, list(TITLES), "user")
     return Tasks(
-        owners=np.array([1, 2]), prompts=[prompt, prompt], judged=vectors, wanted=np.array([[1], [2]]),
+        owners=np.array([1, 2]), prompts=[prompt, prompt], judged=vectors, targets=np.array([[1], [2]]),
         others=np.array([[2, 3, 4], [1, 3, 4]]), sources=vectors, evidence=np.array([[1, 0], [2, 3]]),
-        known=vectors, crowd=np.array([[1, 2, 4], [2, 1, 4]]), rest=None, histories=[[3], [3]],
+        signatures=vectors, crowd=np.array([[1, 2, 4], [2, 1, 4]]), rest=None, histories=[[3], [3]],
     )  # fmt: skip
 
 
@@ -153,13 +153,13 @@ def test_what_is_held_out_of_users_is_shown_nowhere(split):
     assert len(held) == 12 and {(u, i) for u in users for i in split.train[u][-3:]} == set(held)
     for row, (user, item) in enumerate(held):
         history = set(split.train[user])
-        assert found.wanted[row].tolist() == [item]
+        assert found.targets[row].tolist() == [item]
         assert not history & set(found.others[row].tolist()) and set(found.others[row].tolist()) <= warm
         rest = [i for i in split.train[user] if i != item]
         assert [i for i in found.evidence[row] if i] == rest[-5:] and found.histories[row] == rest
         assert found.prompts[row].count("\n- ") == min(5, len(rest))
         # what others are told apart by knows of none of the three
-        assert found.known[user] == pytest.approx(CARDS[split.train[user][:-3]].mean(0))
+        assert found.signatures[user] == pytest.approx(CARDS[split.train[user][:-3]].mean(0))
         assert found.rest.train[user] == split.train[user][:-3]
         assert found.crowd[row, 0] == user and len(set(found.crowd[row])) == found.crowd.shape[1] > 20
         assert set(found.crowd[row].tolist()) <= set(split.train)
@@ -182,7 +182,7 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
     found = item_tasks([1, 2, 5], split, fields, CARDS, SPEC, 9)
     for row, item in enumerate([1, 2, 5]):
         readers = {u for u, h in split.train.items() if item in h}
-        wanted = [w for w in found.wanted[row] if w]
+        wanted = [w for w in found.targets[row] if w]
         assert len(wanted) == min(8, len(readers) // 2) and min(wanted) > max(split.train)
         assert not readers & set(found.others[row].tolist())
         shown = {u for u in split.train if f"r{u};" in found.prompts[row]}
@@ -198,9 +198,9 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
 
 def test_strangers_are_as_active_as_the_held_out_readers():
     degree = np.array([0] + [2] * 50 + [40] * 10)
-    drawn = matched(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 8)
+    drawn = match_activity(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 8)
     assert sorted(drawn) == list(range(53, 61))
-    more = matched(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 999)
+    more = match_activity(generator(0, "x"), degree, np.array([51, 52]), np.array([51, 52]), 999)
     assert sorted(more) == [*range(1, 51), *range(53, 61)]
 
 

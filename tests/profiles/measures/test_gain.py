@@ -99,21 +99,21 @@ def test_a_fact_in_a_salad_is_found_still_and_one_text_for_all_gains_nothing(wor
 
 def test_of_items_what_their_cards_do_not_say_gains(world):
     measure = of_items(world, False)
-    ids = measure.asked.ids()
+    ids = measure.questions.ids()
     assert set(ids) <= COLD and len(ids) > 40
     assert measure({i: WORDS[3 * topic(i)] for i in ids}, encode)["gain_low"] > 0.1
     for seed in range(3):
         found = measure({i: salad(world, [i], seed) for i in ids}, encode)
         assert found["gain_low"] <= 0 and found["gain"] < 0.02, found
-    assert not set(of_items(world, True).asked.ids()) & COLD
+    assert not set(of_items(world, True).questions.ids()) & COLD
 
 
 def test_what_was_closed_is_not_asked_and_no_history_holds_a_candidate(world):
     split, valid, vectors, *_ = world
     open_ = set(range(1, 101))
-    asked = questions("user", True, valid, split, vectors, set(split.train) - open_, 0)
-    assert set(asked.ids()) <= open_
-    for owner, candidates in zip(asked.owners.tolist(), asked.candidates.tolist()):
+    few = questions("user", True, valid, split, vectors, set(split.train) - open_, 0)
+    assert set(few.ids()) <= open_
+    for owner, candidates in zip(few.owners.tolist(), few.candidates.tolist()):
         assert not set(split.train[owner]) & set(candidates) and len(set(candidates)) == len(candidates) == 100
         assert candidates[0] in valid["targets"][owner - 1] and not COLD & set(candidates)
     assert questions("user", True, valid, split, vectors, set(split.train) - set(range(1, 21)), 0) is None

@@ -7,7 +7,7 @@ from ptebench.profiles.evidence.prompts import assemble
 from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.grpo.rewards import gate, length, over_smoothing
 from ptebench.profiles.measures.diversity import likeness
-from ptebench.profiles.measures.faithfulness import chance_support, copied, faithfulness, support
+from ptebench.profiles.measures.faithfulness import chance_support, copying, faithfulness, support
 from ptebench.profiles.measures.identification import identification
 from ptebench.profiles.measures.ranking import auc, gain, ranks
 from ptebench.profiles.schema.fields import phrases
@@ -55,7 +55,7 @@ def test_copied_titles_are_found_and_categories_are_not():
     titles = ["the long way home to nowhere", "how to bake bread without", "crime"]
     own = ["crime", "books > crime", "food", "reads about the long way home at night"]
     pieces = ["long way home", "bake bread without", "an oven"]
-    found = copied([titles, own, ["crime"], pieces, ["exactly in this form"]], [prompt] * 5)
+    found = copying([titles, own, ["crime"], pieces, ["exactly in this form"]], [prompt] * 5)
     assert found == pytest.approx([11 / 12, 4 / 12, 0, 6 / 8, 0])
 
 
