@@ -45,12 +45,14 @@ class Ridge:
         """Return what the fit part says of y (n, m) for all rows, or for `rows` alone."""
         fit, choose = self.fold.fit, self.fold.choose
         mean = y[fit].mean(0)
-        wanted = self.along[fit].T @ (y[fit] - mean) / len(fit)
-        found = self.along[choose].T @ (y[choose] - mean)
-        best, weights = 0.0, torch.zeros_like(wanted)  # of the mean alone
+        moments = self.along[fit].T @ (y[fit] - mean) / len(fit)
+        trial_moments = self.along[choose].T @ (y[choose] - mean)
+        best, weights = 0.0, torch.zeros_like(moments)  # of the mean alone
         for penalty in self.penalties:
-            trial = wanted / (self.values + penalty)[:, None]
-            more = float((trial * (self.products @ trial - 2 * found)).sum())  # squared error beside that of the mean
+            trial = moments / (self.values + penalty)[:, None]
+            more = float(
+                (trial * (self.products @ trial - 2 * trial_moments)).sum()
+            )  # squared error beside that of the mean
             if more < best:
                 best, weights = more, trial
         return mean + (self.along if rows is None else self.along[rows]) @ weights
