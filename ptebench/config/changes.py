@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ptebench.config.base import Settings
 from ptebench.config.benchmark import Benchmark
-from ptebench.config.messages import hint
+from ptebench.config.messages import hint, message
 from ptebench.errors import InputError
 
 Key = TypeVar("Key")
@@ -55,13 +55,15 @@ def apply_changes(
         key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
         if key or not axes:
             unknown = fault["type"] == "extra_forbidden"
-            message = f"unknown key{hint(key, kind.model_fields)}" if unknown else fault["msg"]
-            raise InputError(f"{place}{key}: {message}") from None
+            said = f"unknown key{hint(key, kind.model_fields)}" if unknown else message(fault)
+            raise InputError(f"{place}{key}: {said}") from None
         others = {key: axis for key, axis in axes.items() if key not in changes}
         valid = first_valid(kind, (settings | point | changes for point in points(others)))
         if valid is None:
             key, value = next(iter(changes.items()))
-            raise InputError(f"{place}: {key} at {value}, with all that the other axes offer: {fault['msg']}") from None
+            raise InputError(
+                f"{place}: {key} at {value}, with all that the other axes offer: {message(fault)}"
+            ) from None
         whole = valid
     dump = whole.model_dump(mode="json")
     return {key: dump[key] for key in changes}

@@ -58,7 +58,12 @@ def _explain(fault: Any, raw: dict[str, Any]) -> str:
     more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
     if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
         more += "; in quotes it is text to YAML"
-    return f"{path}: {fault['msg']}{more}".removeprefix(": ")
+    return f"{path}: {message(fault)}{more}".removeprefix(": ")
+
+
+def message(fault: Any) -> str:
+    """Return the message of one of pydantic's findings, of a sentence of ours without pydantic's mark."""
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _values(fault: Any) -> list[str]:

@@ -28,7 +28,7 @@ Traceback:
     [
         (OURS, "error: no table asks for biasmf; name it"),
         ('WorkflowError in file "/a/common.smk", line 46:\nc.yaml: tabels: unknown\n  File "/a/b.smk", line 3, in <module>', "error: c.yaml: tabels: unknown"),
-        ("MissingRuleException:\nNo rule to produce x (if you use input functions make sure that they don't raise).", "error: No rule to produce x."),
+        ("MissingRuleException:\nNo rule to produce x (if you use input functions make sure that they don't raise).", "error: No rule to produce x. Targets are listed in the README, paths in docs/guide/files.md, names in the configuration."),
         ('NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined\n  File "/a/Snakefile", line 5, in <module>', 'error: NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined'),
         ("Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'", "Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'"),
     ],
