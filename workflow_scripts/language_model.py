@@ -14,7 +14,7 @@ def main(job):
         record = unpack(job.spec["model"], folder)
     else:
         split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
-        probes = {u for u, _ in draw(split, job.spec["seed"], job.spec["probes"]).held}
+        probes = {u for u, _ in draw(split, job.spec["seed"], job.spec["probes"]).pairs}
         record = build(split, job.spec, probes, folder)
     print(", ".join(f"{k} {v}" for k, v in record.items()))
     return record

@@ -197,7 +197,7 @@ def test_grpo_shows_no_user_an_audience_that_was_written_of_the_user(runs):
     """The audiences are those that the chain wrote; a reader's profile knew what GRPO holds out of the reader."""
     root, _, files = runs[0]
     split = read_split(files["train"], files["vocabulary"], files["items"])
-    rest = split.without(draw(split, WRITING["seed"], WRITING["probes"]).held)
+    rest = split.without(draw(split, WRITING["seed"], WRITING["probes"]).pairs)
     audiences, readers = read_profiles(root / "best/audiences.parquet"), rest.readers(WRITING["neighbours"], 0)
     cards = np.random.default_rng(0).normal(size=(split.items + 1, 4)).astype(np.float32)
     spec = WRITING | {"grpo": GRPO | {"prompts": 30}, "side": "user"}

@@ -17,7 +17,7 @@ class Draw:
 
     probes: dict[str, list[int]]
     pool: dict[str, list[int]]  # in random order: fine-tuning takes from the front, GRPO from the back
-    held: set[tuple[int, int]]  # (probe user, last training item): absent from every prompt before writing
+    pairs: set[tuple[int, int]]  # (probe user, last training item): absent from every prompt before writing
 
 
 def draw(split: Split, seed: int, probes: int) -> Draw:

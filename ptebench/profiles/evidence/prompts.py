@@ -41,9 +41,9 @@ def assemble(task: str, evidence: list[str], side: str) -> str:
     return "\n".join([task, *(MARK + e for e in evidence), CONTRACT, skeleton(side)])
 
 
-def history_lines(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> list[str]:
-    """Return the `shown` newest items, a line each; the `annotated` newest of them with their audience."""
-    history = [i for i in history if cards.title[i]][-shown:]
+def history_lines(history: list[int], cards: Cards, audiences: dict, count: int, annotated: int) -> list[str]:
+    """Return the `count` newest items, a line each; the `annotated` newest of them with their audience."""
+    history = [i for i in history if cards.title[i]][-count:]
     lines = [cards.line(i) for i in history]
     for place in range(max(0, len(history) - annotated), len(history)):
         if fields := audiences.get(history[place]):
@@ -51,9 +51,9 @@ def history_lines(history: list[int], cards: Cards, audiences: dict, shown: int,
     return lines or [NOTHING]
 
 
-def user_prompt(history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int) -> str:
+def user_prompt(history: list[int], cards: Cards, audiences: dict, count: int, annotated: int) -> str:
     """Return the prompt for a user from the newest items of the history."""
-    return assemble(USER_TASK, history_lines(history, cards, audiences, shown, annotated), "user")
+    return assemble(USER_TASK, history_lines(history, cards, audiences, count, annotated), "user")
 
 
 def stranger_prompt(prior: dict) -> str:
@@ -62,12 +62,12 @@ def stranger_prompt(prior: dict) -> str:
 
 
 def collaborative_prompt(
-    history: list[int], cards: Cards, audiences: dict, shown: int, annotated: int, others: list[list[int]]
+    history: list[int], cards: Cards, audiences: dict, count: int, annotated: int, others: list[list[int]]
 ) -> str:
     """Return the prompt for a user beside the histories of similar users, whose newest titles share a line each."""
-    lines = history_lines(history, cards, audiences, shown, annotated)
+    lines = history_lines(history, cards, audiences, count, annotated)
     theirs = [
-        MARK + "; ".join(titles[-shown:])
+        MARK + "; ".join(titles[-count:])
         for other in others
         if (titles := [cards.title[i] for i in other if cards.title[i]])
     ]
@@ -99,8 +99,8 @@ def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -
 def evidence_text(prompt: str) -> str:
     """Return what a prompt tells of its owner: cards and profiles, without the wording that all prompts share."""
     lines = prompt.split("\n")
-    shown = (line for line in lines[: lines.index(CONTRACT)] if line not in WORDING)
-    return "\n".join(line.removeprefix(MARK) for line in shown).replace(LIKED, "")
+    evidence = (line for line in lines[: lines.index(CONTRACT)] if line not in WORDING)
+    return "\n".join(line.removeprefix(MARK) for line in evidence).replace(LIKED, "")
 
 
 def fit(prompt: str, excess) -> str:

@@ -35,10 +35,10 @@ class Split:
         """Return the training histories as values and offsets."""
         return ragged(pl.Series(list(self.train.values()), dtype=pl.List(pl.Int32)))
 
-    def without(self, held: set[tuple[int, int]]) -> "Split":
+    def without(self, pairs: set[tuple[int, int]]) -> "Split":
         """Return the split without the held-out pairs (user, item), each occurrence of them."""
-        users = {u for u, _ in held}
-        train = self.train | {u: [i for i in self.train[u] if (u, i) not in held] for u in users}
+        users = {u for u, _ in pairs}
+        train = self.train | {u: [i for i in self.train[u] if (u, i) not in pairs] for u in users}
         return replace(self, train=train)
 
     def readers(self, limit: int, seed: int) -> dict[int, list[int]]:

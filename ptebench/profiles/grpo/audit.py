@@ -49,18 +49,18 @@ def compare(judge: Judge, answers: dict[str, list[dict]], encoder: str, trained:
 
     answers: under `before` and `after`, one of `answers_of` for every task of the judge.
     """
-    rows, usual, found = np.arange(len(judge.tasks.owners)), None, {}
+    rows, usual, by_time = np.arange(len(judge.tasks.owners)), None, {}
     for when in ("before", "after"):
         texts, tokens = ([a[key] for a in answers[when]] for key in ("text", "tokens"))
         # against what was usual before, as in training
         components, together = judge(texts, rows, tokens, usual)
         usual = together["likeness"] if usual is None else usual
-        found[when] = {"reward": judge.total(components), **{c: components[c] for c in judge.weights}}
-        found[when]["parsed"] = np.array([float(a["parsed"]) for a in answers[when]])
+        by_time[when] = {"reward": judge.total(components), **{c: components[c] for c in judge.weights}}
+        by_time[when]["parsed"] = np.array([float(a["parsed"]) for a in answers[when]])
     weights = {"reward": float("nan"), **judge.weights, "parsed": float("nan")}
     return [
         {"encoder": encoder, "judged_training": trained, "component": name, "weight": weight}
-        | paired(found["before"][name], found["after"][name], random)
+        | paired(by_time["before"][name], by_time["after"][name], random)
         for name, weight in weights.items()
     ]
 
@@ -119,10 +119,10 @@ class Audit:
 
     def __init__(self, split: Split, evidence: dict, template: dict, spec: dict):
         self.spec, self.side, self.evidence, self.template = spec, spec["side"], evidence, template
-        drawn = draw(split, spec["seed"], spec["probes"])
-        self.pool = drawn.pool[self.side]
-        self.pairs, self.items = sorted(drawn.held), drawn.probes["item"]
-        self.split = split if self.side == "user" else split.without(drawn.held)
+        roles = draw(split, spec["seed"], spec["probes"])
+        self.pool = roles.pool[self.side]
+        self.pairs, self.items = sorted(roles.pairs), roles.probes["item"]
+        self.split = split if self.side == "user" else split.without(roles.pairs)
         self.others = strangers(template, self.side, self.split, spec["seed"])
 
     def tasks(self, cards: np.ndarray) -> Tasks:

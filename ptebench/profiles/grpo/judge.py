@@ -40,8 +40,8 @@ def training_tasks(split: Split, cards: np.ndarray, evidence: dict, spec: dict) 
     evidence: profiles of the other side by id, as prompts show them.
     """
     side, seed, settings = spec["side"], spec["seed"], spec["grpo"]
-    drawn = draw(split, seed, spec["probes"])
-    rest, pool = split.without(drawn.held), drawn.pool[side]
+    roles = draw(split, seed, spec["probes"])
+    rest, pool = split.without(roles.pairs), roles.pool[side]
     ids, size = pool[::-1][: settings["prompts"]], settings["candidates"]
     if side == "item":
         return item_tasks(ids, rest, evidence, cards, spec, size), rest, pool

@@ -115,25 +115,25 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
             "raise 'prompts' or lower 'batch_size'"
         )
     data = Dataset.from_list([{"prompt": messages(p), "task": t} for t, p in enumerate(prompts)])
-    seconds, found = {"rewards": 0.0}, {}
+    seconds, components = {"rewards": 0.0}, {}
 
     def schema(completions, completion_ids, task, trainer_state, log_metric, **_):
         clock = time.perf_counter()
         usual = (entry["likeness"] for entry in trainer_state.log_history if entry.get("likeness") is not None)
         texts = [c[0]["content"] for c in completions]
         values, together = judge(texts, task, [len(ids) for ids in completion_ids], next(usual, None))
-        found.update(values)
-        valid = float((found["schema"] == 0).mean())
+        components.update(values)
+        valid = float((components["schema"] == 0).mean())
         if not valid:
             print(f"step {trainer_state.global_step + 1}: no text is a profile, so that nothing is learned")
         for name, value in {**together, "valid": valid}.items():
             log_metric(name, value)
         seconds["rewards"] += time.perf_counter() - clock
-        return found["schema"].tolist()
+        return components["schema"].tolist()
 
     def component(name):
         def reward(**_):  # `schema` comes first and judges all at once
-            return found[name].tolist()
+            return components[name].tolist()
 
         reward.__name__ = name
         return reward

@@ -39,11 +39,11 @@ class Pairs:
     learned: np.ndarray  # (n,) whether the model is fitted on the pair; all pairs of an owner alike
 
 
-def pairs(owners: list[int], template: dict, split: Split, known: np.ndarray, side: str, seed: int) -> Pairs:
+def pairs(owners: list[int], template: dict, split: Split, signatures: np.ndarray, side: str, seed: int) -> Pairs:
     """Return the template profiles of owners, each beside up to four hard rejections.
 
     Rejected are the profile of another who chose, or was chosen, as often (`matched`); of the one among the NEAREST by
-    `known` (k, d) whose phrases have least in common with the owner's (`neighbour`); the own with a field of the
+    `signatures` (k, d) whose phrases have least in common with the owner's (`neighbour`); the own with a field of the
     matched one's (`swapped`); and, of users, what the template writes from the older half of the history (`older`).
     template: fields by id. What equals the chosen one is no pair. Raises InputError where fewer than FEWEST are left.
     """
@@ -56,17 +56,17 @@ def pairs(owners: list[int], template: dict, split: Split, known: np.ndarray, si
         often = np.bincount(values, minlength=split.items + 1)
     often[np.setdiff1d(np.arange(len(often)), list(template))] = 0
     owners = [o for o in owners if often[o]][:OWNERS]
-    near = nearest(owners, known, np.flatnonzero(often).tolist(), NEAREST)
+    near = nearest(owners, signatures, np.flatnonzero(often).tolist(), NEAREST)
     older = {}
     if side == "user" and owners:
         halves = [split.train[u][: len(split.train[u]) // 2] for u in owners]
-        written = Template(split.cards, values, offsets).users(*ragged(pl.Series(halves, dtype=pl.List(pl.Int64))))
-        older = {u: fields for u, half, fields in zip(owners, halves, written) if half}
+        profiles = Template(split.cards, values, offsets).users(*ragged(pl.Series(halves, dtype=pl.List(pl.Int64))))
+        older = {u: fields for u, half, fields in zip(owners, halves, profiles) if half}
 
     def common(first, second):
         return len(set(phrases(template[first], side)) & set(phrases(template[second], side)))
 
-    found = []
+    rows = []
     for place, owner in enumerate(owners):
         own, nearly = template[owner], {"older": older[owner]} if owner in older else {}
         if others := match_activity(random, often, np.array([owner]), np.array([owner]), 1):
@@ -75,27 +75,27 @@ def pairs(owners: list[int], template: dict, split: Split, known: np.ndarray, si
         if near[owner]:
             nearly["neighbour"] = template[min(near[owner], key=lambda n: common(owner, n))]
         text, learned = layout(own, side), place < LEARNED * len(owners)
-        found += [
+        rows += [
             (owner, text, against, kind, learned)
             for kind, fields in nearly.items()
             if (against := layout(fields, side)) != text
         ]
-    if len(owners) < FEWEST or not found:
+    if len(owners) < FEWEST or not rows:
         raise InputError(
             f"language_models: grpo: weights: preference: {len(owners)} {side}s that GRPO does not train on have a "
             f"profile of the template, expected at least {FEWEST}; lower 'prompts' or leave 'preference' out"
         )
-    ids, chosen, rejected, kinds, fitted = zip(*found)
+    ids, chosen, rejected, kinds, fitted = zip(*rows)
     return Pairs(np.array(ids), list(chosen), list(rejected), np.array(kinds), np.array(fitted))
 
 
 class Preference:
     """A fitted model; `accuracy`: how often it prefers what is chosen, by kind, of owners that it was not fitted on."""
 
-    def __init__(self, compared: Pairs, known: np.ndarray, encode):
+    def __init__(self, compared: Pairs, signatures: np.ndarray, encode):
         texts = list(dict.fromkeys([*compared.chosen, *compared.rejected]))
         place, vectors = {text: p for p, text in enumerate(texts)}, encode(texts)
-        owners = known[compared.owners]
+        owners = signatures[compared.owners]
         chosen, rejected = (
             self._products(vectors[[place[t] for t in side]], owners) for side in (compared.chosen, compared.rejected)
         )

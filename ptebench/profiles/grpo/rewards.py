@@ -40,15 +40,15 @@ def over_smoothing(likenesses: np.ndarray, usual: float) -> np.ndarray:
     return 0.5 * np.maximum(np.nan_to_num(likenesses - usual), 0)
 
 
-def nearer(vectors: np.ndarray, judged: np.ndarray, wanted: np.ndarray, others: np.ndarray) -> np.ndarray:
+def nearer(vectors: np.ndarray, judged: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return how much nearer texts (B, d) are to what was held out than to others: 1 at best, 0 as by chance; (B,).
 
-    It is 1 less the contrastive loss over that of a guess, -1 at least. wanted, others: ids in `judged`, 0 for none.
+    It is 1 less the contrastive loss over that of a guess, -1 at least. targets, others: ids in `judged`, 0 for none.
     """
-    ids = np.concatenate([wanted, others], 1)
+    ids = np.concatenate([targets, others], 1)
     scores = SHARP * np.einsum("bd,bcd->bc", unit(vectors), unit(judged[ids]))
-    chances = log_softmax(np.where(ids > 0, scores, -np.inf), axis=1)[:, : wanted.shape[1]]
-    loss = -np.where(wanted > 0, chances, 0).sum(1) / (wanted > 0).sum(1)
+    chances = log_softmax(np.where(ids > 0, scores, -np.inf), axis=1)[:, : targets.shape[1]]
+    loss = -np.where(targets > 0, chances, 0).sum(1) / (targets > 0).sum(1)
     return np.maximum(1 - loss / np.log((ids > 0).sum(1)), -1)
 
 
@@ -85,16 +85,16 @@ class Judge:
         have in common: `likeness` and `effective_rank`, NaN where there are too few).
         """
         texts, rows, tokens = [t.strip() for t in texts], np.asarray(rows), np.asarray(tokens)
-        found = {"schema": np.array(gate(texts, self.side))}
-        found |= {c: np.full(len(texts), np.nan) for c in self.components}
+        components = {"schema": np.array(gate(texts, self.side))}
+        components |= {c: np.full(len(texts), np.nan) for c in self.components}
         together = {"likeness": float("nan"), "effective_rank": float("nan")}
-        open_ = np.flatnonzero(found["schema"] == 0)
+        open_ = np.flatnonzero(components["schema"] == 0)
         if not len(open_):
-            return found, together
+            return components, together
         texts, rows, tokens = [texts[p] for p in open_], rows[open_], tokens[open_]
         profiles = [phrases(cast(dict, strict(t, self.side)), self.side) for t in texts]  # the gate says that they are
         # apart from the texts: phrases are short, and a batch is as wide as its longest
-        said = phrase_vectors(profiles, self.encode) if "faithfulness" in self.components else None
+        spans = phrase_vectors(profiles, self.encode) if "faithfulness" in self.components else None
         vectors = self.encode(texts)
         alike = likeness(vectors, self.tasks.owners[rows])
         if not np.isnan(alike).all():
@@ -104,9 +104,9 @@ class Judge:
         usual = together["likeness"] if usual is None else usual
 
         def faithful():
-            assert said is not None and self.threshold is not None
-            shown = self.tasks.sources[self.tasks.evidence[rows]]
-            supports = support(said, shown)
+            assert spans is not None and self.threshold is not None
+            evidence = self.tasks.sources[self.tasks.evidence[rows]]
+            supports = support(spans, evidence)
             return faithfulness(supports, self.threshold, copying(profiles, [self.tasks.prompts[r] for r in rows]))
 
         def useful():
@@ -114,8 +114,8 @@ class Judge:
             return self.utility(vectors, rows)
 
         def identified():
-            found = identification(ranks(vectors, self.tasks.signatures, self.tasks.crowd[rows]))
-            return found - over_smoothing(alike, usual)
+            scores = identification(ranks(vectors, self.tasks.signatures, self.tasks.crowd[rows]))
+            return scores - over_smoothing(alike, usual)
 
         measures = {
             COMPONENTS[self.side][0]: useful,
@@ -125,9 +125,9 @@ class Judge:
             "title": lambda: self.likely(texts, rows),
         }  # fmt: skip
         for name in self.components:
-            found[name][open_] = measures[name]()
-        return found, together
+            components[name][open_] = measures[name]()
+        return components, together
 
-    def total(self, found: dict) -> np.ndarray:
+    def total(self, components: dict) -> np.ndarray:
         """Return the weighted sum of components (B,), as the trainer takes it: the least where the gate is shut."""
-        return np.nansum([w * found[name] for name, w in self.weights.items()], 0)
+        return np.nansum([w * components[name] for name, w in self.weights.items()], 0)

@@ -30,7 +30,7 @@ def sides_of(
         return Scorer(split, cards, encode, spec["seed"])
 
     roles = draw(split, spec["seed"], spec["probes"])
-    rest, readers, sides = split.without(roles.held), fields_by_id(frames["template", "user"]), {}
+    rest, readers, sides = split.without(roles.pairs), fields_by_id(frames["template", "user"]), {}
     for side in ("user", "item"):
         fields = {writer: fields_by_id(frame) for (writer, of), frame in frames.items() if of == side}
         if side in supplied:

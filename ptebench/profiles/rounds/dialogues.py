@@ -20,7 +20,7 @@ class Dialogue:
 
     user: int
     others: list[int]
-    held: int
+    last: int
     item: int
     chosen: bool
 
@@ -32,26 +32,26 @@ def dialogues(users: list[int], split: Split, spec: dict) -> list[Dialogue]:
     of the nearest collaborative vectors, which know nothing of the held-out items. Nothing is asked about an item
     without text. A user who has chosen everything that could be asked about is left out.
     """
-    held = {u: split.train[u][-1] for u in users}
-    rest = split.without(set(held.items()))
+    last = {u: split.train[u][-1] for u in users}
+    rest = split.without(set(last.items()))
     near = nearest(users, user_vectors(rest.train, split.items), list(rest.train), spec["neighbours"])
     counts = np.bincount(split.ragged()[0], minlength=split.items + 1)
     warm = split.warm()
     ladder = warm[np.argsort(counts[warm], kind="stable")]
     place = np.empty(split.items + 1, dtype=np.int64)
     place[ladder] = np.arange(len(ladder))
-    random, found, told = generator(spec["seed"], "dialogues"), [], split.cards.title.__getitem__
+    random, pairs, title = generator(spec["seed"], "dialogues"), [], split.cards.title.__getitem__
     for user in users:
-        own, item = set(split.train[user]), held[user]
-        theirs = sorted({i for o in near[user] for i in rest.train[o] if told(i)} - own)
+        own, item = set(split.train[user]), last[user]
+        theirs = sorted({i for o in near[user] for i in rest.train[o] if title(i)} - own)
         first = max(0, place[item] - WINDOW)
-        alike = [i for i in ladder[first : place[item] + WINDOW + 1].tolist() if i not in own and told(i)]
+        alike = [i for i in ladder[first : place[item] + WINDOW + 1].tolist() if i not in own and title(i)]
         pools = [theirs, alike] if random.random() < 0.5 else [alike, theirs]
         pool = pools[0] or pools[1]
-        if pool and told(item):
-            found.append(Dialogue(user, near[user], item, item, True))
-            found.append(Dialogue(user, near[user], item, pool[int(random.integers(len(pool)))], False))
-    return found
+        if pool and title(item):
+            pairs.append(Dialogue(user, near[user], item, item, True))
+            pairs.append(Dialogue(user, near[user], item, pool[int(random.integers(len(pool)))], False))
+    return pairs
 
 
 def first_turn(dialogue: Dialogue, split: Split, audiences: dict, spec: dict) -> str:
@@ -62,11 +62,11 @@ def first_turn(dialogue: Dialogue, split: Split, audiences: dict, spec: dict) ->
     """
 
     def history(user):
-        return [i for i in split.train[user] if i not in (dialogue.held, dialogue.item)]
+        return [i for i in split.train[user] if i not in (dialogue.last, dialogue.item)]
 
     others = [history(user) for user in dialogue.others]
-    shown, annotated = spec["history"], spec["neighbours"]
-    return collaborative_prompt(history(dialogue.user), split.cards, audiences, shown, annotated, others)
+    count, annotated = spec["history"], spec["neighbours"]
+    return collaborative_prompt(history(dialogue.user), split.cards, audiences, count, annotated, others)
 
 
 def conversation(prompt: str, profile: str, dialogue: Dialogue, cards: Cards) -> list[dict]:

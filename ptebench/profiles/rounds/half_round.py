@@ -45,14 +45,14 @@ class HalfRound:
         return Encoder(self.spec["encoder"])
 
     @cached_property
-    def drawn(self) -> Draw:
+    def roles(self) -> Draw:
         """Who is watched and who may teach."""
         return draw(self.whole, self.spec["seed"], self.spec["probes"])
 
     @cached_property
     def split(self) -> Split:
         """The split without what is held out of the probes."""
-        return self.whole.without(self.drawn.held)
+        return self.whole.without(self.roles.pairs)
 
     @cached_property
     def fields(self) -> dict[int, dict]:
@@ -69,17 +69,17 @@ class HalfRound:
         earlier = {} if self.earlier is None else fields_by_id(self.earlier)
         return item_prompts(ids, self.split, self.fields, earlier, set(cold), self.cards, self.spec)
 
-    def wanted(self) -> list[int]:
+    def next_evidence(self) -> list[int]:
         """Return the owners whose profiles the next half-round's prompts show, and the probes."""
         spec, side = self.spec, self.spec["side"]
         other = {"user": "item", "item": "user"}[side]
-        ids = [row["id"] for row in self.instructions[other]] + self.drawn.probes[other]
+        ids = [row["id"] for row in self.instructions[other]] + self.roles.probes[other]
         if side == "user":
             readers = self.split.readers(spec["neighbours"], spec["seed"])
-            shown = {u for i in ids for u in readers.get(i, [])}
+            evidence = {u for i in ids for u in readers.get(i, [])}
         else:
-            shown = {i for u in ids for i in self.split.train[u][-spec["neighbours"] :]}
-        return sorted(shown | set(self.drawn.probes[side]))
+            evidence = {i for u in ids for i in self.split.train[u][-spec["neighbours"] :]}
+        return sorted(evidence | set(self.roles.probes[side]))
 
     def examples(self) -> list[dict]:
         """Return this side's instructions; after distillation with prompts that show the newest profiles."""
@@ -147,6 +147,6 @@ class HalfRound:
         return model, tokenizer, notes | {"prompts_sha256": digest(prompts)}
 
     def write(self, model, tokenizer) -> tuple[pl.DataFrame, dict]:
-        """Write the profiles of the `wanted`: (frame of the PROFILES contract, counts)."""
-        ids, made = self.wanted(), {"round": self.spec["round"]}
-        return write(merged(model), tokenizer, ids, self.prompts(ids), self.spec["side"], self.spec, made)
+        """Write the profiles of `next_evidence`: (frame of the PROFILES contract, counts)."""
+        ids, origin = self.next_evidence(), {"round": self.spec["round"]}
+        return write(merged(model), tokenizer, ids, self.prompts(ids), self.spec["side"], self.spec, origin)

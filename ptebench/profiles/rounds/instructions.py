@@ -52,15 +52,15 @@ def instructions(
     evidence in the other side's prompts the template fills what was not supplied. Raises InputError where a file
     supplies nobody of the training data.
     """
-    drawn = draw(split, spec["seed"], spec["probes"])
-    rest = split.without(drawn.held)
+    roles = draw(split, spec["seed"], spec["probes"])
+    rest = split.without(roles.pairs)
     fields, counts = supplied_sides(files, split)
     record: dict = {f"supplied_{side}": count for side, count in counts.items()}
     answers = template | fields
     profiles_in_prompts = {side: template[side] | answers[side] for side in template}
-    ids = {side: [i for i in drawn.pool[side] if i in answers[side]][: spec["examples"]] for side in answers}
-    for side, chosen in ids.items():
-        if not chosen:
+    ids = {side: [i for i in roles.pool[side] if i in answers[side]][: spec["examples"]] for side in answers}
+    for side, ids_of_side in ids.items():
+        if not ids_of_side:
             raise InputError(
                 f"{files.get(side)}: none of the supplied {side} profiles belongs to a {side} of the training data; "
                 "check that keys and dataset belong together"

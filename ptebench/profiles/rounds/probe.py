@@ -25,15 +25,15 @@ class Probes:
 
     def __init__(self, split: Split, cards: np.ndarray, encode, spec: dict):
         self.cards, self.encode, self.spec = cards, encode, spec
-        drawn = draw(split, spec["seed"], spec["probes"])
-        self.ids, self.rest, held = drawn.probes, split.without(drawn.held), dict(drawn.held)
-        self.users, cold = drawn.probes["user"], split.cold()
+        roles = draw(split, spec["seed"], spec["probes"])
+        self.ids, self.rest, pairs = roles.probes, split.without(roles.pairs), dict(roles.pairs)
+        self.users, cold = roles.probes["user"], split.cold()
         counts = np.bincount(self.rest.ragged()[0], minlength=split.items + 1)
         closed = [set(split.train[u]) | cold for u in self.users]
         others = negatives(generator(spec["seed"], "probe"), counts, closed, CANDIDATES)
-        self.candidates = np.concatenate([np.array([held[u] for u in self.users])[:, None], others], 1)
+        self.candidates = np.concatenate([np.array([pairs[u] for u in self.users])[:, None], others], 1)
 
-    def chosen(self, profiles: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    def of_probes(self, profiles: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """Return the profiles of the probes, by side and id."""
         return {s: frame.filter(pl.col("id").is_in(self.ids[s])).sort("id") for s, frame in profiles.items()}
 
@@ -43,7 +43,7 @@ class Probes:
 
     def measure(self, profiles: dict[str, pl.DataFrame]) -> dict:
         """Return the figures of a round, from its profiles by side."""
-        now = self.chosen(profiles)
+        now = self.of_probes(profiles)
         vectors = {s: self.encode(frame["text"].to_list()) for s, frame in now.items()}
         parsed = now["user"]["fields"].is_not_null().to_numpy()
         return {
@@ -66,16 +66,16 @@ class Probes:
 
     def compare(self, profiles: dict[str, pl.DataFrame], earlier: dict[str, pl.DataFrame]) -> dict:
         """Return what changed from an earlier round's profiles to these, by side."""
-        frames = [self.chosen(profiles), self.chosen(earlier)]
+        frames = [self.of_probes(profiles), self.of_probes(earlier)]
         new, old = ({s: self.encode(f["text"].to_list()) for s, f in of.items()} for of in frames)
-        spoken = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
+        parses = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
         parsed, could = ({s: first_parses(f) for s, f in of.items()} for of in frames)
         random = generator(self.spec["seed"], "bootstrap")
-        utility, before = (self.utility(v["user"], p["user"]) for v, p in zip((new, old), spoken))
-        said, once = ([f for s in new for f in of[s]["fields"]] for of in frames)
+        utility, before = (self.utility(v["user"], p["user"]) for v, p in zip((new, old), parses))
+        fields, once = ([f for s in new for f in of[s]["fields"]] for of in frames)
         return {
             "embedding_drift": embedding_drift(*(np.concatenate([v[s] for s in new]) for v in (new, old))),
-            "field_drift": field_drift(said, once, self.encode),
+            "field_drift": field_drift(fields, once, self.encode),
             "utility_change": change(utility, before, random),
             "parse_rate_change": {s: change(parsed[s], could[s], random) for s in new},
             "effective_rank_before": effective_rank(old["user"]),
@@ -86,10 +86,10 @@ class Probes:
 
         audiences: the item profiles that the prompts of this round's users showed.
         """
-        spec, shown = self.spec, {} if audiences is None else fields_by_id(audiences)
-        asked, now = dialogues(self.users, split, spec), self.chosen(profiles)["user"]
+        spec, readers = self.spec, {} if audiences is None else fields_by_id(audiences)
+        questions, now = dialogues(self.users, split, spec), self.of_probes(profiles)["user"]
         texts, turns = dict(now.select("id", "text").iter_rows()), []
-        for dialogue in asked:
+        for dialogue in questions:
 
             def whole(prompt: str, dialogue=dialogue) -> list[dict]:
                 return conversation(prompt, texts[dialogue.user], dialogue, split.cards)
@@ -97,6 +97,6 @@ class Probes:
             def excess(prompt: str, whole=whole) -> int:
                 return len(conversation_tokens(whole(prompt), tokenizer)[0]) - spec["context"]
 
-            turns.append(whole(fit(first_turn(dialogue, self.rest, shown, spec), excess)))
-        chosen = np.array([d.chosen for d in asked])
-        return {"asked": len(turns), "area_under_curve": area_under_curve(preference(model, tokenizer, turns), chosen)}
+            turns.append(whole(fit(first_turn(dialogue, self.rest, readers, spec), excess)))
+        truth = np.array([d.chosen for d in questions])
+        return {"asked": len(turns), "area_under_curve": area_under_curve(preference(model, tokenizer, turns), truth)}

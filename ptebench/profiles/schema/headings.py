@@ -30,12 +30,12 @@ def plain(text: str) -> str:
     text = UNSEEN.sub("", text).translate(WIDE)
     for brace in re.finditer("{", text):
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, brace.start())
+            fields, _ = json.JSONDecoder().raw_decode(text, brace.start())
         except ValueError:
             continue
         lines = [
             f"{name.replace('_', ' ')}: {'; '.join(map(str, value)) if isinstance(value, list) else value}"
-            for name, value in found.items()
+            for name, value in fields.items()
             if isinstance(value, str | list)
         ]
         if any(HEADINGS[0].match(line) for line in lines):

@@ -16,9 +16,9 @@ def teach(split: Split, cards, template: dict[str, dict], spec: dict, file: Path
     template: the template's fields by side and id. file: of the answers so far. Raises InputError where the model
     writes no profiles of a side.
     """
-    drawn = draw(split, spec["seed"], spec["probes"])
-    rest = split.without(drawn.held)
-    ids = {side: pool[: spec["examples"]] for side, pool in drawn.pool.items()}
+    roles = draw(split, spec["seed"], spec["probes"])
+    rest = split.without(roles.pairs)
+    ids = {side: pool[: spec["examples"]] for side, pool in roles.pool.items()}
     frames, record = {}, {}
 
     def ask(side: str, prompts: list[str]) -> None:

@@ -48,7 +48,7 @@ def chain(tmp_path_factory):
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_targets_are_the_models_own_and_their_prompts_show_nothing_of_what_chooses_them(chain, side):
     whole = read_split(chain.files["train"], chain.files["vocabulary"], chain.files["items"])
-    split = whole.without(draw(whole, 0, SPEC["probes"]).held)
+    split = whole.without(draw(whole, 0, SPEC["probes"]).pairs)
     cards = read_embeddings(chain.files["cards"], split.items + 1).numpy()
     fields = read_profiles(chain.template[{"user": "item", "item": "user"}[side]])
     rows = read_jsonl(chain.instructions[side])

@@ -41,7 +41,7 @@ def test_nothing_that_is_asked_about_stands_in_a_prompt(split):
     titles = split.cards.title
     for dialogue in found:
         held = split.train[dialogue.user][-1]
-        assert dialogue.held == held and (dialogue.item == held) == dialogue.chosen
+        assert dialogue.last == held and (dialogue.item == held) == dialogue.chosen
         assert dialogue.chosen or dialogue.item not in split.train[dialogue.user]
         prompt = first_turn(dialogue, split, {}, SPEC)
         shown = {i for u in (dialogue.user, *dialogue.others) for i in split.train[u]} - {held, dialogue.item}

@@ -31,8 +31,8 @@ def test_probes_teach_nothing_and_their_held_out_item_is_gone(split):
     for side in ("user", "item"):
         assert not set(drawn.probes[side]) & set(drawn.pool[side])
     assert drawn == draw(split, 0, 8) and drawn != draw(split, 1, 8)
-    shown = split.without(drawn.held)
-    for user, item in drawn.held:
+    shown = split.without(drawn.pairs)
+    for user, item in drawn.pairs:
         assert item == split.train[user][-1] and item not in shown.train[user]
         assert user not in shown.readers(99, 0).get(item, [])
         (prompt,) = user_prompts([user], shown.train, split.cards, {}, SPEC)
