@@ -55,8 +55,8 @@ def apply_changes(
         key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
         if key or not axes:
             unknown = fault["type"] == "extra_forbidden"
-            said = f"unknown key{hint(key, kind.model_fields)}" if unknown else message(fault)
-            raise InputError(f"{place}{key}: {said}") from None
+            reason = f"unknown key{hint(key, kind.model_fields)}" if unknown else message(fault)
+            raise InputError(f"{place}{key}: {reason}") from None
         others = {key: axis for key, axis in axes.items() if key not in changes}
         valid = first_valid(kind, (settings | point | changes for point in points(others)))
         if valid is None:

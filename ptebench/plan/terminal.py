@@ -90,10 +90,10 @@ def sentence(message: str) -> str:
         return message
     if own := OWN.search(message):
         return f"error: {own[1].strip()}"
-    said = HEAD.sub("", PLACE.sub("", message)).strip()
-    if said.startswith("No rule to produce "):
-        said += " Targets are listed in the README, paths in docs/guide/files.md, names in the configuration."
-    return f"error: {said}"
+    text = HEAD.sub("", PLACE.sub("", message)).strip()
+    if text.startswith("No rule to produce "):
+        text += " Targets are listed in the README, paths in docs/guide/files.md, names in the configuration."
+    return f"error: {text}"
 
 
 class Terminal(logging.Handler):
