@@ -80,11 +80,10 @@ class Reporting:
         methods = self.methods(wildcards.table)
         kinds = {name: settings["kind"] for name, settings in self.config["representations"].items()}
         failed = self.grid.failed_of_table(wildcards.table)
-        lost = {f"{failure['backbone']}.{failure['representation']}" for failure in failed}
         return {
             "table": wildcards.table,
             **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
-            "claims": [claim for claim in settings["claims"] if not lost & {claim["row"], claim["above"]}],
+            "claims": settings["claims"],
             **({"failed": failed} if failed else {}),
             "cells": methods,
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),

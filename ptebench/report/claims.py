@@ -30,7 +30,7 @@ def check_claims(
     ranks: Sequence[Path],
     groups: Sequence[Path],
 ) -> list[str]:
-    """Return a sentence for each claim of a table on each of its splits.
+    """Return a sentence for each claim of a table on each of its splits, also where a row of it failed.
 
     table, comparisons: of `tables.build` and `tables.build_comparisons`; ranks, groups: the files of the table's job.
     """
@@ -41,9 +41,15 @@ def check_claims(
     for dataset, protocol, *_, seeds in spec["cells"]:
         paths = [next(files) for _ in seeds]
         first.setdefault((dataset, protocol), paths[0])
+    failed = {(f["dataset"], f["protocol"], f"{f['backbone']}.{f['representation']}") for f in spec.get("failed", [])}
     sentences = []
     for claim in spec["claims"]:
         for split, members in zip(first, groups, strict=True):
+            where = f"{claim['metric']} of {split[0]}, {question(split[1], claim['ranking'], claim['group'])}"
+            if lost := [name for name in (claim["row"], claim["above"]) if (*split, name) in failed]:
+                text = f"{' and '.join(lost)} failed ({where}): {claim['because']}."
+                sentences.append(f"As expected: not known. {text}")
+                continue
             panel = dict(zip(("dataset", "protocol"), split)) | {key: claim[key] for key in ("ranking", "group")}
             name, k = claim["metric"].split("@")
             at = panel | {"metric": name, "k": int(k)}
@@ -51,21 +57,28 @@ def check_claims(
             if value is None:
                 continue  # the split has no event of this ranking and group
             if claim["above"] is None:
-                of_group = read_table(members, GROUPS).filter(group=claim["group"])["event"]
-                inside = None if claim["group"] == OVERALL else of_group
-                floor = chance(read_table(first[split], RANKS), claim["ranking"], inside, int(k))
-                holds = value["low"] <= floor
-                text = f"is at {_span(value['mean'], value['low'], value['high'])}, a random order at {floor:.4f}"
+                holds, text = _against_chance(claim, value, read_table(first[split], RANKS), members)
             else:
                 difference, low, high = _difference(comparisons.filter(**at), claim["row"], claim["above"])
                 holds = low > 0
                 text = f"is above {claim['above']} by {_span(difference, low, high)}"
                 if not holds:
                     text = text.replace("above", "not above", 1).replace(" by ", ": ")
-            where = f"{claim['metric']} of {split[0]}, {question(split[1], claim['ranking'], claim['group'])}"
             verdict = "yes" if holds else "no"
             sentences.append(f"As expected: {verdict}. {claim['row']} {text} ({where}): {claim['because']}.")
     return sentences
+
+
+def _against_chance(
+    claim: dict[str, Any], value: dict[str, Any], ranks: pl.DataFrame, groups: Path
+) -> tuple[bool, str]:
+    """Return whether a row is no better than a random order, and the figures of both."""
+    members = None
+    if claim["group"] != OVERALL:
+        members = read_table(groups, GROUPS).filter(group=claim["group"])["event"]
+    floor = chance(ranks, claim["ranking"], members, int(claim["metric"].split("@")[1]))
+    span = _span(value["mean"], value["low"], value["high"])
+    return value["low"] <= floor, f"is at {span}, a random order at {floor:.4f}"
 
 
 def _row(panel: pl.DataFrame, name: str) -> dict[str, Any] | None:

@@ -72,6 +72,17 @@ def test_a_claim_is_answered_with_its_interval(finished, given, said):
     assert sentence.startswith(said) and sentence.endswith("(Recall@10 of toys, cold): it was planted.")
 
 
+def test_a_claim_about_a_failed_row_is_not_known_on_that_split(finished):
+    spec, *rest = finished
+    lost = {"dataset": "toys", "protocol": "cold", "backbone": "lost", "representation": "id"}
+    spec |= {"failed": [lost], "claims": [claim("lost.id"), claim("good.id", "lost.id"), claim("good.id", "bad.id")]}
+    one, other, whole = check_claims(spec, *rest)
+    assert one == other == "As expected: not known. lost.id failed (Recall@10 of toys, cold): it was planted."
+    assert whole.startswith("As expected: yes")
+    elsewhere = spec | {"failed": [lost | {"backbone": "bad", "dataset": "sports"}], "claims": [claim("bad.id")]}
+    assert check_claims(elsewhere, *rest)[0].startswith("As expected: yes")
+
+
 def test_chance_is_the_share_of_the_candidates(finished):
     frame = read_table(finished[3][0], RANKS)
     assert chance(frame, "full", None, 10) == 10 / ITEMS and chance(frame, "full", None, 99) == 1
