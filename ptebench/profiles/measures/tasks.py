@@ -37,8 +37,9 @@ class Tasks:
 
 
 def last_items(users: list[int], split: Split) -> list[tuple[int, int]]:
-    """Return for each user the last three items, each to be held out in a task of its own."""
-    return [(u, i) for u in users for i in dict.fromkeys(split.train[u][-HELD:])]
+    """Return for each user the last three items, each to be held out in a task of its own; the first one stays."""
+    later = {u: [i for i in split.train[u] if i != split.train[u][0]] for u in users}
+    return [(u, i) for u in users for i in dict.fromkeys(later[u][-HELD:])]
 
 
 def user_tasks(
@@ -50,16 +51,21 @@ def user_tasks(
     A quarter of these are of the histories of users who chose alike. pairs: (user, item), a task each; a user's prompt
     lacks the item, and so do the crowd and whatever the neighbours are told by. audiences: item profiles by id, as
     prompts show them, and `readers` whom they were written of: no prompt shows what was written of its own user, whose
-    profile knew the item. cards: (n_items + 1, d).
+    profile knew the item. cards: (n_items + 1, d). Users of whom no item with a text is left have no task; raises
+    InputError where nobody has one.
     """
-    random, users = generator(spec["seed"], "policy user"), [u for u, _ in pairs]
     rest, cold = split.without(set(pairs)), split.cold()
+    signatures = history_means(rest, cards)
+    pairs = [(u, i) for u, i in pairs if signatures[u].any()]
+    if not pairs:
+        raise InputError("grpo: no user has two training items with texts, one to hold out; use another dataset")
+    random, users = generator(spec["seed"], "policy user"), [u for u, _ in pairs]
     counts = np.bincount(rest.ragged()[0], minlength=split.items + 1)
     alike = nearest(sorted(set(users)), user_vectors(rest.train, split.items), list(rest.train), NEAREST)
     near = [[i for other in alike[u] for i in rest.train[other]] for u in users]
     others = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates, near)
     histories = [[i for i in split.train[u] if i != item] for u, item in pairs]
-    length, annotated, signatures = spec["history"], spec["neighbours"], history_means(rest, cards)
+    length, annotated = spec["history"], spec["neighbours"]
     among = crowds(sorted(set(users)), signatures, np.flatnonzero(signatures.any(1)), random)
     return Tasks(
         owners=np.array(users),

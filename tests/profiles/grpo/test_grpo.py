@@ -1,5 +1,7 @@
 """The reward as a whole on constructed cases, the stop rules, resuming, and the audit."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -163,6 +165,16 @@ def test_what_is_held_out_of_users_is_shown_nowhere(split):
         assert found.rest.train[user] == split.train[user][:-3]
         assert found.crowd[row, 0] == user and len(set(found.crowd[row])) == found.crowd.shape[1] > 20
         assert set(found.crowd[row].tolist()) <= set(split.train)
+
+
+def test_a_user_keeps_an_item_to_be_known_by_or_has_no_task(split):
+    few = replace(split, train=split.train | {1: [5], 2: [5, 6], 3: [5, 6, 7], 7: [5, 6, 5]})
+    held = last_items([1, 2, 3, 7], few)
+    assert held == [(2, 6), (3, 6), (3, 7), (7, 6)]
+    tasks = user_tasks([(1, 5), *held], few, {}, CARDS, SPEC, 9, {})
+    assert tasks.owners.tolist() == [2, 3, 3, 7] and tasks.crowd[:, 0].tolist() == [2, 3, 3, 7]
+    with pytest.raises(InputError, match="no user has two training items"):
+        user_tasks([(1, 5)], few, {}, CARDS, SPEC, 9, {})
 
 
 def test_no_prompt_shows_what_was_written_of_its_own_user(split):
