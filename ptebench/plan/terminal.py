@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ptebench.plan.estimates import Estimates, Work, duration
+from ptebench.plan.orphans import OWN, warnings
 from ptebench.plan.preview import preview
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
@@ -25,7 +26,6 @@ INTERRUPTED = "Terminating processes on user request"
 NOTHING = "Nothing to be done"
 TOLD = (NOTHING, "Will exit after finishing", "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
-OWN = re.compile(r"^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\Z)", re.M | re.S)
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
@@ -152,12 +152,19 @@ class Terminal(logging.Handler):
             self.foreseen = True
             for line in preview(self.workflow):
                 self.line(line)
+            self.warn()
+
+    def warn(self) -> None:
+        """Tell of results that are taken as they are, because no job can make them."""
+        for line in warnings(self.workflow):
+            self.line(line)
 
     def begin(self, record: logging.LogRecord) -> None:
         """Tell what there is to do, and from then on what runs."""
         if self.work is not None:
             return
         self.work = Work(self.workflow, Estimates())
+        self.warn()
         self.line(f"{len(self.work.jobs)} jobs on {self.work.place}{self.time_left()}")
         threading.Thread(target=self.beat, daemon=True).start()
 
@@ -200,6 +207,8 @@ class Terminal(logging.Handler):
         elif record.levelno == logging.WARNING:
             self.line(PLACE.sub("", text).strip())
         elif text.startswith(TOLD):
+            if text.startswith("Nothing to be done"):
+                self.warn()
             self.line(text)
 
     def of_a_job(self, text: str) -> bool:

@@ -146,3 +146,13 @@ def test_a_failed_cell_takes_no_table_and_the_next_run_makes_it_whole(project, m
     monkeypatch.delenv("STUB_FAILS")
     assert planned(project) == {"train": 1, "rank": 1, "metrics": 1, "table": 1}
     assert snakemake(project).returncode == 0 and planned(project) == {}
+
+
+def test_results_that_no_job_can_make_any_more_are_named(project):
+    assert snakemake(project).returncode == 0
+    (project / "raw" / "sequences.txt").unlink()
+    for arguments in ((), ("--dry-run",), ("--dry-run", "--forcerun", "split")):
+        done = snakemake(project, *arguments)
+        said = done.stdout + done.stderr
+        assert "taken as it is, since no job can make it: results/data/small/interactions.parquet" in said, said
+        assert "sequences.txt" in said
