@@ -29,7 +29,8 @@ def cell(backbone, representation, text="template", protocol="leave_one_out", co
     keys = [{k: v for k, v in SMALL.items() if k in model.model_fields} for model in models]
     for model, part in zip(models, keys, strict=True):
         if "text" in model.model_fields:
-            part |= {"text": text} | ({"control": control} if control else {})
+            part |= {"text": "card" if model is kinds(Representation)["card"] else text}
+            part |= {"control": control} if control else {}
     grid = {
         "datasets": {"d": {"source": "sequences", "sequences": "s.txt"}}, "protocols": {protocol: {}},
         "encoders": {"minilm": {}}, "backbones": {backbone: keys[0]}, "representations": {representation: keys[1]},
