@@ -68,6 +68,7 @@ class Dag:
         self.depending = {j: [] for j in (*chain, *beside)} | {a: [b] for a, b in zip(chain, chain[1:])}
         self.levels = [[chain[0], *beside], *([j] for j in chain[1:])]
         self.jobs = [*chain, *beside]
+        self.dependencies = {j: {} for j in self.jobs}
 
     def needrun_jobs(self):
         return self.jobs

@@ -79,7 +79,7 @@ class Screen(io.StringIO):
 def job(name, tmp_path):
     return Job(
         rule=SimpleNamespace(name=name, benchmark=None, output=[], resources={"_cores": CORES}), wildcards_dict={"backbone": "a", "seed": "0"},
-        benchmark=None, threads=1, is_norun=False, output=[f"{name}.html"], log=[str(tmp_path / f"{name}.log")],
+        benchmark=None, threads=1, is_norun=False, input=[], output=[f"{name}.html"], log=[str(tmp_path / f"{name}.log")],
     )  # fmt: skip
 
 

