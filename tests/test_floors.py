@@ -12,6 +12,7 @@ SHARED = {
     for name in (
         "checkpoints",
         "collaborative",
+        "descent",
         "encoders",
         "errors",
         "files",

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ptebench.information.fitting import INPUTS, View, descend, net
+from ptebench.information.fitting import INPUTS, View, net, train_on
 
 SIZES = (256, 1024, 4096)
 LEAST = 0.01  # of a coordinate's variance that a guess leaves
@@ -43,7 +43,7 @@ def critic(view: View, source: str, target: str, seed: int) -> Critic:
     torch.manual_seed(seed)
     y = view.whiten(target, INPUTS)
     model = Critic(view.whiten(source, INPUTS), view.ridge(source).predict(y), y, view.fold.choose)
-    descend(model, lambda rows: loss(model(rows)).mean(), view.fold.fit, view.fold.choose, seed)
+    train_on(model, lambda rows: loss(model(rows)).mean(), view.fold.fit, view.fold.choose, seed)
     return model
 
 

@@ -1,12 +1,12 @@
 """Models of one part of the items: whitening, ridge, and nets that start where the ridge ends."""
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
 from torch import nn
 
+from ptebench.descent import descend
 from ptebench.information.folds import Fold
 
 PENALTIES = 10.0 ** torch.arange(-4, 4, dtype=torch.float64)  # times the mean eigenvalue
@@ -84,7 +84,7 @@ def whiten(x: torch.Tensor, fit: torch.Tensor, width: int) -> torch.Tensor:
     return ((x.double() - mean) @ (axes[:, :count] * scale)).float()
 
 
-def descend(
+def train_on(
     model: nn.Module,
     loss: Callable[[torch.Tensor], torch.Tensor],
     fit: torch.Tensor,
@@ -101,20 +101,8 @@ def descend(
     draws = torch.Generator().manual_seed(seed)
     size = min(max(len(fit) // 8, BATCHES[0]), BATCHES[1])
 
-    def judge() -> float:
-        with torch.no_grad():
-            return float(loss(choose))
-
-    best, state, waited = judge(), copy.deepcopy(model.state_dict()), 0
-    for _ in range(EPOCHS):
+    def losses() -> Iterator[torch.Tensor]:
         for rows in fit[torch.randperm(len(fit), generator=draws)].split(size):
-            optimizer.zero_grad()
-            loss(rows).backward()
-            optimizer.step()
-        value = judge()
-        waited += 1
-        if value < best:
-            best, state, waited = value, copy.deepcopy(model.state_dict()), 0
-        if waited == PATIENCE:
-            break
-    model.load_state_dict(state)
+            yield loss(rows)
+
+    descend(model, optimizer, losses, lambda: float(loss(choose)), EPOCHS, PATIENCE)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ptebench.information.fitting import INPUTS, View, descend, net
+from ptebench.information.fitting import INPUTS, View, net, train_on
 from ptebench.randomness import generator
 
 COMPONENTS = 8
@@ -65,9 +65,9 @@ def log_density(view: View, y: torch.Tensor, source: torch.Tensor | None, base: 
         return -model(rows).mean()
 
     # one mixture for all inputs first: what follows the inputs then is what they tell, and no better mixture
-    descend(model, loss, view.fold.fit, view.fold.choose, seed, RATE, [model.start])
+    train_on(model, loss, view.fold.fit, view.fold.choose, seed, RATE, [model.start])
     if source is not None:
-        descend(model, loss, view.fold.fit, view.fold.choose, seed, RATE)
+        train_on(model, loss, view.fold.fit, view.fold.choose, seed, RATE)
     with torch.no_grad():
         return model(view.fold.test).double().numpy()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ptebench.information.fitting import INPUTS, View, descend, net, whiten
+from ptebench.information.fitting import INPUTS, View, net, train_on, whiten
 from ptebench.information.intervals import Estimate, largest_by_chance, ratio
 
 TOPS = (1, 10)
@@ -49,7 +49,7 @@ def nonlinear(view: View, source: str, target: torch.Tensor, base: torch.Tensor,
     unit = (target[view.fold.fit] - target[view.fold.fit].mean(0)).square().mean().sqrt()
     rest = (target - base) / unit
     model = net(x.shape[1], target.shape[1])
-    descend(model, lambda rows: (model(x[rows]) - rest[rows]).square().mean(), view.fold.fit, view.fold.choose, seed)
+    train_on(model, lambda rows: (model(x[rows]) - rest[rows]).square().mean(), view.fold.fit, view.fold.choose, seed)
     with torch.no_grad():
         return base + unit * model(x)
 

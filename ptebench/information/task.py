@@ -6,7 +6,7 @@ so that what is measured is what vectors say beyond it. An event's loss is -log 
 its fold; those of its own history are no rivals.
 """
 
-import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+from ptebench.descent import descend
 from ptebench.errors import InputError
 from ptebench.information.fitting import INPUTS, Ridge, net, whiten
 from ptebench.information.folds import FOLDS, Fold
@@ -204,25 +205,15 @@ class Task:
         """Train a scorer against sampled items of the target's fold; leave it where it was best on `choose`."""
         draws = torch.Generator().manual_seed(self.seed)
 
-        def judge() -> float:
-            with torch.no_grad():
-                return float(self._measure(model, x, pools, 0, choose).mean())
+        def losses() -> Iterator[torch.Tensor]:
+            for k, rows in self._batches(others, share, draws):
+                yield self._loss(model, x, pools, rows, self.items[k], draws)
 
-        best, state = judge(), copy.deepcopy(model.state_dict())
+        def judge() -> float:
+            return float(self._measure(model, x, pools, 0, choose).mean())
+
         for parameters, rate in model.stages():
-            optimizer, waited = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2), 0
-            for _ in range(EPOCHS):
-                for k, rows in self._batches(others, share, draws):
-                    optimizer.zero_grad()
-                    self._loss(model, x, pools, rows, self.items[k], draws).backward()
-                    optimizer.step()
-                value = judge()
-                waited += 1
-                if value < best:
-                    best, state, waited = value, copy.deepcopy(model.state_dict()), 0
-                if waited == PATIENCE:
-                    break
-            model.load_state_dict(state)
+            descend(model, torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2), losses, judge, EPOCHS, PATIENCE)
 
     def _loss(self, model: Scorer, x, pools, rows, items, draws: torch.Generator) -> torch.Tensor:
         """Return the mean loss of a batch among its targets' own items and CANDIDATES others of the fold."""

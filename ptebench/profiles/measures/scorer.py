@@ -4,7 +4,7 @@ The part that reads cards is trained first, alone; then those that read texts, b
 know nothing of the item to be found. So a text earns only what the cards do not say already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import polars as pl
 import scipy.sparse as sp
 import torch
 
+from ptebench.descent import descend
 from ptebench.files import InputError, ragged
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import layout
@@ -128,22 +129,12 @@ def fit(module: torch.nn.Module, score: Callable, pairs: list[Pair], items: np.n
         return -torch.log_softmax(torch.cat([score(at, targets[at, None]), scores], 1), 1)[:, 0].mean()
 
     learned, validation, usual = np.flatnonzero(~apart), np.flatnonzero(apart), pool()
-    optimizer = optimizer_of(module)
-    with torch.no_grad():
-        best, weights, since = float(loss(validation, usual)), deepcopy(module.state_dict()), 0
-    for _ in range(EPOCHS):
+
+    def losses() -> Iterator[torch.Tensor]:
         for rows in np.array_split(random.permutation(learned), max(1, len(learned) // BATCH)):
-            optimizer.zero_grad()
-            loss(rows, pool()).backward()
-            optimizer.step()
-        with torch.no_grad():
-            now = float(loss(validation, usual))
-        since += 1
-        if now < best:
-            best, weights, since = now, deepcopy(module.state_dict()), 0
-        if since == PATIENCE:
-            break
-    module.load_state_dict(weights)
+            yield loss(rows, pool())
+
+    descend(module, optimizer_of(module), losses, lambda: float(loss(validation, usual)), EPOCHS, PATIENCE)
     module.requires_grad_(False)
 
 
