@@ -17,6 +17,7 @@ include: "rules/report.smk"
 
 
 onstart:
+    orphans.refuse(workflow)
     code.keep(workflow.dag.needrun_jobs())
 
 

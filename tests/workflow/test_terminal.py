@@ -156,3 +156,25 @@ def test_results_that_no_job_can_make_any_more_are_named(project):
         said = done.stdout + done.stderr
         assert "taken as it is, since no job can make it: results/data/small/interactions.parquet" in said, said
         assert "sequences.txt" in said
+
+
+def test_a_model_of_former_settings_is_not_ranked_where_its_training_is_refused(project):
+    config = CONFIG | {
+        "encoders": {"minilm": {}},
+        "representations": {"card": {}},
+        "tables": {"small": CONFIG["tables"]["small"] | {
+            "rows": [{"backbones": ["biasmf"], "representations": ["card"]}],
+        }},
+    }  # fmt: skip
+    (project / "config.yaml").write_text(yaml.safe_dump(config))
+    assert snakemake(project).returncode == 0
+    model = project / "results/cells/small/leave_one_out/biasmf/card/seed=0/model.safetensors"
+    before = model.read_bytes()
+    more = {"texts": {"tastes": {"item": "nope.jsonl", "saw": "nothing"}}}
+    more["representations"] = {"card": {"kind": "pte", "text": "tastes"}}
+    (project / "config.yaml").write_text(yaml.safe_dump(config | more))
+    done = snakemake(project)
+    said = done.stdout + done.stderr
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode != 0 and "no job can make it for " in error and "nope.jsonl: no such file" in error, said
+    assert "rank small" not in said and model.read_bytes() == before
