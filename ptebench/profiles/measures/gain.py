@@ -122,7 +122,8 @@ class Gain:
 
     def change(self, before: dict[int, str], after: dict[int, str], encode: Callable) -> dict:
         """Return by how much the gain of texts is above that of others, as `__call__` does."""
-        return self.compare(*(self.ranks_of(self._vectors(texts, encode)) for texts in (after, before)))
+        both = [self._vectors(texts, encode) for texts in (after, before)]
+        return self.compare(*map(self.ranks_of, both)) if min(map(len, both)) > 1 else {}
 
     def _vectors(self, texts: dict[int, str], encode: Callable) -> dict[int, np.ndarray]:
         there = [i for i in self.questions.ids() if i in texts]

@@ -95,6 +95,7 @@ def test_a_fact_in_a_salad_is_found_still_and_one_text_for_all_gains_nothing(wor
     assert mixed["gain_low"] > 0
     assert measure(dict.fromkeys(split.train, WORDS[0]), encode)["gain"] == pytest.approx(0, abs=1e-3)
     assert measure({}, encode) == {}
+    assert measure.change({}, {1: WORDS[0], 2: WORDS[0]}, encode) == {}
 
 
 def test_of_items_what_their_cards_do_not_say_gains(world):
