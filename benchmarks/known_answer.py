@@ -170,8 +170,13 @@ def report(world: World, spaces: dict, early: dict[int, str], late: dict[int, st
 
 
 def rounded(figures: dict) -> dict:
-    """Return figures with four digits."""
-    return {name: round(value, 4) for name, value in figures.items()}
+    """Return figures with four digits, None for what is not a number."""
+    return {name: digits(value, 4) for name, value in figures.items()}
+
+
+def digits(value: float, number: int) -> float | None:
+    """Return a value with so many digits, None for what is not a number."""
+    return None if np.isnan(value) else round(value, number)
 
 
 def main() -> None:
@@ -201,7 +206,7 @@ def main() -> None:
                 "seconds": notes["seconds"],
             }
             for column in ("rank", "valid", "effective_rank"):
-                found[name][f"{column}_by_step"] = [round(x, 3) for x in curve[column].gather_every(20).to_list()]
+                found[name][f"{column}_by_step"] = [digits(x, 3) for x in curve[column].gather_every(20).to_list()]
             found[name]["example"] = [early.get(1), late.get(1), world.fact[1]]
             print(name, found[name], flush=True)
     if given.save:
