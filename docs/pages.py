@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ptebench.errors import InputError
 from ptebench.files import read_json, read_table, write_text
+from ptebench.report.markdown import verdicts
 from ptebench.report.rendering import lead_mark, letters, panels, value_text
 from ptebench.report.tables import TABLE
 
@@ -78,6 +79,7 @@ def _values(path: Path, where: dict[str, str]) -> list[str]:
         for backbone, representation, values in rows:
             cells = [value_text(v, "**{}**", "<ins>{}</ins>") + lead_mark(v, labels, "<sup>{}</sup>") for v in values]
             lines.append(f"| {backbone} | {representation} | {' | '.join(cells)} |")
+        lines += verdicts(rows)
     return lines[1:]
 
 

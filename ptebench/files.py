@@ -56,7 +56,7 @@ METRICS = {
 NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
     "remove_seen", "sd", "low", "high", "published_sd", "difference", "event_sd",
-    "seed_sd", "d_z", "text", "null", "bound",
+    "seed_sd", "lead", "lead_low", "lead_high", "d_z", "text", "null", "bound",
 }  # fmt: skip
 
 

@@ -20,6 +20,8 @@ from ptebench.report.rendering import (
     record_links,
     sources,
     value_text,
+    verdict_heading,
+    verdict_texts,
 )
 
 STYLE = """
@@ -48,7 +50,7 @@ def page(title: str, body: str) -> str:
 
 
 def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
-    """Return the table as one HTML page, the verdicts of its claims below; the last column links each seed's record.
+    """Return the table as one HTML page, verdicts and claims below; the last column links records.
 
     failed: methods without values, each with reason and log.
     """
@@ -75,7 +77,13 @@ def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: 
             name = escape(f["representation"])
             lines.append(f'<tr><th scope="row">{escape(f["backbone"])}</th><td>{name}</td>{cells}')
             lines.append(f"<td>{log_link(f, LINK)}</td></tr>")
-        lines += ["</tbody>", "</table>", "</div>"]
+        lines += ["</tbody>", "</table>", *verdicts(rows), "</div>"]
     below = [*failure_texts([f | {"reason": escape(f["reason"])} for f in failed], LINK), *map(escape, claims)]
     lines += ["<ul>", *(f"<li>{text}</li>" for text in below), "</ul>"] if below else []
     return page(title, "\n".join(lines) + "\n")
+
+
+def verdicts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
+    """Return the lines of a panel's verdicts, folded."""
+    items = "".join(f"<li>{escape(text)}</li>" for text in verdict_texts(rows))
+    return [f"<details><summary>{verdict_heading(rows)}</summary><ul>{items}</ul></details>"] if items else []

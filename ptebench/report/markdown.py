@@ -19,13 +19,15 @@ from ptebench.report.rendering import (
     record_links,
     sources,
     value_text,
+    verdict_heading,
+    verdict_texts,
 )
 
 LINK = "[{text}]({path})"
 
 
 def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
-    """Return the table as Markdown, the verdicts of its claims below; the last column links each seed's record.
+    """Return the table as Markdown, verdicts and claims below; the last column links records.
 
     failed: methods without values, each with reason and log.
     """
@@ -47,6 +49,22 @@ def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: 
         for f in failed_rows(failed, rows[0][2]):
             cells = [""] * len(INPUTS) + ["failed"] * len(names)
             lines.append(f"| {f['backbone']} | {f['representation']} | {' | '.join(cells)} | {log_link(f, LINK)} |")
+        lines += verdicts(rows)
     below = [*failure_texts(failed, LINK), *claims]
     lines += ["", *(f"- {text}" for text in below)] if below else []
     return "\n".join(lines) + "\n"
+
+
+def verdicts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
+    """Return the lines of a panel's verdicts, folded."""
+    texts = verdict_texts(rows)
+    if not texts:
+        return []
+    return [
+        "",
+        f"<details><summary>{verdict_heading(rows)}</summary>",
+        "",
+        *(f"- {t}" for t in texts),
+        "",
+        "</details>",
+    ]

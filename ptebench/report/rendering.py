@@ -78,6 +78,25 @@ def lead_mark(value: dict, labels: dict[str, str], superscript: str, arrows: str
     return arrows.format("↑" if value["above"] else "↓") if value["above"] or value["below"] else ""
 
 
+def verdict_texts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
+    """Return a sentence for each row of a panel that has a rival: ahead, level or behind, at the first metric."""
+    texts = []
+    for backbone, representation, (value, *_) in rows:
+        if value["lead"] is None:
+            continue
+        where = "ahead of" if value["above"] else "behind" if value["below"] else "level with"
+        span = "" if value["lead_low"] is None else f" [{value['lead_low']:+.4f}, {value['lead_high']:+.4f}]"
+        texts.append(f"{backbone}/{representation}: {where} {value['other']}, {value['lead']:+.4f}{span}")
+    return texts
+
+
+def verdict_heading(rows: list[tuple[str, str, list[dict]]]) -> str:
+    """Return what the verdicts of a panel are of."""
+    value = rows[0][2][0]
+    rival = "the ids of its backbone" if value["compare"] == "id" else "the best other row"
+    return f"Each row and {rival}, difference in {value['metric']}@{value['k']} with its 95 % interval"
+
+
 def value_text(value: dict, best: str, second: str) -> str:
     text = f"{value['mean']:.4f}"
     text = {"best": best, "second": second}.get(value["mark"], "{}").format(text)

@@ -68,11 +68,21 @@ class Evidence:
 
     def sign(self, metric: int, first: int, second: int) -> int:
         """Return 1 where `first` is significantly above `second`, -1 where below, 0 elsewhere."""
-        reverse = (first, second) not in self.pairs
-        pair = self.pairs.index((second, first) if reverse else (first, second))
-        if self.p_holm[metric, pair] > LEVEL:
-            return 0
-        return int(np.sign(self.difference[metric, pair])) * (-1 if reverse else 1)
+        pair, turn = self._find(first, second)
+        return 0 if self.p_holm[metric, pair] > LEVEL else turn * int(np.sign(self.difference[metric, pair]))
+
+    def lead(self, metric: int, first: int, second: int) -> tuple[float, float, float]:
+        """Return the difference first minus second, and its interval."""
+        pair, turn = self._find(first, second)
+        each = (self.difference, self.difference_low, self.difference_high)
+        difference, low, high = (turn * float(values[metric, pair]) for values in each)
+        return difference, min(low, high), max(low, high)
+
+    def _find(self, first: int, second: int) -> tuple[int, int]:
+        """Return the place of a pair, and -1 where it is the other way round."""
+        if (first, second) in self.pairs:
+            return self.pairs.index((first, second)), 1
+        return self.pairs.index((second, first)), -1
 
 
 # --------------------------------------------------------------------- families

@@ -21,7 +21,8 @@ TABLE = {
     "representation": pl.String, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64, "metric": pl.String,
     "k": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "events": pl.Int64, "event_sd": pl.Float64, "seed_sd": pl.Float64,
-    "mark": pl.String, "compare": pl.String, "above": pl.String, "below": pl.String, "comparisons": pl.Int64,
+    "mark": pl.String, "compare": pl.String, "above": pl.String, "below": pl.String, "other": pl.String,
+    "lead": pl.Float64, "lead_low": pl.Float64, "lead_high": pl.Float64, "comparisons": pl.Int64,
     "resolution": pl.Float64, "published": pl.Float64, "published_sd": pl.Float64,
     "difference": pl.Float64, "source": pl.String, "provenance": pl.String,
 }  # fmt: skip
@@ -126,17 +127,23 @@ def _row(
 
 
 def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:
-    """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails."""
+    """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails.
+
+    Where a row has one rival, `other`, its lead is the paired difference, with its interval.
+    """
     rows = [tuple(method[:2]) for method in methods]
     others = find_rivals(spec["compare"], rows, spec["ids"], means)
     result = []
     for row, other in enumerate(others):
         signs = {"/".join(rows[o]): evidence.sign(metric, row, o) for o in other}
+        lead = evidence.lead(metric, row, other[0]) if len(other) == 1 else (math.nan,) * 3
         result.append({
             "low": _number(evidence.low[metric, row]), "high": _number(evidence.high[metric, row]),
             "events": evidence.events, "event_sd": _number(evidence.sd[metric, row]), "compare": spec["compare"],
             "above": ";".join(name for name, sign in signs.items() if sign > 0),
             "below": ";".join(name for name, sign in signs.items() if sign < 0),
+            "other": ";".join(signs) if len(other) == 1 else "",
+            **dict(zip(("lead", "lead_low", "lead_high"), map(_number, lead), strict=True)),
             "comparisons": len(evidence.pairs), "resolution": evidence.resolution,
         })  # fmt: skip
     return result

@@ -198,6 +198,19 @@ def test_html(built):
     assert "<strong>0.0600</strong> ± 0.0044 ↑<small>published 0.0473, Δ +0.0127</small>" in text
 
 
+def test_each_row_of_a_panel_has_its_verdict_beside_the_best_other(built):
+    lines = markdown.render(built, "Demo").splitlines()
+    best = value_of(built, backbone="sasrec", representation="pte", metric="HR")
+    ids = value_of(built, backbone="sasrec", representation="id", metric="HR")
+    assert best["other"] == "sasrec/id" and ids["other"] == "sasrec/pte"
+    assert best["lead"] == -ids["lead"]
+    assert best["lead_low"] == -ids["lead_high"] and 0 < best["lead_low"] < best["lead"] < best["lead_high"]
+    span = "[{lead_low:+.4f}, {lead_high:+.4f}]"
+    assert f"- sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f} {span.format(**best)}" in lines
+    assert f"- sasrec/id: behind sasrec/pte, {ids['lead']:+.4f} {span.format(**ids)}" in lines
+    assert f"<li>sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f}" in html.render(built, "Demo")
+
+
 def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(built):
     failed = [
         {"dataset": "toys", "protocol": "cold", "backbone": "biasmf", "representation": "id", "reason": "a < b", "log": "logs/x.log"},
