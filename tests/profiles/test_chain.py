@@ -126,10 +126,10 @@ def test_rounds_rebuild_their_prompts_from_new_profiles(chain, tmp_path):
 def test_probe_reports_what_it_measured(chain):
     probe = chain.last
     assert probe["round"] == 1 and not probe["passed"] and 0 <= probe["utility"] <= 1
-    assert (
-        probe["embedding_drift"] == pytest.approx(max(probe["embedding_drift"], 0), abs=1e-6)
-        and probe["field_drift"] >= 0
-    )
+    assert probe["utility"] - probe["utility_of_cards"] == pytest.approx(probe["gain"]["mean"])
+    for of in (probe["gain"], probe["embedding_drift"], probe["field_drift"], *probe["pairwise_cosine"].values()):
+        assert of["low"] - 1e-9 <= of["mean"] <= of["high"] + 1e-9
+    assert probe["embedding_drift"]["low"] > -1e-6 and probe["field_drift"]["low"] >= 0
     assert set(probe["parse_rate"]) == set(probe["effective_rank"]) == {"user", "item"}
     record = read_json(chain.root / "convergence.json")
     assert record["converged"] is None and len(record["rounds"]) == 2

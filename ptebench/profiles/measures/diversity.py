@@ -15,9 +15,20 @@ def effective_rank(vectors: np.ndarray) -> float:
 
 def mean_pairwise_cosine(vectors: np.ndarray) -> float:
     """Return the mean cosine over pairs of different rows."""
+    return float(pairwise_cosines(vectors).mean())
+
+
+def pairwise_cosines(vectors: np.ndarray) -> np.ndarray:
+    """Return the share of each row (B, d) in the mean cosine over pairs of different rows, which is their mean; (B,).
+
+    They spread as the mean over pairs does, so that an interval of their mean is one of it.
+    """
     count = len(vectors)
-    total = unit(vectors).sum(0)
-    return float((total @ total - count) / (count * (count - 1))) if count > 1 else 1.0
+    if count < 2:
+        return np.ones(count)
+    rows = unit(vectors)
+    own = (rows @ rows.sum(0) - 1) / (count - 1)
+    return 2 * own - own.mean()
 
 
 def likeness(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ptebench.profiles.evidence.neighbours import nearest
-from ptebench.profiles.measures.ranking import negatives
+from ptebench.profiles.measures.ranking import nearness, negatives
 
 CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of them resemble the owner most
 
@@ -18,5 +18,5 @@ def crowds(owners: list[int], signatures: np.ndarray, members: np.ndarray, rando
 
 
 def identification(rank: np.ndarray) -> np.ndarray:
-    """Return 1 / log2(1 + rank) of the owner among a crowd, ranked by what each of them is known by."""
-    return 1 / np.log2(1 + rank)
+    """Return the nearness of the owner among a crowd, ranked by what each of them is known by."""
+    return nearness(rank)

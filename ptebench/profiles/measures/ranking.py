@@ -43,14 +43,14 @@ def negatives(
     return rows
 
 
-def ndcg(rank: np.ndarray, k: int = 10) -> np.ndarray:
-    """Return NDCG@k of one target by its rank."""
-    return np.where(rank <= k, 1 / np.log2(1 + rank), 0.0)
+def nearness(rank: np.ndarray) -> np.ndarray:
+    """Return how near to the top a rank is: 1 / log2(1 + rank)."""
+    return 1 / np.log2(1 + rank)
 
 
 def gain(rank: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return how much nearer to the top a rank is than a reference, as a difference of 1 / log2(1 + rank)."""
-    return 1 / np.log2(1 + rank) - 1 / np.log2(1 + reference)
+    """Return how much nearer to the top a rank is than a reference."""
+    return nearness(rank) - nearness(reference)
 
 
 def auc(own: np.ndarray, others: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:

@@ -11,13 +11,13 @@ from ptebench.profiles.evidence.vectors import unit
 ALIKE = 0.9  # two phrases whose cosine is at least this say the same
 
 
-def embedding_drift(new: np.ndarray, old: np.ndarray) -> float:
-    """Return 1 - mean cosine between the vectors of the same people and items in two rounds."""
-    return float(1 - (unit(new) * unit(old)).sum(1).mean())
+def embedding_drift(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return 1 - cosine between the vectors (B, d) of the same people and items in two rounds; (B,)."""
+    return 1 - (unit(new) * unit(old)).sum(1)
 
 
-def field_drift(new: list[str | None], old: list[str | None], encode) -> float:
-    """Return 1 - mean Jaccard overlap of the phrases of two rounds; a profile that failed has none.
+def field_drift(new: list[str | None], old: list[str | None], encode) -> np.ndarray:
+    """Return 1 - Jaccard overlap of the phrases of each profile in two rounds; one that failed has none. (B,).
 
     Equal phrases match, and of the others those with a cosine of at least ALIKE, as many as can one to one.
     """
@@ -32,4 +32,4 @@ def field_drift(new: list[str | None], old: list[str | None], encode) -> float:
             same += int((maximum_bipartite_matching(csr_matrix(cosine >= ALIKE)) >= 0).sum())
         union = len(a) + len(b) - same
         overlaps.append(same / union if union else 1.0)
-    return float(1 - np.mean(overlaps))
+    return 1 - np.array(overlaps)

@@ -1,19 +1,22 @@
 """The probes: owners of whom no lesson tells, on whom each round is measured."""
 
+from functools import cached_property
+
 import numpy as np
 import polars as pl
 
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.prompts import fit
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.evidence.vectors import history_means
-from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
-from ptebench.profiles.measures.ranking import ndcg, negatives, ranks
+from ptebench.profiles.measures.bootstrap import spread
+from ptebench.profiles.measures.diversity import effective_rank, pairwise_cosines
+from ptebench.profiles.measures.gain import Gain, Questions
+from ptebench.profiles.measures.ranking import gain, nearness, negatives
+from ptebench.profiles.measures.scorer import Scorer, read_history
 from ptebench.profiles.models.tokens import conversation_tokens
 from ptebench.profiles.models.yes_no import preference
 from ptebench.profiles.rounds.dialogues import area_under_curve, conversation, dialogues, first_turn
 from ptebench.profiles.rounds.drift import embedding_drift, field_drift
-from ptebench.profiles.rounds.verdict import change
 from ptebench.profiles.schema.tables import fields_by_id, first_parses
 from ptebench.randomness import generator
 
@@ -21,7 +24,7 @@ CANDIDATES = 49  # that a held-out item is ranked against
 
 
 class Probes:
-    """The probes of a split: `users`, whose last training item is held out, and items."""
+    """The probes of a split: `users`, whose last training item is held out of `rest`, and items."""
 
     def __init__(self, split: Split, cards: np.ndarray, encode, spec: dict):
         self.cards, self.encode, self.spec = cards, encode, spec
@@ -37,15 +40,29 @@ class Probes:
         """Return the profiles of the probes, by side and id."""
         return {s: frame.filter(pl.col("id").is_in(self.ids[s])).sort("id") for s, frame in profiles.items()}
 
-    def utility(self, vectors: np.ndarray, parsed=True) -> np.ndarray:
-        """Return NDCG@10 of the held-out item of each user; a profile that could not be parsed ranks nothing."""
-        return np.where(parsed, ndcg(ranks(vectors, self.cards, self.candidates)), 0)
+    @cached_property
+    def gain(self) -> Gain:
+        """What a user's profile adds to the cards for finding the held-out item, by a scorer that does not know it."""
+        history = read_history([self.rest.train[u] for u in self.users], self.cards)
+        asked = Questions("user", np.array(self.users), history, self.candidates)
+        seed = self.spec["seed"]
+        return Gain(asked, Scorer(self.rest, self.cards, self.encode, seed), seed)
+
+    def ranks(self, users: pl.DataFrame, vectors: np.ndarray) -> np.ndarray:
+        """Return the rank of each user's held-out item by cards and profile; by cards where no profile was parsed."""
+        by_id = {
+            user: vector
+            for user, fields, vector in zip(users["id"].to_list(), users["fields"].to_list(), vectors)
+            if fields is not None
+        }
+        return self.gain.ranks_of(by_id) if len(by_id) > 1 else self.gain.reference
 
     def measure(self, profiles: dict[str, pl.DataFrame]) -> dict:
         """Return the figures of a round, from its profiles by side."""
         now = self.of_probes(profiles)
         vectors = {s: self.encode(frame["text"].to_list()) for s, frame in now.items()}
-        parsed = now["user"]["fields"].is_not_null().to_numpy()
+        rank, reference = self.ranks(now["user"], vectors["user"]), self.gain.reference
+        random = generator(self.spec["seed"], "bootstrap")
         return {
             "round": self.spec["round"],
             "passed": False,
@@ -56,10 +73,11 @@ class Probes:
             "parse_rate_change": None,
             "effective_rank_before": None,
             "parse_rate": {s: float(first_parses(frame).mean()) for s, frame in now.items()},
-            "mean_pairwise_cosine": {s: mean_pairwise_cosine(v) for s, v in vectors.items()},
+            "pairwise_cosine": {s: spread(pairwise_cosines(v), random) for s, v in vectors.items()},
             "effective_rank": {s: effective_rank(v) for s, v in vectors.items()},
-            "utility": float(self.utility(vectors["user"], parsed).mean()),
-            "utility_of_history_mean": float(self.utility(history_means(self.rest, self.cards)[self.users]).mean()),
+            "utility": float(nearness(rank).mean()),
+            "utility_of_cards": float(nearness(reference).mean()),
+            "gain": spread(gain(rank, reference), random),
             "candidates": self.candidates.shape[1],
             "probes": {s: frame.height for s, frame in now.items()},
         }
@@ -68,16 +86,16 @@ class Probes:
         """Return what changed from an earlier round's profiles to these, by side."""
         frames = [self.of_probes(profiles), self.of_probes(earlier)]
         new, old = ({s: self.encode(f["text"].to_list()) for s, f in of.items()} for of in frames)
-        parses = ({s: f["fields"].is_not_null().to_numpy() for s, f in of.items()} for of in frames)
         parsed, could = ({s: first_parses(f) for s, f in of.items()} for of in frames)
         random = generator(self.spec["seed"], "bootstrap")
-        utility, before = (self.utility(v["user"], p["user"]) for v, p in zip((new, old), parses))
+        rank, before = (self.ranks(f["user"], v["user"]) for f, v in zip(frames, (new, old)))
         fields, once = ([f for s in new for f in of[s]["fields"]] for of in frames)
+        vectors, former = (np.concatenate([v[s] for s in new]) for v in (new, old))
         return {
-            "embedding_drift": embedding_drift(*(np.concatenate([v[s] for s in new]) for v in (new, old))),
-            "field_drift": field_drift(fields, once, self.encode),
-            "utility_change": change(utility, before, random),
-            "parse_rate_change": {s: change(parsed[s], could[s], random) for s in new},
+            "embedding_drift": spread(embedding_drift(vectors, former), random),
+            "field_drift": spread(field_drift(fields, once, self.encode), random),
+            "utility_change": spread(gain(rank, before), random),
+            "parse_rate_change": {s: spread(parsed[s].astype(float) - could[s], random) for s in new},
             "effective_rank_before": effective_rank(old["user"]),
         }
 

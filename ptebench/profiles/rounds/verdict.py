@@ -1,25 +1,14 @@
 """When to stop the rounds, and which one to keep."""
 
-import numpy as np
-
-from ptebench.profiles.measures.bootstrap import interval
-
 GAIN = 0.005  # relative gain of utility below which a round is none
 RANK_KEPT = 0.9  # share of the effective rank that a round must keep
 PARSED = 0.98  # parse rate above which its fall is no concern
 
 
-def change(new: np.ndarray, old: np.ndarray, random) -> dict:
-    """Return the mean change of paired values and its 95 % interval by the bootstrap over pairs."""
-    changes = np.asarray(new, dtype=float) - np.asarray(old, dtype=float)
-    low, high = interval(changes, random)
-    return {"mean": float(changes.mean()), "low": low, "high": high}
-
-
 def is_steady(probe: dict, limits: dict) -> bool:
     """Say whether a round changed little: both drifts below their limits, and no gain of utility worth the name."""
-    drifts, gain = (probe["embedding_drift"], probe["field_drift"]), probe["utility_change"]
-    if None in drifts or drifts[0] >= limits["embedding_drift"] or drifts[1] >= limits["field_drift"]:
+    drifts, gain = ("embedding_drift", "field_drift"), probe["utility_change"]
+    if any(probe[drift] is None or probe[drift]["mean"] >= limits[drift] for drift in drifts):
         return False
     return gain["low"] <= 0 or gain["high"] < GAIN * (probe["utility"] - gain["mean"])
 

@@ -105,10 +105,10 @@ def _said(path: Path) -> dict[int, str]:
 
 
 def _rounds(rounds: list[dict[str, Any]]) -> list[Markup]:
-    """Return the drawings of the rounds: usefulness beside that of plain histories, drift, diversity."""
+    """Return the drawings of the rounds: usefulness beside that of the cards alone, drift, diversity."""
     drawn = []
-    utility = {name: _points(rounds, name) for name in ("utility", "utility_of_history_mean")}
-    drawn.append(drawing.lines(utility, ("round", "1 / log2(1 + rank)"), "Utility of profiles for the held-out item"))
+    utility = {name: _points(rounds, name) for name in ("utility", "utility_of_cards")}
+    drawn.append(drawing.lines(utility, ("round", "1 / log2(1 + rank)"), "How near to the top the held-out item is"))
     drift = {name: _points(rounds, name) for name in ("embedding_drift", "field_drift")}
     drawn.append(drawing.lines(drift, ("round", "drift"), "Drift of profiles from round to round", zero=True))
     for name, label in (("effective_rank", "effective rank"), ("parse_rate", "share with fields")):
@@ -119,7 +119,8 @@ def _rounds(rounds: list[dict[str, Any]]) -> list[Markup]:
 
 
 def _points(rounds: list[dict[str, Any]], name: str) -> list[drawing.Point]:
-    return [(float(r["round"]), float(r[name])) for r in rounds if r.get(name) is not None]
+    values = [(r["round"], r[name]) for r in rounds if r.get(name) is not None]
+    return [(float(number), float(v["mean"] if isinstance(v, dict) else v)) for number, v in values]
 
 
 def _rewards(path: Path, side: str) -> list[Markup]:

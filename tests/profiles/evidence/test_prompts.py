@@ -73,6 +73,20 @@ def test_an_item_without_text_is_shown_by_nothing():
     assert "\n\n" not in item_prompt(1, cards, []) + cold_item_prompt(1, cards, [])
 
 
+def test_without_a_title_each_text_stands_once():
+    rows = [
+        ("i000", None, ["Home", "Garden"], "Acme", "Roses and sheds", "Brand: Acme. Categories: Home, Garden."),
+        ("i001", None, ["Home", "Garden"], None, None, "Categories: Home, Garden."),
+        ("i002", None, None, "Acme", None, "Brand: Acme."),
+        ("i003", "Spade", ["Home"], None, "Digs", "Title: Spade."),
+    ]
+    items = pl.DataFrame(rows, schema=ITEMS, orient="row")
+    words = pl.DataFrame([("item", n, raw) for n, (raw, *_) in enumerate(rows, 1)], schema=VOCABULARY, orient="row")
+    cards = cards_of(items, words)
+    assert cards.line(1) == "roses and sheds | home > garden | acme"
+    assert cards.title[2:] == ["garden", "acme", "spade"] and cards.line(4) == "spade | home | digs"
+
+
 def test_an_item_without_text_has_no_neighbours_and_is_none():
     vectors = np.array([[0, 0], [0, 0], [1, 0], [1, 1], [0, 0]], dtype=np.float32)
     assert nearest([1, 2, 3], vectors, [2, 3, 4], 2) == {1: [], 2: [3], 3: [2]}

@@ -122,13 +122,15 @@ def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
 
 def test_the_drawing_is_the_same_bytes_again(tmp_path):
     of = {"parse_rate": {"user": 1.0, "item": 0.5}, "effective_rank": {"user": 2.0, "item": 3.0}}
-    of |= {"mean_pairwise_cosine": {"user": 0.1, "item": 0.2}, "utility": 0.1, "utility_of_history_mean": 0.2}
-    probes = [{"round": r, "embedding_drift": r or None, "field_drift": r or None, **of} for r in range(3)]
+    of |= {"gain": (wide := {"mean": 0.1, "low": 0.0, "high": 0.3})}
+    of |= {"pairwise_cosine": {"user": wide, "item": wide}}
+    drift = [None, wide, wide]
+    probes = [{"round": r, "embedding_drift": d, "field_drift": d, **of} for r, d in enumerate(drift)]
     for name in ("a.svg", "b.svg"):
         draw_rounds(probes, "Profiles", tmp_path / name)
     text = (tmp_path / "a.svg").read_text()
     assert text == (tmp_path / "b.svg").read_text()
-    assert all(word in text for word in ("Effective rank", "mean of the history", "embedding"))
+    assert all(word in text for word in ("Effective rank", "Gain over the cards", "embedding"))
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +155,8 @@ def run(tmp_path_factory):
         "cold": {"tokens_written": 40, "tokens_per_second": 40},
     }
     write_json({"written": parts}, record)
-    of = {"embedding_drift": None, "field_drift": None, "utility": 0.1, "utility_of_history_mean": 0.2}
-    of |= {k: {"user": 1.0, "item": 1.0} for k in ("parse_rate", "effective_rank", "mean_pairwise_cosine")}
+    of = {"embedding_drift": None, "field_drift": None, "gain": {"mean": 0.1, "low": 0.0, "high": 0.2}}
+    of |= {k: {"user": 1.0, "item": 1.0} for k in ("parse_rate", "effective_rank", "pairwise_cosine")}
     write_json({"rounds": [{"round": 0, **of}]}, chain.root / "convergence.json")
     inputs = chain.known | chain.base | {"valid": chain.files["valid"], "convergence": chain.root / "convergence.json"}
     for side, path in chain.template.items():

@@ -212,8 +212,8 @@ def test_a_probe_compares_a_retried_round_with_what_it_continued(chain, tmp_path
     record = {"round": 1, "next": "retry", "retried": True, "steady": False}
     write_json(record, root / "rounds/1/probe.json")
     probe = other.probe(2, embedding_drift=0.02, field_drift=0.1)
-    assert probe["continues"] == 0 and probe["field_drift"] == 0 and probe["utility_change"]["mean"] == 0
-    assert probe["embedding_drift"] == pytest.approx(0, abs=1e-6) and probe["steady"] and not probe["converged"]
+    assert probe["continues"] == 0 and probe["field_drift"]["mean"] == 0 and probe["utility_change"]["mean"] == 0
+    assert probe["embedding_drift"]["mean"] == pytest.approx(0, abs=1e-6) and probe["steady"] and not probe["converged"]
     assert probe["retried"] and probe["refused"] is None and probe["next"] == "continue"
     # the rounds end after a second refusal, and what follows is passed on
     write_json(probe | {"next": "end"}, root / "rounds/2/probe.json")

@@ -9,10 +9,12 @@ from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.prompts import item_prompts, user_prompts
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine
-from ptebench.profiles.measures.ranking import ndcg, negatives, ranks
+from ptebench.profiles.evidence.vectors import unit
+from ptebench.profiles.measures.bootstrap import spread
+from ptebench.profiles.measures.diversity import effective_rank, mean_pairwise_cosine, pairwise_cosines
+from ptebench.profiles.measures.ranking import nearness, negatives, ranks
 from ptebench.profiles.rounds.drift import embedding_drift, field_drift
-from ptebench.profiles.rounds.verdict import change, choose, is_steady, refusal, verdict
+from ptebench.profiles.rounds.verdict import choose, is_steady, refusal, verdict
 from ptebench.randomness import generator
 from tests.profiles.synthetic import write_split
 
@@ -62,18 +64,20 @@ def test_nearest_excludes_itself():
 
 def test_drifts():
     vectors = np.eye(3)
-    assert embedding_drift(vectors, 5 * vectors) == pytest.approx(0)
-    assert embedding_drift(vectors, -vectors) == pytest.approx(2)
+    assert embedding_drift(vectors, 5 * vectors) == pytest.approx(np.zeros(len(vectors)), abs=1e-6)
+    assert embedding_drift(vectors, -vectors) == pytest.approx(np.full(len(vectors), 2))
     where = {"a": [1, 0, 0], "c": [0, 1, 0], "d": [0.95, 0, 0.3], "e": [1, 0, 0.1]}
 
     def encode(phrases):
         return np.array([where[p] for p in phrases], dtype=float)
 
-    assert field_drift(['{"Roles": ["a", "b"]}', None], ['{"Roles": ["b", "c"]}', None], encode) == pytest.approx(1 / 3)
+    assert field_drift(
+        ['{"Roles": ["a", "b"]}', None], ['{"Roles": ["b", "c"]}', None], encode
+    ).mean() == pytest.approx(1 / 3)
     # "d" says what "a" says; so does "e", but a phrase matches one other only
-    assert field_drift(['{"Roles": ["a", "b"]}'], ['{"Roles": ["b", "d"]}'], encode) == pytest.approx(0)
-    assert field_drift(['{"Roles": ["a", "c"]}'], ['{"Roles": ["d", "e"]}'], encode) == pytest.approx(1 - 1 / 3)
-    assert field_drift([None], ['{"Roles": ["a"]}'], encode) == 1
+    assert field_drift(['{"Roles": ["a", "b"]}'], ['{"Roles": ["b", "d"]}'], encode).mean() == pytest.approx(0)
+    assert field_drift(['{"Roles": ["a", "c"]}'], ['{"Roles": ["d", "e"]}'], encode).mean() == pytest.approx(1 - 1 / 3)
+    assert field_drift([None], ['{"Roles": ["a"]}'], encode).tolist() == [1]
 
 
 def test_diversity():
@@ -81,13 +85,19 @@ def test_diversity():
     assert effective_rank(np.ones((5, 3))) == pytest.approx(1)
     assert mean_pairwise_cosine(np.ones((5, 3))) == pytest.approx(1)
     assert mean_pairwise_cosine(np.eye(4)) == pytest.approx(0)
+    vectors = generator(0, "x").normal(size=(40, 3)) + [1, 0, 0]
+    cosines = unit(vectors) @ unit(vectors).T
+    assert mean_pairwise_cosine(vectors) == pytest.approx(cosines[~np.eye(40, dtype=bool)].mean())
+    # the spread of a mean over pairs, by leaving out one row at a time
+    each = [mean_pairwise_cosine(np.delete(vectors, row, 0)) for row in range(40)]
+    assert pairwise_cosines(vectors).std() / 40**0.5 == pytest.approx(np.std(each) * 39**0.5, rel=0.05)
 
 
 def test_ranks_are_mid_ranks():
     vectors = np.array([[0.0, 0], [1, 0], [1, 0], [0, 1], [-1, 0]])
     found = ranks(np.array([[1.0, 0], [0, 1]]), vectors, np.array([[1, 2, 3, 4], [3, 1, 2, 4]]))
     assert found.tolist() == [1.5, 1.0]
-    assert ndcg(np.array([1, 3, 11])).tolist() == [1, 0.5, 0]
+    assert nearness(np.array([1, 3, 7])).tolist() == pytest.approx([1, 0.5, 1 / 3])
 
 
 def test_negatives_are_open_and_distinct():
@@ -100,7 +110,7 @@ def test_negatives_are_open_and_distinct():
 
 LIMITS = {"embedding_drift": 0.02, "field_drift": 0.1}
 CALM = {
-    "continues": 0, "embedding_drift": 0.01, "field_drift": 0.05, "utility": 0.5,
+    "continues": 0, "embedding_drift": {"mean": 0.01}, "field_drift": {"mean": 0.05}, "utility": 0.5,
     "utility_change": {"mean": 0.0, "low": -0.1, "high": 0.1}, "effective_rank": {"user": 20.0},
     "effective_rank_before": 20.0, "parse_rate": {"user": 1.0, "item": 0.7},
     "parse_rate_change": {"user": {"mean": 0.0, "low": 0.0, "high": 0.0}, "item": {"mean": -0.05, "low": -0.1, "high": 0.0}},
@@ -111,19 +121,19 @@ FIRST = CALM | dict.fromkeys(
 ALIKE = CALM | {"effective_rank": {"user": 17.9}}
 
 
-def test_the_interval_of_a_change_is_paired_and_repeats():
+def test_the_interval_of_a_mean_is_the_normal_one_and_repeats():
     old = generator(0, "x").random(200)
-    sure, none = change(old + 0.01, old, generator(0, "b")), change(old[::-1], old, generator(0, "b"))
+    sure, none = spread(np.full(200, 0.01), generator(0, "b")), spread(old[::-1] - old, generator(0, "b"))
     assert sure["low"] == pytest.approx(0.01) and sure["high"] == pytest.approx(0.01)
-    assert none["low"] < 0 < none["high"] and none == change(old[::-1], old, generator(0, "b"))
+    assert none["low"] < 0 < none["high"] and none == spread(old[::-1] - old, generator(0, "b"))
     # the normal interval of the same differences
-    spread = 1.96 * (old[::-1] - old).std() / 200**0.5
-    assert none["high"] - none["low"] == pytest.approx(2 * spread, rel=0.1)
+    half = 1.96 * (old[::-1] - old).std() / 200**0.5
+    assert none["high"] - none["low"] == pytest.approx(2 * half, rel=0.1)
 
 
 def test_a_round_is_steady_by_drift_and_utility():
     assert is_steady(CALM, LIMITS) and not is_steady(FIRST, LIMITS)
-    assert not is_steady(CALM | {"field_drift": 0.2}, LIMITS)
+    assert not is_steady(CALM | {"field_drift": {"mean": 0.2}}, LIMITS)
     assert not is_steady(CALM | {"utility_change": {"mean": 0.05, "low": 0.01, "high": 0.1}}, LIMITS)
     # a sure gain of less than half a percent is none, and a loss is no gain
     assert is_steady(CALM | {"utility_change": {"mean": 0.001, "low": 0.0005, "high": 0.0015}}, LIMITS)
@@ -151,7 +161,7 @@ def test_rounds_end_after_two_steady_ones():
     probes = rounds(FIRST, CALM, CALM)
     assert [p["next"] for p in probes] == ["continue", "continue", "end"]
     assert [p["converged"] for p in probes] == [False, False, True]
-    restless = CALM | {"embedding_drift": 0.5}
+    restless = CALM | {"embedding_drift": {"mean": 0.5}}
     assert not any(p["converged"] for p in rounds(FIRST, CALM, restless, CALM))
 
 
