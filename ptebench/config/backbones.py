@@ -14,6 +14,8 @@ class Backbone(Settings):
 
     needs_users: ClassVar[bool] = False
     """It has vectors of its own only for users with training events."""
+    reads_profiles: ClassVar[bool] = False
+    """It reads the profile of a user beside the history."""
     counter: ClassVar[bool] = False
     """It counts, so that neither representation nor seed matters."""
     only_with: ClassVar[tuple[str, str] | None] = None

@@ -49,7 +49,8 @@ def text_sides(backbone: dict[str, Any], representation: dict[str, Any], config:
     settings = reader(backbone, representation)
     if settings is None:
         return ()
-    users = BACKBONES[backbone["kind"]].needs_users
+    kind = BACKBONES[backbone["kind"]]
+    users = kind.needs_users or kind.reads_profiles
     if embedding := config.get("embeddings", {}).get(settings["text"]):
         return tuple(side for side in aligned_sides(embedding, config) if side == "item" or users and settings["users"])
     return tuple(sources(settings, config, users))

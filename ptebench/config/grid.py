@@ -93,13 +93,18 @@ def unread_texts(model: Benchmark, name: str, table: TableSettings) -> Iterator[
     for cell in cells(model, name, table):
         reader = cell.backbone if cell.backbone.counter else cell.representation
         text = model.texts.get(reader.text) if isinstance(reader, Reader) else None
-        if text and text.item is None and not (cell.profiles and cell.backbone.needs_users):
+        if text and text.item is None and not (cell.profiles and reads_profiles(cell.backbone)):
             part = cell.backbone_name if cell.backbone.counter else cell.representation_name
             yield (
                 f"tables.{name}: {part} names {reader.text!r}, which has texts of users alone, and on "
-                f"{cell.backbone_name} it reads none of users; give it texts of items, or use a backbone with vectors "
-                "of users, such as lightgcn"
+                f"{cell.backbone_name} it reads none of users; give it texts of items, or use a backbone that reads "
+                "those of users, such as sasrec or lightgcn"
             )
+
+
+def reads_profiles(backbone: Backbone) -> bool:
+    """Return whether a backbone reads profiles of users, where its representation's text has them."""
+    return backbone.needs_users or backbone.reads_profiles
 
 
 def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:
@@ -316,11 +321,10 @@ def control_of_users(cell: Cell) -> Iterator[str]:
             f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, and its embedding has "
             "none; name an embedding of profiles, or control items"
         )
-    if control and not (backbone.needs_users or backbone.counter):
+    if control and not (reads_profiles(backbone) or backbone.counter):
         yield (
             f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, which "
-            f"{cell.backbone_name} does not read; use a backbone with vectors of users, such as lightgcn, or control "
-            "items"
+            f"{cell.backbone_name} does not read; use one that does, such as sasrec or lightgcn, or control items"
         )
 
 

@@ -10,7 +10,17 @@ from ptebench.config.base import Above, Count, Positive, Share
 Norm = Literal["original", "pre", "post"]
 
 
-class Dreamrec(Trained):
+class Profiled(Trained):
+    """Settings of backbones that read a user's profile beside the history, where the representation's text has it."""
+
+    reads_profiles: ClassVar[bool] = True
+    profile: Literal["output", "prefix"] = "output"
+    """Where the profile enters: in the state, weighed by a gate, or as a token before the first item."""
+    absent: Share = 0.2
+    """Chance of a profile to be left out, in training."""
+
+
+class Dreamrec(Profiled):
     """Guided diffusion of the next item's vector (Yang et al., NeurIPS 2023)."""
 
     kind: Literal["dreamrec"]
@@ -69,7 +79,7 @@ class Sequential(Trained):
     """Divisor of `cosine`."""
 
 
-class Sasrec(Sequential):
+class Sasrec(Sequential, Profiled):
     """Causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
 
     kind: Literal["sasrec"]

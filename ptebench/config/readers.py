@@ -36,7 +36,7 @@ class UserReader(Reader):
     """A reader of profiles of users too."""
 
     users: bool = True
-    """Beside profiles of items also those of users, where the backbone has vectors of users."""
+    """Beside profiles of items also those of users, on backbones that read them: all on pairs, `sasrec`, `dreamrec`."""
 
     @property
     def reads_users(self) -> bool:

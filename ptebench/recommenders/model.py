@@ -20,7 +20,10 @@ def build(spec: dict, catalogue):
         return module.Counter(backbone, catalogue), None
     if getattr(module.Backbone, "reads_vectors", True):
         texts = importlib.import_module(f"ptebench.recommenders.representations.{representation['kind']}")
-        representation = texts.Representation(representation, catalogue)
+        whose = catalogue
+        if getattr(module.Backbone, "reads_profiles", False):  # by itself, the same way whatever represents the items
+            whose = replace(catalogue, text={name: text for name, text in catalogue.text.items() if name != "user"})
+        representation = texts.Representation(representation, whose)
     else:
         representation = Unread(catalogue)
     free = not representation.has_users or (backbone.get("free_users", False) and not representation.free_users)

@@ -58,10 +58,14 @@ class Sequential(nn.Module):
         """Return hidden states (B, L, d) of right-padded histories (B, L) with inputs (B, L, d)."""
         return self.read(histories, self.place(histories, inputs))
 
-    def states(self, histories, vectors, representation):
-        """Return hidden states (B, L, d) of right-padded histories, those of several views side by side."""
+    def read_all(self, histories, views, users):
+        """Return the hidden states (B, L, d) of each of the `views` (B, L, d) of the histories of `users` (B,)."""
+        return [self.read(histories, view) for view in views]
+
+    def states(self, histories, vectors, representation, users):
+        """Return hidden states (B, L, d) of right-padded histories of `users`, those of several views side by side."""
         views = [self.place(histories, view) for view in representation.views(histories, vectors)]
-        return torch.cat([self.read(histories, view) for view in representation.exchange(*views)], -1)
+        return torch.cat(self.read_all(histories, representation.exchange(*views), users), -1)
 
     def loss_inputs(self, histories, targets, representation, generator):
         """Return item vectors, `histories` as rows of them, and the arguments of the loss after the hidden states.
@@ -84,7 +88,7 @@ class Sequential(nn.Module):
         real = targets > 0
         vectors, rows, comparison = self.loss_inputs(histories, targets[real], representation, generator)
         # without its last item, a row is as long as if it were alone in the batch
-        states = self.states(rows[:, :-1] * real, vectors, representation)
+        states = self.states(rows[:, :-1] * real, vectors, representation, users)
         hidden = states[real]
         objective = self.objective(self._similar(hidden), *comparison, len(self.train_items), self.settings)
         last = states[torch.arange(len(users), device=users.device), real.sum(1) - 1]
@@ -96,7 +100,7 @@ class Sequential(nn.Module):
         """Return (B, d) for `histories`, a Ragged."""
         rows = torch.arange(len(histories), device=users.device)
         padded = histories.padded(rows, self.length)
-        hidden = self.states(padded, representation.item_vectors(), representation)
+        hidden = self.states(padded, representation.item_vectors(), representation, users)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
         return self._similar(hidden[rows, last])
 

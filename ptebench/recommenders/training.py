@@ -86,12 +86,13 @@ def train(
 def make_optimizer(models: torch.nn.ModuleDict, spec: dict) -> AdamW:
     """Return AdamW with decay for matrices alone: a shrunk item bias would unlearn popularity.
 
-    A representation learns at its own `rate` times the backbone's learning rate.
+    What reads text, the representation and a backbone's own adapter of profiles, learns at `rate` times the backbone's
+    learning rate.
     """
-    settings, groups = spec["backbone"], []
-    for name, part in models.items():
-        rate = spec["representation"].get("rate", 1.0) if name == "representation" else 1.0
-        parameters = [p for p in part.parameters() if p.requires_grad]
+    settings, groups, named = spec["backbone"], [], dict(models.named_parameters())
+    of_text = {name for name in named if name.startswith(("representation.", "backbone.profile.tower."))}
+    for names, rate in ((named.keys() - of_text, 1.0), (of_text, spec["representation"].get("rate", 1.0))):
+        parameters = [p for name, p in named.items() if name in names and p.requires_grad]
         for decay, of_dim in ((settings["weight_decay"], lambda d: d > 1), (0.0, lambda d: d < 2)):
             of_group = [p for p in parameters if of_dim(p.dim())]
             groups.append(

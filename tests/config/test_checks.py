@@ -168,8 +168,9 @@ def test_a_cell_of_an_embedding_is_held_to_what_the_embedding_has(embedding, rep
 @pytest.mark.parametrize(
     "backbone, row, files, sound",
     [
-        ("sasrec", {"text": "gpt"}, {"user": "u.jsonl"}, False),
-        ("sasrec", {"text": "gpt"}, {"user": "u.jsonl", "item": "i.jsonl"}, True),
+        ("gru4rec", {"text": "gpt"}, {"user": "u.jsonl"}, False),
+        ("gru4rec", {"text": "gpt"}, {"user": "u.jsonl", "item": "i.jsonl"}, True),
+        ("sasrec", {"text": "gpt"}, {"user": "u.jsonl"}, True),
         ("lightgcn", {"text": "gpt"}, {"user": "u.jsonl"}, True),
         ("lightgcn", {"text": "gpt", "users": False}, {"user": "u.jsonl"}, False),
         ("textknn", {}, {"user": "u.jsonl"}, False),

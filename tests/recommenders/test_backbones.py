@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from ptebench.config.read import resolve
 from ptebench.files import InputError
+from ptebench.recommenders.adapter import Adapter
 from ptebench.recommenders.backbones.dreamrec import earlier, gauss
 from ptebench.recommenders.evaluation import rank, validation_value
 from ptebench.recommenders.graph import PART, normalise_graph, product
@@ -17,7 +18,6 @@ from ptebench.recommenders.losses import gbce
 from ptebench.recommenders.model import build
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
-from ptebench.recommenders.representations.pte import Adapter
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.split import catalogue as read_catalogue
@@ -1027,12 +1027,12 @@ def test_llmesr_is_causal_and_has_two_views(data):
     vectors = representation.item_vectors()
     assert vectors.shape == (ITEMS + 1, 32) and not vectors[0].any()
     history = torch.randint(1, ITEMS + 1, (1, 7))
-    hidden = backbone.states(history, vectors, representation)
+    hidden = backbone.states(history, vectors, representation, None)
     assert hidden.shape == (1, 7, 32)
     for t in range(7):
         other = history.clone()
         other[0, t] = history[0, t] % ITEMS + 1
-        changed = backbone.states(other, vectors, representation)
+        changed = backbone.states(other, vectors, representation, None)
         assert torch.allclose(changed[0, :t], hidden[0, :t], atol=1e-6)
         assert not torch.allclose(changed[0, t], hidden[0, t])
 
@@ -1055,10 +1055,10 @@ def test_llmesr_asks_with_the_positions_and_the_dropout_of_the_backbone_once(dat
     history, placed = torch.tensor([[3, 9, 5]]), []
     ids, text = (backbone.place(history, view) for view in vectors[history].chunk(2, -1))
     read = [backbone.read(history, view) for view in representation.exchange(ids, text)]
-    assert torch.equal(backbone.states(history, vectors, representation), torch.cat(read, -1))
+    assert torch.equal(backbone.states(history, vectors, representation, None), torch.cat(read, -1))
     place = backbone.place
     monkeypatch.setattr(backbone, "place", lambda *a: placed.append(place(*a)) or placed[-1])
-    backbone.train().states(history, vectors, representation)
+    backbone.train().states(history, vectors, representation, None)
     assert len(placed) == 2 and all((view == 0).any() for view in placed), "dropped out once, each view"
 
 

@@ -120,11 +120,12 @@ def test_no_parameter_is_dead(data, backbone, representation):
     assert {name for name, p in named.items() if p.requires_grad} - alive == set()
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "dreamrec", "bert4rec"])
-def test_profiles_of_users_are_no_input_of_a_cell_on_histories(backbone):
+@pytest.mark.parametrize("backbone", ["sasrec", "dreamrec", "lightgcn", "gru4rec", "hstu", "bert4rec"])
+def test_a_cell_reads_profiles_of_users_where_its_backbone_does_and_the_representation_is_told_to(backbone):
     made = cell(backbone, "pte")
-    assert text_sides(made["backbone"], made["representation"], {}) == ("item", "card")
-    assert text_sides(*(cell("lightgcn", "pte")[part] for part in ("backbone", "representation")), {})[-1] == "user"
+    users = ("user",) * (backbone in ("sasrec", "dreamrec", "lightgcn"))
+    assert text_sides(made["backbone"], made["representation"], {}) == ("item", "card", *users)
+    assert text_sides(made["backbone"], {**made["representation"], "users": False}, {}) == ("item", "card")
 
 
 @pytest.mark.parametrize("representation", ["pte", "whitenrec", "morec", "unisrec", "alphafuse"])
@@ -184,7 +185,7 @@ def test_every_reader_of_text_trains_on_controls(data, backbone, representation,
 
 
 @pytest.mark.parametrize("backbone, text, said", [
-    ("sasrec", "template", "pte controls the profiles of users, which sasrec does not read"),
+    ("gru4rec", "template", "pte controls the profiles of users, which gru4rec does not read"),
     ("lightgcn", "card", "no profiles of users are read"),
 ])  # fmt: skip
 def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
@@ -195,7 +196,8 @@ def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
 @pytest.mark.parametrize("backbone, representation, keys, label", [
     ("lightgcn", "pte", {}, "template + card, users"),
     ("lightgcn", "pte", {"control": {"user": "one"}}, "template + card, users (one)"),
-    ("sasrec", "morec", {"control": {"item": "random"}}, "template + card (random)"),
+    ("sasrec", "morec", {"control": {"item": "random"}}, "template + card (random), users"),
+    ("hstu", "morec", {}, "template + card"),
     ("lightgcn", "pte", {"text": "card"}, "card"),
     ("textknn", "id", {"text": "card"}, "card"),
     ("sasrec", "id", {}, None),

@@ -128,7 +128,7 @@ class Backbone(Sasrec):
         targets = histories[:, 1:]
         real = targets > 0
         # without its last item, a row is as long as if it were alone in the batch
-        states = self.states(histories[:, :-1] * real, vectors, representation)
+        states = self.states(histories[:, :-1] * real, vectors, representation, users)
         hidden, row = states[real], targets[real]
         items = self.rescale(vectors)
         clean, choices, device = items[row].detach(), self.choices(items[self.train_items]), row.device
@@ -149,7 +149,7 @@ class Backbone(Sasrec):
         vectors = representation.item_vectors()
         padded = histories.padded(torch.arange(len(histories), device=users.device), self.length)
         last = (padded > 0).sum(1).sub(1).clamp_min(0)
-        condition = self.states(padded, vectors, representation)[torch.arange(len(padded)), last]
+        condition = self.states(padded, vectors, representation, users)[torch.arange(len(padded)), last]
         items = self.rescale(vectors)[representation.rankable]
         if self.samples:
             keys = scramble(scramble(users + self.seed) + histories.lengths)

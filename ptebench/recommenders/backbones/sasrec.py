@@ -1,10 +1,13 @@
 """SASRec: causal self-attention over the history (Kang & McAuley, ICDM 2018)."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ptebench.recommenders.dropout import Dropout
+from ptebench.recommenders.fusion import Fusion
 from ptebench.recommenders.sequential import Sequential
 
 
@@ -50,7 +53,9 @@ class Block(nn.Module):
 
 
 class Backbone(Sequential):
-    """Item and position vectors through blocks of causal attention."""
+    """Item and position vectors through blocks of causal attention, and the user's profile where one is read."""
+
+    reads_profiles = True
 
     def __init__(self, settings: dict, catalogue):
         super().__init__(settings, catalogue)
@@ -61,6 +66,7 @@ class Backbone(Sequential):
             Block(d, settings["heads"], settings["dropout"], settings["norm"]) for _ in range(settings["blocks"])
         )
         self.norm = nn.LayerNorm(d, eps=1e-8)
+        self.profile = Fusion(settings, catalogue) if "user" in catalogue.text else None
 
     def place(self, histories, inputs):
         """Return (B, L, d), inputs with positions, of which the last is always the most recent item's."""
@@ -74,3 +80,10 @@ class Backbone(Sequential):
         for block in self.blocks:
             places = block(places)
         return self.norm(places)
+
+    def read_all(self, histories, views, users):
+        """See Sequential."""
+        if self.profile is None:
+            return super().read_all(histories, views, users)
+        profile = self.profile(users)
+        return [self.profile.read(partial(self.read, histories), view, profile) for view in views]

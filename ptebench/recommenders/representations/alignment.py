@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from ptebench.hardware import gemm_precision
+from ptebench.recommenders.adapter import Adapter
 from ptebench.recommenders.representation import Base, rows
-from ptebench.recommenders.representations.pte import Adapter
 from ptebench.recommenders.whitening import Whitened
 
 
