@@ -32,7 +32,7 @@ def main(job):
             })
         )  # fmt: skip
     write_table(pl.concat(frames), job.outputs["ranks"], RANKS)
-    return {"spec": spec}
+    return {"spec": spec, **getattr(backbone, "notes", {})}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Backbone(Settings):
     reads_profiles: ClassVar[bool] = False
     """It reads the profile of a user beside the history."""
     counter: ClassVar[bool] = False
-    """It counts, so that neither representation nor seed matters."""
+    """It trains nothing here, so that neither representation nor seed matters."""
     only_with: ClassVar[tuple[str, str] | None] = None
     """A kind of representation, and why no other."""
 

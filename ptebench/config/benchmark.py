@@ -9,6 +9,7 @@ from ptebench.config import (
     counters,
     datasets,
     encoders,
+    external,
     histories,
     pairs,
     protocols,
@@ -26,7 +27,7 @@ from ptebench.config.tuning import Tuning
 Dataset = Annotated[datasets.Dataset, Kinds("source", datasets, simulated)]
 Protocol = Annotated[protocols.Protocol, Kinds("kind", protocols)]
 Encoder = Annotated[encoders.Encoder, Kinds("kind", encoders)]
-Backbone = Annotated[backbones.Backbone, Kinds("kind", counters, histories, pairs)]
+Backbone = Annotated[backbones.Backbone, Kinds("kind", counters, histories, pairs, external)]
 Representation = Annotated[representations.Representation, Kinds("kind", representations)]
 
 

@@ -10,6 +10,7 @@ from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.embeddings import Embedding
 from ptebench.config.encoders import SentenceTransformer
+from ptebench.config.external import External
 from ptebench.config.folders import missing_folder, unfit_model
 from ptebench.config.information import Vectors
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
@@ -94,7 +95,7 @@ def information_names(model: Benchmark) -> Iterator[str]:
         for key, named in (("backbone", vectors.backbone), ("representation", vectors.representation)):
             yield from undefined(model, f"{key}s", named, f"{place}.{key}")
         if (backbone := model.backbones.get(vectors.backbone)) and backbone.counter:
-            yield f"{place}.backbone: {vectors.backbone!r} counts, and has no vectors of items; name one that trains"
+            yield f"{place}.backbone: {vectors.backbone!r} has no vectors of items; name one that trains here"
 
 
 def texts(model: Benchmark) -> Iterator[str]:
@@ -207,6 +208,8 @@ def axes(model: Benchmark) -> Iterator[str]:
     for section in ("backbones", "representations"):
         for name, space in getattr(model.tuning, section).items():
             yield from undefined(model, section, name, f"tuning.{section}")
+            if isinstance(getattr(model, section).get(name), External):
+                yield f"tuning.{section}.{name}: its lists are from elsewhere, and are not tuned here; leave it out"
             for key in space:
                 if key in FIXED:
                     yield (

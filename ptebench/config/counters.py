@@ -1,6 +1,6 @@
 """Counters: backbones that count and never train, the floors of every table."""
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -59,6 +59,3 @@ class Ease(Backbone):
     kind: Literal["ease"]
     l2: float = Field(500.0, gt=0)
     """What is added to the diagonal of the Gram matrix."""
-
-
-COUNTERS = {get_args(m.model_fields["kind"].annotation)[0] for m in Backbone.__subclasses__() if m.counter}

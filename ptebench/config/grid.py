@@ -9,6 +9,7 @@ from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.changes import points
+from ptebench.config.external import External
 from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
 from ptebench.config.messages import hint, refuse
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
@@ -235,6 +236,18 @@ def widths(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
                     yield f"tables.{name}: {b} with {r} on {d}{fault}"
 
 
+def depths(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A table asks of lists from elsewhere for no metric beyond their length."""
+    deepest = max(table.metrics, key=lambda metric: int(metric.split("@")[1]))
+    for b in dict.fromkeys(b for rows in table.rows for b in rows.backbones):
+        backbone = model.backbones[b]
+        if isinstance(backbone, External) and backbone.k < int(deepest.split("@")[1]):
+            yield (
+                f"tables.{name}.metrics: {deepest} asks for more than the {backbone.k} items that lists of {b} have at "
+                f"least; set backbones.{b}.k to their length, or lower the metric's K"
+            )
+
+
 def misfits(model: Benchmark, d: str, b: str, r: str) -> Iterator[str]:
     """Yield the end of a sentence on a backbone and a representation that do not go together."""
     representation, overrides = model.representations[r], model.overrides.get(d, {})
@@ -349,5 +362,6 @@ def cold_users(cell: Cell) -> Iterator[str]:
 SAW = {"all": "all interactions", "training": "the publisher's training part"}
 TABLE_LAWS = (
     leaks, same_text, unread_texts, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths,
+    depths,
 )  # fmt: skip
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

@@ -1,11 +1,12 @@
 """Cells and their tuning: settings, files and code of a training, a ranking and a trial."""
 
+import os
 from typing import Any
 
 from ptebench.config.cells import reader, sources, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all
+from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all, whole
 from ptebench.plan.texts import vectors
 from ptebench.recommenders.halving import places
 
@@ -29,16 +30,34 @@ class Cells:
 
         In a cell that is tuned, the job itself adds the best trial's settings, which it reads from a file.
         """
-        overrides = self.config["overrides"].get(wildcards.dataset, {})
-        backbone = dict(self.config["backbones"][wildcards.backbone])
-        for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
-            backbone |= overrides.get(key, {})
+        backbone = self._backbone(wildcards)
+        backbone.pop("file", None)  # of lists from elsewhere: their content counts, not their name
         return {
             "backbone": backbone,
             "representation": self.config["representations"][wildcards.representation],
             "remove_seen": self.config["protocols"][wildcards.protocol]["remove_seen"],
             "seed": int(wildcards.get("seed", self.tuning["seed"])),
         }
+
+    def _backbone(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of a cell's backbone, with the dataset's overrides."""
+        overrides = self.config["overrides"].get(wildcards.dataset, {})
+        backbone = dict(self.config["backbones"][wildcards.backbone])
+        for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
+            backbone |= overrides.get(key, {})
+        return backbone
+
+    def lists(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the file of lists from elsewhere that a cell reads; raise InputError where it is not there."""
+        if (file := self._backbone(wildcards).get("file")) is None:
+            return {}
+        path = os.path.join(self.config["data_root"], fill(file, wildcards))
+        if not os.path.isfile(path):
+            raise InputError(
+                f"{path}: no such file; put the lists of {wildcards.backbone} there (`snakemake exports` writes what "
+                f"they are made from), or mend backbones.{wildcards.backbone}.file"
+            )
+        return {"lists": whole(path)}
 
     def modules(self, wildcards: Wildcards) -> list[str]:
         """Return the modules that a cell loads by name."""
@@ -64,8 +83,8 @@ class Cells:
         return vectors(texts, read, wildcards)
 
     def cell_inputs(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return what a cell reads beside its split: text vectors, and the settings that tuning chose."""
-        files = self.text_inputs(wildcards)
+        """Return what a cell reads beside its split: text vectors, lists, and the settings that tuning chose."""
+        files = self.text_inputs(wildcards) | self.lists(wildcards)
         if any(self.space(wildcards).values()):
             files["tuned"] = fill(f"{STUDY}/best.json", wildcards)
         return files

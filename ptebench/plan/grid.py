@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
-from ptebench.config.counters import COUNTERS
+from ptebench.config.cells import BACKBONES
 from ptebench.plan.failures import Method, read_failures
 from ptebench.plan.paths import CELL
 
@@ -37,8 +37,12 @@ class Grid:
             self.by_backbone.setdefault(cell[:3], []).append(cell)
 
     def counter(self, backbone: str) -> bool:
-        """Return whether a backbone counts instead of learning."""
-        return self.config["backbones"][backbone]["kind"] in COUNTERS
+        """Return whether a backbone trains nothing here: it counts, or its lists are from elsewhere."""
+        return BACKBONES[self.config["backbones"][backbone]["kind"]].counter
+
+    def external(self, backbone: str) -> bool:
+        """Return whether a backbone's lists are from elsewhere."""
+        return bool(self.config["backbones"][backbone]["kind"] == "external")
 
     def parts(self, backbone: str, representation: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the settings of a backbone and of a representation, before a dataset's overrides."""
@@ -64,7 +68,8 @@ class Grid:
     def seeds(self, backbone: str) -> list[int]:
         """Return the seeds of a backbone's cells."""
         seeds: list[int] = self.config["seeds"]
-        return seeds[:1] if self.counter(backbone) else seeds
+        several = not self.counter(backbone) or "{seed}" in self.config["backbones"][backbone].get("file", "")
+        return seeds if several else seeds[:1]
 
     def failed_of_table(self, table: str) -> list[dict[str, str]]:
         """Return the methods of a table of which a cell failed, each with the reason and the log."""

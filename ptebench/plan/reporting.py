@@ -34,13 +34,19 @@ class Reporting:
 
     def metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the metrics of a backbone's cells depend on."""
-        return {"cells": [self._described(cell) for cell in self._cells(wildcards)], "ks": self.ks}
+        cells = [self._described(cell) for cell in self._cells(wildcards)]
+        return {"cells": cells, "ks": self._within_lists(wildcards.backbone)}
+
+    def _within_lists(self, backbone: str) -> list[int]:
+        """Return every K at which the metrics of a backbone are known: of lists from elsewhere, up to their length."""
+        longest = self.config["backbones"][backbone]["k"] if self.grid.external(backbone) else max(self.ks)
+        return [k for k in self.ks if k <= longest]
 
     def cell_metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the metrics of one cell depend on, which need not be a cell of a table."""
         w = wildcards
         cell = Cell(w.dataset, w.protocol, w.backbone, w.representation, int(w.seed))
-        return {"cells": [self._described(cell)], "ks": self.ks}
+        return {"cells": [self._described(cell)], "ks": self._within_lists(w.backbone)}
 
     def _described(self, cell: Cell) -> dict[str, Any]:
         """Return the place of a cell and what text it reads."""
@@ -122,7 +128,9 @@ class Reporting:
         representations = {settings["kind"] for settings in self.config["representations"].values()}
         return {
             "command": self.command,
-            "counters": [name for name in self.config["backbones"] if self.grid.counter(name)],
+            "counters": [
+                name for name in self.config["backbones"] if self.grid.counter(name) and not self.grid.external(name)
+            ],
             "defaults": {
                 "backbone": {kind: defaults(BACKBONES[kind]) for kind in sorted(backbones)},
                 "representation": {kind: defaults(REPRESENTATIONS[kind]) for kind in sorted(representations)},

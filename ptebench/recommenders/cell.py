@@ -1,5 +1,7 @@
 """What the jobs of a cell read: the training data, the text vectors, the validation events; what others read of it."""
 
+from dataclasses import replace
+
 import torch
 
 from ptebench.files import InputError, read_tensors
@@ -16,7 +18,9 @@ def load_train(job, spec: dict):
     train_set = read_train(job.input("train"))
     text = {name: job.input(name) for name in TEXT if job.input(name)}
     reader = spec["backbone"] if "text" in spec["backbone"] else spec["representation"]
-    return sizes, train_set, catalogue(train_set, sizes, spec["backbone"], text, reader.get("control"))
+    items_and_users = catalogue(train_set, sizes, spec["backbone"], text, reader.get("control"))
+    lists = job.input("lists") and (job.input("lists"), job.input("vocabulary"))
+    return sizes, train_set, replace(items_and_users, lists=lists)
 
 
 def load(job, spec: dict):

@@ -38,6 +38,8 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu") -> t
         "history": history.values, "history_offsets": history.offsets,
         "candidates": candidates, "remove_seen": remove_seen,
     }  # fmt: skip
+    if hasattr(backbone, "attend"):
+        backbone.attend(events, remove_seen)
     ranks, sizes = rank_events(score, questions, n_items, CHUNK)
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order))
@@ -54,6 +56,8 @@ def _scorer(
         rows = order[start:stop].to(device)
         return histories.take(rows), users[rows]
 
+    if hasattr(backbone, "scores_of"):  # of events, whatever their histories
+        return lambda start, stop: backbone.scores_of(events.event[order[start:stop]]), backbone.items
     if representation is None:
         return lambda start, stop: backbone.scores(*part(start, stop)), backbone.items
     backbone.eval()

@@ -114,6 +114,26 @@ def _check_targets(is_candidate: torch.Tensor, targets: torch.Tensor, target_off
         )
 
 
+def candidates_of(events, remove_seen: bool, n_items: int, rows: torch.Tensor, items: torch.Tensor):
+    """Return which of `items` (R,) are candidates of the events in `rows` (R,), and the candidates of each event (E,).
+
+    `events` has targets and histories, ragged, and candidates as `rank_events` takes them.
+    """
+    questions = {
+        "history": events.histories.values, "history_offsets": events.histories.offsets,
+        "remove_seen": remove_seen, "candidates": events.candidates,
+    }  # fmt: skip
+    pool = _pool(questions, events.targets.values, events.targets.offsets, n_items)
+    among_keys = torch.isin(rows * (n_items + 1) + items, pool.keys)
+    if pool.own:
+        return among_keys, pool.sizes
+    among = torch.ones(n_items + 1, dtype=torch.bool)
+    if pool.columns is not None:
+        among = torch.zeros(n_items + 1, dtype=torch.bool)
+        among[pool.columns] = True
+    return among[items] & ~among_keys, pool.sizes
+
+
 @torch.inference_mode()
 def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
     """Rank every target of every event exactly, ties at the middle.

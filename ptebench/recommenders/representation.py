@@ -1,6 +1,7 @@
 """The interface between representations and backbones, and the catalogue that both are built from."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch.nn.functional import embedding
@@ -18,6 +19,7 @@ class Catalogue:
     text: dict[str, torch.Tensor] = field(default_factory=dict)  # item, user, card: (n + 1, d_text)
     init_std: float = 0.02  # of free vectors
     free_users: bool = True  # whether a backbone on pairs has free vectors of users
+    lists: tuple[Path, Path] | None = None  # files of lists from elsewhere, and of the ids that they may use
 
     @property
     def item_text(self) -> torch.Tensor:

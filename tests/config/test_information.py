@@ -33,7 +33,7 @@ def test_vectors_of_a_cell_and_of_a_text_get_their_defaults():
         ({"ids": {"backbone": "sasrec", "encoder": "minilm"}}, "encoder: a cell has none"),
         ({"cards": {"text": "card", "representation": "id"}}, "representation: a text has none"),
         ({"ids": {"backbone": "sasre"}}, "information.mine.vectors.ids.backbone: 'sasre' is not defined under 'backbones'; did you mean 'sasrec'?"),
-        ({"ids": {"backbone": "markov"}}, "information.mine.vectors.ids.backbone: 'markov' counts, and has no vectors of items"),
+        ({"ids": {"backbone": "markov"}}, "information.mine.vectors.ids.backbone: 'markov' has no vectors of items"),
         ({"ids": {"backbone": "sasrec", "representation": "idd"}}, "'idd' is not defined under 'representations'"),
         ({"cards": {"text": "card", "encoder": "minlm"}}, "information.mine.vectors.cards.encoder: 'minlm' is not defined"),
         ({"cards": {"text": "cardd"}}, "information.mine.vectors.cards.text: 'cardd'"),
