@@ -55,6 +55,12 @@ rule splits:
     localrule: True
 
 
+rule exports:
+    input:
+        [f"results/exports/{d}/{p}/train.csv" for d, p in grid.pairs],
+    localrule: True
+
+
 rule profiles:
     input:
         writing.profiles(),

@@ -43,7 +43,7 @@ from ptebench.plan.paths import (
     only,
     sides,
 )
-from ptebench.plan.raw import DATASET, DESCRIPTION, SIMULATED, SPLIT_FILES, Raw
+from ptebench.plan.raw import DATASET, DESCRIPTION, EXPORTS, SIMULATED, SPLIT_FILES, SPLIT_ROWS, Raw
 from ptebench.plan.reporting import CELL_METRICS, PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
 from ptebench.plan.terminal import attach

@@ -77,6 +77,19 @@ use rule interactions as split with:
         **job("split", raw.split_settings, modules=raw.split_modules),
 
 
+use rule interactions as export with:
+    input:
+        **SPLIT_ROWS,
+    output:
+        **recorded(**EXPORTS),
+    log:
+        "logs/exports/{dataset}/{protocol}.log",
+    benchmark:
+        "logs/exports/{dataset}/{protocol}.tsv"
+    params:
+        **job("export"),
+
+
 use rule interactions as describe with:
     input:
         **DATASET,

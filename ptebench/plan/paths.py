@@ -9,6 +9,7 @@ from ptebench.errors import InputError
 
 DATA = "results/data/{dataset}"
 SPLIT = "results/splits/{dataset}/{protocol}"
+EXPORT = "results/exports/{dataset}/{protocol}"
 TEMPLATE = "results/profiles/{dataset}/{protocol}/template"
 WRITING = "results/profiles/{dataset}/{protocol}/{language_model}"
 ROUND = f"{WRITING}/rounds/{{round}}"

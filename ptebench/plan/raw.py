@@ -6,7 +6,7 @@ from typing import Any
 from ptebench.data.downloads import advice, find
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
-from ptebench.plan.paths import DATA, SPLIT, TABLES, Wildcards, fill, only, whole
+from ptebench.plan.paths import DATA, EXPORT, SPLIT, TABLES, Wildcards, fill, only, whole
 
 # the settings of a source that name its files
 RAW_FILES = {
@@ -37,6 +37,21 @@ SPLIT_FILES = {
         "vocabulary", "train", "valid", "test", "valid_candidates", "test_candidates", "histories", "groups",
     )
 } | {"leakage": f"{SPLIT}/leakage.json"}  # fmt: skip
+# what an export of a split is made from, and what it writes for others to read: CSV, RecBole's files of pairs and of
+# histories
+SPLIT_ROWS = {
+    **{name: f"{SPLIT}/{name}.parquet" for name in ("vocabulary", "train", "valid", "test")},
+    "candidates": f"{SPLIT}/test_candidates.parquet",
+    "items_": f"{DATA}/items.parquet",
+}
+TABLES_OF_SPLIT = ("train", "valid", "test", "valid_histories", "test_histories", "test_candidates")
+KINDS_AND_PARTS = [(kind, part) for kind in ("general", "sequential") for part in ("train", "valid", "test")]
+EXPORTS = {
+    **{name: f"{EXPORT}/{name}.csv" for name in TABLES_OF_SPLIT},
+    "items_": f"{EXPORT}/items.csv",
+    **{f"{kind}_{part}": f"{EXPORT}/{kind}/{kind}.{part}.inter" for kind, part in KINDS_AND_PARTS},
+    **{f"{kind}_item": f"{EXPORT}/{kind}/{kind}.item" for kind in ("general", "sequential")},
+}
 GENERATOR = (
     "seed", "users", "items", "mean_length", "behaviour_only", "text_only", "sequential", "new_items", "snapshots",
 )  # fmt: skip
