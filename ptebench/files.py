@@ -1,11 +1,13 @@
 """Reading and writing of every file that the stages exchange (docs/guide/files.md lists them).
 
-Writers are atomic: a temporary name in the same folder, fsync, rename. Readers check the
-contract and name the file, the column and the row at fault.
+Writers are atomic: a temporary name in the same folder, fsync, rename; what a kill left under such a name, the next
+writer of the file takes away. Readers check the contract and name the file, the column and the row at fault.
 """
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ptebench import claims
 from ptebench.errors import InputError as InputError
 
 File = str | PathLike[str]
@@ -60,20 +63,77 @@ NULLABLE = {
 }  # fmt: skip
 
 
+FULL = re.compile(r"no space left|storagefull|quota exceeded|os error 28\b", re.I)
+
+
 @contextmanager
 def atomic(path: File) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that becomes `path` when the block ends without an error."""
+    """Yield a temporary path beside `path` that becomes `path` when the block ends without an error.
+
+    Raises InputError where the disk is full.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
     # the suffix stays last: writers choose the format by it
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
+        claims.check()
         os.replace(temporary, path)
+    except Exception as error:
+        if is_full(error):
+            raise no_room(path) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def aside(folder: File, name: str) -> Iterator[Path]:
+    """Yield a new temporary folder within `folder`, which is removed when the block ends."""
+    path = Path(folder) / name
+    sweep(path)
+    temporary = path.with_name(f".{os.getpid()}.{name}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what processes that were killed left of `path` under temporary names; a job is alone with its files."""
+    names, this = re.compile(rf"\.(\d+)\.{re.escape(path.name)}"), os.getpid()
+    try:
+        entries = os.listdir(path.parent)
+    except FileNotFoundError:
+        return
+    for name in entries:
+        if (match := names.fullmatch(name)) and int(match[1]) != this:
+            if claims.own or not claims.is_alive(int(match[1])):
+                remove(path.with_name(name))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; of what is not there, nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk, or what one may use of it, is full; each library has its own."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(error)) is not None
+
+
+def no_room(path: Path) -> InputError:
+    """Return the error of a file that the disk has no room for."""
+    free = shutil.disk_usage(path.parent).free
+    return InputError(f"{path}: the disk is full ({free / 1e6:,.1f} MB free); make room there and run again")
 
 
 def check(frame: pl.DataFrame, contract: Contract, where: object) -> pl.DataFrame:

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import errno
 import json
 import os
 import resource
@@ -12,13 +13,16 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ptebench import claims
 from ptebench.errors import InputError
-from ptebench.files import write_json
+from ptebench.files import is_full, no_room, write_json
 from ptebench.provenance import canonical, checkout, digest, environment, file_digest, processor
+from ptebench.records import RECORD, check_digests, seal
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Job:
     outputs: dict[str, Path]
     code: str
     threads: int
+    digests: dict[Path, str] = field(default_factory=dict)  # of inputs, when the job began
 
     def input(self, name: str) -> Path | None:
         """Return the one file of an input, None where the rule gave none."""
@@ -38,7 +43,11 @@ class Job:
     def part(self, name: str, spec: dict[str, Any]) -> "Job":
         """Return the job that has the inputs `name`.X as X beside all others, and settings of its own."""
         own = {key.partition(".")[2]: paths for key, paths in self.inputs.items() if key.startswith(f"{name}.")}
-        return Job(spec, {**self.inputs, **own}, {}, self.code, self.threads)
+        return Job(spec, {**self.inputs, **own}, {}, self.code, self.threads, self.digests)
+
+    def digest(self, path: Path) -> str:
+        """Return the sha256 of an input."""
+        return self.digests.get(path) or file_digest(path)
 
     def fingerprint(self, spec: dict[str, Any] | None = None, names: Iterable[str] | None = None) -> str:
         """Return a digest of everything that decides a result: code, settings and the bytes of inputs.
@@ -46,7 +55,7 @@ class Job:
         spec: settings in place of the job's. names: of the inputs that count, by default all.
         """
         names_of_inputs = self.inputs if names is None else names
-        files = {name: [file_digest(path) for path in self.inputs.get(name, [])] for name in names_of_inputs}
+        files = {name: [self.digest(path) for path in self.inputs.get(name, [])] for name in names_of_inputs}
         return digest(canonical([self.code, self.spec if spec is None else spec, files]))
 
 
@@ -66,43 +75,78 @@ def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:
 
 
 def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
-    """Run `main(job)`; on an InputError print its message alone and leave no output behind."""
+    """Run `main(job)` and write its record; where it fails, leave no output behind, and say what can be mended."""
     job, options = parse(sys.argv[1:])
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(job.threads)
-    code, started, clock = checkout(), time.time(), time.perf_counter()
-    try:
-        for path in (p for paths in job.inputs.values() for p in paths):
-            if not path.exists():
-                raise InputError(f"{path}: no such file; check the path in the configuration")
-        notes = main(job) or {}
-    except BaseException as error:
-        for path in job.outputs.values():
-            path.unlink(missing_ok=True)
-        if not isinstance(error, InputError):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    used, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = Begun(checkout(), time.time(), time.perf_counter())
+    if run := os.environ.get(claims.RUN):
+        claims.end_with(run)
     first = next(iter(job.outputs.values()))
+    claim = claims.Claim(first)
+    try:
+        claim.take()
+        claims.own.append(claim)
+        job.digests.update(check_digests(path for paths in job.inputs.values() for path in paths))
+        notes = main(job) or {}
+        write_json(seal(describe(job, begun) | notes), options.provenance or first.with_name(f"{first.name}.{RECORD}"))
+    except BaseException as error:
+        if not isinstance(error, claims.Superseded):
+            clear(job)
+        if (message := explain(error, first)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        claim.release()
+        claims.own.clear()
+
+
+class Begun(NamedTuple):
+    """When a job began, and by which code."""
+
+    checkout: dict[str, Any] | None
+    time: float
+    clock: float
+
+
+def clear(job: Job) -> None:
+    """Remove the outputs of a job that failed; where a folder is read-only there are none."""
+    for path in job.outputs.values():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def explain(error: BaseException, first: Path) -> InputError | None:
+    """Return what the user can mend of an error, None where it is a fault of the code; `first`: an output."""
+    if isinstance(error, InputError):
+        return error
+    if is_full(error):
+        return no_room(first)
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return InputError(f"{error.filename or first}: {error.strerror}; make its folder writable and run again")
+    return None
+
+
+def describe(job: Job, begun: Begun) -> dict[str, Any]:
+    """Return the record of a job that is done, but for what it notes itself."""
+    used, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     hardware = sys.modules.get("ptebench.hardware")  # of jobs alone that choose by it
-    record = {
-        "outputs": {str(p): file_digest(p) for p in job.outputs.values()},
-        "inputs": {str(p): file_digest(p) for paths in job.inputs.values() for p in paths},
+    return {
+        "outputs": {str(path): file_digest(path) for path in job.outputs.values()},
+        "inputs": {str(path): value for path, value in job.digests.items()},
         "spec": job.spec,
         "seed": job.spec.get("seed"),
         "script": Path(sys.argv[0]).stem,
         "command": shlex.join(["python", "-m", f"workflow_scripts.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "code": job.code,
-        "checkout": code,
+        "checkout": begun.checkout,
         "environment": environment(),
         "processor": processor(),
         "precisions": hardware.precisions() if hardware else None,
         "threads": job.threads,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "wall_seconds": round(time.perf_counter() - clock, 3),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun.time)),
+        "wall_seconds": round(time.perf_counter() - begun.clock, 3),
         "cpu_seconds": round(used.ru_utime + used.ru_stime + children.ru_utime + children.ru_stime, 3),
         "peak_memory_mib": round(max(used.ru_maxrss, children.ru_maxrss) / 1024, 1),
-        **notes,
     }
-    write_json(record, options.provenance or first.with_name(first.name + ".provenance.json"))

@@ -11,6 +11,7 @@ SHARED = {
     f"ptebench.{name}"
     for name in (
         "checkpoints",
+        "claims",
         "collaborative",
         "descent",
         "encoders",
@@ -21,6 +22,7 @@ SHARED = {
         "progress",
         "provenance",
         "randomness",
+        "records",
         "weights",
     )
 }

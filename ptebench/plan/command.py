@@ -12,6 +12,7 @@ from typing import Any
 
 from snakemake.io import report
 
+from ptebench import claims
 from ptebench.errors import InputError
 from ptebench.plan.code import named_digest
 from ptebench.plan.paths import TABLE, TABLES, WRITING, Wildcards
@@ -60,11 +61,16 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
 
     Of the checkout only its packages, by links, so that no file beside the Snakefile hides a module of Python's. A
     deployed environment has packages of its own, which those of PYTHONPATH would hide. `keys` says which variable holds
-    the key of which endpoint.
+    the key of which endpoint. A job ends with this process, which runs it.
     """
     others = [] if deployed else os.environ.get("PYTHONPATH", "").split(os.pathsep)
     imports = [str(repository / "imports"), *(path for path in others if path and Path(path).resolve() != Path.cwd())]
-    variables = {"PYTHONPATH": os.pathsep.join(imports), **VARIABLES, "PTEBENCH_KEYS": keys}
+    variables = {
+        "PYTHONPATH": os.pathsep.join(imports),
+        **VARIABLES,
+        "PTEBENCH_KEYS": keys,
+        claims.RUN: claims.this_run(),
+    }
     line = [f"export POLARS_MAX_THREADS=${{OMP_NUM_THREADS:-1}} {shlex.join(f'{k}={v}' for k, v in variables.items())}"]
     if not deployed:
         line.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')

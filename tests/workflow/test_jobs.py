@@ -49,7 +49,7 @@ def project(tmp_path):
 
     def run(*arguments, **changes):
         (folder / "small.yaml").write_text(yaml.safe_dump({**CONFIG, **changes}))
-        return snakemake(folder, "--configfile", "small.yaml", *arguments, stub=False)
+        return snakemake(folder, *arguments, "--configfile", "small.yaml", stub=False)
 
     run.folder = folder
     return run

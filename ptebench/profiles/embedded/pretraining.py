@@ -16,6 +16,7 @@ from ptebench.profiles.embedded.lessons import frame_words, lessons
 from ptebench.profiles.embedded.model import new_model, tokenizer_of
 from ptebench.profiles.embedded.muon import Muon
 from ptebench.profiles.evidence.split import Split
+from ptebench.profiles.models.loading import save
 from ptebench.profiles.models.tokens import Row, rows_of
 from ptebench.profiles.teachers.template import Template
 from ptebench.progress import Progress
@@ -120,8 +121,7 @@ def build(split: Split, spec: dict, leave_out: set, folder: Path, say=print) -> 
     model.config.frame_words = frame_words(pairs)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save(model, tokenizer, folder)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "vocabulary": len(tokenizer),

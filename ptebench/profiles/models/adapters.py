@@ -1,9 +1,7 @@
 """Adapters of a language model: new, continued, merged, saved."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from peft.tuners.lora import Linear
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ptebench.files import InputError, atomic
+from ptebench.files import InputError, aside, atomic
 
 
 def fingerprint(model) -> str | None:
@@ -103,8 +101,7 @@ def rounded(values: torch.Tensor, kind: torch.dtype, random: torch.Generator) ->
 
 def save_adapter(model, adapter: Path, config: Path) -> None:
     """Write an adapter's two files in PEFT's layout, the same bytes for the same adapter."""
-    folder = adapter.with_name(f".{os.getpid()}.adapter")
-    try:
+    with aside(adapter.parent, "adapter") as folder:
         # GRPO keeps its reference as a second adapter
         model.save_pretrained(folder, selected_adapters=["default"])
         settings = json.loads((folder / "adapter_config.json").read_text())
@@ -116,5 +113,3 @@ def save_adapter(model, adapter: Path, config: Path) -> None:
             weights = load_file(folder / "adapter_model.safetensors")
             # of several entries safetensors draws the order
             save_file(weights, temporary, {"base": str(fingerprint(model))})
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from accelerate import PartialState
 
 from ptebench.checkpoints import Clock
+from ptebench.claims import die_with_parent
 from ptebench.files import InputError, atomic, read_json, write_json
 from ptebench.hardware import gemm_precision
 from ptebench.profiles.models.adapters import save_adapter
@@ -230,7 +231,7 @@ def finetune_by(
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": str(threads)
     }  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", *command], env=environment)
+    done = subprocess.run([sys.executable, "-m", *command], env=environment, preexec_fn=die_with_parent())
     if done.returncode:
         raise InputError(f"language_models: processes: one of {processes} failed (above); try with processes: 1")
     return scratch / "adapter" / "adapter_model.safetensors", read_json(scratch / "losses.json")

@@ -10,7 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from ptebench.files import InputError
+from ptebench.files import InputError, aside, atomic
 from ptebench.hardware import device, gemm_precision
 from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
@@ -23,6 +23,16 @@ def model_source(spec: dict, base: Path | None) -> dict:
     commit = None if Path(source).is_dir() else spec.get("weights")
     key = {"source": source, "revision": commit, "context": spec["context"]}
     return key | {"template_arguments": spec.get("template_arguments", {})}
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a model and its tokenizer into a folder, each file under its name once it is whole."""
+    with aside(folder, "model") as making:
+        model.save_pretrained(making)
+        tokenizer.save_pretrained(making)
+        for file in sorted(making.iterdir()):
+            with atomic(folder / file.name) as temporary:
+                file.rename(temporary)
 
 
 def load_tokenizer(source: str, revision: str | None = None, template_arguments: dict | None = None):

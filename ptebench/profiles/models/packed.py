@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from ptebench.errors import InputError
+from ptebench.profiles.models.loading import save
 from ptebench.weights import gguf_file
 
 
@@ -27,6 +28,5 @@ def unpack(model: str, folder: Path) -> dict:
     if not tokenizer.chat_template:
         raise InputError(f"{file}: no chat template; choose an instruction-tuned model")
     base.config.name_or_path = file.stem
-    base.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save(base, tokenizer, folder)
     return {"unpacked": file.name, "parameters": base.num_parameters()}
