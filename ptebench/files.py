@@ -51,6 +51,11 @@ RANKS = {
     "event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "target": pl.Int32, "rank": pl.Float64,
     "targets": pl.Int32, "candidates": pl.Int32,
 }  # fmt: skip
+# the best items of each event, as many as there are up to K; `pool`: how many a list of the ranking could hold
+LISTS: Contract = {
+    "event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "items": ids, "scores": pl.List(pl.Float32),
+    "pool": pl.Int32,
+}  # fmt: skip
 METRICS = {
     "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
     "seed": pl.Int64, "ranking": pl.String, "group": pl.String, "metric": pl.String, "k": pl.Int64,
@@ -264,6 +269,17 @@ def read_embeddings(path: File, rows: int) -> Any:
     if "vectors" not in tensors or tensors["vectors"].shape[0] != rows:
         raise InputError(f"{path}: expected a tensor 'vectors' with {rows} rows (padding and one per id)")
     return tensors["vectors"]
+
+
+def read_vectors(path: File) -> Any:
+    """Read the vectors of one side as NumPy's (n + 1, d), without torch."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)["vectors"]
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{path}: expected a tensor 'vectors' ({error}); delete it and run again") from error
 
 
 def ragged(lists: pl.Series) -> tuple[Array, Array]:

@@ -44,7 +44,7 @@ from ptebench.plan.paths import (
     sides,
 )
 from ptebench.plan.raw import DATASET, DESCRIPTION, EXPORTS, SIMULATED, SPLIT_FILES, SPLIT_ROWS, Raw
-from ptebench.plan.reporting import CELL_METRICS, PAPERS, PUBLISHED_STATISTICS, Reporting
+from ptebench.plan.reporting import PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.texts import Texts
 from ptebench.plan.terminal import attach
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing

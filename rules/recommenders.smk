@@ -1,4 +1,4 @@
-# Tuning, training and ranking of cells. Test files are inputs of `rank` alone.
+# Tuning, training and ranking of cells. Test files are inputs of `rank` and `recommend` alone.
 
 
 rule trial:
@@ -68,3 +68,14 @@ use rule trial as rank with:
         f"logs/{CELL}/rank.tsv"
     params:
         **job("rank", cells.settings, modules=cells.modules),
+
+
+use rule rank as recommend with:
+    output:
+        **recorded(lists=f"{CELL}/lists.parquet"),
+    log:
+        f"logs/{CELL}/recommend.log",
+    benchmark:
+        f"logs/{CELL}/recommend.tsv"
+    params:
+        **job("recommend", cells.list_settings, modules=cells.modules),

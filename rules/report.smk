@@ -20,7 +20,7 @@ rule metrics:
 
 use rule metrics as cell_metrics with:
     input:
-        **CELL_METRICS,
+        unpack(reporting.cell_metric_inputs),
     output:
         **recorded(metrics=f"{CELL}/metrics.csv"),
     log:

@@ -1,28 +1,33 @@
-"""Metrics of cells from their ranks, overall and by group, checked against the laws of audit.py."""
+"""Metrics of cells from their ranks and lists, overall and by group, checked against the laws of audit.py."""
 
 import polars as pl
 
 from ptebench.files import GROUPS, METRICS, RANKS, read_json, read_table, write_table
 from ptebench.job import run
 from ptebench.report.checks import check_metrics
+from ptebench.report.lists import read_measures
 from ptebench.report.metrics import average_events, event_values, find_partitions
 
 
-def measure(path, groups: pl.DataFrame, ks: list[int]) -> pl.DataFrame:
-    """Return the metrics of one cell."""
+def measure(path, groups: pl.DataFrame, ks: list[int], of_lists: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the metrics of one cell from its ranks, with those of its lists where there are any."""
     values = event_values(read_table(path, RANKS), ks)
     several = set(values.filter(pl.col("targets") > 1)["ranking"])
     single = set(values["ranking"]) - several
-    return check_metrics(average_events(values, groups), single, find_partitions(values, groups))
+    metrics = [average_events(values, groups), *([] if of_lists is None else [of_lists])]
+    return check_metrics(pl.concat(metrics), single, find_partitions(values, groups))
 
 
 def main(job) -> dict:
     """Write METRICS, the cells in the order of their ranks and records."""
     groups, frames = read_table(job.input("groups"), GROUPS), []
-    for cell, ranks, record in zip(job.spec["cells"], job.inputs["ranks"], job.inputs["records"], strict=True):
+    ks = sorted(job.spec["ks"])
+    of_lists = read_measures(job.inputs, groups, [k for k in ks if k <= job.spec.get("lists", 0)])
+    files = (job.inputs["ranks"], job.inputs["records"], of_lists)
+    for cell, ranks, record, lists in zip(job.spec["cells"], *files, strict=True):
         cost = {key: read_json(record)[key] for key in ("width", "parameters")}
         columns = (pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in {**cell, **cost}.items())
-        frames.append(measure(ranks, groups, sorted(job.spec["ks"])).with_columns(columns).select(*METRICS))
+        frames.append(measure(ranks, groups, ks, lists).with_columns(columns).select(*METRICS))
     write_table(pl.concat(frames), job.outputs["metrics"], METRICS)
     return {"cells": len(frames)}
 

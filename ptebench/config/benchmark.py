@@ -40,6 +40,11 @@ class Benchmark(Settings):
     """Seeds of every cell that trains; tables show the mean over them."""
     ks: Annotated[list[Positive], Field(min_length=1), EachOnce] = [1, 5, 10, 20, 50]
     """Cut-offs K of the metrics in `results/metrics`."""
+    lists: Positive | None = None
+    """Length of the list of best items that is kept of every test event of a cell, at most the largest K; null: none is
+    kept, and there is no Coverage, Gini, Novelty or Diversity."""
+    diversity: Name | None = None
+    """Encoder of the cards by whose vectors Diversity is measured; null: it is not."""
     datasets: dict[Name, Dataset] = {}
     """Datasets by name, each of a `source`."""
     protocols: dict[Name, Protocol] = {}

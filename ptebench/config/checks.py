@@ -25,7 +25,7 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
-    names = (check_published, table_names, grid_names, embedding_names, information_names)
+    names = (check_published, lists, table_names, grid_names, embedding_names, information_names)
     refuse(where, chain.from_iterable(law(model) for law in (*names, texts, teachers, override_names, axes)))
     refuse(where, local_models(model))
 
@@ -55,6 +55,17 @@ def check_published(model: Benchmark) -> Iterator[str]:
                 f"datasets.{name}.published: nothing is published under {key!r}; did you mean "
                 f"{nearest(key, sorted(keys))!r}? (the column dataset of report/{' and report/'.join(PUBLISHED)})"
             )
+
+
+def lists(model: Benchmark) -> Iterator[str]:
+    """Lists are no longer than what is measured of them, and Diversity has an encoder and lists."""
+    largest = max([*model.ks, *(int(m.partition("@")[2]) for table in model.tables.values() for m in table.metrics)])
+    if model.lists is not None and model.lists > largest:
+        yield f"lists: {model.lists} is more than the largest K, {largest}; name {model.lists} under 'ks' or keep less"
+    if model.diversity is not None:
+        yield from undefined(model, "encoders", model.diversity, "diversity")
+        if model.lists is None:
+            yield "diversity: it is measured of lists, and none are kept; set 'lists: K'"
 
 
 def table_names(model: Benchmark) -> Iterator[str]:

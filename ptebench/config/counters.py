@@ -25,6 +25,13 @@ class Popularity(Backbone):
     kind: Literal["popularity"]
 
 
+class Random(Backbone):
+    """A score drawn for each pair of user and item, the floor of every measure."""
+
+    counter: ClassVar[bool] = True
+    kind: Literal["random"]
+
+
 class Markov(Backbone, Votes):
     """Decayed counts of item-to-item transitions."""
 

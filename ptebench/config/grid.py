@@ -15,7 +15,7 @@ from ptebench.config.messages import hint, refuse
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
 from ptebench.config.readers import Reader, UserReader
 from ptebench.config.representations import Representation, Text
-from ptebench.config.tables import TableSettings
+from ptebench.config.tables import LIST_METRICS, TableSettings
 
 
 class Cell(NamedTuple):
@@ -151,6 +151,28 @@ def claims(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
                 yield f"{place}.{key}: the table has no {given!r}{hint(given, possible)} ({', '.join(possible)})"
         if claim.above is not None and table.compare == "id":
             yield f"{place}: with 'compare: id' no other rows are compared; set compare: best_other or each"
+
+
+def list_metrics(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
+    """A table shows metrics of lists that are kept, as long as K, beside a metric of ranks."""
+    place, of_lists = f"tables.{name}.metrics", [m for m in table.metrics if m.startswith(LIST_METRICS)]
+    for metric in of_lists:
+        k = int(metric.partition("@")[2])
+        if model.lists is None or model.lists < k:
+            length = "none are kept" if model.lists is None else f"those kept end at {model.lists}"
+            yield f"{place}: {metric} is made of the lists of cells, and {length}; set 'lists: {k}'"
+        if metric.startswith("Diversity") and model.diversity is None:
+            yield f"{place}: {metric} compares vectors of cards, and no encoder is named; set 'diversity: ENCODER'"
+        if metric == "Diversity@1":
+            yield f"{place}: {metric}: a list of one has no pair; name a larger K"
+    if table.metrics[0] in of_lists:
+        yield f"{place}: {of_lists[0]} does not say whether lists are right; name one that does first, such as NDCG@10"
+    for number, claim in enumerate(table.claims, 1):
+        if claim.metric in of_lists:
+            yield (
+                f"tables.{name}.claims: claim {number}.metric: {claim.metric} has no test; name one of "
+                f"{', '.join(m for m in table.metrics if m not in of_lists)}"
+            )
 
 
 def impressions(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
@@ -361,7 +383,7 @@ def cold_users(cell: Cell) -> Iterator[str]:
 
 SAW = {"all": "all interactions", "training": "the publisher's training part"}
 TABLE_LAWS = (
-    leaks, same_text, unread_texts, compared_ids, claims, impressions, times, compat_groups, ranking_names, widths,
-    depths,
+    leaks, same_text, unread_texts, compared_ids, claims, list_metrics, impressions, times, compat_groups,
+    ranking_names, widths, depths,
 )  # fmt: skip
 CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

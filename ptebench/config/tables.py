@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ptebench.config.base import EachOnce, Names, Settings
 
-METRICS = ("HR", "Recall", "Precision", "NDCG", "MAP", "MRR")
+LIST_METRICS = ("Coverage", "Gini", "Novelty", "Diversity")
+METRICS = ("HR", "Recall", "Precision", "NDCG", "MAP", "MRR", *LIST_METRICS)
 
 
 def _metric(name: str) -> str:
@@ -74,7 +75,8 @@ class TableSettings(Settings):
     rows: list[Rows] = Field(min_length=1)
     """Blocks of rows, from top to bottom."""
     metrics: Annotated[list[Metric], Field(min_length=1), EachOnce] = ["NDCG@10", "MRR@10"]
-    """Metrics at a cut-off, each a column: HR, Recall, Precision, NDCG, MAP or MRR, such as `NDCG@10`."""
+    """Metrics at a cut-off, each a column: HR, Recall, Precision, NDCG, MAP or MRR, such as `NDCG@10`; of `lists`:
+    Coverage, Gini, Novelty, Diversity."""
     rankings: Annotated[list[str], Field(min_length=1), EachOnce] = ["full"]
     """Rankings of the protocols, such as `full` or `zero_shot`."""
     groups: Annotated[list[str], Field(min_length=1), EachOnce] = ["overall"]

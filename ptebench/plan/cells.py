@@ -105,6 +105,12 @@ class Cells:
         """Return what a ranking reads: the model, the test events, and what a cell reads beside its split."""
         return {**fill_all(RANKING, wildcards), **self.cell_inputs(wildcards)}
 
+    def list_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of a cell, and the length of its lists; raise InputError where none are kept."""
+        if not (lists := self.config["lists"]):
+            raise InputError("no lists are kept; set 'lists: K', the length of the lists")
+        return {**self.settings(wildcards), "lists": lists}
+
     def on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether a cell would use a GPU."""
         return bool(self.settings(wildcards)["backbone"].get("device", "cpu") != "cpu")

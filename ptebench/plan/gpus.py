@@ -15,7 +15,7 @@ class Gpus:
         self.present = present
         self.counters: dict[str, Callable[[Wildcards], int]] = {
             "embed": texts.on_gpu,
-            **dict.fromkeys(("trial", "rung", "train", "rank"), cells.on_gpu),
+            **dict.fromkeys(("trial", "rung", "train", "rank", "recommend"), cells.on_gpu),
             "tune_round": writing.tuning_gpus,
             "probe_round": writing.probe_on_gpu,
             **dict.fromkeys(("grpo", "audit_grpo", "write_shard", "write_profiles", "quality"), writing.on_gpu),

@@ -6,18 +6,18 @@ from typing import Any
 from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, text_label
 from ptebench.errors import InputError
 from ptebench.plan.grid import Cell, Grid
-from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, Wildcards, fill
+from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, VECTORS, Wildcards, fill
 from ptebench.provenance import REPOSITORY
 
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
 PAPERS = sorted(map(os.path.relpath, REPOSITORY.glob("ptebench/report/papers/*.csv")))
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
-CELL_METRICS = {
-    "ranks": f"{CELL}/ranks.parquet",
-    "records": f"{CELL}/provenance.json",
-    "groups": f"{SPLIT}/groups.parquet",
-}
+
+def _cell(wildcards: Wildcards) -> Cell:
+    """Return the cell that wildcards name."""
+    w = wildcards
+    return Cell(w.dataset, w.protocol, w.backbone, w.representation, int(w.seed))
 
 
 class Reporting:
@@ -34,19 +34,22 @@ class Reporting:
 
     def metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the metrics of a backbone's cells depend on."""
-        cells = [self._described(cell) for cell in self._cells(wildcards)]
-        return {"cells": cells, "ks": self._within_lists(wildcards.backbone)}
+        return self._metric_settings(self._cells(wildcards))
+
+    def cell_metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the metrics of one cell depend on, which need not be a cell of a table."""
+        return self._metric_settings([_cell(wildcards)])
+
+    def _metric_settings(self, cells: list[Cell]) -> dict[str, Any]:
+        """Return which cells of a backbone are measured, at which K, and up to which by their lists."""
+        lists = {"lists": self.config["lists"]} if self.config["lists"] else {}
+        ks = self._within_lists(cells[0].backbone)
+        return {"cells": [self._described(cell) for cell in cells], "ks": ks, **lists}
 
     def _within_lists(self, backbone: str) -> list[int]:
         """Return every K at which the metrics of a backbone are known: of lists from elsewhere, up to their length."""
         longest = self.config["backbones"][backbone]["k"] if self.grid.external(backbone) else max(self.ks)
         return [k for k in self.ks if k <= longest]
-
-    def cell_metric_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what the metrics of one cell depend on, which need not be a cell of a table."""
-        w = wildcards
-        cell = Cell(w.dataset, w.protocol, w.backbone, w.representation, int(w.seed))
-        return {"cells": [self._described(cell)], "ks": self._within_lists(w.backbone)}
 
     def _described(self, cell: Cell) -> dict[str, Any]:
         """Return the place of a cell and what text it reads."""
@@ -66,12 +69,22 @@ class Reporting:
 
     def metric_inputs(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the ranks and records of every cell of one backbone that a requested table needs."""
-        folders = [cell.folder for cell in self._cells(wildcards)]
-        return {
-            "ranks": [f"{folder}/ranks.parquet" for folder in folders],
-            "records": [f"{folder}/provenance.json" for folder in folders],
-            "groups": fill(f"{SPLIT}/groups.parquet", wildcards),
-        }
+        return self._metric_inputs(self._cells(wildcards), wildcards)
+
+    def cell_metric_inputs(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the same of one cell."""
+        return self._metric_inputs([_cell(wildcards)], wildcards)
+
+    def _metric_inputs(self, cells: list[Cell], wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the metrics of cells of one split are made from; of their lists, what says how items differ."""
+        names = {"ranks": "ranks.parquet", "records": "provenance.json"}
+        files: dict[str, Any] = {"groups": fill(f"{SPLIT}/groups.parquet", wildcards)}
+        if self.config["lists"]:
+            names["lists"], files["train"] = "lists.parquet", fill(f"{SPLIT}/train.parquet", wildcards)
+        if encoder := self.config["diversity"]:
+            vectors = fill(VECTORS, wildcards, text="card", encoder=encoder, side="item")
+            files["vectors"] = f"{vectors}.safetensors"
+        return {name: [f"{cell.folder}/{file}" for cell in cells] for name, file in names.items()} | files
 
     def methods(self, table: str) -> list[list[Any]]:
         """Return dataset, protocol, backbone, representation and seeds of each method of a table, in its order."""

@@ -8,6 +8,7 @@ from ptebench.recommenders.ranking import rank_events
 from ptebench.recommenders.sampling import Ragged
 
 CHUNK = 256  # events scored at once
+Scores = Callable[[int, int], torch.Tensor]
 
 
 class Frozen:
@@ -27,7 +28,15 @@ class Frozen:
 @torch.no_grad()
 def rank(backbone, representation, events, remove_seen: bool, device="cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mid-rank of every target (T,) and the number of candidates of every event (E,)."""
-    # events in order of history length: little padding, and no event depends on its neighbours
+    order, score, questions, n_items = ask(backbone, representation, events, remove_seen, device)
+    ranks, sizes = rank_events(score, questions, n_items, CHUNK)
+    back = order.argsort()
+    return Ragged(ranks, questions["target_offsets"]).take(back).values, sizes[back]
+
+
+def ask(backbone, representation, events, remove_seen: bool, device) -> tuple[torch.Tensor, Scores, dict, int]:
+    """Return an order of the events, their scores and what `rank_events` takes of them in it, and n_items."""
+    # in order of history length: little padding, and no event depends on its neighbours
     order = events.histories.lengths.sort(stable=True).indices
     score, n_items = _scorer(backbone, representation, events, order, device)
     targets, history, candidates = events.targets.take(order), events.histories.take(order), events.candidates
@@ -40,15 +49,10 @@ def rank(backbone, representation, events, remove_seen: bool, device="cpu") -> t
     }  # fmt: skip
     if hasattr(backbone, "attend"):
         backbone.attend(events, remove_seen)
-    ranks, sizes = rank_events(score, questions, n_items, CHUNK)
-    back = torch.empty_like(order)
-    back[order] = torch.arange(len(order))
-    return Ragged(ranks, targets.offsets).take(back).values, sizes[back]
+    return order, score, questions, n_items
 
 
-def _scorer(
-    backbone, representation, events, order: torch.Tensor, device
-) -> tuple[Callable[[int, int], torch.Tensor], int]:
+def _scorer(backbone, representation, events, order: torch.Tensor, device) -> tuple[Scores, int]:
     """Return a function from a range of the events in `order` to scores (events, n_items + 1); and n_items."""
     histories, users = events.histories.to(device), events.users.to(device)
 

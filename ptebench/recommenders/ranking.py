@@ -13,7 +13,8 @@ from ptebench.files import InputError
 BLOCK = 2**24  # scores held at once; also the largest count that float32 sums exactly
 
 
-def _tensor(values) -> torch.Tensor:
+def tensor(values) -> torch.Tensor:
+    """Return whole numbers as int64."""
     return torch.as_tensor(values, dtype=torch.int64)
 
 
@@ -54,7 +55,8 @@ def _tally_all(scores, thresholds, rows, buffer) -> torch.Tensor:
     return counts / 2
 
 
-def _check_scores(scores: torch.Tensor, events: int, width: int, first: int) -> None:
+def check_scores(scores: torch.Tensor, events: int, width: int, first: int) -> None:
+    """Raise InputError for a score that is not a number; `first` is the number of the first event."""
     if scores.shape != (events, width):
         raise ValueError(f"scores have the shape {tuple(scores.shape)}, expected ({events}, {width})")
     # a sum is one cheap pass and not a number where any term is; only then look closer (inf - inf)
@@ -80,16 +82,16 @@ class Pool(NamedTuple):
     own: bool
 
 
-def _pool(events: dict, targets: torch.Tensor, target_offsets: torch.Tensor, n_items: int) -> Pool:
+def pool_of(events: dict, targets: torch.Tensor, target_offsets: torch.Tensor, n_items: int) -> Pool:
     """Return the candidates of events as `rank_events` takes them."""
     width, count = n_items + 1, len(target_offsets) - 1
     target_keys = _pairs(targets, target_offsets, width)
     seen_keys = target_keys[:0]
     if events["remove_seen"]:
-        seen_keys = _without(_pairs(_tensor(events["history"]), _tensor(events["history_offsets"]), width), target_keys)
+        seen_keys = _without(_pairs(tensor(events["history"]), tensor(events["history_offsets"]), width), target_keys)
     candidates = events.get("candidates")
     if candidates is not None and torch.as_tensor(candidates).dtype != torch.bool:
-        keys = _tensor(candidates)
+        keys = tensor(candidates)
         ends = torch.arange(count + 1) * keys.shape[1]
         keys = torch.unique(torch.cat([_without(_pairs(keys.reshape(-1), ends, width), seen_keys), target_keys]))
         return Pool(keys, torch.bincount(keys // width, minlength=count), None, True)
@@ -123,7 +125,7 @@ def candidates_of(events, remove_seen: bool, n_items: int, rows: torch.Tensor, i
         "history": events.histories.values, "history_offsets": events.histories.offsets,
         "remove_seen": remove_seen, "candidates": events.candidates,
     }  # fmt: skip
-    pool = _pool(questions, events.targets.values, events.targets.offsets, n_items)
+    pool = pool_of(questions, events.targets.values, events.targets.offsets, n_items)
     among_keys = torch.isin(rows * (n_items + 1) + items, pool.keys)
     if pool.own:
         return among_keys, pool.sizes
@@ -149,16 +151,16 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
     Raises InputError for a score that is not a number and for a target outside a common candidate set.
     """
     width = n_items + 1
-    targets, target_offsets = _tensor(events["targets"]), _tensor(events["target_offsets"])
+    targets, target_offsets = tensor(events["targets"]), tensor(events["target_offsets"])
     count = len(target_offsets) - 1
-    pool = _pool(events, targets, target_offsets, n_items)
+    pool = pool_of(events, targets, target_offsets, n_items)
     step = max(1, min(chunk, BLOCK // width))
     ranks, buffer = torch.empty(len(targets), dtype=torch.float64), None
     bounds = torch.searchsorted(pool.keys, torch.arange(count + 1) * width)
     for start in range(0, count, step):
         stop = min(start + step, count)
         scores = score_fn(start, stop)
-        _check_scores(scores, stop - start, width, start)
+        check_scores(scores, stop - start, width, start)
         device = scores.device
         first, last = int(target_offsets[start]), int(target_offsets[stop])
         rows = torch.repeat_interleave(torch.arange(stop - start), target_offsets[start : stop + 1].diff()).to(device)

@@ -17,7 +17,7 @@ import polars as pl
 from ptebench.files import InputError
 
 OVERALL = "overall"
-METRIC = r"^(HR|Recall|Precision|NDCG|MAP|MRR)@(\d+)$"
+METRIC = r"^(\w+)@(\d+)$"
 
 
 def event_values(ranks: pl.DataFrame, ks: list[int]) -> pl.DataFrame:

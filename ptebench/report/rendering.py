@@ -5,6 +5,7 @@ from string import ascii_lowercase
 
 import polars as pl
 
+from ptebench.report.lists import LIST_METRICS
 from ptebench.report.significance import LEVEL
 
 PANEL = ["dataset", "protocol", "ranking", "group"]
@@ -43,7 +44,8 @@ def sources(table: pl.DataFrame) -> str:
 
 def note(table: pl.DataFrame) -> str:
     """Return the legend: what a cell shows, which test its marks come from, and the smallest p of that test."""
-    seeds, number, finest = table["seeds"], table["comparisons"], table["resolution"].to_numpy().max()
+    of_lists = table["metric"].is_in(LIST_METRICS)
+    seeds, number, finest = table["seeds"], table["comparisons"].filter(~of_lists), table["resolution"].to_numpy().max()
     span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
     several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
     test_note = (
@@ -55,6 +57,12 @@ def note(table: pl.DataFrame) -> str:
         f" Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
         f" second best underlined. {test_note if number.max() else 'No row is compared with another.'} Δ is ours minus"
         " the published value; published values compete for no mark."
+        + (
+            f" {', '.join(table['metric'].filter(of_lists).unique(maintain_order=True))}: of the lists of K items,"
+            " whether right or not; without test or mark."
+            if of_lists.any()
+            else ""
+        )
     )
 
 

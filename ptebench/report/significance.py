@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from ptebench.files import GROUPS, RANKS, InputError, read_table
+from ptebench.report.lists import metrics_of_ranks
 from ptebench.report.metrics import OVERALL, event_values
 
 LEVEL = 0.05
@@ -224,7 +225,9 @@ def collect_evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evide
     for (split, methods), members in zip(splits.items(), groups, strict=True):
         paths = [next(files) for *_, seeds in methods for _ in seeds]
         pairs = pair_rows(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
-        panels = collect_samples(methods, spec["metrics"], spec["rankings"], (spec["groups"], members), paths)
+        panels = collect_samples(
+            methods, metrics_of_ranks(spec["metrics"]), spec["rankings"], (spec["groups"], members), paths
+        )
         result |= {split + panel: judge(sample, pairs) for panel, sample in panels.items()}
     return result
 

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from ptebench.files import InputError, read_table
+from ptebench.report.lists import is_of_lists, metrics_of_ranks
 from ptebench.report.rendering import INPUTS
 from ptebench.report.significance import Evidence, Panel, find_rivals
 
@@ -86,11 +87,12 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     for split, methods in panels.items():
         for ranking, group in product(spec["rankings"], spec["groups"]):
             panel = (*split, ranking, group)
-            for place, metric in enumerate(spec["metrics"]):
+            for metric in spec["metrics"]:
                 column = [_row(spec, panel, method, metric, values, inputs, published_values) for method in methods]
                 means = [row["mean"] for row in column]
-                more = _evidence_columns(spec, methods, means, evidence[panel], place)
-                rows += [row | {"mark": m} | e for row, m, e in zip(column, mark_best(means), more, strict=True)]
+                more = _evidence_columns(spec, methods, means, evidence[panel], metric)
+                marks = [""] * len(means) if is_of_lists(metric) else mark_best(means)
+                rows += [row | {"mark": m} | e for row, m, e in zip(column, marks, more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
 
 
@@ -126,11 +128,16 @@ def _row(
     }  # fmt: skip
 
 
-def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, metric: int) -> list[dict]:
+def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, name: str) -> list[dict]:
     """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails.
 
-    Where a row has one rival, `other`, its lead is the paired difference, with its interval.
+    Where a row has one rival, `other`, its lead is the paired difference, with its interval. Metrics of lists have
+    none of these: what is recommended is no better for being more diverse.
     """
+    if is_of_lists(name):
+        plain = {"events": evidence.events, "compare": spec["compare"], "above": "", "below": "", "other": ""}
+        return [plain | {"comparisons": 0, "resolution": evidence.resolution} for _ in methods]
+    metric = metrics_of_ranks(spec["metrics"]).index(name)
     rows = [tuple(method[:2]) for method in methods]
     others = find_rivals(spec["compare"], rows, spec["ids"], means)
     result = []
@@ -163,7 +170,7 @@ def build_comparisons(spec: dict, evidence: dict[Panel, Evidence]) -> pl.DataFra
     for panel, e in evidence.items():
         names = methods[panel[:2]]
         numbers = np.stack([e.difference, e.difference_low, e.difference_high, e.d_z, e.p, e.p_holm])
-        for metric, (name, k) in enumerate(m.split("@") for m in spec["metrics"]):
+        for metric, (name, k) in enumerate(m.split("@") for m in metrics_of_ranks(spec["metrics"])):
             for place, (first, other) in enumerate(e.pairs):
                 values = map(_number, numbers[:, metric, place])
                 rows.append((*panel, name, int(k), *names[first], *names[other], e.events, *values))

@@ -18,7 +18,9 @@ PAGE = REPOSITORY / "docs/guide/configuration.md"
 SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 MODELS = {"Benchmark": SCHEMA, **SCHEMA["$defs"]}
-SECTIONS = set(Benchmark.model_fields) - {"data_root", "seeds", "ks", "overrides", "strict", "failed"}
+SECTIONS = set(Benchmark.model_fields) - {
+    "data_root", "seeds", "ks", "lists", "diversity", "overrides", "strict", "failed"
+}  # fmt: skip
 
 
 class Loader(yaml.SafeLoader):

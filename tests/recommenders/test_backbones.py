@@ -70,7 +70,7 @@ def settings_of_text(representation):
     return resolve(raw, "test")["representations"][representation]
 
 
-COUNTERS = {"popularity", "markov", "itemknn", "ease", "textknn"}
+COUNTERS = {"popularity", "random", "markov", "itemknn", "ease", "textknn"}
 TEXTUAL = ["whitenrec", "pte", "card", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 

@@ -47,6 +47,7 @@ ROWS = [
     ("a new seed", [(CONFIG, "seeds: [0, 1]", "seeds: [0, 1, 2]")], cells(12, 3, 2)),
     ("a seed less", [(CONFIG, "seeds: [0, 1]", "seeds: [0]")], {"metrics": 3, "table": 2}),
     ("a new K", [(CONFIG, "ks: [1, 5, 10, 20]", "ks: [1, 5, 10, 20, 50]")], EVALUATION),
+    ("lists", [(CONFIG, "ks: [1", "lists: 10\nks: [1")], {"recommend": 28, **EVALUATION}),
     ("the code of the metrics", [(f"{LIBRARY}/report/metrics.py", "import polars as pl", "import polars as pl\n\nX = 1")], EVALUATION),
     ("what a table compares", [(CONFIG, "    rankings: [full, zero_shot]", "    rankings: [full, zero_shot]\n    compare: id")], {"table": 1}),
     ("the code of the tests", [(f"{LIBRARY}/report/significance.py", "LEVEL = 0.05", "LEVEL = 0.01")], {"table": 2}),
