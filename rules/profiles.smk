@@ -67,7 +67,7 @@ use rule template_profiles as instructions with:
     benchmark:
         f"logs/{WRITING}/instructions.tsv"
     params:
-        **job("instructions", writing.settings("instructions")),
+        **job("instructions", writing.instruction_settings),
 
 
 use rule template_profiles as tune_round with:

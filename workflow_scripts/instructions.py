@@ -13,6 +13,13 @@ def main(job):
     template = {side: read_profiles(job.input(f"template_{side}")) for side in ("user", "item")}
     files = {side: path for side in template if (path := job.input(f"teacher_{side}"))}
     rows, record = instructions(split, cards, template, files, job.spec)
+    if job.spec["schema"] == "sentence":
+        from ptebench.profiles.models.loading import load, model_source
+        from ptebench.profiles.rounds.sentences import with_sentences
+
+        model, tokenizer = load(**model_source(job.spec, job.input("base")), adapter=None, lora={}, trainable=False)
+        for side, of in rows.items():
+            rows[side], record[f"{side}_sentences"] = with_sentences(of, side, model, tokenizer, job.spec)
     for side, of in rows.items():
         write_jsonl(of, job.outputs[side])
         print(f"{len(of)} {side} instructions")

@@ -1,6 +1,7 @@
 """Language models: which model writes profiles, where it runs, and how it is fine-tuned."""
 
 import re
+import warnings
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -8,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from ptebench.config.base import Above, Name, Place, Positive, Seed, Settings, Share
 
 Side = Literal["user", "item"]
+warnings.filterwarnings("ignore", 'Field name "schema"')  # hides a method that pydantic gave up
 WRITERS = ("kd", "sft", "grpo")  # of a language model that runs here
 
 
@@ -153,6 +155,9 @@ class WritingModel(Settings):
     """Readers that an item's prompt shows, and newest items that a user's prompt shows with their audience."""
     new_tokens: dict[Side, Positive] = {"user": 96, "item": 128}
     """Tokens of an answer, at most, by side."""
+    schema: Literal["phrases", "sentence"] = "phrases"  # type: ignore[assignment]
+    """What a profile is: two lists of `phrases`; `sentence`: behind them one of at most 40 words, in which the model
+    says what it knows beyond the cards."""
     encoder: Name = "minilm"
     """Encoder of the cards that resemble a cold item's, of drift and of rewards; a name under `encoders`."""
     seed: Seed = 0
@@ -220,6 +225,11 @@ class LanguageModel(WritingModel):
             raise ValueError(
                 f"context: {self.context} tokens for prompt and answer together, and new_tokens gives {longest} to the "
                 f"answers of the side {side!r}; raise context, or lower new_tokens"
+            )
+        if self.model == "embedded" and self.schema == "sentence":
+            raise ValueError(
+                "schema: 'embedded' knows nothing beyond the cards; give it phrases, or choose another model, such as "
+                "smollm2"
             )
         if self.model == "embedded" and self.template_arguments:
             raise ValueError("template_arguments: the chat template of 'embedded' reads none; leave it out")

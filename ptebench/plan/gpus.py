@@ -18,6 +18,7 @@ class Gpus:
             **dict.fromkeys(("trial", "rung", "train", "rank", "recommend"), cells.on_gpu),
             "tune_round": writing.tuning_gpus,
             "probe_round": writing.probe_on_gpu,
+            "instructions": writing.instructions_on_gpu,
             **dict.fromkeys(("grpo", "audit_grpo", "write_shard", "write_profiles", "quality"), writing.on_gpu),
         }
 

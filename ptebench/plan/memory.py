@@ -29,13 +29,15 @@ class Memory:
             "probe_round": lambda m: READ * m["context"],
             "quality": lambda m: READ * m["context"],
         }
-        writers = ("audit_grpo", "write_shard", "write_profiles")
+        writers = ("instructions", "audit_grpo", "write_shard", "write_profiles")
         self.tokens = tokens | dict.fromkeys(writers, lambda m: READ * m["write_batch"] * m["context"])
 
     def megabytes(self, wildcards: Wildcards, attempt: int, rulename: str, **others: Any) -> Any:
         """Return the MB that a job asks for: more at each attempt, and never less than usual."""
         usual = self.usual.evaluate(wildcards, attempt=attempt, rulename=rulename, **others).value
         if rulename not in self.tokens or not isinstance(usual, int):
+            return usual
+        if rulename == "instructions" and not self.writing.asks_for_sentences(wildcards):
             return usual
         model = self.writing.models[wildcards.language_model]
         weights = size(model["model"], self.writing.commit(wildcards))

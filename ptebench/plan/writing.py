@@ -56,13 +56,14 @@ QUALITY = {
     "rounds": f"{WRITING}/rounds.svg",
 }
 EVIDENCE = ("seed", "probes", "history", "neighbours")  # what decides which owners and lines a prompt shows
-MODEL = ("context", "model", "weights", "template_arguments")
+MODEL = ("context", "model", "weights", "template_arguments", "schema")
 # the settings of a language model that a script depends on; `weights`, `examples`, `endpoint`, encoders are resolved
 SETTINGS = {
     "language_model": (*EVIDENCE, "context", "embedded"),
-    "teach": (*EVIDENCE, "examples", "endpoint"),
-    "endpoint_profiles": ("seed", "history", "neighbours", "endpoint"),
-    "instructions": (*EVIDENCE, "examples", "collaborative"),
+    "teach": (*EVIDENCE, "examples", "endpoint", "schema"),
+    "endpoint_profiles": ("seed", "history", "neighbours", "endpoint", "schema"),
+    "instructions": (*EVIDENCE, "examples", "collaborative", "schema"),
+    "sentences": (*EVIDENCE, "examples", "collaborative", *MODEL, "new_tokens", "write_batch"),
     "tune_round": (
         *EVIDENCE, *MODEL, "new_tokens", "write_batch", "lora", "tuning", "loop", "quantization", "processes",
         "encoder",
@@ -134,6 +135,14 @@ class Writing:
             self.weights_of[place] = weights(*place)
         return self.weights_of[place]
 
+    def asks_for_sentences(self, wildcards: Wildcards) -> bool:
+        """Return whether the language model itself says the sentences of its instructions."""
+        return bool(self.models[wildcards.language_model]["schema"] == "sentence")
+
+    def instruction_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what instructions depend on; where the language model says their sentences, on it too."""
+        return self.settings("sentences" if self.asks_for_sentences(wildcards) else "instructions")(wildcards)
+
     def shard_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what one shard of a writer's profiles depends on."""
         count = self.models[wildcards.language_model]["shards"]
@@ -143,7 +152,13 @@ class Writing:
     def quality_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the measures of a language model's profiles depend on."""
         place = dict(wildcards.items())
-        return {**self.settings("quality")(wildcards), "writers": list(WRITERS), **place}
+        return {**self.settings("quality")(wildcards), "writers": self._writers(wildcards), **place}
+
+    def _writers(self, wildcards: Wildcards) -> list[str]:
+        """Return the writers of a language model that the requested cells read, in order; all where they read none."""
+        folder = Path(fill(WRITING, wildcards))
+        read = {Path(file).parent.name for file in self.profiles() if Path(file).parent.parent == folder}
+        return [writer for writer in WRITERS if writer in read] or list(WRITERS)
 
     def _asking(self, name: str) -> dict[str, Any]:
         """Return the settings with which an endpoint is asked."""
@@ -177,6 +192,10 @@ class Writing:
     def tuning_gpus(self, wildcards: Wildcards) -> int:
         """Return how many GPUs a half-round would use."""
         return self.on_gpu(wildcards) * int(self.models[wildcards.language_model]["processes"])
+
+    def instructions_on_gpu(self, wildcards: Wildcards) -> bool:
+        """Return whether instructions would use a GPU: only those whose sentences the language model says do."""
+        return self.on_gpu(wildcards) and self.asks_for_sentences(wildcards)
 
     def probe_on_gpu(self, wildcards: Wildcards) -> bool:
         """Return whether a probe would use a GPU: only one that asks the language model does."""
@@ -236,7 +255,8 @@ class Writing:
 
     def instruction_inputs(self, wildcards: Wildcards) -> Files:
         """Return what instructions are made of: evidence, the template's profiles and the teacher's."""
-        return {**self.teacher_inputs(wildcards), **self._teacher(wildcards)}
+        model = self._base(wildcards) if self.asks_for_sentences(wildcards) else {}
+        return {**self.teacher_inputs(wildcards), **self._teacher(wildcards), **model}
 
     def half_round_inputs(self, wildcards: Wildcards) -> Files:
         """Return adapter and profiles of the half-round before, and of the same side one and two rounds ago.
@@ -355,7 +375,8 @@ class Writing:
         files["valid"] = fill(f"{SPLIT}/valid.parquet", wildcards)
         for side in SIDES:
             files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
-            for writer, folder in ADAPTERS.items():
+            for writer in self._writers(wildcards):
+                folder = ADAPTERS[writer]
                 profiles = fill(f"{WRITING}/{writer}/{side}", wildcards)
                 weights = fill(f"{WRITING}/{folder}/{side}/adapter_model.safetensors", wildcards)
                 files[f"{writer}_{side}"] = f"{profiles}.parquet"

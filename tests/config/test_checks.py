@@ -46,6 +46,7 @@ TABLE = {"source": "table", "interactions": "x", "columns": {"user_id": "u", "it
         ({"protocols": {"cold_start_user": {"last": 4, "cold_k": [4]}}}, "cold_k: 4 items are never visible"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"learning_rate": [1e-3, "1e-3"]}}}}, "a value stands here twice"),
         ({"encoders": {"minilm": {}}, "language_models": {"e": {"template_arguments": {"x": 1}}}}, "'embedded' reads none"),
+        ({"encoders": {"minilm": {}}, "language_models": {"e": {"schema": "sentence"}}}, "'embedded' knows nothing beyond"),
     ],
 )  # fmt: skip
 def test_what_stands_twice_or_is_no_number_or_cannot_be_is_refused(raw, said):

@@ -114,3 +114,21 @@ def test_an_audit_needs_a_second_encoder():
     alone = Writing(configuration(encoders={"minilm": None}))
     with pytest.raises(InputError, match="needs a second one"):
         alone.audit_inputs(place)
+
+
+def test_sentences_are_said_by_the_model_itself_before_it_learns(tmp_path, monkeypatch):
+    monkeypatch.setattr("ptebench.plan.writing.weights", lambda *_: "digest")
+    plain, asking = (writing(model="org/model", schema=s) for s in ("phrases", "sentence"))
+    assert "weights" not in plain.instruction_settings(at())
+    spec = asking.instruction_settings(at())
+    assert spec["weights"] == "digest" and {"new_tokens", "write_batch", "context"} <= set(spec)
+    assert spec["schema"] == asking.settings("write_profiles")(at(side="user"))["schema"] == "sentence"
+    assert "base" not in plain.instruction_inputs(at()) and "base" not in asking.instruction_inputs(at())
+
+
+def test_quality_measures_the_writers_that_tables_read_and_all_where_none_is_read():
+    plan, read = writing(), Wildcards(fromdict=PLACE | {"dataset": "news", "protocol": "snapshot"})
+    assert "results/profiles/news/snapshot/embedded/grpo/user.parquet" in plan.profiles()
+    for place, writers in ((read, ["grpo"]), (at(), ["kd", "sft", "grpo"])):
+        assert plan.quality_settings(place)["writers"] == writers
+        assert {f"{w}_user" for w in writers} == set(plan.quality_inputs(place)) & {"kd_user", "sft_user", "grpo_user"}

@@ -11,7 +11,7 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.05}
 WRITING = {
     "seed": 0, "probes": 6, "history": 4, "neighbours": 2, "context": 320, "new_tokens": {"user": 24, "item": 40},
     "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded", "loop": "closed",
-    "quantization": None, "processes": 1, "collaborative": 0.0,
+    "quantization": None, "processes": 1, "collaborative": 0.0, "schema": "phrases",
 }  # fmt: skip
 TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "learning_rate_of_rounds": 0.006, "refresh": 4}
 GRPO = {

@@ -8,7 +8,7 @@ from ptebench.profiles.evidence.cards import Cards
 from ptebench.profiles.evidence.neighbours import nearest
 from ptebench.profiles.evidence.owners import cold_examples
 from ptebench.profiles.evidence.split import Split
-from ptebench.profiles.schema.fields import FIELDS, skeleton
+from ptebench.profiles.schema.fields import FIELDS, WORDS, skeleton
 
 MARK = "- "
 USER_TASK = "Summarise what this person likes. Items they chose, newest last:"
@@ -21,6 +21,12 @@ NOTHING = "nothing yet"
 SIMILAR = "People who chose alike, and what they chose:"
 QUESTION = "Would this person choose the following item? Answer yes or no."
 CONTRACT = "Answer in exactly this form, lower case, no numbers:"
+BEYOND = (
+    f"Answer in exactly this form, no numbers; the sentence, of at most {WORDS} words, says what you know beyond this:"
+)
+CONTRACTS = {CONTRACT, BEYOND}
+SAY = f"In one sentence of at most {WORDS} words, say what else"
+SAY_OF = {"user": f"{SAY} this person probably likes.", "item": f"{SAY} people who like this item probably like."}
 LIKED = "liked by "
 WORDING = {USER_TASK, STRANGER_TASK, ITEM_TASK, READERS, NEIGHBOURS, ALONE, MARK + NOTHING, SIMILAR}
 
@@ -39,6 +45,18 @@ def in_one_line(fields: dict) -> str:
 def assemble(task: str, evidence: list[str], side: str) -> str:
     """Return the text of a prompt: task, evidence, contract."""
     return "\n".join([task, *(MARK + e for e in evidence), CONTRACT, skeleton(side)])
+
+
+def form(prompt: str, side: str, spec: dict) -> str:
+    """Return the prompt as the language model's schema has it: `sentence` asks for one beside the phrases."""
+    if spec.get("schema", "phrases") == "phrases":
+        return prompt
+    return prompt.removesuffix(f"{CONTRACT}\n{skeleton(side)}") + f"{BEYOND}\n{skeleton(side, True)}"
+
+
+def sentence_prompt(prompt: str, profile: str, side: str) -> str:
+    """Return the prompt that asks for the sentence alone, beside a prompt's evidence and the phrases said of it."""
+    return "\n".join([*shown(prompt), profile, SAY_OF[side]])
 
 
 def history_lines(history: list[int], cards: Cards, audiences: dict, count: int, annotated: int) -> list[str]:
@@ -98,9 +116,14 @@ def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -
 
 def evidence_text(prompt: str) -> str:
     """Return what a prompt tells of its owner: cards and profiles, without the wording that all prompts share."""
-    lines = prompt.split("\n")
-    evidence = (line for line in lines[: lines.index(CONTRACT)] if line not in WORDING)
+    evidence = (line for line in shown(prompt) if line not in WORDING)
     return "\n".join(line.removeprefix(MARK) for line in evidence).replace(LIKED, "")
+
+
+def shown(prompt: str) -> list[str]:
+    """Return the lines of a prompt before its contract; all where it has none."""
+    lines = prompt.split("\n")
+    return lines[: next((place for place, line in enumerate(lines) if line in CONTRACTS), len(lines))]
 
 
 def fit(prompt: str, excess) -> str:
@@ -129,7 +152,8 @@ def messages(prompt: str) -> list[dict]:
 
 def user_prompts(ids, histories: dict, cards: Cards, audiences: dict, spec: dict) -> list[str]:
     """Return the prompts of users; `audiences` are item profiles by id (none: the plain prompt)."""
-    return [user_prompt(histories[u], cards, audiences, spec["history"], spec["neighbours"]) for u in ids]
+    count, annotated = spec["history"], spec["neighbours"]
+    return [form(user_prompt(histories[u], cards, audiences, count, annotated), "user", spec) for u in ids]
 
 
 def item_prompts(ids, split: Split, profiles: dict, audiences: dict, cold: set, vectors, spec: dict) -> list[str]:
@@ -147,7 +171,7 @@ def item_prompts(ids, split: Split, profiles: dict, audiences: dict, cold: set, 
             prompts.append(cold_item_prompt(i, split.cards, [(j, audiences[j]) for j in similar[i]]))
         else:
             prompts.append(item_prompt(i, split.cards, [profiles[u] for u in readers[i] if u in profiles]))
-    return prompts
+    return [form(prompt, "item", spec) for prompt in prompts]
 
 
 def item_lessons(ids, split: Split, rest: Split, readers: dict, audiences: dict, vectors, spec: dict) -> list[str]:

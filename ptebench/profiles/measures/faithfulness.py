@@ -30,18 +30,23 @@ def evidence_of(owners: list[int], side: str, split: Split, spec: dict) -> np.nd
 
 
 def phrase_vectors(profiles: list[list[str]], encode) -> np.ndarray:
-    """Return the vectors (B, P, d) of the P phrases of each of B profiles."""
-    return encode([phrase for own in profiles for phrase in own]).reshape(len(profiles), len(profiles[0]), -1)
+    """Return the vectors (B, P, d) of the phrases of each of B profiles, NaN where one has fewer than P."""
+    flat = encode([phrase for own in profiles for phrase in own])
+    vectors = np.full((len(profiles), max(map(len, profiles)), flat.shape[1]), np.nan, dtype=flat.dtype)
+    for row, of in zip(vectors, np.split(flat, np.cumsum([len(own) for own in profiles])[:-1])):
+        row[: len(of)] = of
+    return vectors
 
 
 def support(vectors: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Return the cosine of each phrase with the evidence that is nearest to it.
 
     vectors: (B, P, d) of the phrases of B profiles. evidence: (B, H, d) of what each was written from, rows of zeros
-    where there is less; a profile without any evidence has support -1. Returns (B, P).
+    where there is less; a profile without any evidence has support -1. Returns (B, P), NaN where there is no phrase.
     """
     cosines = unit(vectors) @ unit(evidence).swapaxes(1, 2)
-    return np.where(np.expand_dims(evidence.any(-1), 1), cosines, -1.0).max(-1)
+    nearest = np.where(np.expand_dims(evidence.any(-1), 1), cosines, -1.0).max(-1)
+    return np.where(np.isnan(vectors).any(-1), np.nan, nearest)
 
 
 def strangers(template: dict, side: str, split: Split, seed: int) -> dict[int, dict]:
@@ -94,4 +99,5 @@ def faithfulness(supports: np.ndarray, threshold: float, copies: np.ndarray) -> 
 
     supports: (B, P) of `support`. copies: (B,) of `copying`. What is copied whole earns 0 at most; the least is -1.
     """
-    return np.maximum(2 * (supports >= threshold).mean(1) - 1 - copies, -1)
+    share = (supports >= threshold).sum(1) / np.isfinite(supports).sum(1)
+    return np.maximum(2 * share - 1 - copies, -1)

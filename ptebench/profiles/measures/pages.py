@@ -3,7 +3,7 @@
 import polars as pl
 
 from ptebench.files import write_table, write_text
-from ptebench.profiles.evidence.prompts import MARK
+from ptebench.profiles.evidence.prompts import MARK, shown
 from ptebench.profiles.measures.floors import without_verdict
 from ptebench.profiles.measures.gain import OF_GAIN
 from ptebench.profiles.schema.fields import strict
@@ -11,12 +11,12 @@ from ptebench.profiles.schema.fields import strict
 SHOWN = 5  # owners of each side on the page of samples
 GAINS = ("gain", "gain_cold")
 MEASURES = (
-    "profiles", "parsed", "strict", "by_grammar", "words",
+    "profiles", "parsed", "strict", "by_grammar", "sentences", "words",
     *(g + end for g in GAINS for end in ("", *OF_GAIN)), "owners", "faithfulness",
     "identification", "effective_rank", "pairwise_cosine", "distinct_phrases", "perplexity",
     "tokens_per_second",
 )  # fmt: skip
-SHARES = {"parsed", "strict", "by_grammar", "distinct_phrases"}
+SHARES = {"parsed", "strict", "by_grammar", "sentences", "distinct_phrases"}
 COUNTS = {"profiles", "owners"}
 NONE = "†"  # beside a measure that a floor wins
 QUALITY = {
@@ -84,7 +84,7 @@ def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -
     for side, ids in owners.items():
         for identity in ids:
             lines += [f"## {side} {identity}", ""]
-            evidence = prompts[side][identity].split("\n")[1:-3]
+            evidence = shown(prompts[side][identity])[1:]
             lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in evidence] + [""]
             text_by_writer = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
             lines += ["| writer | profile |", "|---|---|"]

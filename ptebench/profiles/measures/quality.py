@@ -28,7 +28,7 @@ from ptebench.profiles.measures.identification import crowds, identification
 from ptebench.profiles.measures.ranking import ranks
 from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.models.tokens import rows_of
-from ptebench.profiles.schema.fields import layout, phrases
+from ptebench.profiles.schema.fields import SENTENCE, layout, phrases
 from ptebench.profiles.schema.tables import first_parses
 from ptebench.randomness import generator
 
@@ -42,7 +42,7 @@ def sample(ids, exclude: set, seed: int, side: str) -> list[int]:
 
 
 def phrases_of(fields: dict[int, dict], owners: list[int], side: str) -> tuple[list[int], list[list[str]]]:
-    """Return the places of the owners who have a profile, and its phrases."""
+    """Return the places of the owners who have a profile, and its phrases, the sentence among them."""
     places = [p for p, o in enumerate(owners) if o in fields]
     return places, [phrases(fields[owners[p]], side) for p in places]
 
@@ -50,6 +50,7 @@ def phrases_of(fields: dict[int, dict], owners: list[int], side: str) -> tuple[l
 def form(frame: pl.DataFrame, side: str) -> dict:
     """Return how the profiles of a side keep to the grammar; those of owners without any evidence do not count.
 
+    sentences: the share that has one, None where none has.
     parsed, strict: of first answers, which a writer that decodes within the grammar at once does not give.
     """
     frame = frame.filter(pl.col("generation") != "{}")
@@ -60,6 +61,7 @@ def form(frame: pl.DataFrame, side: str) -> dict:
         "parsed": float(first_parses(frame).sum()) / count,
         "strict": sum(p and m.get("repair") is None for p, m in zip(first_parses(frame), generations)) / count,
         "by_grammar": sum("grammar" in m.get("decoding", "") for m in generations) / count,
+        "sentences": sum(SENTENCE in json.loads(f or "{}") for f in frame["fields"]) / count or None,
         "words": float(np.mean([len(t.split()) for t in frame["text"]])) if frame.height else None,
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 from ptebench.files import InputError
 from ptebench.profiles.evidence.collaborative import user_vectors
 from ptebench.profiles.evidence.neighbours import nearest
-from ptebench.profiles.evidence.prompts import item_prompts, user_prompt
+from ptebench.profiles.evidence.prompts import form, item_prompts, user_prompt
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.evidence.vectors import history_means, padded
 from ptebench.profiles.measures.faithfulness import evidence_of
@@ -66,11 +66,15 @@ def user_tasks(
     others = negatives(random, counts, [set(split.train[u]) | cold for u in users], candidates, near)
     histories = [[i for i in split.train[u] if i != item] for u, item in pairs]
     length, annotated = spec["history"], spec["neighbours"]
+
+    def audiences_of(user: int, newest: list[int]) -> dict:
+        return without(user, audiences, newest, readers)
+
     among = crowds(sorted(set(users)), signatures, np.flatnonzero(signatures.any(1)), random)
     return Tasks(
         owners=np.array(users),
         prompts=[
-            user_prompt(h, split.cards, without(u, audiences, h[-annotated:], readers), length, annotated)
+            form(user_prompt(h, split.cards, audiences_of(u, h[-annotated:]), length, annotated), "user", spec)
             for u, h in zip(users, histories)
         ],
         judged=cards, targets=np.array([[item] for _, item in pairs]), others=others,

@@ -7,7 +7,7 @@ import numpy as np
 from ptebench.profiles.evidence.cards import Cards
 from ptebench.profiles.evidence.collaborative import user_vectors
 from ptebench.profiles.evidence.neighbours import nearest
-from ptebench.profiles.evidence.prompts import collaborative_prompt, messages, question
+from ptebench.profiles.evidence.prompts import collaborative_prompt, form, messages, question
 from ptebench.profiles.evidence.split import Split
 from ptebench.randomness import generator
 
@@ -66,7 +66,8 @@ def first_turn(dialogue: Dialogue, split: Split, audiences: dict, spec: dict) ->
 
     others = [history(user) for user in dialogue.others]
     count, annotated = spec["history"], spec["neighbours"]
-    return collaborative_prompt(history(dialogue.user), split.cards, audiences, count, annotated, others)
+    prompt = collaborative_prompt(history(dialogue.user), split.cards, audiences, count, annotated, others)
+    return form(prompt, "user", spec)
 
 
 def conversation(prompt: str, profile: str, dialogue: Dialogue, cards: Cards) -> list[dict]:

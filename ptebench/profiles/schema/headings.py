@@ -8,7 +8,7 @@ from ptebench.profiles.schema.phrases import pieces
 from ptebench.profiles.schema.thoughts import AFTER
 
 FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w-]*[ \t]*$", re.M)
-TAGGED = re.compile(r"<((?:audience[_ ]|user[_ ])?(?:roles?|identity|interests?))>", re.I)
+TAGGED = re.compile(r"<((?:audience[_ ]|user[_ ])?(?:roles?|identity|interests?|sentence))>", re.I)
 TAG = re.compile(r"</?[a-z][^<>\n]*>", re.I)
 EMPHASIS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)|^[ \t]*(?:#+|>)[ \t]*", re.M)
 WIDE = str.maketrans("：；，、｜／\u00a0\u3000", ":;,,|/  ")
@@ -22,6 +22,17 @@ HEADINGS = (
     ),
     re.compile(rf"\b(?:and\s+)?(?:(?:the|their)\s+)?{NAME}\s*:", re.I),
 )  # fmt: skip
+SAID = re.compile(
+    rf"(?:^[ \t|{{]*(?:{BULLET.pattern})?|(?<=[.;,|!])[ \t]*)[\"']?(?:(?:one|a|the|in a|in one)[ \t]+)?sentence[\"']?"
+    r"(?:[ \t]*\([^()\n]*\))?[ \t]*(?:[:=|]|[ \t][-–—][ \t])[ \t]*\n?([^\n]*)", re.I | re.M,
+)  # fmt: skip
+
+
+def without_sentence(text: str) -> tuple[str, str]:
+    """Return a plain text without its line `Sentence: ...`, and what that says; empty where there is none."""
+    if (said := SAID.search(text)) is None:
+        return text, ""
+    return text[: said.start()].rstrip(" \t") + "\n" + text[said.end() :], said[1]
 
 
 def plain(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from html import unescape
 
-from ptebench.profiles.schema.fields import FIELDS, ID, PHRASES, normalise, strict, usable
-from ptebench.profiles.schema.headings import bodies, plain
+from ptebench.profiles.schema.fields import FIELDS, ID, PHRASES, SENTENCE, normalise, sentence_of, strict, usable
+from ptebench.profiles.schema.headings import bodies, plain, without_sentence
 from ptebench.profiles.schema.phrases import pieces
 from ptebench.profiles.schema.thoughts import THOUGHTS, without_thoughts
 
@@ -15,7 +15,7 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
 
     The repair is None where the text is strictly right. Fields are None where a heading is
     missing or given twice, or where fewer distinct phrases are left than the schema asks for:
-    nothing is ever invented.
+    nothing is ever invented. A sentence that cannot stand is left out.
     """
     if (fields := strict(text, side)) is not None:
         return fields, None
@@ -24,7 +24,8 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
         return None, THOUGHTS
     if (fields := strict(answer, side)) is not None:
         return fields, "thoughts" if answer != unescape(text).strip() else "layout"
-    answers = bodies(plain(answer), side)
+    lists, said = without_sentence(plain(answer))
+    answers = bodies(lists, side)
     if isinstance(answers, str):
         return None, answers
     fields, repair = {}, "layout"
@@ -37,4 +38,6 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
         if len(parts) > PHRASES[side]:
             repair = "surplus phrases"
         fields[field] = phrases[: PHRASES[side]]
-    return fields, repair
+    if sentence := sentence_of(said):
+        fields[SENTENCE] = [sentence]
+    return fields, "sentence left out" if said and not sentence else repair

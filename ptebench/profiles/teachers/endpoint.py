@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from ptebench.files import InputError
-from ptebench.profiles.evidence.prompts import CONTRACT, messages
-from ptebench.profiles.schema.fields import skeleton
+from ptebench.profiles.evidence.prompts import messages, shown
 from ptebench.profiles.schema.parse import repaired
 from ptebench.profiles.schema.thoughts import THOUGHTS, without_thoughts
 from ptebench.profiles.teachers.client import Endpoint
@@ -29,11 +28,13 @@ def request(prompt: str, limit: int, settings: dict) -> dict:
     return {**fields, "model": settings["model"], "messages": messages(prompt)}
 
 
-def again(body: dict, text: str, reason: str, side: str) -> dict:
+def again(body: dict, text: str, reason: str) -> dict:
     """Return the body of a second request, which says what is wrong with the answer to the first."""
+    prompt = body["messages"][0]["content"]
+    contract = "\n".join(prompt.split("\n")[len(shown(prompt)) :])
     turns = [
         {"role": "assistant", "content": without_thoughts(text)},
-        *messages(f"That is not the form ({reason}). {CONTRACT}\n{skeleton(side)}"),
+        *messages(f"That is not the form ({reason}). {contract}"),
     ]
     return {**body, "messages": body["messages"] + turns}
 
@@ -127,7 +128,7 @@ def better(body: dict, fetch, side: str | None) -> dict | None:
     reason = unparsed(answer, side)
     if reason is None or reason == THOUGHTS:
         return answer
-    if (second := fetch(again(body, answer["text"], reason, side))) is None:
+    if (second := fetch(again(body, answer["text"], reason))) is None:
         return None
     chosen = answer if unparsed(second, side) else second
     return chosen | {"tokens": answer["tokens"] + second["tokens"], "first": reason}

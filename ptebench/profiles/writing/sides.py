@@ -3,7 +3,7 @@
 import polars as pl
 
 from ptebench.profiles.evidence.neighbours import typical
-from ptebench.profiles.evidence.prompts import item_prompts, stranger_prompt, user_prompts
+from ptebench.profiles.evidence.prompts import form, item_prompts, stranger_prompt, user_prompts
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.tables import fields_by_id, with_unknown
 
@@ -28,7 +28,7 @@ def everybody(side: str, split: Split, histories: pl.DataFrame, cards, evidence:
         if prior is None:
             prompts = user_prompts(strangers, shown, split.cards, evidence, spec)
         else:
-            prompts = [stranger_prompt(fields[prior])] * len(strangers)
+            prompts = [form(stranger_prompt(fields[prior]), "user", spec)] * len(strangers)
         more, extra = write(strangers, prompts)
         return with_unknown(pl.concat([frame, more]), ids), {"met": record, "strangers": extra}
     # warm items first: cold ones show the audiences of the warm items that resemble them

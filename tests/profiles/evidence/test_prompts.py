@@ -14,8 +14,13 @@ from ptebench.profiles.evidence.prompts import (  # fmt: skip
     collaborative_prompt,
     evidence_text,
     fit,
+    form,
     item_prompt,
+    item_prompts,
+    sentence_prompt,
+    shown,
     user_prompt,
+    user_prompts,
 )
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.schema.fields import skeleton
@@ -100,3 +105,16 @@ def test_the_text_of_the_evidence_is_without_the_wording():
     )
     assert evidence_text(item_prompt(1, cards, [])) == "red tent | camping | acme | light"
     assert evidence_text(user_prompt([], cards, {}, 3, 3)) == ""
+
+
+def test_a_sentence_is_asked_for_by_the_schema_alone(split):
+    spec = {"history": 3, "neighbours": 1}
+    for side, plain, asking in (
+        ("user", *(user_prompts([1], split.train, split.cards, {}, spec | s) for s in ({}, {"schema": "sentence"}))),
+        ("item", *(item_prompts([1], split, {}, {}, set(), np.eye(split.items + 1), spec | {"seed": 0} | s) for s in ({}, {"schema": "sentence"}))),
+    ):  # fmt: skip
+        assert plain == [form(p, side, {"schema": "phrases"}) for p in plain] and "Sentence" not in plain[0]
+        assert asking[0].endswith(skeleton(side, sentence=True)) and "40 words" in asking[0]
+        assert shown(asking[0]) == shown(plain[0]) and evidence_text(asking[0]) == evidence_text(plain[0])
+        apart = sentence_prompt(asking[0], "Roles: a", side).split("\n")
+        assert apart[:-2] == shown(plain[0]) and apart[-2] == "Roles: a" and "..." not in apart[-1]

@@ -7,7 +7,7 @@ from ptebench.profiles.evidence.prompts import assemble
 from ptebench.profiles.evidence.vectors import unit
 from ptebench.profiles.grpo.rewards import gate, length, over_smoothing
 from ptebench.profiles.measures.diversity import likeness
-from ptebench.profiles.measures.faithfulness import chance_support, copying, faithfulness, support
+from ptebench.profiles.measures.faithfulness import chance_support, copying, faithfulness, phrase_vectors, support
 from ptebench.profiles.measures.identification import identification
 from ptebench.profiles.measures.ranking import auc, gain, ranks
 from ptebench.profiles.schema.fields import phrases
@@ -36,6 +36,8 @@ def test_support_is_that_of_the_nearest_evidence_and_padding_is_none():
     vectors = np.array([[[1.0, 0], [0, -1]], [[1, 0], [0, 1]]])
     evidence = np.array([[[2.0, 0], [0, 1], [0, 0]], np.zeros((3, 2))])
     assert support(vectors, evidence) == pytest.approx(np.array([[1, 0], [-1, -1]]))
+    ragged = phrase_vectors([["a"], ["b", "c"]], lambda texts: np.ones((len(texts), 2)))
+    assert np.isnan(ragged[0, 1]).all() and np.isnan(support(ragged, evidence)).tolist() == [[False, True], [False] * 2]
     # the second phrase has no support above nothing: a row of zeros must not pass for a cosine of 0
     assert support(-vectors[:1], np.array([[[1.0, 0], [0, 0]]])) == pytest.approx(np.array([[-1, 0]]))
 
@@ -61,6 +63,8 @@ def test_copied_titles_are_found_and_categories_are_not():
 
 def test_a_copied_title_list_loses_what_faithfulness_gives():
     supports = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1], [0.1, 0.1], [0.1, 0.1]])
+    # a profile without a sentence has one phrase fewer, and each counts alike
+    assert faithfulness(np.array([[1, 0, np.nan], [1, 0, 1]]), 0.5, np.zeros(2)) == pytest.approx([0, 1 / 3])
     found = faithfulness(supports, 0.5, np.array([0, 1, 0.5, 0, 1]))
     assert found == pytest.approx([1, 0, -0.5, -1, -1])
 

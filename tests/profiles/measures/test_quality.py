@@ -99,7 +99,11 @@ def test_form_counts_what_was_written_and_nothing_else():
     fields = [profile("tents")] * 3 + [None, None]
     frame = profiles_frame([1, 2, 3, 4, 5], [text] * 4 + [""], fields, ["x"] * 5, made)
     found = form(frame, "user")  # nothing is known of the last
-    assert found == {"profiles": 4, "parsed": 0.5, "strict": 0.25, "by_grammar": 0.25, "words": 14.0}
+    assert found == {"profiles": 4, "parsed": 0.5, "strict": 0.25, "by_grammar": 0.25, "sentences": None, "words": 14.0}
+    says = profiles_frame(
+        [1, 2], [text] * 2, [profile("tents") | {"Sentence": ["They camp."]}, fields[0]], ["x"] * 2, made[:2]
+    )
+    assert form(says, "user")["sentences"] == 0.5
 
 
 def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptebench.profiles.schema.fields import FIELDS, PHRASES, layout, skeleton, strict
+from ptebench.profiles.schema.fields import (
+    FIELDS,
+    PHRASES,
+    SENTENCE,
+    WORDS,
+    layout,
+    phrases,
+    sentence_of,
+    skeleton,
+    strict,
+)
 from ptebench.profiles.schema.parse import repaired
 from ptebench.profiles.schema.thoughts import without_thoughts
 
@@ -228,3 +238,60 @@ def test_numbers_of_things_are_no_ids(phrase):
 def test_the_skeleton_is_no_profile():
     for side in FIELDS:
         assert repaired(skeleton(side), side)[0] is None
+        assert repaired(skeleton(side, True), side)[0] is None
+
+
+SAYS = "Hikers like them often camp by lakes, and may want a stove."
+WITH = f"{GOOD}\nSentence: {SAYS}"
+SAID = {
+    "as asked": WITH,
+    "bold": WITH.replace("Sentence:", "**Sentence:**"),
+    "a bold heading, colon out": WITH.replace("Sentence:", "**Sentence**:"),
+    "a hash heading, the sentence below": WITH.replace("Sentence: ", "### Sentence:\n"),
+    "lower case": WITH.replace("Sentence", "sentence"),
+    "with its bounds": WITH.replace("Sentence:", "Sentence (40 words):"),
+    "in one sentence": WITH.replace("Sentence:", "In one sentence:"),
+    "quoted": WITH.replace(SAYS, f'"{SAYS}"'),
+    "an empty line before": WITH.replace("\nSentence", "\n\nSentence"),
+    "a list": "- " + WITH.replace("\n", "\n- "),
+    "numbers": f"1. {R}\n2. {I}\n3. Sentence: {SAYS}",
+    "first": f"Sentence: {SAYS}\n{GOOD}",
+    "in the line of interests": WITH.replace("\nSentence", ". Sentence"),
+    "full-width colons": WITH.replace(": ", "："),
+    "chatter behind": WITH + "\n\nLet me know if you need anything else!",
+    "chatter in the line": WITH + " Let me know if this helps.",
+    "fenced": f"```\n{WITH}\n```",
+    "thoughts": f"<think>{FORM} Sentence: they sail.</think>\n{WITH}",
+    "JSON": '{"roles": ["jazz fan", "home cook", "hiker"], "interests": ["piano", "bread", "long trails"], '
+    f'"sentence": "{SAYS}"}}',
+    "XML": f"<roles>jazz fan; home cook; hiker</roles><interests>piano; bread; long trails</interests>"
+    f"<sentence>{SAYS}</sentence>",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_sentence_is_read_beside_the_phrases(name):
+    fields, repair = repaired(SAID[name], "user")
+    assert fields == strict(GOOD, "user") | {SENTENCE: [SAYS]}
+    assert repair is None if name == "as asked" else repair in ("layout", "thoughts")
+    assert layout(fields, "user") == WITH and phrases(fields, "user")[-1] == SAYS and len(phrases(fields, "user")) == 7
+
+
+@pytest.mark.parametrize("said", ["", "...", "hm", "they bought 12345678 last", "[...]"])
+def test_a_sentence_that_cannot_stand_is_left_out(said):
+    fields, repair = repaired(f"{GOOD}\nSentence: {said}", "user")
+    assert fields == strict(GOOD, "user") and repair == ("sentence left out" if said else "layout")
+
+
+def test_a_long_sentence_ends_where_one_ends_or_at_its_last_word():
+    ends = "They hike. " + "and on " * WORDS
+    assert sentence_of(ends) == "They hike."
+    assert sentence_of("on and " * WORDS) == " ".join(["on and"] * (WORDS // 2))
+    assert strict(f"{GOOD}\nSentence: {ends}", "user") is None
+    assert strict(f"{WITH}\nSentence: {SAYS}", "user") is None
+
+
+@given(st.text(max_size=400))
+def test_a_sentence_is_one_again(text):
+    sentence = sentence_of(text)
+    assert sentence is None or (sentence_of(sentence) == sentence and len(sentence.split()) <= WORDS)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table
+from ptebench.profiles.evidence.prompts import BEYOND
+from ptebench.profiles.schema.fields import skeleton
 from ptebench.profiles.teachers import client, endpoint
 from ptebench.profiles.teachers.client import seconds
 from ptebench.profiles.teachers.endpoint import ask, write_side
@@ -247,15 +249,16 @@ def test_what_is_no_profile_is_asked_for_once_more_with_the_reason(server, tmp_p
     body, file = {"messages": [{"content": "Roles"}]}, tmp_path / "a.jsonl"
     few = "<think>Roles: and Interests:</think>Roles: a; b\nInterests: c; d; e"
     server.first = [{"body": answer(body, few)}, {}, {"body": answer(body, "No.")}, {"body": answer(body, "Never.")}]
-    frame, record = write_side([1, 2, 3], MANY[:3], "user", settings(server, concurrency=1), file)
+    prompts = [f"{prompt}\n{BEYOND}\n{skeleton('user', True)}" for prompt in MANY[:3]]
+    frame, record = write_side([1, 2, 3], prompts, "user", settings(server, concurrency=1), file)
     assert frame["fields"].null_count() == 1 and frame["text"][1] == "No." and len(server.asked) == 5
     assert record["asked"] == 5 and record["tokens"] == 5 * 7
     assert record["asked again: too few phrases"] == record["asked again: missing heading"] == 1
     first, said, asked = server.asked[1][2]["messages"]
-    assert first["content"] == MANY[0] and said == {"role": "assistant", "content": few[36:]}
-    assert "(too few phrases)" in asked["content"] and asked["content"].endswith("Interests: ...; ...; ...")
+    assert first["content"] == prompts[0] and said == {"role": "assistant", "content": few[36:]}
+    assert "(too few phrases)" in asked["content"] and asked["content"].endswith(f" {BEYOND}\n{skeleton('user', True)}")
     assert len(read_jsonl(file)) == 5
-    again, record = write_side([1, 2, 3], MANY[:3], "user", settings(server), file)
+    again, record = write_side([1, 2, 3], prompts, "user", settings(server), file)
     assert record["asked"] == 0 and again.equals(frame) and len(server.asked) == 5
 
 
@@ -392,7 +395,10 @@ def test_a_teacher_at_an_endpoint_is_read_like_supplied_profiles(server, files, 
     assert any("tent fan; board fan; oven fan" in p for p in server.prompts())
     taught = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
     extra = {f"teacher_{s}": path for s, path in outputs.items()}
-    run("instructions", command(files | extra, (*TEACH, *extra), spec | {"collaborative": 0.0}, taught))
+    run(
+        "instructions",
+        command(files | extra, (*TEACH, *extra), spec | {"collaborative": 0.0, "schema": "phrases"}, taught),
+    )
     rows = read_jsonl(taught["user"])
     assert len(rows) == 8 and {r["completion"][0]["content"].split("\n")[0] for r in rows} == {
         "Roles: tent fan; board fan; oven fan"
