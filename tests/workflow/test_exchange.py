@@ -1,5 +1,6 @@
 """In and out: lists from elsewhere become a row of a table, and a changed file makes that row alone anew."""
 
+import json
 import shutil
 from collections import Counter
 
@@ -7,11 +8,13 @@ import polars as pl
 import pytest
 import yaml
 
+from ptebench.errors import InputError
+from ptebench.results import KEY, load
 from tests.workflow.conftest import ROOT, SKIP, planned, snakemake
 
 PURCHASES = [(f"u{u}", f"i{(u * 7 + k * k) % 20:02}", f"2020-01-{1 + 3 * k:02}") for u in range(30) for k in range(6)]
 CONFIG = {
-    "data_root": ".",
+    "data_root": ".", "lists": 5,
     "datasets": {
         "mine": {
             "source": "table", "interactions": "purchases.csv",
@@ -40,35 +43,74 @@ def write_lists(folder, most=20):
     frame.write_csv(folder / LISTS, separator="\t")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Return a checkout with purchases, lists and their configuration."""
-    shutil.copytree(ROOT, tmp_path / "checkout", symlinks=True, ignore=SKIP)
-    folder = tmp_path / "checkout"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a checkout with purchases, lists and a finished run of their configuration."""
+    folder = tmp_path_factory.mktemp("exchange") / "checkout"
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=SKIP)
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     (folder / "purchases.csv").write_text("\n".join(["user,item,day", *map(",".join, PURCHASES)]) + "\n")
     write_lists(folder)
+    done = snakemake(folder, stub=False)
+    assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
 
-def test_lists_from_elsewhere_are_a_row_like_any_other(folder):
-    done = snakemake(folder, stub=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    table = pl.read_csv(folder / "results/tables/one.csv")
+def test_lists_from_elsewhere_are_a_row_like_any_other(run):
+    table = pl.read_csv(run / "results/tables/one.csv")
     ours, theirs = (
         table.filter(backbone=name).select("metric", "mean", "low", "high") for name in ("popularity", "theirs")
     )
     assert theirs.equals(ours) and ours["mean"].min() > 0
-    pair = pl.read_csv(folder / "results/tables/one.comparisons.csv").filter(other_backbone="theirs")
+    pair = pl.read_csv(run / "results/tables/one.comparisons.csv").filter(other_backbone="theirs")
     assert pair["difference"].to_list() == [0.0, 0.0] and pair["p"].to_list() == [1.0, 1.0]
-    assert LISTS in (folder / "results/cells/mine/leave_one_out/theirs/id/seed=0/provenance.json").read_text()
-    assert planned(folder) == {}
-    write_lists(folder, 15)
-    assert planned(folder) == {"train": 1, "rank": 1, "metrics": 1, "table": 1}
-    write_lists(folder, 8)
-    done = snakemake(folder, stub=False)
-    assert done.returncode != 0 and "popularity" in (folder / "results/tables/one.md").read_text()
-    assert "mine.leave_one_out.tsv: event 0 of user" in (folder / "results/tables/one.md").read_text()
-    (folder / LISTS).unlink()
-    done = snakemake(folder, "--dry-run")
+    assert LISTS in (run / "results/cells/mine/leave_one_out/theirs/id/seed=0/provenance.json").read_text()
+
+
+def test_results_are_data_frames_with_raw_ids(run):
+    results = load(run / "results")
+    assert results.cells.select(*KEY).rows() == [
+        ("mine", "leave_one_out", name, "id", 0) for name in ("popularity", "theirs")
+    ]
+    assert list(results.tables) == list(results.comparisons) == ["one"]
+    assert set(results.metrics["k"].unique()) == {1, 5, 10, 20, 50}
+    assert results.metrics.filter(backbone="theirs")["k"].max() == 10
+    ranks = results.ranks(backbone="theirs")
+    assert set(ranks["user_id"]) == {f"u{u}" for u in range(30)}
+    last = {user: item for user, item, _ in PURCHASES}
+    assert dict(ranks.select("user_id", "item_id").iter_rows()) == last
+    lists = results.lists(backbone="popularity", seed=0)
+    assert lists.height == 30 * 5 and lists["rank"].to_list() == [1, 2, 3, 4, 5] * 30
+    found = lists.join(ranks, on=["user_id", "item_id"]).height  # without ties, the share of targets within the lists
+    hits = results.tables["one"].filter(metric="HR", backbone="popularity")["mean"][0] * 30
+    assert abs(found - hits) <= ranks["rank"].is_between(1, 12).sum()
+    with pytest.raises(InputError, match="backbon: no part of a cell's name"):
+        results.ranks(backbon="theirs")
+    with pytest.raises(InputError, match="has ranks.parquet"):
+        results.ranks(backbone="sasrec")
+    with pytest.raises(InputError, match="no results of a run"):
+        load(run / "docs")
+
+
+def test_the_notebook_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
+    cells = json.loads((ROOT / "docs/guide/results.ipynb").read_text())["cells"]
+    (tmp_path / "results").symlink_to(run / "results")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert pl.read_csv("lists.csv").columns == ["user_id", "event", "item_id", "rank", "score"]
+
+
+def test_a_changed_file_makes_its_row_anew_and_a_short_one_fails_it_alone(run):
+    assert planned(run) == {}
+    write_lists(run, 15)
+    assert planned(run) == {"train": 1, "rank": 1, "recommend": 1, "metrics": 1, "table": 1}
+    write_lists(run, 8)
+    done = snakemake(run, stub=False)
+    assert done.returncode != 0 and "popularity" in (run / "results/tables/one.md").read_text()
+    assert "mine.leave_one_out.tsv: event 0 of user" in (run / "results/tables/one.md").read_text()
+    (run / LISTS).unlink()
+    done = snakemake(run, "--dry-run")
     assert f"{LISTS}: no such file; put the lists of theirs there" in done.stderr + done.stdout
