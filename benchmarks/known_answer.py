@@ -4,10 +4,11 @@
 
 Of the three items of a history one is signed, and the person will choose by its colour alone; the others, each of
 another colour, are not. Neither the mean of the cards nor the newest one tells which colour is the signed one's; the
-prompt does. A small decoder is taught by a teacher that names things, now and then a colour, any. GRPO is rewarded by
-the rank of the next item, by cards and profile, and once more by the same rewards shuffled among the texts of a step.
-Measured on people that it never saw: the gain, the rank by the encoder of the reward and by a second one, each as a
-paired difference, and the share of profiles that name the colour.
+prompt does. A small decoder writes as its teacher does, of the newest thing, and one time in seven of a colour: in the
+one world of the signed one's, in the other of any. GRPO is rewarded by the rank of the next item, by cards and profile,
+and once more by the same rewards shuffled among the texts of a step. Measured on people that it never saw: the gain,
+the rank by the encoder of the reward and by a second one, each as a paired difference, and the share of profiles that
+name the colour. `ceiling` is what profiles would gain that all name it.
 """
 
 import argparse
@@ -40,20 +41,33 @@ from ptebench.randomness import generator
 
 COLOURS = ("crimson", "azure", "olive", "amber", "violet", "ivory", "coral", "indigo", "maroon", "turquoise")
 THINGS = ("kettle", "lantern", "saddle", "violin", "blanket", "compass", "teapot", "ladder")
-SHOWN, UNSEEN, TAUGHT, LEARNING = 3, 256, 600, 256  # people: measured, known to the scorer alone, of GRPO
-SAID = 0.4  # chance that the teacher names a colour in place of a thing
+SHOWN = 3  # items of a history
+UNSEEN, TAUGHT, LEARNING = 256, 600, 256  # people: measured, known to the scorer alone, of GRPO
+WATCHED = 32  # of those of GRPO, who are not trained on
+READING = {"thing": 0.3, "colours": 0.4}  # answers from which the decoder learns to read
+WORLDS = {  # answers of the teacher whose style it takes on
+    "teacher_names_the_fact": {"thing": 0.85, "signed": 0.15},
+    "teacher_names_any_colour": {"thing": 0.85, "any": 0.15},
+}
 SPEC = {
     "seed": 0, "history": SHOWN, "neighbours": 3, "context": 320, "new_tokens": {"user": 40}, "model": "small",
     "write_batch": 64, "lora": {"rank": 16, "alpha": 32, "dropout": 0.0},
 }  # fmt: skip
 GRPO = {
-    "steps": 400, "generations": 16, "batch_size": 64, "learning_rate": 2e-3, "beta": 0.0, "temperature": 1.0,
-    "window": 40, "vllm": False, "candidates": 49, "prompts": LEARNING,
+    "steps": 60, "generations": 8, "batch_size": 64, "learning_rate": 2e-3, "beta": 0.0, "temperature": 1.0,
+    "watch": 10, "vllm": False, "candidates": 49, "prompts": LEARNING,
 }  # fmt: skip
 WEIGHTS = {"rank": 1.0} | dict.fromkeys(
     ("auc", "faithfulness", "identification", "length", "preference", "nearer", "title"), 0.0
 )
-MODEL = {"hidden": 48, "layers": 2, "heads": 2, "steps": 1500, "batch_size": 8, "learning_rate": 5e-3}
+MODEL = {"hidden": 64, "layers": 2, "heads": 4, "steps": 1200, "batch_size": 16, "learning_rate": 5e-3}
+WRITER = {"steps": 150, "learning_rate": 1e-3}
+
+
+def said(words: list[str]) -> str:
+    """Return the profile of who is fond of three words."""
+    fond = [f"{word} {of}" for word, of in zip(words, ("lover", "fan", "collector"))]
+    return layout({"Roles": ["reader", "owner", "buyer"], "Interests": fond}, "user")
 
 
 class World:
@@ -63,7 +77,7 @@ class World:
         random = np.random.default_rng(seed)
         self.items = [(c, t, s) for c in COLOURS for t in THINGS for s in (False, True)]
         self.place = {item: n for n, item in enumerate(self.items, 1)}
-        titles = ["", *(f"{c} {t}{', signed' if s else ''}" for c, t, s in self.items)]
+        titles = ["", *(f"{'signed ' if s else ''}{c} {t}" for c, t, s in self.items)]
         none = [""] * len(titles)
         self.cards = Cards(titles, [[] for _ in titles], none, none)
         people = UNSEEN + TAUGHT + LEARNING
@@ -84,38 +98,46 @@ class World:
         """Return the prompt of a history."""
         return user_prompt(history, self.cards, {}, SHOWN, 0)
 
-    def answer(self, history: list[int], random: np.random.Generator) -> str:
-        """Return what the teacher says: the things of the history, now and then a colour of it in the place of one."""
-        things, colours = ([self.items[i - 1][part] for i in history] for part in (1, 0))
-        fond = [f"{t} lover" for t in things]
-        if random.random() < SAID:
-            fond[0] = f"{random.choice(colours)} lover"
-        return layout({"Roles": [f"{t} owner" for t in things], "Interests": fond}, "user")
+    def answer(self, history: list[int], kind: str, random: np.random.Generator) -> str:
+        """Return what a teacher says: the newest thing, all colours, or one alone."""
+        shown = [self.items[i - 1] for i in history]
+        colours = [c for c, _, _ in shown]
+        words = {
+            "thing": [shown[-1][1]] * SHOWN, "colours": colours, "any": [random.choice(colours)] * SHOWN,
+            "signed": [next(c for c, _, signed in shown if signed)] * SHOWN,
+        }  # fmt: skip
+        return said(words[kind])
 
-    def lessons(self, count: int, random: np.random.Generator) -> list[tuple[str, str]]:
-        """Return prompts of random histories, of nobody in particular, and the teacher's answers."""
+    def lessons(self, count: int, kinds: dict[str, float], random: np.random.Generator) -> list[tuple[str, str]]:
+        """Return prompts of random histories, of nobody in particular, and answers of kinds by chance."""
         people = random.integers(1, len(self.fact), size=count).tolist()
         histories = [self.history(user, random)[:SHOWN] for user in people]
-        return [(self.prompt(h), self.answer(h, random)) for h in histories]
+        kind = random.choice(list(kinds), count, p=list(kinds.values())).tolist()
+        return [(self.prompt(h), self.answer(h, k, random)) for h, k in zip(histories, kind)]
 
 
 class Shuffled(Judge):
-    """The control: the rewards of a step go to any of its texts."""
+    """The control: the rewards of a step go to any of its texts; those of the people watched stay."""
 
     def __call__(self, texts, rows, tokens, usual=None):
         found, together = super().__call__(texts, rows, tokens, usual)
         there = np.flatnonzero(found["schema"] == 0)
-        found["rank"][there] = found["rank"][generator(len(texts), "".join(texts)).permutation(there)]
+        if max(rows) < LEARNING - WATCHED:
+            found["rank"][there] = found["rank"][generator(len(texts), "".join(texts)).permutation(there)]
         return found, together
 
 
-def taught(world: World, folder: Path) -> dict:
-    """Teach a small decoder and save it; return the source that `load` takes."""
-    pairs = world.lessons(12000, np.random.default_rng(1))
-    tokenizer = tokenizer_of([text for pair in pairs[:2000] for text in pair], 600, SPEC["context"])
+def taught(world: World, writing: dict[str, float], folder: Path) -> dict:
+    """Teach a small decoder to read, then to write as the teacher does; save it; return what `load` takes."""
+    random, size = np.random.default_rng(1), MODEL["batch_size"]
+    alone = next(kind for kind in writing if kind != "thing")
+    stages = [(READING | {alone: 0.3}, MODEL), (writing, MODEL | WRITER)]
+    pairs = [world.lessons(settings["steps"] * size, kinds, random) for kinds, settings in stages]
+    tokenizer = tokenizer_of([text for pair in pairs[0][:2000] for text in pair], 600, SPEC["context"])
     torch.manual_seed(0)
     model = new_model(tokenizer, MODEL, SPEC["context"])
-    pretrain(model, rows_of(pairs, tokenizer, SPEC["context"]), MODEL, tokenizer.pad_token_id, 0)
+    for lessons, (_, settings) in zip(pairs, stages):
+        pretrain(model, rows_of(lessons, tokenizer, SPEC["context"]), settings, tokenizer.pad_token_id, 0)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
@@ -179,36 +201,67 @@ def digits(value: float, number: int) -> float | None:
     return None if np.isnan(value) else round(value, number)
 
 
+def trained(world: World, spaces: dict, source: dict, kind: type[Judge], steps: int, scratch: Path) -> dict:
+    """Train by the rewards of a kind of judge; return what changed on people that were never seen."""
+    torch.manual_seed(0)
+    model, tokenizer = load(**source, adapter=None, lora=SPEC["lora"], trainable=True)
+    early = written(model, tokenizer, world, world.people["unseen"])
+    space, minilm = spaces["minilm"], spaces["minilm"]["encode"]
+    judge = kind(space["tasks"], minilm, "user", WEIGHTS, scorer=space["scorer"])
+    watched = np.arange(LEARNING - WATCHED, LEARNING)
+    spec = SPEC | {"grpo": GRPO | {"steps": steps}}
+    curve, notes = optimise(model, tokenizer, judge, watched, spec, scratch, "known answer")
+    late = written(model, tokenizer, world, world.people["unseen"])
+    found = report(world, spaces, early, late) | {key: notes[key] for key in ("steps", "stopped", "seconds")}
+    found["watched"] = [{key: digits(value, 3) for key, value in look.items()} for look in notes["watched"]]
+    for column in ("rank", "valid", "effective_rank", "equal_groups", "gradient"):
+        found[f"{column}_by_step"] = [digits(x, 3) for x in curve[column].gather_every(5).to_list()]
+    found["example"] = {"before": early.get(1), "after": late.get(1), "fact": world.fact[1]}
+    return found
+
+
+def worth(world: World, space: dict, encode) -> dict:
+    """Return the mean reward of what may be said, and the gain of profiles that all name the fact."""
+    users, random = space["tasks"].owners.tolist(), np.random.default_rng(0)
+    shown = {u: [world.items[i - 1] for i in world.train[u][:SHOWN]] for u in range(1, len(world.fact))}
+    words = {
+        "thing": lambda u: shown[u][-1][1], "fact": lambda u: world.fact[u],
+        "another_colour": lambda u: random.choice([c for c, _, signed in shown[u] if not signed]),
+    }  # fmt: skip
+    judge, found = Judge(space["tasks"], encode, "user", WEIGHTS, scorer=space["scorer"]), {}
+    for name, of in words.items():
+        texts = [said([of(u)] * SHOWN) for u in users]
+        rewards = judge(texts, np.arange(len(users)), [20] * len(users))[0]["rank"]
+        found[f"reward_of_{name}"] = {
+            "mean": round(float(rewards.mean()), 3),
+            "deviation": round(float(rewards.std()), 3),
+        }
+    everybody = {u: said([world.fact[u]] * SHOWN) for u in world.people["unseen"]}
+    return found | {"ceiling": rounded(space["gain"](everybody, encode))}
+
+
 def main() -> None:
     """Train with true and with shuffled rewards; print and save what changed on people that were never seen."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--steps", type=int, default=GRPO["steps"])
+    parser.add_argument("--worlds", nargs="+", choices=list(WORLDS), default=list(WORLDS))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    found = {"machine": machine(1), "steps": given.steps}
     world = World(0)
     titles, minilm = world.cards.title[1:], Encoder({"kind": "minilm", "precision": "float32", "max_tokens": 64})
     encoders = {"minilm": minilm, "lsa": encoder_of({"kind": "lsa", "dimension": 32}, titles)}
     spaces = {name: space_of(world, encode, titles) for name, encode in encoders.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        source = taught(world, Path(folder) / "base")
-        for name, kind in (("true_rewards", Judge), ("shuffled_rewards", Shuffled)):
-            torch.manual_seed(0)
-            model, tokenizer = load(**source, adapter=None, lora=SPEC["lora"], trainable=True)
-            early = written(model, tokenizer, world, world.people["unseen"])
-            judge = kind(spaces["minilm"]["tasks"], minilm, "user", WEIGHTS, scorer=spaces["minilm"]["scorer"])
-            spec = SPEC | {"grpo": GRPO | {"steps": given.steps}}
-            curve, notes = optimise(model, tokenizer, judge, spec, Path(folder) / name, "known answer")
-            late = written(model, tokenizer, world, world.people["unseen"])
-            found[name] = report(world, spaces, early, late) | {
-                "stopped": notes["stopped"],
-                "seconds": notes["seconds"],
-            }
-            for column in ("rank", "valid", "effective_rank"):
-                found[name][f"{column}_by_step"] = [digits(x, 3) for x in curve[column].gather_every(20).to_list()]
-            found[name]["example"] = [early.get(1), late.get(1), world.fact[1]]
-            print(name, found[name], flush=True)
+    found = {"machine": machine(1), "worth": {n: worth(world, space, encoders[n]) for n, space in spaces.items()}}
+    print(found["worth"], flush=True)
+    for name in given.worlds:
+        with tempfile.TemporaryDirectory() as folder:
+            source = taught(world, WORLDS[name], Path(folder) / "base")
+            found[name] = {}
+            for rewards, kind in (("true_rewards", Judge), ("shuffled_rewards", Shuffled)):
+                scratch = Path(folder) / rewards
+                found[name][rewards] = trained(world, spaces, source, kind, given.steps, scratch)
+                print(name, rewards, found[name][rewards], flush=True)
     if given.save:
         save("known_answer", found)
 

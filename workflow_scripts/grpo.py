@@ -22,9 +22,9 @@ def main(job):
     model, tokenizer = load(**source, adapter=job.input("adapter"), lora=spec["lora"], trainable=True)
     asked = spec["side"] == "user" and spec["grpo"]["weights"]["title"]
     titles = titles_of(model, tokenizer, split.cards, spec["context"]) if asked else None
-    judge = training_judge(split, cards, evidence, template, Encoder(spec["encoder"]), spec, titles)
+    judge, watched = training_judge(split, cards, evidence, template, Encoder(spec["encoder"]), spec, titles)
     scratch = job.outputs["adapter"].with_name("checkpoints")
-    rewards, notes = optimise(model, tokenizer, judge, spec, scratch, job.fingerprint())
+    rewards, notes = optimise(model, tokenizer, judge, watched, spec, scratch, job.fingerprint())
     for row in rewards.iter_rows(named=True):
         print(", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])

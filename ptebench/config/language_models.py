@@ -21,7 +21,7 @@ class Lora(Settings):
     alpha: Positive = 32
     """Their product counts alpha / rank."""
     dropout: Share = 0.05
-    """Dropout of what enters them in training."""
+    """Dropout of what enters them in fine-tuning; GRPO has none."""
 
 
 class FineTuning(Settings):
@@ -73,7 +73,7 @@ class Grpo(Settings):
     """Group relative policy optimisation."""
 
     steps: Positive = 100
-    """Steps, whatever the number of prompts; the stop rules may end earlier."""
+    """Steps, whatever the number of prompts; where texts of others become worse it ends earlier."""
     prompts: Positive = 64
     """Owners of a side whose profiles are sampled: a prompt for each item, three for each user, with another item held
     out."""
@@ -94,8 +94,9 @@ class Grpo(Settings):
     likelihood of the next item."""
     weights: RewardWeights = RewardWeights()
     """Weights of the reward's components, over those of the preset."""
-    window: Positive = 5
-    """Steps at the beginning and at the end that the stop rules compare."""
+    watch: Positive = 10
+    """Steps after which texts of up to 32 owners that are not trained on are judged; where they have become worse,
+    training stops, and the adapter is what it was before."""
     vllm: bool = False
     """Generate with vLLM, where it is installed."""
 

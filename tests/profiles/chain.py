@@ -17,7 +17,7 @@ TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "learning_rate_of
 GRPO = {
     "steps": 2, "prompts": 4, "generations": 2, "batch_size": 4, "learning_rate": 0.01, "beta": 0.02,
     "temperature": 1.0,
-    "candidates": 9, "window": 1, "vllm": False,
+    "candidates": 9, "watch": 1, "vllm": False,
     "weights": {
         "rank": 1.0, "auc": 1.0, "faithfulness": 0.3, "identification": 0.5, "length": 0.1, "preference": 0.0, "nearer": 0.0,
         "title": 0.0,

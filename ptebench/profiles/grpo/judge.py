@@ -6,6 +6,7 @@ from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.preference import Pairs, Preference, pairs
 from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
+from ptebench.profiles.grpo.watch import OWNERS
 from ptebench.profiles.measures.faithfulness import chance_support, strangers
 from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.measures.tasks import Tasks, item_tasks, last_items, user_tasks
@@ -26,33 +27,51 @@ def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, cards, encode, 
     return Judge(tasks, fresh or encode, side, weights, threshold, prefer, scorer, likely)
 
 
+def parted(pool: list[int], prompts: int) -> tuple[list[int], list[int], list[int]]:
+    """Return whom of the pool GRPO trains on, those that fine-tuning takes last; whom it watches; and all others."""
+    order = pool[::-1]
+    left = order[prompts:]
+    watched = left[: min(OWNERS, len(left) // 3)]
+    return order[:prompts], watched, left[len(watched) :][::-1]
+
+
 def compared_pairs(pool: list[int], template: dict, split: Split, tasks: Tasks, spec: dict) -> Pairs | None:
-    """Return the pairs of owners of the pool that GRPO does not train on; None where no weight asks for them."""
+    """Return the pairs of owners that GRPO neither trains on nor watches; None where no weight asks for them."""
     settings = spec["grpo"]
     if not settings["weights"]["preference"]:
         return None
-    return pairs(pool[: -settings["prompts"]], template, split, tasks.signatures, spec["side"], spec["seed"])
+    *_, others = parted(pool, settings["prompts"])
+    return pairs(others, template, split, tasks.signatures, spec["side"], spec["seed"])
 
 
 def training_tasks(split: Split, cards: np.ndarray, evidence: dict, spec: dict) -> tuple[Tasks, Split, list[int]]:
-    """Return the tasks of the owners that GRPO trains on, those that fine-tuning takes last; the split; the pool.
+    """Return the tasks of the owners that GRPO trains on and of those that it watches; the split; the pool.
 
     evidence: profiles of the other side by id, as prompts show them.
     """
     side, seed, settings = spec["side"], spec["seed"], spec["grpo"]
     roles = draw(split, seed, spec["probes"])
     rest, pool = split.without(roles.pairs), roles.pool[side]
-    ids, size = pool[::-1][: settings["prompts"]], settings["candidates"]
+    trained, watched, _ = parted(pool, settings["prompts"])
+    size = settings["candidates"]
     if side == "item":
-        return item_tasks(ids, rest, evidence, cards, spec, size), rest, pool
+        return item_tasks(trained + watched, rest, evidence, cards, spec, size), rest, pool
     readers = rest.readers(spec["neighbours"], seed)
-    return user_tasks(last_items(ids, rest), rest, evidence, cards, spec, size, readers), rest, pool
+    # who is watched is asked once
+    asks = last_items(trained, rest) + list(dict(last_items(watched, rest)).items())
+    return user_tasks(asks, rest, evidence, cards, spec, size, readers), rest, pool
+
+
+def watched_tasks(tasks: Tasks, pool: list[int], prompts: int) -> np.ndarray:
+    """Return the rows of the tasks of the owners watched."""
+    _, watched, _ = parted(pool, prompts)
+    return np.flatnonzero(np.isin(tasks.owners, watched))
 
 
 def training_judge(
     split: Split, cards: np.ndarray, evidence: dict, template: dict, encoder, spec: dict, titles=None
-) -> Judge:
-    """Return the judge of the owners that GRPO trains on.
+) -> tuple[Judge, np.ndarray]:
+    """Return the judge of the owners that GRPO trains on and watches, and the tasks of the latter.
 
     evidence: profiles of the other side by id, as prompts show them. template: those of this side. titles(tasks) ->
     what `Judge` takes as `likely`.
@@ -62,4 +81,5 @@ def training_judge(
     compared = compared_pairs(pool, template, rest, tasks, spec)
     others, likely = strangers(template, side, rest, seed), titles and titles(tasks)
     # a resumed run has not encoded what the run before it had
-    return judge_of(tasks, others, compared, cards, encoder, spec, encoder.fresh, likely)
+    judge = judge_of(tasks, others, compared, cards, encoder, spec, encoder.fresh, likely)
+    return judge, watched_tasks(tasks, pool, spec["grpo"]["prompts"])

@@ -1,4 +1,4 @@
-"""GRPO: the adapter learns to write profiles that rank, describe and tell apart; guarded, and resumed after a kill."""
+"""GRPO: the adapter learns to write profiles that rank, describe and tell apart; watched, and resumed after a kill."""
 
 import importlib.util
 import time
@@ -8,18 +8,19 @@ import numpy as np
 import polars as pl
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback, set_seed
+from transformers import set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from ptebench.files import InputError
 from ptebench.hardware import device, gemm_precision
+from ptebench.profiles.decoding.generate import generate, text_of
 from ptebench.profiles.evidence.prompts import messages
 from ptebench.profiles.grpo.rewards import Judge
+from ptebench.profiles.grpo.watch import Watch
 from ptebench.profiles.models.checkpoints import Checkpoints
+from ptebench.profiles.models.product import one_product
 from ptebench.profiles.models.tokens import fitted
 
-FALL = 0.85  # of the effective rank at the beginning, below which texts are too much alike
-ERRORS = 2.0  # standard errors from which a change is no chance
 LOGGED = {
     "reward": "reward", "reward_std": "reward_std", "likeness": "likeness", "effective_rank": "effective_rank",
     "kl": "kl", "loss": "loss", "tokens": "completions/mean_length", "clipped": "completions/clipped_ratio",
@@ -43,47 +44,6 @@ def steps(log: list[dict], judge: Judge) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Float64).fill_null(float("nan")))
 
 
-def fault(task, total, effective_rank, window: int) -> str | None:
-    """Say why training must stop, None where it need not; the first `window` steps are held against the last.
-
-    Values are one a step: the reward of the task (ranking or AUC) falls while the total rises, each by more than two
-    standard errors: the policy pleases the other components; or the texts of a step span less than 0.85 of what they
-    spanned: they have become alike. Nothing is said before two windows are full.
-    """
-    if len(total) < 2 * window:
-        return None
-
-    def change(values):
-        numbers = np.asarray(values, dtype=float)
-        parts = [part[np.isfinite(part)] for part in (numbers[:window], numbers[-window:])]
-        if min(map(len, parts)) < 2:
-            return 0.0, np.inf
-        return parts[1].mean() - parts[0].mean(), np.sqrt(sum(part.var(ddof=1) / len(part) for part in parts))
-
-    fallen, risen = change(task), change(total)
-    if fallen[0] < -ERRORS * fallen[1] and risen[0] > ERRORS * risen[1]:
-        return "the reward of the task falls while the total rises"
-    first, last = (np.asarray(effective_rank, dtype=float)[part] for part in (slice(window), slice(-window, None)))
-    if np.isfinite(first).any() and np.isfinite(last).any() and np.nanmean(last) < FALL * np.nanmean(first):
-        return f"the effective rank of the texts fell below {FALL} of what it was"
-    return None
-
-
-class Guard(TrainerCallback):
-    """Stops training by the rules of `fault`."""
-
-    def __init__(self, judge: Judge, window: int):
-        self.judge, self.window = judge, window
-        self.reason: str | None = None
-
-    def on_log(self, args, state, control, **_):
-        frame = steps(state.log_history, self.judge)
-        self.reason = fault(frame[self.judge.task], frame["reward"], frame["effective_rank"], self.window)
-        if self.reason:
-            control.should_training_stop = True
-            control.should_save = False  # resumed from here, it would take another step
-
-
 def trainer_settings(seed: int, folder: str) -> dict:
     """Return what is said to TRL of seeds, device, precision, silence."""
     gpu = torch.cuda.is_available()
@@ -96,11 +56,14 @@ def trainer_settings(seed: int, folder: str) -> dict:
     }  # fmt: skip
 
 
-def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerprint: str) -> tuple[pl.DataFrame, dict]:
+def optimise(
+    model, tokenizer, judge: Judge, watched: np.ndarray, spec: dict, scratch: Path, fingerprint: str
+) -> tuple[pl.DataFrame, dict]:
     """Train the adapter in place; return the components of the reward by step, and notes for the provenance record.
 
-    scratch: the folder of checkpoints; a job with the same fingerprint resumes there and ends in the same bytes. It is
-    the caller's to remove when all is written.
+    watched: tasks of the judge that are not trained on; they say when to stop. scratch: the folder of checkpoints; a
+    job with the same fingerprint resumes there and ends in the same bytes. It is the caller's to remove when all is
+    written.
     """
     settings, limit, seed = spec["grpo"], spec["new_tokens"][judge.side], spec["seed"]
     size, groups = settings["batch_size"], settings["generations"]
@@ -109,12 +72,13 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
     if settings["vllm"] and importlib.util.find_spec("vllm") is None:
         raise InputError("language_models: grpo: vllm is not installed; install it or leave 'vllm' out")
     prompts = fitted(judge.tasks.prompts, tokenizer, spec["context"] - limit)
-    if len(prompts) < size // groups:
+    trained = np.setdiff1d(np.arange(len(prompts)), watched).tolist()
+    if len(trained) < size // groups:
         raise InputError(
-            f"language_models: grpo: {len(prompts)} prompts do not fill one batch of {size // groups} groups; "
+            f"language_models: grpo: {len(trained)} prompts do not fill one batch of {size // groups} groups; "
             "raise 'prompts' or lower 'batch_size'"
         )
-    data = Dataset.from_list([{"prompt": messages(p), "task": t} for t, p in enumerate(prompts)])
+    data = Dataset.from_list([{"prompt": messages(prompts[t]), "task": t} for t in trained])
     seconds, components = {"rewards": 0.0}, {}
 
     def schema(completions, completion_ids, task, trainer_state, log_metric, **_):
@@ -138,29 +102,35 @@ def optimise(model, tokenizer, judge: Judge, spec: dict, scratch: Path, fingerpr
         reward.__name__ = name
         return reward
 
+    def answer(rows):
+        texts = [prompts[row] for row in rows]
+        ids = generate(model, tokenizer, texts, limit, size, say=lambda *_: None)
+        return [text_of(tokens, tokenizer) for tokens in ids], [len(tokens) for tokens in ids]
+
     set_seed(seed)
-    guard, checkpoints = Guard(judge, settings["window"]), Checkpoints(scratch, fingerprint)
+    watch, checkpoints = Watch(judge, watched, model, settings["watch"], answer), Checkpoints(scratch, fingerprint)
     resumed = checkpoints.latest()
     arguments = GRPOConfig(
         per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
         learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
         max_steps=settings["steps"], lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
-        mask_truncated_completions=True,
+        mask_truncated_completions=True, disable_dropout=True,  # samples, policy and reference are one model
         reward_weights=list(judge.weights.values()), save_total_limit=2, **trainer_settings(seed, str(scratch)),
     )  # fmt: skip
     trainer = GRPOTrainer(
         model=model, reward_funcs=[schema, *map(component, judge.components)], args=arguments, train_dataset=data,
-        processing_class=tokenizer, callbacks=[guard, checkpoints],
+        processing_class=tokenizer, callbacks=[watch, checkpoints],
     )  # fmt: skip
     clock = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    with one_product(model):
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     seconds["training"] = time.perf_counter() - clock
     frame = steps(trainer.state.log_history, judge)
     return frame, {
-        "prompts": len(prompts),
+        "prompts": len(trained),
         "steps": frame.height,
-        "stopped": guard.reason,
-        "watched": frame.height >= 2 * settings["window"],
+        "stopped": watch.reason,
+        "watched": watch.looks,
         "steps_without_a_profile": int((frame["valid"] == 0).sum()),
         "resumed_from_step": int(resumed.name.rpartition("-")[2]) if resumed else None,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},

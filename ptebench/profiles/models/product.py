@@ -33,11 +33,18 @@ class Product(torch.autograd.Function):
 def _forward(layer: Any, states: torch.Tensor) -> torch.Tensor:
     base = layer.get_base_layer()
     kind = base.weight.dtype
-    first, second = (part["default"].weight.to(kind) for part in (layer.lora_A, layer.lora_B))
     states = states.to(kind)
     with torch.autocast(states.device.type, enabled=False):
-        inner = F.linear(layer.lora_dropout["default"](states), first) * layer.scaling["default"]
-        return Product.apply(states, inner, base.weight, second, base.bias)
+        if layer.disable_adapters:
+            return F.linear(states, base.weight, base.bias)
+        (name,) = layer.active_adapters  # GRPO keeps its reference as a second adapter
+        first, second = (part[name].weight.to(kind) for part in (layer.lora_A, layer.lora_B))
+        inner = F.linear(layer.lora_dropout[name](states), first) * layer.scaling[name]
+        if torch.is_grad_enabled():
+            return Product.apply(states, inner, base.weight, second, base.bias)
+        # the same sum without a copy of the weights, which a token at a time would take as long as all else
+        added = F.linear(inner, second, base.bias).flatten(0, -2)
+        return torch.addmm(added, states.flatten(0, -2), base.weight.T).unflatten(0, states.shape[:-1])
 
 
 @contextmanager

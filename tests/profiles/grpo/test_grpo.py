@@ -1,19 +1,23 @@
-"""The reward as a whole on constructed cases, the stop rules, resuming, and the audit."""
+"""The reward as a whole on constructed cases, the watch, resuming, and the audit."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+import safetensors.torch
 import torch
+from transformers import TrainerControl, TrainerState
 
 from ptebench.files import InputError, read_table
 from ptebench.profiles.evidence.prompts import USER_TASK, assemble
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.grpo import optimise
+from ptebench.profiles.grpo import watch
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
-from ptebench.profiles.grpo.optimise import fault
+from ptebench.profiles.grpo.judge import parted
 from ptebench.profiles.grpo.rewards import Judge, nearer
+from ptebench.profiles.grpo.watch import Watch, fault
 from ptebench.profiles.measures.faithfulness import strangers
 from ptebench.profiles.measures.scorer import Block, Cards, Scorer
 from ptebench.profiles.measures.tasks import (
@@ -222,22 +226,51 @@ def test_strangers_are_training_owners(split):
     assert set(strangers(template, "item", split, 0)) == set(split.warm().tolist())
 
 
-# ------------------------------------------------------------- the stop rules
+# ---------------------------------------------------------------- the watch
 
 
-def test_training_stops_when_the_reward_is_hacked_or_texts_become_alike():
+def test_training_stops_where_texts_of_others_get_worse_and_never_where_they_get_narrow():
     random = np.random.default_rng(0)
-    noise, rising = 0.01 * random.normal(size=20), np.linspace(0, 1, 20)
-    flat = np.full(20, 5.0)
-    assert "falls while the total rises" in fault(noise - rising, noise + rising, flat, 5)
-    assert fault(noise + rising, noise + rising, flat, 5) is None
-    assert fault(noise - rising, noise - rising, flat, 5) is None, "all falls: no hacking"
-    assert fault(noise, noise + rising, flat, 5) is None, "what chance does is no fall"
-    assert "effective rank" in fault(noise, noise, np.linspace(5, 4, 20), 5)
-    assert fault(noise, noise, np.linspace(5, 4.6, 20), 5) is None
-    assert fault(noise - rising, noise + rising, np.linspace(5, 1, 20), 11) is None, "two windows are not full"
-    unknown = np.full(20, np.nan)
-    assert fault(unknown, noise + rising, unknown, 5) is None
+    before = {"schema": np.zeros(32), "rank": random.normal(size=32)}
+    noise = 0.2 * random.normal(size=32)
+    assert fault("rank", before, before) is None
+    assert fault("rank", before, before | {"rank": before["rank"] + noise}) is None, "what chance does is no fall"
+    assert fault("rank", before, before | {"rank": before["rank"] + 0.3}) is None
+    assert "the rank of others falls" in fault("rank", before, before | {"rank": before["rank"] + noise - 0.3})
+    shut = np.where(np.arange(32) < 16, -1.0, 0.0)
+    assert "100% before, 50% now" in fault("rank", before, before | {"schema": shut})
+    assert fault("rank", before | {"schema": shut}, before) is None, "more are profiles"
+    few = {name: values[:7] for name, values in before.items()}
+    assert fault("rank", few, few | {"rank": few["rank"] - 1}) is None, "of seven nothing is said"
+
+
+def test_who_is_watched_is_neither_trained_on_nor_compared():
+    trained, watched, others = parted(list(range(100)), 40)
+    assert trained == list(range(60, 100))[::-1] and sorted(watched) == list(range(40, 60))
+    assert others == list(range(40)), "as fine-tuning takes them"
+    assert len(parted(list(range(500)), 40)[1]) == watch.OWNERS and parted([1, 2], 5) == ([2, 1], [], [])
+
+
+def test_what_gets_worse_is_taken_back(tasks, tmp_path):
+    rows = np.zeros(watch.FEWEST, dtype=int)
+    model, said = torch.nn.Linear(1, 1), [OWN]
+    watcher = Watch(judge_of(tasks), rows, model, 2, lambda rows: (said * len(rows), [40] * len(rows)))
+    arguments, state = SimpleNamespace(output_dir=tmp_path), TrainerState(global_step=0, max_steps=9)
+    control = TrainerControl()
+
+    def step(number, weight):
+        torch.nn.init.constant_(model.weight, weight)
+        state.global_step = number
+        watcher.on_log(arguments, state, control, logs={"reward": 0.0})
+
+    watcher.on_train_begin(arguments, state, control)
+    step(2, 2.0)
+    said[0] = NEIGHBOUR
+    step(3, 3.0)
+    assert not control.should_training_stop and model.weight == 3, "nothing is looked at between"
+    step(4, 4.0)
+    assert control.should_training_stop and "the rank of others falls" in watcher.reason
+    assert model.weight == 2 and [look["step"] for look in watcher.looks] == [0, 2, 4]
 
 
 def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
@@ -252,7 +285,7 @@ def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
 # ------------------------------------------------------- the job and its audit
 
 
-SETTINGS = GRPO | {"prompts": 4, "window": 3, "steps": 6}
+SETTINGS = GRPO | {"prompts": 4, "watch": 3, "steps": 6, "learning_rate": 0.001}
 LSA = {"kind": "lsa", "dimension": 8}
 
 
@@ -294,10 +327,15 @@ def policy(chain, folder, side="user", **changes):
     return {n: p.read_bytes() for n, p in outputs.items()}, notes
 
 
+def weights_of(adapter: bytes) -> dict:
+    return {name: weights.tolist() for name, weights in safetensors.torch.load(adapter).items()}
+
+
 def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkeypatch):
     whole, notes = policy(chain, tmp_path / "whole")
     rewards = pl.read_csv(whole["rewards"])
-    assert rewards.height == 6 and notes["resumed_from_step"] is None and notes["watched"]
+    assert rewards.height == 6 and notes["resumed_from_step"] is None
+    assert [look["step"] for look in notes["watched"]] == [0, 3, 6]
     assert (rewards["reward_std"] > 0).sum() >= 3, "a policy without a signal would resume to the same bytes anyhow"
     assert whole["adapter"] != (chain.root / "best/adapter_model.safetensors").read_bytes()
 
@@ -309,7 +347,7 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
 
     def until(self, *arguments):
         calls.append(None)
-        if len(calls) == 4:
+        if len(calls) == 6:  # four steps, two looks
             raise Killed
         return judged(self, *arguments)
 
@@ -321,15 +359,20 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
     assert (tmp_path / "killed/checkpoints/checkpoint-3/whole").is_file()
     torch.manual_seed(99)
     np.random.seed(99)
-    resumed, notes = policy(chain, tmp_path / "killed")
-    assert notes["resumed_from_step"] == 3 and not (tmp_path / "killed/checkpoints").exists()
+    resumed, again = policy(chain, tmp_path / "killed")
+    assert again["watched"] == notes["watched"], "what was before training is in the checkpoint"
+    assert again["resumed_from_step"] == 3 and not (tmp_path / "killed/checkpoints").exists()
     assert resumed == whole
 
 
 def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
-    monkeypatch.setattr(optimise, "fault", lambda task, total, rank, window: "hacked" if len(total) == 2 else None)
-    made, notes = policy(chain, tmp_path, batch_size=2)
-    assert notes["stopped"] == "hacked" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
+    monkeypatch.setattr(
+        watch, "fault", lambda task, before, after: "worse" if before["rank"] is not after["rank"] else None
+    )
+    before = (chain.root / "best/adapter_model.safetensors").read_bytes()
+    made, notes = policy(chain, tmp_path, batch_size=2, watch=2)
+    assert notes["stopped"] == "worse" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
+    assert weights_of(made["adapter"]) == weights_of(before), "what made texts worse is taken back"
 
 
 def test_the_audit_tells_before_from_after_by_both_encoders(chain, tmp_path):
