@@ -5,6 +5,7 @@ import polars as pl
 from ptebench.files import METRICS, read_table, write_table, write_text
 from ptebench.job import run
 from ptebench.report import html, latex, markdown
+from ptebench.report.captions import write_captions
 from ptebench.report.claims import check_claims
 from ptebench.report.significance import collect_evidence
 from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
@@ -16,15 +17,16 @@ def main(job) -> dict:
     evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
     pairs, title, failed = build_comparisons(job.spec, evidence), job.spec["title"], job.spec.get("failed", [])
+    captions = write_captions(job.spec, job.inputs["ranks"], job.inputs["groups"], job.inputs["train"])
     claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
     write_table(pairs, job.outputs["comparisons"], COMPARISONS)
-    write_text(markdown.render(table, title, claims, failed), job.outputs["md"])
-    write_text(latex.render(table, title, job.spec["table"], failed), job.outputs["tex"])
-    write_text(html.render(table, title, claims, failed), job.outputs["html"])
+    write_text(markdown.render(table, title, claims, failed, captions), job.outputs["md"])
+    write_text(latex.render(table, title, job.spec["table"], failed, captions), job.outputs["tex"])
+    write_text(html.render(table, title, claims, failed, captions), job.outputs["html"])
     for claim in claims:
         print(claim)
-    return {"values": table.height, "published": table["published"].count()}
+    return {"values": table.height, "published": table["published"].count(), "captions": captions}
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ PAPERS = sorted(map(os.path.relpath, REPOSITORY.glob("ptebench/report/papers/*.c
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
 
+def _cuts(protocol: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return where a protocol parts time, as `cut`; nothing of one that does not, or leaves it to the publisher."""
+    cuts = protocol.get("cuts") or ([protocol["cut"]] if protocol.get("cut") else [])
+    return {"cut": cuts} if cuts else {}
+
+
 def _cell(wildcards: Wildcards) -> Cell:
     """Return the cell that wildcards name."""
     w = wildcards
@@ -108,14 +114,16 @@ class Reporting:
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
             "published": {name: self.config["datasets"][name]["published"] for name in settings["datasets"]},
             "protocols": {
-                p: {key: protocols[p][key] for key in ("kind", "remove_seen")} for p in settings["protocols"]
+                p: {key: protocols[p][key] for key in ("kind", "remove_seen")} | _cuts(protocols[p])
+                for p in settings["protocols"]
             },
         }
 
     def table_inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
         """Return the metrics of a table's backbones, ranks of its cells, groups of its splits, published values."""
         cells = list(dict.fromkeys(self.grid.of_table(wildcards.table)))
-        patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet", "groups": f"{SPLIT}/groups.parquet"}
+        patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet"}
+        patterns |= {name: f"{SPLIT}/{name}.parquet" for name in ("groups", "train")}
         files = {
             name: list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
             for name, pattern in patterns.items()

@@ -1,11 +1,12 @@
 """A table as a self-contained HTML page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import polars as pl
 
 from ptebench.report.rendering import (
+    EMPTY,
     INPUTS,
     failed_rows,
     failure_texts,
@@ -30,11 +31,20 @@ STYLE = """
   .panel { overflow-x: auto; margin: 2rem 0; }
   table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }
   caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+  caption small { font-weight: normal; }
   th, td { padding: .3rem .8rem; text-align: left; vertical-align: top; white-space: nowrap; }
   thead th { border-bottom: 1px solid; } tbody th { font-weight: normal; }
   .number { text-align: right; font-variant-numeric: tabular-nums; }
   small { display: block; color: #5a5a5a; }
-  tbody tr:nth-child(even) { background: #f5f5f5; }
+  tbody tr, tbody th { background: #fff; }
+  tbody tr:nth-child(even), tbody tr:nth-child(even) th { background: #f5f5f5; }
+  th:first-child { position: sticky; left: 0; }
+  caption small { max-width: calc(100vw - 2rem); white-space: normal; position: sticky; left: 0; }
+  thead th:first-child { background: #fff; }
+  @media (max-width: 40rem) {
+    body { margin: 1rem auto; padding: 0 .8rem; } th, td { padding: .3rem .45rem; }
+    tbody th { white-space: normal; max-width: 7.5rem; }
+  }
 """
 
 LINK = '<a href="{path}">{text}</a>'
@@ -49,33 +59,41 @@ def page(title: str, body: str) -> str:
     )
 
 
-def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
+def render(
+    table: pl.DataFrame,
+    title: str,
+    claims: Sequence[str] = (),
+    failed: Sequence[dict] = (),
+    captions: Mapping[str, str] = EMPTY,
+) -> str:
     """Return the table as one HTML page, verdicts and claims below; the last column links records.
 
-    failed: methods without values, each with reason and log.
+    failed: methods without values, each with reason and log; captions: of panels, by heading.
     """
     lines = [f"<p>{escape(text)}</p>" for text in (note(table), sources(table)) if text]
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
-        lines += ['<div class="panel">', "<table>", f"<caption>{escape(heading)}</caption>"]
+        small = f"<small>{escape(captions[heading])}</small>" if heading in captions else ""
+        lines += ['<div class="panel" tabindex="0">', "<table>", f"<caption>{escape(heading)}{small}</caption>"]
         inputs = "".join(f'<th scope="col">{escape(name)}</th>' for name in INPUTS)
-        lines += [f'<thead><tr><th scope="col">backbone</th><th scope="col">representation</th>{inputs}']
-        lines += [f'{head}<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
+        lines += [f'<thead><tr><th scope="col">row</th>{head}{inputs}']
+        lines += ['<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
         labels = letters(rows)
         for backbone, representation, values in rows:
             text, *numbers = map(escape, input_texts(values))
-            cells = f"<td>{text}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers)
+            cells = ""
             for v in values:
                 beside = "" if v["published"] is None else f"<small>{published_text(v)}</small>"
                 lead = lead_mark(v, labels, "<sup>{}</sup>")
                 cells += f'<td class="number">{value_text(v, "<strong>{}</strong>", "<u>{}</u>")}{lead}{beside}</td>'
+            cells += f"<td>{text}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers)
             links = record_links(values, '<a href="{path}">{seed}</a>')
             name = label_row(backbone, representation, labels)
-            lines.append(f'<tr><th scope="row">{backbone}</th><td>{name}</td>{cells}<td>{links}</td></tr>')
+            lines.append(f'<tr><th scope="row">{backbone} {name}</th>{cells}<td>{links}</td></tr>')
         for f in failed_rows(failed, rows[0][2]):
-            cells = "<td></td>" * len(INPUTS) + '<td class="number">failed</td>' * len(names)
-            name = escape(f["representation"])
-            lines.append(f'<tr><th scope="row">{escape(f["backbone"])}</th><td>{name}</td>{cells}')
+            cells = '<td class="number">failed</td>' * len(names) + "<td></td>" * len(INPUTS)
+            name = escape(f"{f['backbone']} {f['representation']}")
+            lines.append(f'<tr><th scope="row">{name}</th>{cells}')
             lines.append(f"<td>{log_link(f, LINK)}</td></tr>")
         lines += ["</tbody>", "</table>", *verdicts(rows), "</div>"]
     below = [*failure_texts([f | {"reason": escape(f["reason"])} for f in failed], LINK), *map(escape, claims)]

@@ -1,14 +1,15 @@
-"""A table for LaTeX."""
+"""A table for LaTeX, with names as papers print them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from ptebench.report.names import display
 from ptebench.report.rendering import (
-    INPUTS,
+    EMPTY,
     difference_text,
     failed_rows,
-    input_texts,
+    heading,
     label_row,
     lead_mark,
     letters,
@@ -19,44 +20,80 @@ from ptebench.report.rendering import (
 )
 from ptebench.report.tex import escape
 
+PACKAGES = r"% needs \usepackage{booktabs} and \usepackage{graphicx} in the preamble"
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # no wider than the text, and no larger
 
-def render(table: pl.DataFrame, title: str, name: str, failed: Sequence[dict] = ()) -> str:
-    """Return the table for LaTeX with the package booktabs; a comment behind each row names its record.
 
-    failed: methods without values, each with reason and log.
+def render(
+    table: pl.DataFrame,
+    title: str,
+    name: str,
+    failed: Sequence[dict] = (),
+    captions: Mapping[str, str] = EMPTY,
+) -> str:
+    """Return the table for LaTeX with the packages booktabs and graphicx; a comment behind each row names its record.
+
+    failed: methods without values, each with reason and log; captions: of panels, by heading.
     """
-    panels_of_table = panels(table)
-    columns = max(len(names) for _, names, _ in panels_of_table) + len(INPUTS) - 1
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(title)}. {escape(note(table))} {escape(sources(table))}}}",
-    ]
-    lines += [rf"\label{{tab:{name}}}", rf"\begin{{tabular}}{{lll{'r' * columns}}}", r"\toprule"]
-    for position, (heading, names, rows) in enumerate(panels_of_table):
-        lines += [r"\midrule"] * (position > 0)
-        lines += [rf"\multicolumn{{{columns + 3}}}{{l}}{{\emph{{{escape(heading)}}}}} \\"]
-        head = ("backbone", "representation", *INPUTS, *names)
-        lines += [f"{' & '.join(map(escape, head))} " + r"\\", r"\midrule"]
-        labels = letters(rows)
-        for backbone, representation, values in rows:
-            means = [
-                (value_text(v, r"\textbf{{{}}}", r"\underline{{{}}}") + lead_mark(v, labels, r"$^{{\mathrm{{{}}}}}$"))
-                .replace("±", r"$\pm$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
-                for v in values
-            ]  # fmt: skip
-            name = label_row(backbone, representation, labels)
-            row = f"{' & '.join([*map(escape, (backbone, name, *input_texts(values))), *means])} " + r"\\"
-            lines.append(f"{row} % {values[0]['provenance']}")
-            if any(v["published"] is not None for v in values):
-                beside = [
-                    ""
-                    if v["published"] is None
-                    else rf"\scriptsize {v['published']:.4f} ($\Delta$ ${difference_text(v)}$)"
-                    for v in values
-                ]
-                lines.append(rf" & \scriptsize published {'& ' * len(INPUTS)}& {' & '.join(beside)} \\")
+    parts = panels(table)
+    names = parts[0][1]
+    head = ["Backbone", "Method", *names]
+    lines = [PACKAGES, r"\begin{table}", r"\centering"]
+    lines += [rf"\caption{{{escape(_caption(table, title, captions))}}}", rf"\label{{tab:{name}}}", r"\smallskip", FIT]
+    lines += [rf"\begin{{tabular}}{{@{{}}ll{'r' * len(names)}@{{}}}}", r"\toprule"]
+    lines += [f"{' & '.join(map(escape, head))} " + r"\\"]
+    for _, _, rows in parts:
+        lines += [r"\midrule"]
+        if len(parts) > 1:
+            shown = escape(_heading(rows))
+            lines += [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\emph{{{shown}}}}} \\", r"\addlinespace[2pt]"]
+        lines += _rows(rows)
         for f in failed_rows(failed, rows[0][2]):
-            cells = [f["backbone"], f["representation"], *[""] * len(INPUTS), *["failed"] * len(names)]
+            cells = [display(f["backbone"]), display(f["representation"]), *["failed"] * len(names)]
             lines.append(f"{' & '.join(map(escape, cells))} " + rf"\\ % {f['log']}: {f['reason']}")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
+
+
+def _rows(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
+    """Return the lines of a panel's rows, a published value below its own, a backbone's name once."""
+    lines, labels, before = [], letters(rows), ""
+    for backbone, representation, values in rows:
+        means = [_value(v, labels) for v in values]
+        first = "" if backbone == before else display(backbone)
+        shown = label_row(backbone, representation, labels).replace(representation, display(representation), 1)
+        row = f"{' & '.join([*map(escape, (first, shown)), *means])} " + r"\\"
+        lines.append(f"{row} % {values[0]['provenance']}")
+        if any(v["published"] is not None for v in values):
+            beside = ["" if v["published"] is None else _published(v) for v in values]
+            lines.append(rf" & \scriptsize published & {' & '.join(beside)} \\")
+        before = backbone
+    return lines
+
+
+def _value(value: dict, labels: dict[str, str]) -> str:
+    """Return a mean with its interval, small, and its mark."""
+    mean, plus, interval = value_text(value, r"\textbf{{{}}}", r"\underline{{{}}}").partition(" ± ")
+    mark = lead_mark(value, labels, r"$^{{\mathrm{{{}}}}}$").replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$")
+    return (rf"{mean}{{\scriptsize$\,\pm\,${interval}}}" if plus else mean) + mark.replace(" ", r"\,")
+
+
+def _published(value: dict) -> str:
+    return rf"\scriptsize {value['published']:.4f} ($\Delta$ ${difference_text(value)}$)"
+
+
+def _heading(rows: list[tuple[str, str, list[dict]]]) -> str:
+    """Return the heading of a panel, in names that papers print."""
+    dataset, protocol, ranking, group = (rows[0][2][0][key] for key in ("dataset", "protocol", "ranking", "group"))
+    return heading(dataset, *map(display, (protocol, ranking, group)))
+
+
+def _caption(table: pl.DataFrame, title: str, captions: Mapping[str, str]) -> str:
+    """Return title, legend, sources, and the events of each panel, one after the other."""
+    parts = panels(table)
+    of_panels = [
+        captions[name].removesuffix(".") if len(parts) == 1 else f"{_heading(rows)}: {captions[name].removesuffix('.')}"
+        for name, _, rows in parts
+        if name in captions
+    ]
+    texts = [f"{title}.", *(f"{text}." for text in of_panels), note(table, inputs=False), sources(table)]
+    return " ".join(text for text in texts if text)

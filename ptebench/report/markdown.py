@@ -1,10 +1,11 @@
 """A table as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from ptebench.report.rendering import (
+    EMPTY,
     INPUTS,
     failed_rows,
     failure_texts,
@@ -26,16 +27,23 @@ from ptebench.report.rendering import (
 LINK = "[{text}]({path})"
 
 
-def render(table: pl.DataFrame, title: str, claims: Sequence[str] = (), failed: Sequence[dict] = ()) -> str:
+def render(
+    table: pl.DataFrame,
+    title: str,
+    claims: Sequence[str] = (),
+    failed: Sequence[dict] = (),
+    captions: Mapping[str, str] = EMPTY,
+) -> str:
     """Return the table as Markdown, verdicts and claims below; the last column links records.
 
-    failed: methods without values, each with reason and log.
+    failed: methods without values, each with reason and log; captions: of panels, by heading.
     """
     lines = [f"# {title}", "", note(table)]
     lines += ["", sources(table)] if sources(table) else []
     for heading, names, rows in panels(table):
         head = ["backbone", "representation", *INPUTS, *names, "record of seed"]
-        lines += ["", f"## {heading}", "", f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
+        lines += ["", f"## {heading}", "", *([captions[heading], ""] if heading in captions else [])]
+        lines += [f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
         labels = letters(rows)
         for backbone, representation, values in rows:
             cells = input_texts(values) + [

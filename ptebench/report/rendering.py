@@ -1,7 +1,8 @@
 """The text of panels, rows, cells and legend, which all forms of a table share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
+from types import MappingProxyType
 
 import polars as pl
 
@@ -14,6 +15,7 @@ COMPARE = {
     "id": "↑ above, ↓ below the ids of its backbone",
     "each": "Raised letters: the rows that a row is above",
 }
+EMPTY: Mapping[str, str] = MappingProxyType({})
 INPUTS = ("text", "width", "parameters")
 
 
@@ -26,8 +28,13 @@ def panels(table: pl.DataFrame) -> list[tuple[str, list[str], list[tuple[str, st
             (backbone, representation, method.to_dicts())
             for (backbone, representation), method in part.group_by("backbone", "representation", maintain_order=True)
         ]
-        result.append((f"{dataset}, {question(protocol, ranking, group)}", names, rows))
+        result.append((heading(dataset, protocol, ranking, group), names, rows))
     return result
+
+
+def heading(dataset: str, protocol: str, ranking: str, group: str) -> str:
+    """Return the heading of a panel."""
+    return f"{dataset}, {question(protocol, ranking, group)}"
 
 
 def question(protocol: str, ranking: str, group: str) -> str:
@@ -42,27 +49,38 @@ def sources(table: pl.DataFrame) -> str:
     return f"Published: {'; '.join(names)}." if len(names) else ""
 
 
-def note(table: pl.DataFrame) -> str:
-    """Return the legend: what a cell shows, which test its marks come from, and the smallest p of that test."""
-    of_lists = table["metric"].is_in(LIST_METRICS)
-    seeds, number, finest = table["seeds"], table["comparisons"].filter(~of_lists), table["resolution"].to_numpy().max()
+def note(table: pl.DataFrame, inputs: bool = True) -> str:
+    """Return the legend of what the table shows, and of nothing else; inputs: whether it shows what rows read."""
+    of_lists, seeds = table["metric"].is_in(LIST_METRICS), table["seeds"]
+    ranks = table.filter(~of_lists)
     span = " to ".join(map(str, dict.fromkeys((seeds.min(), seeds.max()))))
+    columns = {"text": "text is what a row reads", "width": "width the columns of its items' text"}
+    columns["parameters"] = "parameters what it trains"
+    there = [text for name, text in columns.items() if (table[name].cast(pl.String).fill_null("0") != "0").any()]
+    sentences = [", ".join(there).capitalize()] if inputs and there else []
+    interval = " ± half of its 95 % bootstrap interval over events" if ranks["low"].count() else ""
+    sentences.append(f"{'Mean over seeds' if span != '1' else 'One seed'} ({span} a row){interval}")
+    shown = {"best": "best of a panel bold", "second": "second best underlined"}
+    marks = [text for mark, text in shown.items() if (table["mark"] == mark).any()]
+    sentences += [", ".join(marks).capitalize()] if marks else []
+    sentences.append(_test(ranks))
+    if table["published"].count():
+        sentences.append("Δ is ours minus the published value; published values compete for no mark")
+    if of_lists.any():
+        names = table["metric"].filter(of_lists).unique(maintain_order=True)
+        sentences.append(f"{', '.join(names)}: of the lists of K items, right or not; without test or mark")
+    return ". ".join(sentences) + "."
+
+
+def _test(ranks: pl.DataFrame) -> str:
+    """Return what the marks of differences say, how they were tested, and the smallest p of that test."""
+    number, finest = ranks["comparisons"], ranks["resolution"].to_numpy().max()
+    if not number.max():
+        return "No row is compared with another"
     several = " to ".join(map(str, dict.fromkeys((number.min(), number.max()))))
-    test_note = (
-        f"{COMPARE[table['compare'][0]]}: paired permutation test over events, p adjusted by Holm at most {LEVEL} in a"
-        f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand."
-    )
     return (
-        "Text is what a row reads, width the columns of its items' text, parameters what it trains."
-        f" Mean over seeds ({span} a row) ± half of its 95 % bootstrap interval over events. Best of a panel bold,"
-        f" second best underlined. {test_note if number.max() else 'No row is compared with another.'} Δ is ours minus"
-        " the published value; published values compete for no mark."
-        + (
-            f" {', '.join(table['metric'].filter(of_lists).unique(maintain_order=True))}: of the lists of K items,"
-            " whether right or not; without test or mark."
-            if of_lists.any()
-            else ""
-        )
+        f"{COMPARE[ranks['compare'][0]]}: paired permutation test over events, p adjusted by Holm at most {LEVEL} in a"
+        f" column of a panel (comparisons: {several}; p no finer than {finest:.2g}), for the seeds at hand"
     )
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from ptebench.report.tex import escape
+from ptebench.report.tex import BOOKTABS, escape
 
 STATISTICS = {
     "dataset": pl.String, "statistic": pl.String, "value": pl.Float64, "published": pl.Float64, "verdict": pl.String,
@@ -99,7 +99,8 @@ def latex(frame: pl.DataFrame) -> str:
         return escape(own) if published is None else rf"{escape(own)} {{\scriptsize ({escape(published)}: {verdict})}}"
 
     datasets, rows = _statistics(frame, cell)
-    lines = [r"\begin{table}", r"\centering", r"\caption{Datasets. Published counts in parentheses.}"]
+    caption = "Datasets. Published counts in parentheses." if frame["published"].count() else "Datasets."
+    lines = [BOOKTABS, r"\begin{table}", r"\centering", rf"\caption{{{caption}}}"]
     lines += [r"\label{tab:statistics}", rf"\begin{{tabular}}{{l{'r' * len(datasets)}}}", r"\toprule"]
     lines += [f"statistic & {' & '.join(map(escape, datasets))} " + r"\\", r"\midrule"]
     lines += [f"{escape(name)} & {' & '.join(cells)} " + r"\\" for name, cells in rows]

@@ -1,5 +1,7 @@
 """Text for LaTeX."""
 
+BOOKTABS = r"% needs \usepackage{booktabs} in the preamble"
+
 
 def escape(text: str) -> str:
     """Return text with LaTeX's special characters escaped."""

@@ -1,6 +1,8 @@
 """Tables: numbers, marks, intervals, published values, their four forms, and the file of published values."""
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,14 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.files import GROUPS, METRICS, RANKS, InputError, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, TRAIN, InputError, write_table
 from ptebench.job import Job
 from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
+from ptebench.report.captions import write_captions
 from ptebench.report.checks import check_metrics
+from ptebench.report.names import display
 from ptebench.report.significance import Sample, collect_evidence, judge, pair_rows
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
 
+PDFLATEX = shutil.which("pdflatex")
+CAPTIONS = {"toys, cold": "200 events.", "toys, cold, item_tail": "100 events."}
 PUBLISHED = Path(tables.__file__).with_name("published.csv")
 SPEC = {
     "table": "demo",
@@ -166,13 +172,47 @@ def test_markdown(built):
 
 
 def test_latex(built):
-    text = latex.render(built, SPEC["title"], "demo")
-    assert r"\caption{Demo \& more. " in text and r"item\_tail" in text and text.isascii()
+    text = latex.render(built, SPEC["title"], "demo", (), CAPTIONS)
+    assert r"\caption{Demo \& more. toys, cold: 200 events. toys, cold, item tail: 100 events. Mean" in text
+    assert text.isascii() and text.startswith("% needs \\usepackage{booktabs}")
     body = [line.split(" % ")[0] for line in text.splitlines() if line.rstrip().split(" % ")[0].endswith(r"\\")]
-    assert {line.count("&") for line in body if "multicolumn" not in line} == {6}
+    assert {line.count("&") for line in body if "multicolumn" not in line} == {3}
+    assert sum("Backbone & Method" in line for line in body) == 1, "one header"
     for opening, closing in (("{", "}"), (r"\begin", r"\end")):
         assert text.replace(r"\{", "").count(opening) == text.replace(r"\}", "").count(closing)
-    assert r"\textbf{0.0600} $\pm$ 0.0044 $\uparrow$" in text
+    assert r"\textbf{0.0600}{\scriptsize$\,\pm\,$0.0044}\,$\uparrow$" in text
+    assert "SASRec & ID &" in text and "\n & PtE &" in text, "a backbone's name stands once"
+
+
+def test_names_are_those_that_papers_print():
+    names = {"sasrec": "SASRec", "pte_shuffled": "PtE (shuffled)", "rlmrec_con": "RLMRec-Con", "mine_a": "mine a"}
+    names |= {
+        "lightgcn_infonce": "LightGCN (InfoNCE)",
+        "cold_start_user": "cold start user",
+        "card_minilm": "Card (MiniLM)",
+    }
+    assert {name: display(name) for name in names} == names
+
+
+@pytest.mark.skipif(not PDFLATEX, reason="no pdflatex; `apt-get install texlive-latex-recommended` has one")
+@pytest.mark.parametrize("compare", ["best_other", "id", "each"])
+def test_latex_compiles_and_is_no_wider_than_the_text(tmp_path, compare):
+    spec = SPEC | {"compare": compare}
+    built = tables.build(spec, metrics_frame(), tables.read_published(PUBLISHED), evidence_of(spec))
+    failed = [dict(zip(("dataset", "protocol", "backbone", "representation"), ("toys", "cold", "my_own", "id")))]
+    failed[0] |= {"reason": "50 % of #1 & {x}_y^2 ~ \\ failed", "log": "logs/x_y.log"}
+    counts = [("a_b", "users", 57128.0, 57128.0, "equal"), ("c", "users", 3.0, None, "no published value")]
+    parts = [
+        latex.render(built, "Users & items, 50 % of #1 with a_b^c ~ {x} \\", "demo", failed, CAPTIONS),
+        statistics.latex(pl.DataFrame(counts, schema=statistics.STATISTICS, orient="row")),
+    ]
+    packages = re.findall(r"\\usepackage\{\w+\}", "".join(part.splitlines()[0] for part in parts))
+    lines = [r"\documentclass{article}", *packages, r"\begin{document}", *parts, r"\end{document}"]
+    (tmp_path / "t.tex").write_text("\n".join(lines))
+    command = [PDFLATEX, "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert "Overfull" not in done.stdout and "Missing character" not in done.stdout
 
 
 class Balance(HTMLParser):
@@ -227,10 +267,7 @@ def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(
     page = html.render(built, "Demo", failed=failed)
     assert page.count('<td class="number">failed</td>') == 4 and 'a &lt; b (<a href="../../logs/x.log">log</a>)' in page
     assert (
-        latex.render(built, "Demo", "demo", failed).count(
-            "biasmf & id &  &  &  & failed & failed \\\\ % logs/x.log: a < b"
-        )
-        == 2
+        latex.render(built, "Demo", "demo", failed).count("BiasMF & ID & failed & failed \\\\ % logs/x.log: a < b") == 2
     )
 
 
@@ -245,7 +282,7 @@ def test_marks_of_each_family_stand_in_every_form(form):
         text = form(tables.build(spec, metrics_frame(), published, evidence_of(spec)), SPEC["title"])
         body = next(line for line in text.splitlines() if "sasrec" in line and "pte" in line)
         assert legend in text and any(m in body for m in mark)
-        assert ("pte (c)" in body) == (compare == "each")
+        assert ("pte (c)" in body or "PtE (c)" in body) == (compare == "each")
 
 
 def test_rows_without_a_counterpart_have_no_mark():
@@ -267,7 +304,8 @@ def write_cells(folder, spec, ranks):
         write_table(frame, files[-1], RANKS)
     groups = pl.DataFrame({"event": range(0, count, 2), "group": "item_tail"}, schema=GROUPS)
     write_table(groups, folder / "groups.parquet", GROUPS)
-    return {"ranks": files, "groups": [folder / "groups.parquet"]}
+    write_table(pl.DataFrame({"user": [1], "history": [[1, 2]]}, schema=TRAIN), folder / "train.parquet", TRAIN)
+    return {"ranks": files, "groups": [folder / "groups.parquet"], "train": [folder / "train.parquet"]}
 
 
 def test_table_script(tmp_path):
@@ -279,7 +317,13 @@ def test_table_script(tmp_path):
     ranks[:, 3:] = random.integers(1, 12, (300, 2))  # both seeds of pte
     inputs = {"metrics": [tmp_path / "metrics.csv"], "published": [PUBLISHED], **write_cells(tmp_path, SPEC, ranks)}
     # of 6 overall values, 2 for popularity, and NDCG of the two sasrec methods are published
-    assert table(Job(SPEC, inputs, outputs, code="", threads=1)) == {"values": 12, "published": 4}
+    notes = table(Job(SPEC, inputs, outputs, code="", threads=1))
+    assert (notes["values"], notes["published"]) == (12, 4)
+    said = "test events, 0.0 % of their targets never trained; 1,000 candidates each, seen items among them."
+    assert notes["captions"] == {"toys, cold": f"300 {said}", "toys, cold, item_tail": f"150 {said}"}
+    for form in ("md", "html", "tex"):
+        text = outputs[form].read_text().replace(r"\%", "%")
+        assert all(caption.removesuffix(".") in text for caption in notes["captions"].values()), form
     values = pl.read_csv(outputs["csv"])
     assert values.columns == list(tables.TABLE) and set(values["events"]) == {300, 150}
     assert set(values.filter(representation="pte")["above"]) == {"sasrec/id"}
@@ -295,6 +339,39 @@ def test_table_script(tmp_path):
     again = {name: path.read_bytes() for name, path in outputs.items()}
     table(Job(SPEC, inputs, outputs, code="", threads=1))
     assert again == {name: path.read_bytes() for name, path in outputs.items()}
+
+
+def test_a_caption_says_what_the_events_of_its_panel_are(tmp_path):
+    rows = [
+        (0, "full", 1, 1, 1.0, 2, 8),
+        (0, "full", 1, 5, 2.0, 2, 8),
+        (1, "full", 2, 2, 3.0, 1, 9),
+        (1, "new", 2, 5, 1.0, 1, 2),
+    ]
+    write_table(pl.DataFrame(rows, schema=RANKS, orient="row"), tmp_path / "r.parquet", RANKS)
+    write_table(pl.DataFrame([(1, "tail")], schema=GROUPS, orient="row"), tmp_path / "g.parquet", GROUPS)
+    write_table(pl.DataFrame({"user": [1], "history": [[1, 2]]}, schema=TRAIN), tmp_path / "t.parquet", TRAIN)
+    spec = {
+        "cells": [["toys", "snap", "ease", "id", [0]]], "rankings": ["full", "new"], "groups": ["overall", "tail", "none"],
+        "protocols": {"snap": {"kind": "snapshot", "remove_seen": True, "cut": ["2024-01-16"]}},
+    }  # fmt: skip
+    files = ([tmp_path / f"{name}.parquet"] for name in "rgt")
+    end = "cut at 2024-01-16; {} candidates each, seen items left out."
+    assert write_captions(spec, *files) == {
+        "toys, snap": f"2 test events, 33.3 % of their targets never trained; {end.format('8 to 9')}",
+        "toys, snap, tail": f"1 test event, 0.0 % of their targets never trained; {end.format('9')}",
+        "toys, snap, new": f"1 test event, 100.0 % of their targets never trained; {end.format('2')}",
+        "toys, snap, new, tail": f"1 test event, 100.0 % of their targets never trained; {end.format('2')}",
+    }
+
+
+def test_a_legend_says_nothing_of_what_is_not_there():
+    spec = SPEC | {"cells": SPEC["cells"][:1], "published": {"toys": None}}
+    one = tables.build(spec, metrics_frame(), tables.read_published(PUBLISHED), evidence_of(spec))
+    legend = rendering.note(one)
+    assert legend.startswith("Parameters what it trains. One seed (1 a row) ± half of its 95 %")
+    for absent in ("text", "width", "bold", "underlined", "↑", "Δ", "published", "Coverage"):
+        assert absent not in legend, absent
 
 
 def test_rows_of_the_same_scores_have_hardly_a_mark(tmp_path, monkeypatch):

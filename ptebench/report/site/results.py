@@ -63,6 +63,7 @@ class Table:
     values: pl.DataFrame
     comparisons: pl.DataFrame
     spec: dict[str, Any]
+    captions: dict[str, str]  # of panels, by heading
 
     def panels(self) -> Iterator[tuple[Panel, pl.DataFrame]]:
         """Yield each panel and its values, in order."""
@@ -97,9 +98,9 @@ class Results:
         tables = []
         for name in names:
             stem = f"results/tables/{name}"
-            spec = records.of(f"{stem}.csv").data["spec"]
-            values = read_table(root / f"{stem}.csv", TABLE)
-            tables.append(Table(name, values, read_table(root / f"{stem}.comparisons.csv", COMPARISONS), spec))
+            record, values = records.of(f"{stem}.csv").data, read_table(root / f"{stem}.csv", TABLE)
+            pairs = read_table(root / f"{stem}.comparisons.csv", COMPARISONS)
+            tables.append(Table(name, values, pairs, record["spec"], record["captions"]))
         return cls(root, tables, records, settings)
 
     @cached_property

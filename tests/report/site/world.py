@@ -53,10 +53,11 @@ def note(script, inputs, outputs, record, spec=None, **more):
 
 def job(main, spec, inputs, outputs):
     """Run the main of a workflow script, and write its record."""
-    main(Job(spec, {k: list(map(Path, v)) for k, v in inputs.items()}, {k: Path(v) for k, v in outputs.items()}, "0", 1))
+    notes = main(Job(spec, {k: list(map(Path, v)) for k, v in inputs.items()}, {k: Path(v) for k, v in outputs.items()}, "0", 1))
     first = next(iter(outputs.values()))
     given = [p for paths in inputs.values() for p in paths]
-    note(main.__module__.split(".")[1], given, outputs.values(), f"{first.rpartition('.')[0]}.provenance.json", spec)
+    note(main.__module__.split(".")[1], given, outputs.values(), f"{first.rpartition('.')[0]}.provenance.json", spec,
+         **(notes or {}))
 
 
 def write(path, text):
@@ -192,6 +193,7 @@ def tabulate(dataset, rows, published, compare):
     inputs = {
         "metrics": [f"results/metrics/{dataset}/cold/{b}.csv" for b in dict.fromkeys(row[2] for row in rows)],
         "ranks": [f"{f}/ranks.parquet" for f in folders], "groups": [groups], "published": [published],
+        "train": [groups.replace("groups", "train")],
     }  # fmt: skip
     stem = f"results/tables/{dataset}"
     kinds = {kind: f"{stem}.{kind}" for kind in ("csv", "md", "tex", "html")}

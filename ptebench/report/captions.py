@@ -1,0 +1,55 @@
+"""What stands below a panel's heading: how many test events, what of them never trained, what they rank."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ptebench.files import GROUPS, RANKS, TRAIN, read_table
+from ptebench.report.metrics import OVERALL
+from ptebench.report.rendering import heading
+
+
+def write_captions(
+    spec: dict[str, Any], ranks: Sequence[Path], groups: Sequence[Path], train: Sequence[Path]
+) -> dict[str, str]:
+    """Return the caption of each panel of a table that has events, by its heading.
+
+    `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups and train: of each split.
+    """
+    files, first = iter(ranks), dict[tuple[str, str], Path]()
+    for dataset, protocol, *_, seeds in spec["cells"]:
+        paths = [next(files) for _ in seeds]
+        first.setdefault((dataset, protocol), paths[0])  # all cells of a split rank the same candidates
+    captions = {}
+    for (split, path), members, histories in zip(first.items(), groups, train, strict=True):
+        events, of_groups = read_table(path, RANKS), read_table(members, GROUPS)
+        items = read_table(histories, TRAIN)["history"].explode().drop_nulls().unique()
+        events = events.with_columns(new=~pl.col("target").is_in(items.implode()))
+        for ranking, group in product(spec["rankings"], spec["groups"]):
+            part = events.filter(ranking=ranking)
+            if group != OVERALL:
+                part = part.filter(pl.col("event").is_in(of_groups.filter(group=group)["event"].implode()))
+            if part.height:
+                captions[heading(*split, ranking, group)] = _caption(part, spec["protocols"][split[1]])
+    return captions
+
+
+def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> str:
+    """Return the caption of RANKS of one panel, with a column `new` for targets that never trained."""
+    number, new = events["event"].n_unique(), 100 * events["new"].to_numpy().mean()
+    sizes = events["candidates"].to_numpy()
+    span = " to ".join(f"{size:,}" for size in dict.fromkeys((int(sizes.min()), int(sizes.max()))))
+    parts = [f"{number:,} test event{'s' * (number > 1)}, {new:.1f} % of their targets never trained"]
+    parts += [f"cut at {cut}"] if (cut := _cut(protocol)) else []
+    seen = "seen items left out" if protocol["remove_seen"] else "seen items among them"
+    return "; ".join([*parts, f"{span} candidates each, {seen}"]) + "."
+
+
+def _cut(protocol: dict[str, Any]) -> str:
+    """Return where a protocol parts time, nothing where it does not, or the publisher did."""
+    cuts = protocol.get("cut") or []
+    each = [f"{100 * cut:g} % of the interactions" if isinstance(cut, float) else str(cut) for cut in cuts]
+    return ", ".join(each)
