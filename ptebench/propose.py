@@ -152,6 +152,36 @@ def _propose_texts(proposal: Proposal, path: Path, interacted: pl.Series) -> Non
     proposal.facts.append(f"{path}: {key} is item_id, {', '.join(f'{t} is {o}' for o, t in texts.items())}")
     if not texts:
         proposal.doubts.append(f"{path}: no column's name tells a title, categories, a brand or a description")
+    _check_ids(proposal, path, key, share, interacted, next(iter(texts.values()), None))
+
+
+def _check_ids(
+    proposal: Proposal, path: Path, key: str, share: dict[str, int], interacted: pl.Series, text: str | None
+) -> None:
+    """Say how many items have a row, which other column has their ids too, and whose plain numbers they may be."""
+    distinct_ids = interacted.unique()
+    proposal.facts.append(
+        f"{path}: of the first {len(distinct_ids):,} items of the interactions {share[key]:,} have a row"
+    )
+    if share[key] < 0.9 * len(distinct_ids):
+        proposal.doubts.append(f"{path}: items without a row have no text; are these the items of the interactions?")
+    for other in (column for column in share if column != key and share[column] >= 0.5 * share[key]):
+        proposal.doubts.append(
+            f"{path}: {other} holds ids of {share[other]:,} of them too; name it if it is the right one"
+        )
+    if distinct_ids.str.contains(r"^\d{1,7}$").all():
+        most = interacted.alias("item").value_counts().sort("count", "item", descending=[True, False])["item"][0]
+        name = f" {most} is {_text_of(path, key, most, text)!r} here, and chosen most; is it so?" if text else ""
+        proposal.doubts.append(f"{path}: ids are plain numbers, which items of anybody else have too.{name}")
+
+
+def _text_of(path: Path, key: str, item: str, text: str) -> str | None:
+    """Return the text of an item in a column of a file, None where it has none."""
+    for block in table_blocks(path, [key], Malformed(10**9), [text]):
+        found = block.filter(pl.col(key).cast(pl.String, strict=False) == item)
+        if found.height:
+            return str(found[text][0])[:60]
+    return None
 
 
 def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:

@@ -112,3 +112,19 @@ def test_texts_of_other_ids_are_refused(tmp_path):
     (tmp_path / "products.csv").write_text("sku,name\n001,Pen\n")
     with pytest.raises(InputError, match="no column holds ids of the interactions, such as 's0'"):
         propose(tmp_path / "purchases.csv", tmp_path / "products.csv")
+
+
+def test_plain_numbers_as_ids_are_doubted_by_name_since_any_other_file_has_them_too(tmp_path):
+    rows = [f"{u},{(u + n) % 20 if n else 7},{1_500_000_000 + n * 86_400}" for u in range(60) for n in range(6)]
+    (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,timestamp", *rows]) + "\n")
+    games = [f'{i},"Game {i}",{i + 5}' for i in range(500)]
+    (tmp_path / "games.csv").write_text("\n".join(["id,title,rank_id", *games]) + "\n")
+    proposal = propose(tmp_path / "ratings.csv", tmp_path / "games.csv")
+    told = " ".join(proposal.doubts)
+    assert "ids are plain numbers, which items of anybody else have too. 7 is 'Game 7' here, and chosen most" in told
+    assert "rank_id holds ids of 15 of them too" in told and "without a row" not in told
+    assert any("of the first 20 items of the interactions 20 have a row" in fact for fact in proposal.facts)
+    (tmp_path / "few.csv").write_text("\n".join(["id,title", *(game.rpartition(",")[0] for game in games[:12])]) + "\n")
+    assert "items without a row have no text" in " ".join(
+        propose(tmp_path / "ratings.csv", tmp_path / "few.csv").doubts
+    )
