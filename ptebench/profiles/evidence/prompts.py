@@ -129,19 +129,22 @@ def shown(prompt: str) -> list[str]:
 def fit(prompt: str, excess) -> str:
     """Return the prompt without as many lines from the middle of its evidence as `excess` asks for.
 
-    excess(prompt) -> tokens beyond the limit. Task, card and contract are never cut; raises
-    InputError where they alone are too long.
+    excess(prompt) -> tokens beyond the limit. Task, card and contract are never cut; raises InputError where they alone
+    are too long, or where no evidence is left: nobody can be described by none.
     """
+    whole = evidence_text(prompt).strip()
     while (surplus := excess(prompt)) > 0:
         lines = prompt.split("\n")
         places = [p for p, line in enumerate(lines) if line.startswith(MARK)]
-        if not places:
+        if places:
+            del lines[places[len(places) // 2]]
+        shorter = "\n".join(lines)
+        if not places or (whole and not evidence_text(shorter).strip()):
             raise InputError(
-                f"language model: the prompt without evidence is {surplus} tokens too long; raise 'context', lower "
-                "'new_tokens', or choose a model with a longer context"
+                f"language model: a prompt with the least evidence is {surplus} tokens too long; raise 'context', "
+                "lower 'new_tokens', or choose a model with a longer context"
             )
-        del lines[places[len(places) // 2]]
-        prompt = "\n".join(lines)
+        prompt = shorter
     return prompt
 
 

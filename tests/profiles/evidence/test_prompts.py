@@ -54,6 +54,18 @@ def test_cut_from_the_middle_never_the_contract(split):
         fit(prompt, lambda p: len(p) - 50)
 
 
+def test_a_context_without_room_for_any_evidence_is_refused(split):
+    prompt = user_prompt([1, 2, 3], split.cards, {}, 3, 0)
+    least = len(prompt) - sum(len(line) + 1 for line in evidence(prompt)[1:])
+    assert len(evidence(fit(prompt, lambda p: len(p) - least - 60))) >= 1
+    with pytest.raises(InputError, match="with the least evidence is .* too long; raise 'context'"):
+        fit(prompt, lambda p: len(p) - len(CONTRACT) - len(skeleton("user")) - 70)
+    # a card is evidence, with or without readers; a user without text has none to lose
+    card = item_prompt(1, split.cards, [{"Roles": ["a", "b", "c"], "Interests": ["d", "e", "f"]}])
+    assert evidence(fit(card, lambda p: MARK in p)) == []
+    assert "nothing yet" not in fit(user_prompt([], split.cards, {}, 3, 0), lambda p: MARK in p)
+
+
 def test_no_ids_in_prompts(split):
     text = item_prompt(3, split.cards, [{"Roles": ["a", "b", "c"], "Interests": ["d", "e", "f"]}])
     assert "i002" not in text and "a; b; c; d; e; f" in text
