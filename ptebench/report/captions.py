@@ -44,8 +44,8 @@ def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> str:
     span = " to ".join(f"{size:,}" for size in dict.fromkeys((int(sizes.min()), int(sizes.max()))))
     parts = [f"{number:,} test event{'s' * (number > 1)}, {new:.1f} % of their targets never trained"]
     parts += [f"cut at {cut}"] if (cut := _cut(protocol)) else []
-    seen = "seen items left out" if protocol["remove_seen"] else "seen items among them"
-    return "; ".join([*parts, f"{span} candidates each, {seen}"]) + "."
+    history = "seen items left out" if protocol["remove_seen"] else "seen items among them"
+    return "; ".join([*parts, f"{span} candidates each, {history}"]) + "."
 
 
 def _cut(protocol: dict[str, Any]) -> str:

@@ -45,8 +45,8 @@ def render(
     for _, _, rows in parts:
         lines += [r"\midrule"]
         if len(parts) > 1:
-            shown = escape(_heading(rows))
-            lines += [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\emph{{{shown}}}}} \\", r"\addlinespace[2pt]"]
+            heading = escape(_heading(rows))
+            lines += [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\emph{{{heading}}}}} \\", r"\addlinespace[2pt]"]
         lines += _rows(rows)
         for f in failed_rows(failed, rows[0][2]):
             cells = [display(f["backbone"]), display(f["representation"]), *["failed"] * len(names)]
@@ -60,8 +60,8 @@ def _rows(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
     for backbone, representation, values in rows:
         means = [_value(v, labels) for v in values]
         first = "" if backbone == before else display(backbone)
-        shown = label_row(backbone, representation, labels).replace(representation, display(representation), 1)
-        row = f"{' & '.join([*map(escape, (first, shown)), *means])} " + r"\\"
+        name = label_row(backbone, representation, labels).replace(representation, display(representation), 1)
+        row = f"{' & '.join([*map(escape, (first, name)), *means])} " + r"\\"
         lines.append(f"{row} % {values[0]['provenance']}")
         if any(v["published"] is not None for v in values):
             beside = ["" if v["published"] is None else _published(v) for v in values]

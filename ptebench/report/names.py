@@ -16,7 +16,7 @@ def display(name: str) -> str:
     """Return a name of the configuration as papers print it: pte_shuffled is PtE (shuffled)."""
     words = name.replace("-", "_").split("_")
     for length in range(len(words), 0, -1):
-        if shown := NAMES.get("_".join(words[:length])):
+        if title := NAMES.get("_".join(words[:length])):
             rest = " ".join(NAMES.get(word, word) for word in words[length:])
-            return f"{shown} ({rest})" if rest else shown
+            return f"{title} ({rest})" if rest else title
     return name.replace("_", " ")

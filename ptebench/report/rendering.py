@@ -60,8 +60,8 @@ def note(table: pl.DataFrame, inputs: bool = True) -> str:
     sentences = [", ".join(there).capitalize()] if inputs and there else []
     interval = " ± half of its 95 % bootstrap interval over events" if ranks["low"].count() else ""
     sentences.append(f"{'Mean over seeds' if span != '1' else 'One seed'} ({span} a row){interval}")
-    shown = {"best": "best of a panel bold", "second": "second best underlined"}
-    marks = [text for mark, text in shown.items() if (table["mark"] == mark).any()]
+    legend = {"best": "best of a panel bold", "second": "second best underlined"}
+    marks = [text for mark, text in legend.items() if (table["mark"] == mark).any()]
     sentences += [", ".join(marks).capitalize()] if marks else []
     sentences.append(_test(ranks))
     if table["published"].count():

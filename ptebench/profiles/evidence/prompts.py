@@ -56,7 +56,7 @@ def form(prompt: str, side: str, spec: dict) -> str:
 
 def sentence_prompt(prompt: str, profile: str, side: str) -> str:
     """Return the prompt that asks for the sentence alone, beside a prompt's evidence and the phrases said of it."""
-    return "\n".join([*shown(prompt), profile, SAY_OF[side]])
+    return "\n".join([*evidence_lines(prompt), profile, SAY_OF[side]])
 
 
 def history_lines(history: list[int], cards: Cards, audiences: dict, count: int, annotated: int) -> list[str]:
@@ -116,11 +116,11 @@ def cold_item_prompt(item: int, cards: Cards, similar: list[tuple[int, dict]]) -
 
 def evidence_text(prompt: str) -> str:
     """Return what a prompt tells of its owner: cards and profiles, without the wording that all prompts share."""
-    evidence = (line for line in shown(prompt) if line not in WORDING)
+    evidence = (line for line in evidence_lines(prompt) if line not in WORDING)
     return "\n".join(line.removeprefix(MARK) for line in evidence).replace(LIKED, "")
 
 
-def shown(prompt: str) -> list[str]:
+def evidence_lines(prompt: str) -> list[str]:
     """Return the lines of a prompt before its contract; all where it has none."""
     lines = prompt.split("\n")
     return lines[: next((place for place, line in enumerate(lines) if line in CONTRACTS), len(lines))]

@@ -69,7 +69,7 @@ class Watch(TrainerCallback):
         self.reason = fault(self.judge.task, self.before, values)
         means = {c: float(np.nanmean(v)) for c, v in values.items() if np.isfinite(v).any()}
         valid = float((values["schema"] == 0).mean())
-        self.looks.append({"step": step, "valid": valid, **means, "effective_rank": together["effective_rank"]})
+        self.looks.append({"step": step, "valid": valid, **means, "effective_rank": float(together["effective_rank"])})
         figures = ", ".join(f"{name} {value:.3f}" for name, value in self.looks[-1].items() if name != "step")
         print(f"step {step}: {len(self.rows)} owners that are not trained on: {figures}")
         if together["effective_rank"] < FALL * self.before["effective_rank"]:
@@ -85,8 +85,9 @@ class Watch(TrainerCallback):
         """Look before the first step, or go on from the checkpoint."""
         file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
         if file.is_file():
-            kept = torch.load(file, map_location=self.model.device, weights_only=False)
-            self.before, self.looks, self.good = kept["before"], kept["looks"], kept["good"]
+            record = torch.load(file, map_location=self.model.device, weights_only=True)
+            self.before = {name: v.numpy() if v.ndim else v.item() for name, v in record["before"].items()}
+            self.looks, self.good = record["looks"], record["good"]
         elif self.able:
             self.look(0)
 
@@ -103,5 +104,6 @@ class Watch(TrainerCallback):
     def on_save(self, args, state, control, **_):
         """Put what is known of the owners into the checkpoint."""
         if self.able:
-            kept = {"before": self.before, "looks": self.looks, "good": self.good}
-            torch.save(kept, Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE)
+            before = {name: torch.as_tensor(np.asarray(value)) for name, value in self.before.items()}
+            record = {"before": before, "looks": self.looks, "good": self.good}
+            torch.save(record, Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from ptebench.files import write_table, write_text
-from ptebench.profiles.evidence.prompts import MARK, shown
+from ptebench.profiles.evidence.prompts import MARK, evidence_lines
 from ptebench.profiles.measures.floors import without_verdict
 from ptebench.profiles.measures.gain import OF_GAIN
 from ptebench.profiles.schema.fields import strict
@@ -84,7 +84,7 @@ def page(title: str, owners: dict[str, list[int]], prompts: dict, texts: dict) -
     for side, ids in owners.items():
         for identity in ids:
             lines += [f"## {side} {identity}", ""]
-            evidence = shown(prompts[side][identity])[1:]
+            evidence = evidence_lines(prompts[side][identity])[1:]
             lines += [line if line.startswith(MARK) else f"{MARK}{line}" for line in evidence] + [""]
             text_by_writer = {w: of[side][identity] for w, of in texts.items() if identity in of.get(side, {})}
             lines += ["| writer | profile |", "|---|---|"]

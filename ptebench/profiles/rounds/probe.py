@@ -44,9 +44,9 @@ class Probes:
     def gain(self) -> Gain:
         """What a user's profile adds to the cards for finding the held-out item, by a scorer that does not know it."""
         history = read_history([self.rest.train[u] for u in self.users], self.cards)
-        asked = Questions("user", np.array(self.users), history, self.candidates)
+        questions = Questions("user", np.array(self.users), history, self.candidates)
         seed = self.spec["seed"]
-        return Gain(asked, Scorer(self.rest, self.cards, self.encode, seed), seed)
+        return Gain(questions, Scorer(self.rest, self.cards, self.encode, seed), seed)
 
     def ranks(self, users: pl.DataFrame, vectors: np.ndarray) -> np.ndarray:
         """Return the rank of each user's held-out item by cards and profile; by cards where no profile was parsed."""

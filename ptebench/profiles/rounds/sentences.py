@@ -6,7 +6,7 @@ from ptebench.profiles.models.tokens import fitted
 from ptebench.profiles.schema.fields import SENTENCE, layout, sentence_of, strict
 
 
-def told(text: str) -> str | None:
+def sentence_in(text: str) -> str | None:
     """Return the sentence in an answer, its first line that is one; None where there is none."""
     lines = (line.strip().removeprefix(f"{SENTENCE}:") for line in text.split("\n"))
     return next((sentence for line in lines if not line.endswith(":") and (sentence := sentence_of(line))), None)
@@ -20,12 +20,12 @@ def with_sentences(rows: list[dict], side: str, model, tokenizer, spec: dict) ->
     limit = spec["new_tokens"][side]
     answers = [strict(row["completion"][0]["content"], side) or {} for row in rows]
     places = [place for place, fields in enumerate(answers) if SENTENCE not in fields]
-    asked = [(rows[p]["prompt"][0]["content"], rows[p]["completion"][0]["content"]) for p in places]
-    prompts = fitted([sentence_prompt(*pair, side) for pair in asked], tokenizer, spec["context"] - limit)
+    pairs = [(rows[p]["prompt"][0]["content"], rows[p]["completion"][0]["content"]) for p in places]
+    prompts = fitted([sentence_prompt(*pair, side) for pair in pairs], tokenizer, spec["context"] - limit)
     replies = generate(model, tokenizer, prompts, limit, spec["write_batch"])
     new, added = list(rows), 0
     for place, reply in zip(places, replies):
-        if sentence := told(text_of(reply, tokenizer)):
+        if sentence := sentence_in(text_of(reply, tokenizer)):
             first, *rest = rows[place]["completion"]
             text = layout(answers[place] | {SENTENCE: [sentence]}, side)
             new[place] = {**rows[place], "completion": [{**first, "content": text}, *rest]}

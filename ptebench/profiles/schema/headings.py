@@ -30,9 +30,9 @@ SAID = re.compile(
 
 def without_sentence(text: str) -> tuple[str, str]:
     """Return a plain text without its line `Sentence: ...`, and what that says; empty where there is none."""
-    if (said := SAID.search(text)) is None:
+    if (line := SAID.search(text)) is None:
         return text, ""
-    return text[: said.start()].rstrip(" \t") + "\n" + text[said.end() :], said[1]
+    return text[: line.start()].rstrip(" \t") + "\n" + text[line.end() :], line[1]
 
 
 def plain(text: str) -> str:

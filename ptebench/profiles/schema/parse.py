@@ -24,7 +24,7 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
         return None, THOUGHTS
     if (fields := strict(answer, side)) is not None:
         return fields, "thoughts" if answer != unescape(text).strip() else "layout"
-    lists, said = without_sentence(plain(answer))
+    lists, line = without_sentence(plain(answer))
     answers = bodies(lists, side)
     if isinstance(answers, str):
         return None, answers
@@ -38,6 +38,6 @@ def repaired(text: str, side: str) -> tuple[dict | None, str | None]:
         if len(parts) > PHRASES[side]:
             repair = "surplus phrases"
         fields[field] = phrases[: PHRASES[side]]
-    if sentence := sentence_of(said):
+    if sentence := sentence_of(line):
         fields[SENTENCE] = [sentence]
-    return fields, "sentence left out" if said and not sentence else repair
+    return fields, "sentence left out" if line and not sentence else repair

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from ptebench.files import InputError
-from ptebench.profiles.evidence.prompts import messages, shown
+from ptebench.profiles.evidence.prompts import evidence_lines, messages
 from ptebench.profiles.schema.parse import repaired
 from ptebench.profiles.schema.thoughts import THOUGHTS, without_thoughts
 from ptebench.profiles.teachers.client import Endpoint
@@ -31,7 +31,7 @@ def request(prompt: str, limit: int, settings: dict) -> dict:
 def again(body: dict, text: str, reason: str) -> dict:
     """Return the body of a second request, which says what is wrong with the answer to the first."""
     prompt = body["messages"][0]["content"]
-    contract = "\n".join(prompt.split("\n")[len(shown(prompt)) :])
+    contract = "\n".join(prompt.split("\n")[len(evidence_lines(prompt)) :])
     turns = [
         {"role": "assistant", "content": without_thoughts(text)},
         *messages(f"That is not the form ({reason}). {contract}"),

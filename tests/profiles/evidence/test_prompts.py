@@ -12,13 +12,13 @@ from ptebench.profiles.evidence.prompts import (  # fmt: skip
     MARK,
     cold_item_prompt,
     collaborative_prompt,
+    evidence_lines,
     evidence_text,
     fit,
     form,
     item_prompt,
     item_prompts,
     sentence_prompt,
-    shown,
     user_prompt,
     user_prompts,
 )
@@ -127,6 +127,8 @@ def test_a_sentence_is_asked_for_by_the_schema_alone(split):
     ):  # fmt: skip
         assert plain == [form(p, side, {"schema": "phrases"}) for p in plain] and "Sentence" not in plain[0]
         assert asking[0].endswith(skeleton(side, sentence=True)) and "40 words" in asking[0]
-        assert shown(asking[0]) == shown(plain[0]) and evidence_text(asking[0]) == evidence_text(plain[0])
+        assert evidence_lines(asking[0]) == evidence_lines(plain[0]) and evidence_text(asking[0]) == evidence_text(
+            plain[0]
+        )
         apart = sentence_prompt(asking[0], "Roles: a", side).split("\n")
-        assert apart[:-2] == shown(plain[0]) and apart[-2] == "Roles: a" and "..." not in apart[-1]
+        assert apart[:-2] == evidence_lines(plain[0]) and apart[-2] == "Roles: a" and "..." not in apart[-1]

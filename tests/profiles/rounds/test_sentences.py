@@ -2,7 +2,7 @@
 
 from ptebench.profiles.evidence.prompts import BEYOND, CONTRACT, messages
 from ptebench.profiles.rounds import sentences
-from ptebench.profiles.rounds.sentences import told, with_sentences
+from ptebench.profiles.rounds.sentences import sentence_in, with_sentences
 from ptebench.profiles.schema.fields import SENTENCE, layout, skeleton, strict
 
 SPEC = {"schema": "sentence", "context": 200, "new_tokens": {"user": 40}, "write_batch": 2}
@@ -49,5 +49,5 @@ def test_what_the_teacher_does_not_say_the_model_says_and_no_other_word_changes(
 
 
 def test_a_sentence_is_the_first_line_that_is_one():
-    assert told("Here it is:\n\n...\nThey like lakes.\nThey sail.") == "They like lakes."
-    assert told("Sentence: They sail.") == "They sail." and told("...\n") is None
+    assert sentence_in("Here it is:\n\n...\nThey like lakes.\nThey sail.") == "They like lakes."
+    assert sentence_in("Sentence: They sail.") == "They sail." and sentence_in("...\n") is None
