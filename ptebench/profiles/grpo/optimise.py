@@ -21,6 +21,7 @@ from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.product import one_product
 from ptebench.profiles.models.tokens import fitted
 
+PART = 4096  # tokens that are read at once where the policy learns
 LOGGED = {
     "reward": "reward", "reward_std": "reward_std", "likeness": "likeness", "effective_rank": "effective_rank",
     "kl": "kl", "loss": "loss", "tokens": "completions/mean_length", "clipped": "completions/clipped_ratio",
@@ -110,8 +111,10 @@ def optimise(
     set_seed(seed)
     watch, checkpoints = Watch(judge, watched, model, settings["watch"], answer), Checkpoints(scratch, fingerprint)
     resumed = checkpoints.latest()
+    part = max(n for n in range(1, size + 1) if size % n == 0 and (n == 1 or n * spec["context"] <= PART))
     arguments = GRPOConfig(
-        per_device_train_batch_size=size, num_generations=groups, max_completion_length=limit,
+        per_device_train_batch_size=part, gradient_accumulation_steps=size // part, num_generations=groups,
+        max_completion_length=limit,
         learning_rate=settings["learning_rate"], beta=settings["beta"], temperature=settings["temperature"],
         max_steps=settings["steps"], lr_scheduler_type="constant", epsilon_high=0.28, use_vllm=settings["vllm"],
         mask_truncated_completions=True, disable_dropout=True,  # samples, policy and reference are one model
