@@ -112,6 +112,11 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
             raise InputError(
                 f"{path}: no column's name tells {what}; it has {', '.join(columns)}; rename that column to {ours}"
             )
+    if sum(column.lower().startswith(("train", "valid", "test")) for column in columns) > 1:
+        raise InputError(
+            f"{path}: its columns, {', '.join(columns)}, are parts of a split that somebody made; name the file "
+            "yourself, `source: sequences, parts: FILE`, with the protocol snapshot, which takes such a split"
+        )
     told = ", ".join(f"{theirs} is {ours}" for ours, theirs in chosen.items())
     interacted = look(path, chosen["item_id"])
     if not len(interacted):

@@ -128,3 +128,9 @@ def test_plain_numbers_as_ids_are_doubted_by_name_since_any_other_file_has_them_
     assert "items without a row have no text" in " ".join(
         propose(tmp_path / "ratings.csv", tmp_path / "few.csv").doubts
     )
+
+
+def test_a_file_of_parts_is_told_what_reads_it(tmp_path):
+    (tmp_path / "splits.tsv").write_text("user_id\ttrain_item_ids\tvalid_item_ids\ttest_item_ids\n0\t1 2\t3\t4\n")
+    with pytest.raises(InputError, match="are parts of a split that somebody made.*`source: sequences, parts: FILE`"):
+        propose(tmp_path / "splits.tsv")

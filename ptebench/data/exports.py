@@ -7,7 +7,7 @@ import polars as pl
 from ptebench.files import InputError
 
 LENGTH = 50  # items of a history in RecBole's files on sequences, its default
-USERS = 5_000  # whose beginnings of histories are written at once
+USERS = 250  # whose beginnings of histories are written at once
 PARTS = ("train", "valid", "test")
 ITEM = {"item_id": "token", "title": "token_seq", "categories": "token_seq", "brand": "token"}
 

@@ -1,6 +1,6 @@
 """Cells and their tuning: settings, files and code of a training, a ranking and a trial."""
 
-import os
+from pathlib import Path
 from typing import Any
 
 from ptebench.config.cells import reader, sources, text_sides
@@ -51,8 +51,8 @@ class Cells:
         """Return the file of lists from elsewhere that a cell reads; raise InputError where it is not there."""
         if (file := self._backbone(wildcards).get("file")) is None:
             return {}
-        path = os.path.join(self.config["data_root"], fill(file, wildcards))
-        if not os.path.isfile(path):
+        path = str(Path(self.config["data_root"]) / fill(file, wildcards))
+        if not Path(path).is_file():
             raise InputError(
                 f"{path}: no such file; put the lists of {wildcards.backbone} there (`snakemake exports` writes what "
                 f"they are made from), or mend backbones.{wildcards.backbone}.file"

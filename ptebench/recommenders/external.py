@@ -104,7 +104,7 @@ def _numbered(path: Path, frame: pl.DataFrame, side: str, column: str, words, se
         raise InputError(
             f"{path}: line {line}: the dataset has no {side} {name!r} ({strange.height} of {frame.height} rows have "
             f"such); its ids are as {names['key'][0]!r}. Name them so ({settings['ids']} ids), or set unknown: drop to "
-            "leave some rows out"
+            "leave such rows out"
         )
     return frame.filter(pl.col("id").is_not_null()).drop(column).rename({"id": column})
 
