@@ -8,7 +8,7 @@ from ptebench.profiles.measures.floors import without_verdict
 from ptebench.profiles.measures.gain import OF_GAIN
 from ptebench.profiles.schema.fields import strict
 
-SHOWN = 5  # owners of each side on the page of samples
+SHOWN = 10  # owners of each side on the page of samples
 GAINS = ("gain", "gain_cold")
 MEASURES = (
     "profiles", "parsed", "strict", "by_grammar", "sentences", "words",

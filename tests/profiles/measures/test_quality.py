@@ -13,7 +13,7 @@ from ptebench.profiles.evidence.cards import Cards
 from ptebench.profiles.evidence.prompts import USER_TASK, assemble
 from ptebench.profiles.measures.floors import ANOTHER, FLOORS, MEAN, WORDS, floors, without_verdict
 from ptebench.profiles.measures.identification import crowds
-from ptebench.profiles.measures.pages import QUALITY, markdown
+from ptebench.profiles.measures.pages import QUALITY, SHOWN, markdown
 from ptebench.profiles.measures.quality import form, perplexity, sample, worth
 from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.schema.fields import layout, strict
@@ -217,7 +217,7 @@ def test_quality_of_writers(run):
     assert "0.986 †" in text and "no verdict" in text
     assert text == markdown(frame, "Profiles of small, split, embedded") and "100.0 %" in text
     samples = outputs["samples"].read_text()
-    assert samples.count("## user") == samples.count("## item") == 5 and "(no profile)" in samples
+    assert samples.count("## user") == samples.count("## item") == SHOWN and "(no profile)" in samples
     again, others = run("again")
     assert all(outputs[n].read_bytes() == others[n].read_bytes() for n in outputs)
 
