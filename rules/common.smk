@@ -15,11 +15,10 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan import code, failures, orphans
+from ptebench.plan import code, failures, groups, orphans
 from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
-from ptebench.plan.memory import Memory
 from ptebench.plan.paths import (
     CELL,
     DATA,
@@ -45,6 +44,7 @@ from ptebench.plan.paths import (
 )
 from ptebench.plan.raw import DATASET, DESCRIPTION, EXPORTS, SIMULATED, SPLIT_FILES, SPLIT_ROWS, Raw
 from ptebench.plan.reporting import PAPERS, PUBLISHED_STATISTICS, Reporting
+from ptebench.plan.requests import Requests
 from ptebench.plan.texts import Texts
 from ptebench.plan.terminal import attach
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
@@ -77,10 +77,8 @@ writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, ce
 DEPLOYED = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(environment(REPOSITORY, DEPLOYED, writing.keys).replace("{", "{{").replace("}", "}}"))
 # jobs that run here ask for GPUs only if this machine has one
-gpus = Gpus(cells, texts, writing, present=not workflow.local_exec or shutil.which("nvidia-smi") is not None)
-# a default of every rule, as in profiles/default/config.yaml, so that --set-resources still replaces it
-usual = workflow.resource_settings._parsed_default_resources
-usual["gpu"], usual["mem_mb"] = gpus.count, Memory(writing, usual["mem_mb"]).megabytes
+gpus = Gpus(cells, texts, writing, lambda: not workflow.local_exec or shutil.which("nvidia-smi") is not None)
+requests = Requests.declare(workflow, cells, writing, gpus)
 
 
 wildcard_constraints:

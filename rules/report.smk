@@ -111,3 +111,14 @@ use rule metrics as crate with:
         "logs/crate.tsv"
     params:
         **job("crate", reporting.crate_settings),
+
+
+# a target alone: what every job asked for, beside what it used
+rule resources:
+    log:
+        "logs/resources.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    shell:
+        "set -o pipefail; python -m ptebench.resources results 2>&1 | tee {log:q}"

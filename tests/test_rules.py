@@ -10,7 +10,7 @@ STAGES = sorted(set(RULES.glob("*.smk")) - {RULES / "common.smk"})
 
 
 def rules():
-    """Return the lines of every rule, by its first line; `download` alone makes no file that another job reads."""
+    """Return the lines of every rule, by its first line; of `download` and `resources` no other job reads a file."""
     blocks = {}
     for path in STAGES:
         for text in re.split(r"\n(?= *(?:use )?rule\b.*:\n)", path.read_text())[1:]:
@@ -18,7 +18,7 @@ def rules():
             indent = len(first) - len(first.lstrip())
             body = [line for line in text.splitlines()[1:] if line.startswith(" " * (indent + 1))]
             blocks[f"{path.name} {first.strip()}"] = [first, *body]
-    left_out = ("data.smk rule download:", "use rule")
+    left_out = ("data.smk rule download:", "report.smk rule resources:", "use rule")
     return {name: lines for name, lines in blocks.items() if not any(word in name for word in left_out)}
 
 

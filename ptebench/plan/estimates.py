@@ -2,11 +2,12 @@
 
 import glob
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 SAMPLE = 200  # earlier jobs of a rule that are looked at
+RESIDENT = 2  # column of the largest memory, MB
 FEW = 5  # of these, whose files are measured
 COUNTED = ("seed", "trial", "place", "bracket", "shard")  # wildcards that say little about how long a job takes
 
@@ -16,6 +17,7 @@ class Earlier(NamedTuple):
 
     wildcards: dict[str, str]
     seconds: float
+    megabytes: float = 0.0  # the most that was seen; 0 of a job too short to be looked at
 
 
 def duration(seconds: float) -> str:
@@ -26,10 +28,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def measured(benchmark: str | Path) -> float | None:
-    """Return the seconds that Snakemake wrote of a job, None where there is no such file or it is cut off."""
+def measured(benchmark: str | Path, column: int = 0) -> float | None:
+    """Return what Snakemake wrote of a job, its seconds first; None where there is no such file or it is cut off."""
     try:
-        return float(Path(benchmark).read_text().splitlines()[1].split("\t")[0])
+        return float(Path(benchmark).read_text().splitlines()[1].split("\t")[column])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -42,8 +44,15 @@ def earlier(rule: Any) -> list[Earlier]:
     for path in sorted(glob.iglob(re.sub(r"\{[^{}]*\}", "*", str(rule.benchmark))))[:SAMPLE]:
         match, seconds = rule.benchmark.match(path), measured(path)
         if match and seconds is not None:
-            jobs.append(Earlier(match.groupdict(), seconds))
+            jobs.append(Earlier(match.groupdict(), seconds, measured(path, RESIDENT) or 0.0))
     return jobs
+
+
+class Place(NamedTuple):
+    """A job that is not planned yet, as estimates look at jobs."""
+
+    rule: Any
+    wildcards_dict: Mapping[str, str]
 
 
 class Estimates:
@@ -64,6 +73,12 @@ class Estimates:
             shared = [sum(e.wildcards[n] == value for n, value in zip(names, key)) for e in self.of_rule[rule]]
             groups[key] = [e for e, count in zip(self.of_rule[rule], shared) if count == max(shared)]
         return groups[key]
+
+    def same(self, job: Any) -> list[Earlier]:
+        """Return the earlier jobs that differ from a job in seeds and the like alone."""
+        names = [name for name in job.wildcards_dict if name not in COUNTED]
+        place = [job.wildcards_dict[name] for name in names]
+        return [e for e in self.alike(job) if [e.wildcards[name] for name in names] == place]
 
     def seconds(self, job: Any) -> float | None:
         """Return the seconds that jobs like this one took, 0 of a mere target, None where none was ever timed."""

@@ -16,7 +16,7 @@ from typing import Any
 from ptebench.files import read_json, write_json
 from ptebench.plan.command import render_command
 from ptebench.plan.paths import CELL, TABLES
-from ptebench.plan.terminal import label, reason
+from ptebench.plan.terminal import label, reason, there
 
 FAILED = "logs/failed.json"
 Method = tuple[str, str, str, str]  # dataset, protocol, backbone, representation
@@ -31,6 +31,18 @@ def read_failures(file: str | None) -> dict[Method, dict[str, str]]:
         _, _, dataset, protocol, backbone, representation, _ = folder.split("/")
         failures.setdefault((dataset, protocol, backbone, representation), failure)
     return failures
+
+
+def failed_jobs(workflow: Any) -> list[Any]:
+    """Return the jobs that failed; of a submission to a cluster those that had all they read and made not all."""
+    jobs = []
+    for failed in workflow.scheduler.failed:
+        jobs += (
+            [job for job in failed.jobs if there(job.input) and not there(job.output)]
+            if failed.is_group()
+            else [failed]
+        )
+    return sorted(jobs, key=label)
 
 
 def dependents(dag: Any, job: Any) -> list[Any]:
@@ -50,7 +62,7 @@ def failed_cells(workflow: Any, by_backbone: Mapping[tuple[str, str, str], Itera
     by_backbone: the cells of the tables; all of a backbone are lost where its metrics fail.
     """
     failures: dict[str, dict[str, str]] = {}
-    for job in sorted(workflow.scheduler.failed, key=label):
+    for job in failed_jobs(workflow):
         log = str(next(iter(job.log), ""))
         why = {"reason": f"{label(job)}: {reason(Path(log))}", "log": log}
         folders = [
@@ -68,7 +80,7 @@ def failed_cells(workflow: Any, by_backbone: Mapping[tuple[str, str, str], Itera
 
 def unfinished_tables(workflow: Any) -> list[str]:
     """Return the tables of the run that were not made though their own job did not fail."""
-    dag, failed = workflow.dag, workflow.scheduler.failed
+    dag, failed = workflow.dag, failed_jobs(workflow)
     jobs = [job for job in dag.needrun_jobs() if job.rule.name == "table" and job not in failed]
     return sorted(job.wildcards_dict["table"] for job in jobs if not dag.finished(job))
 

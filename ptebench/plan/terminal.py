@@ -6,12 +6,13 @@ gives the place back where it fails: no run ends because of what it says.
 
 import ast
 import logging
+import os
 import re
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,11 @@ def label(job: Any) -> str:
     """Return a job in words: its rule and wildcards, numbers with their names."""
     words = (f"{name}={value}" if name in NUMERIC else value for name, value in job.wildcards_dict.items())
     return " ".join([job.rule.name, *words])
+
+
+def there(files: Iterable[str]) -> bool:
+    """Return whether files are all there."""
+    return all(map(os.path.lexists, files))
 
 
 def ending(log: Path) -> list[str]:
@@ -189,6 +195,11 @@ class Terminal(logging.Handler):
         self.running.pop(record.jobid, None)
         if self.interrupted or self.work is None or (job := self.work.jobs.get(record.jobid)) is None:
             return
+        if self.workflow.dag.get_job_group(job) is not None:  # of all its jobs Snakemake says that they failed
+            if there(job.output):
+                self.done.add(record.jobid)
+            if there(job.output) or not there(job.input):
+                return
         log = next(iter(job.log), "")
         why = reason(Path(log)) if log else "no log"
         if why.startswith("KeyboardInterrupt"):

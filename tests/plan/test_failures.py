@@ -1,6 +1,7 @@
 """Cells that failed: found from jobs, left out of the plan, their tables made once more where that is right."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,10 @@ WHY = {"reason": "train: the loss is not finite", "log": "logs/x.log"}
 
 
 def job(rule, log="", **wildcards):
-    return Job(rule=SimpleNamespace(name=rule), wildcards_dict=SPLIT | wildcards, log=[log] if log else [])
+    return Job(
+        rule=SimpleNamespace(name=rule), wildcards_dict=SPLIT | wildcards, log=[log] if log else [],
+        is_group=lambda: False,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -55,6 +59,17 @@ def test_cells_fail_with_what_they_are_made_from_and_with_the_metrics_of_their_b
     assert found.pop(cell) == {"reason": "write_profiles news snapshot: no memory", "log": "x.log"}
     assert set(found) == {c.folder for c in grid.by_backbone["news", "snapshot", "lightgcn"]}
     assert failures.unfinished_tables(run) == ["snapshot"]
+
+
+def test_of_a_submission_those_jobs_failed_that_had_what_they_read_and_made_not_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = [job("train", backbone=name) for name in ("done", "failed", "waiting")]
+    for one, (input, output) in zip(jobs, [([], ["x"]), (["x"], ["x", "y"]), (["y"], ["z"])]):
+        one.input, one.output = input, output
+    Path("x").touch()
+    group = SimpleNamespace(is_group=lambda: True, jobs=jobs)
+    run = SimpleNamespace(scheduler=SimpleNamespace(failed=[group]))
+    assert failures.failed_jobs(run) == [jobs[1]]
 
 
 @pytest.fixture
