@@ -7,7 +7,7 @@ The laws have a margin over what was measured. A plan asks for more where the re
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,22 +155,21 @@ def lines(uses: list[Use]) -> list[str]:
     rows = [f"{'script':18} {'jobs':>5} {'MB asked':>15} {'MB used':>15} {'min asked':>11} {'min used':>9}"]
     for script in sorted({use.script for use in uses}):
         own = [use for use in uses if use.script == script]
-        limits, used = [use.asked_mb for use in own if use.asked_mb is not None], [use.used_mb for use in own]
-        time, took = [use.asked_minutes for use in own if use.asked_minutes is not None], [u.used_minutes for u in own]
-        rows.append(
-            f"{script:18} {len(own):5} {_span(limits):>15} {_span(used):>15} {_span(time):>11} {max(took):9.1f}"
-        )
+        memory = _span([use.asked_mb for use in own]), _span([use.used_mb for use in own])
+        time, longest = _span([use.asked_minutes for use in own]), max(use.used_minutes for use in own)
+        rows.append(f"{script:18} {len(own):5} {memory[0]:>15} {memory[1]:>15} {time:>11} {longest:9.1f}")
     over = [use for use in uses if use.over]
     rows += [f"{use.record}: used {use.used_mb:,.0f} MB of {use.asked_mb}, {use.used_minutes:.1f} minutes of "
              f"{use.asked_minutes}" for use in over]  # fmt: skip
     return [*rows, f"{len(over)} of {len(uses)} jobs used more than they asked for"]
 
 
-def _span(values: list[int] | list[float]) -> str:
+def _span(values: Sequence[float | None]) -> str:
     """Return the least and the largest of some values as one word; a profile's own value stands where none is told."""
-    if not values:
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return "profile"
-    low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
+    low, high = f"{min(numbers):,.0f}", f"{max(numbers):,.0f}"
     return low if low == high else f"{low}-{high}"
 
 
