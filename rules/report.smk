@@ -113,7 +113,6 @@ use rule metrics as crate with:
         **job("crate", reporting.crate_settings),
 
 
-# a target alone: what every job asked for, beside what it used
 rule resources:
     log:
         "logs/resources.log",

@@ -19,7 +19,6 @@ UNKNOWN = 64.0  # seconds of a cell or a trial that no record and no law tells o
 ALL = 10**9  # components of a group that goes into one submission as a whole
 LOCAL, SUBMISSION = "local", "submission"  # Snakemake's name of no group, and ours of what a submission carries
 CELL_RULES = ("choose_trial", "train", "rank", "recommend", "cell_metrics")
-TRIAL_RULES = ("trial", "rung")
 REPORT_RULES = ("metrics", "table")
 READ = ("train", "test", "vocabulary")  # of a split, what the time of a cell depends on
 
@@ -31,7 +30,8 @@ class Groups:
         self.requests, self.cells, self.on_gpu = requests, cells, on_gpu
         self.rules: dict[str, Callable[[Wildcards], str]] = {
             **dict.fromkeys(CELL_RULES, lambda wildcards: self.name("cells", wildcards, ("train", "rank"))),
-            **dict.fromkeys(TRIAL_RULES, lambda wildcards: self.name("trials", wildcards, ("train",))),
+            "trial": lambda wildcards: self.name("trials", wildcards, ("trial",)),
+            "rung": lambda wildcards: self.name("trials", wildcards, ("rung",)),
             **dict.fromkeys(REPORT_RULES, lambda wildcards: "report"),
         }
 

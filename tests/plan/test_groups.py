@@ -52,9 +52,7 @@ def test_the_report_is_one_submission_and_a_profile_may_say_otherwise():
 
 def workflow(remote, local_groupid="local", attempt=1):
     """A workflow whose rules take a group, as Snakemake reads it in a run or, remote, within a submission."""
-    rules = {
-        rule: SimpleNamespace(group=None) for rule in (*groups.CELL_RULES, *groups.TRIAL_RULES, *groups.REPORT_RULES)
-    }
+    rules = {rule: SimpleNamespace(group=None) for rule in (*groups.CELL_RULES, "trial", "rung", *groups.REPORT_RULES)}
     return SimpleNamespace(
         get_rule=rules.get, remote_exec=remote, attempt=attempt, rules=rules,
         group_settings=SimpleNamespace(local_groupid=local_groupid, group_components={}),
