@@ -21,6 +21,7 @@ groups.attach(workflow, groups.Groups(requests, cells, gpus.count))
 
 onstart:
     orphans.refuse(workflow)
+    recall.set_aside(workflow)
     code.keep(workflow.dag.needrun_jobs())
 
 
@@ -87,3 +88,15 @@ rule information:
     input:
         information.pages,
     localrule: True
+
+
+rule verify:
+    log:
+        "logs/verify.log",
+    localrule: True
+    conda:
+        "envs/data.yaml"
+    params:
+        plan=reporting.command,
+    shell:
+        "set -o pipefail; python -m ptebench.verify results --plan {params.plan:q} 2>&1 | tee {log:q}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptebench import claims
+from ptebench import claims, former
 from ptebench.errors import InputError
 from ptebench.files import is_full, no_room, write_json
 from ptebench.provenance import canonical, checkout, digest, environment, file_digest, processor
@@ -83,13 +83,16 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
     if run := os.environ.get(claims.RUN):
         claims.end_with(run)
     first = next(iter(job.outputs.values()))
-    claim = claims.Claim(first)
+    claim, record = claims.Claim(first), options.provenance or first.with_name(f"{first.name}.{RECORD}")
     try:
         claim.take()
         claims.own.append(claim)
         job.digests.update(check_digests(path for paths in job.inputs.values() for path in paths))
+        if former.put_back(job.outputs.values(), record, command(), named(job.digests)):
+            print("the inputs have the bytes that they had, and so has the result: it is put back as it was")
+            return
         notes = main(job) or {}
-        write_json(seal(describe(job, begun) | notes), options.provenance or first.with_name(f"{first.name}.{RECORD}"))
+        write_json(seal(describe(job, begun) | notes), record)
     except BaseException as error:
         if not isinstance(error, claims.Superseded):
             clear(job)
@@ -98,6 +101,7 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
         print(f"error: {message}", file=sys.stderr)
         sys.exit(1)
     finally:
+        former.forget([*job.outputs.values(), record])
         claim.release()
         claims.own.clear()
 
@@ -128,17 +132,27 @@ def explain(error: BaseException, first: Path) -> InputError | None:
     return None
 
 
+def command() -> str:
+    """Return the command of this job."""
+    return shlex.join(["python", "-m", f"workflow_scripts.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+
+
+def named(digests: dict[Path, str]) -> dict[str, str]:
+    """Return digests by the name of their file."""
+    return {str(path): value for path, value in digests.items()}
+
+
 def describe(job: Job, begun: Begun) -> dict[str, Any]:
     """Return the record of a job that is done, but for what it notes itself."""
     used, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     hardware = sys.modules.get("ptebench.hardware")  # of jobs alone that choose by it
     return {
         "outputs": {str(path): file_digest(path) for path in job.outputs.values()},
-        "inputs": {str(path): value for path, value in job.digests.items()},
+        "inputs": named(job.digests),
         "spec": job.spec,
         "seed": job.spec.get("seed"),
         "script": Path(sys.argv[0]).stem,
-        "command": shlex.join(["python", "-m", f"workflow_scripts.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": command(),
         "code": job.code,
         "checkout": begun.checkout,
         "environment": environment(),

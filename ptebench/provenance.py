@@ -34,6 +34,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below a folder, by its path."""
+    return {str(path): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def module_path(module: str) -> Path | None:
     """Return the file of a project module, None for a module of another project."""
     base = ROOTS.get(module.split(".")[0])

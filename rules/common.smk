@@ -15,7 +15,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *others]
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan import code, failures, groups, orphans
+from ptebench.plan import code, failures, groups, orphans, recall
 from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
@@ -50,7 +50,7 @@ from ptebench.plan.terminal import attach
 from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
 
 terminal = attach(workflow)
-
+recall.attach()
 try:
     check_folder(REPOSITORY)
     # the command line's files replace config.yaml, of the working folder or else of the checkout, as a whole: a

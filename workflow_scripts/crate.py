@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ptebench.job import Job, run
+from ptebench.provenance import folder_digests
 from ptebench.report.crate.crate import write_crate
 from ptebench.report.site.results import Results
 
@@ -10,8 +11,9 @@ from ptebench.report.site.results import Results
 def main(job: Job) -> dict:
     """Write the crate; what stands in it is read from the records of the tables."""
     results = Results.read(Path(), [path.stem for path in job.inputs["tables"]], job.spec)
-    write_crate(results, job.spec["configuration"], job.outputs["metadata"].parent)
-    return {"tables": len(results.tables), "records": len(results.records.all)}
+    folder = job.outputs["metadata"].parent
+    write_crate(results, job.spec["configuration"], folder)
+    return {"outputs": folder_digests(folder), "tables": len(results.tables), "records": len(results.records.all)}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ptebench.job import Job, run
+from ptebench.provenance import folder_digests
 from ptebench.report.site.build import build
 from ptebench.report.site.results import Results
 
@@ -11,8 +12,9 @@ def main(job: Job) -> dict:
     """Write the pages; what they show is read from the records of the tables."""
     names = [path.stem for path in job.inputs["tables"]]
     results = Results.read(Path(), names, job.spec)
-    build(results, job.outputs["index"].parent)
-    return {"tables": len(names), "rows": len(results.methods)}
+    folder = job.outputs["index"].parent
+    build(results, folder)
+    return {"outputs": folder_digests(folder), "tables": len(names), "rows": len(results.methods)}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.plan.orphans import OWN, warnings
 from ptebench.plan.preview import preview
+from ptebench.plan.recall import stale
+from ptebench.verify import PLAN, STALE
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
 FRESH = 5.0  # seconds that an estimate of the rest stands
@@ -156,6 +158,10 @@ class Terminal(logging.Handler):
         """Tell, once, what a run would do."""
         if event == "run_info" and not self.foreseen:
             self.foreseen = True
+            if PLAN in os.environ:
+                for file, why in stale(self.workflow):
+                    self.line(f"{STALE}{file}: {why}")
+                return
             for line in preview(self.workflow):
                 self.line(line)
             self.warn()

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,3 +87,45 @@ def test_a_job_that_a_dead_run_left_behind_does_not_replace_what_a_new_run_made(
         digests(folder / "results"),
     ) == made
     assert "Nothing to be done" in project(f"{CELL}/ranks.parquet", "--dry-run", **of_epochs(2)).stdout
+
+
+def cells_of(folder):
+    """Return the time at which each file of the cell was written, and whether it was made anew by its record."""
+    return {path.name: path.stat().st_mtime_ns for path in (folder / CELL).iterdir()}
+
+
+def test_without_what_snakemake_remembers_a_change_of_settings_is_seen_by_the_records(project):  # noqa: F811
+    folder = project.folder
+    assert project(**of_epochs(2)).returncode == 0
+    shutil.rmtree(folder / ".snakemake")
+    for name in ("results/data/small/interactions.parquet", "raw/sequences.txt"):
+        os.utime(folder / name)
+    assert "Nothing to be done" in project("--dry-run", **of_epochs(2)).stdout
+    plan = project("--dry-run", **of_epochs(3)).stdout
+    assert "jobs: train 1, rank 1, metrics 1, table 1" in plan
+    assert "backbone.epochs 2 -> 3" in plan, "the record says what it was"
+    done = project("verify", **of_epochs(2))
+    assert done.returncode == 0 and "all as their records say" in done.stdout, done.stdout + done.stderr
+    done = project("verify", **of_epochs(3))
+    assert done.returncode == 1 and f"stale: {CELL}/model.safetensors: backbone.epochs 2 -> 3" in done.stdout
+    assert "stale: results/tables/small.csv: made from what is stale" in done.stdout, done.stdout + done.stderr
+    with open(folder / "raw" / "sequences.txt", "a") as stream:
+        stream.write("new i1 i2 i3 i4 i5\n")
+    assert "raw/sequences.txt changed" in project("--dry-run", **of_epochs(2)).stdout
+
+
+def test_what_ran_again_to_the_same_bytes_takes_nothing_else_with_it(project):  # noqa: F811
+    folder = project.folder
+    assert project(**of_epochs(2)).returncode == 0
+    before, made = digests(folder / "results"), cells_of(folder)
+    records = [(folder / CELL / name).read_bytes() for name in ("provenance.json", "ranks.provenance.json")]
+    done = project("--forcerun", "interactions", **of_epochs(2))
+    assert done.returncode == 0 and "interactions small" in done.stderr, done.stderr[-3000:]
+    assert digests(folder / "results") == before
+    assert [(folder / CELL / name).read_bytes() for name in ("provenance.json", "ranks.provenance.json")] == records
+    log = next((folder / "logs").rglob("seed=0/train.log")).read_text()
+    assert "the result: it is put back as it was" in log and cells_of(folder).keys() == made.keys()
+    assert not [path for path in (folder / "results").rglob(".*") if path.is_file()]
+    assert "Nothing to be done" in project("--dry-run", **of_epochs(2)).stdout
+    done = project("--forcerun", "train", **of_epochs(2))
+    assert "epoch" in next((folder / "logs").rglob("seed=0/train.log")).read_text(), "what is asked for is made anew"

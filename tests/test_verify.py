@@ -1,0 +1,130 @@
+"""What lies in results against its records: every planted fault is named, and a sound tree has none."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ptebench import claims, verify
+from ptebench.files import write_json
+from ptebench.provenance import code_modules, file_digest
+from ptebench.records import seal
+
+MODULES = code_modules("ptebench.errors")
+
+
+def plant(name, text, inputs=(), **changes):
+    """Write an artefact and its record as a job would."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    record = path.with_name(f"{path.name}.provenance.json")
+    read = {str(file): file_digest(Path(file)) for file in inputs}
+    made = {"outputs": {name: file_digest(path)}, "inputs": read, "code": "abc", "wall_seconds": 1.25}
+    write_json(seal(made | {"command": f"python -m workflow_scripts.toy --provenance {record}"} | changes), record)
+    return record
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A sound tree of results: raw data, a split, a model made of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("raw.csv").write_text("raw")
+    write_json(MODULES, Path("results/code/abc.json"))
+    plant("results/split/train", "events", ["raw.csv"])
+    plant("results/cells/model", "weights", ["results/split/train", "results/split/train.provenance.json"])
+    for name in ("cells/gpt.answers.jsonl", "cells/checkpoint.safetensors", "cells/training/state"):
+        path = Path("results") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("to go on from")
+    return tmp_path
+
+
+def findings():
+    return [(finding.kind, finding.file) for finding in verify.Results([Path("results")]).verify()]
+
+
+def test_a_sound_tree_has_no_finding_and_ends_with_0(tree, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["verify", "results"])
+    with pytest.raises(SystemExit) as ended:
+        verify.main()
+    assert ended.value.code == 0 and "5 files, 2 records: all as their records say" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["split/train", "cells/model", "split/train.provenance.json", "cells/model.provenance.json"]
+)
+def test_any_bit_that_flips_in_a_file_or_a_record_is_named_whatever_its_time(tree, name):
+    path, draw = Path("results") / name, random.Random(name)
+    sound, stat = path.read_bytes(), path.stat()
+    for place in draw.sample(range(8 * len(sound)), min(8 * len(sound), 40)):
+        flip = bytearray(sound)
+        flip[place // 8] ^= 1 << place % 8
+        path.write_bytes(flip)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert (("damaged" if "provenance" in name else "other bytes"), str(path)) in findings(), place
+
+
+def test_what_was_made_from_other_bytes_or_by_other_code_is_stale(tree):
+    Path("raw.csv").write_text("others")
+    assert findings() == [("stale", "results/split/train.provenance.json")]
+    Path("raw.csv").unlink()
+    assert findings() == [], "raw data may be taken away"
+    plant("results/split/train", "other events")
+    assert findings() == [("stale", "results/cells/model.provenance.json")] * 2
+    plant("results/split/train", "events", code="old")
+    write_json({**MODULES, "ptebench.errors": "0"}, Path("results/code/old.json"))
+    assert ("stale", "results/split/train.provenance.json") in findings()
+    Path("results/code/old.json").unlink()
+    reason = next(f.reason for f in verify.Results([Path("results")]).verify() if "split" in f.file)
+    assert reason == "made by code old, of which nothing is known: results/code/old.json is gone"
+
+
+def test_files_without_records_records_without_files_and_copies_are_named(tree):
+    Path("results/tables").mkdir()
+    Path("results/tables/mine.csv").write_text("by hand")
+    for name in ("model", "model.provenance.json"):
+        Path("results/tables", name).write_bytes(Path("results/cells", name).read_bytes())
+    Path("results/cells/model").unlink()
+    assert sorted(findings()) == [
+        ("foreign", "results/tables/model.provenance.json"),
+        ("gone", "results/cells/model"),
+        ("no record", "results/tables/mine.csv"),
+        ("no record", "results/tables/model"),
+    ]
+
+
+def test_what_a_kill_left_is_removed_and_what_a_job_still_writes_is_not(tree, monkeypatch, capsys):
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead, cells = gone.stdout.strip(), Path("results/cells")
+    marks = {f".{dead}.model": "", f".{os.getppid()}.model": "", ".former.model": ""}
+    marks |= {".a.claim": f"{dead} {claims.place()} 00\n", ".b.claim": f"{os.getpid()} {claims.place()} 00\n"}
+    marks |= {".c.claim": f"{dead} another machine 00\n"}
+    for name, text in marks.items():
+        (cells / name).write_text(text)
+    monkeypatch.setattr(sys, "argv", ["verify", "results"])
+    with pytest.raises(SystemExit) as ended:
+        verify.main()
+    assert ended.value.code == 0 and capsys.readouterr().out.count("removed: ") == 3
+    assert {p.name for p in cells.iterdir() if p.name in marks} == {f".{os.getppid()}.model", ".b.claim", ".c.claim"}
+
+
+def test_a_folder_that_is_not_there_is_an_error(tree, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["verify", "result"])
+    with pytest.raises(SystemExit, match="error: result: no such folder"):
+        verify.main()
+
+
+def test_a_finding_ends_with_1_and_says_how_many(tree, monkeypatch, capsys):
+    Path("results/cells/model").write_text("weight")
+    monkeypatch.setattr(sys, "argv", ["verify", "results"])
+    with pytest.raises(SystemExit) as ended:
+        verify.main()
+    said = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1 and said[-1] == "error: 1 other bytes among 5 files, 2 records"
+    assert said[0].startswith("other bytes: results/cells/model: not what its job wrote by results/cells/model.prov")
+    assert json.loads(Path("results/code/abc.json").read_text()) == MODULES
