@@ -9,13 +9,12 @@ from snakemake.settings.types import DeploymentMethod
 
 REPOSITORY = Path(workflow.basedir)
 # the packages alone: no file beside the Snakefile hides a module of Python's
-others = [path for path in sys.path if Path(path).resolve() != REPOSITORY.resolve()]
-sys.path[:] = [str(REPOSITORY / "imports"), *others]
+sys.path[:] = [str(REPOSITORY / "imports"), *(p for p in sys.path if Path(p).resolve() != REPOSITORY.resolve())]
 
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan import code, failures, groups, orphans, recall
+from ptebench.plan import code, failures, groups, locks, orphans, recall
 from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
@@ -51,6 +50,7 @@ from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
 
 terminal = attach(workflow)
 recall.attach()
+locks.free(workflow)
 try:
     check_folder(REPOSITORY)
     # the command line's files replace config.yaml, of the working folder or else of the checkout, as a whole: a

@@ -58,8 +58,6 @@ def test_a_job_ends_with_the_run_that_started_it_and_the_next_run_goes_on(projec
     run.kill()
     run.wait()
     wait_for(lambda: not jobs_below(folder), 10)
-    done = project("--unlock")
-    assert done.returncode == 0, done.stderr
     done = project(f"{CELL}/provenance.json", **of_epochs(2))
     assert done.returncode == 0, done.stderr[-3000:]
     left = [path.name for path in (folder / CELL).iterdir() if path.name.startswith(".")]
