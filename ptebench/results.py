@@ -48,13 +48,13 @@ class Results:
 
     @cached_property
     def cells(self) -> pl.DataFrame:
-        """Return the cells: dataset, protocol, backbone, representation, seed, seconds, parameters, commit, folder."""
+        """Return the cells: their names, seconds of training, parameters where any train here, commit, folder."""
         rows = []
         for path in sorted((self.folder / "cells").rglob("provenance.json")):
             if match := CELL.search(path.as_posix()):
                 record = json.loads(path.read_text(encoding="utf-8"))
                 commit = (record["checkout"] or {}).get("commit")
-                cost = record["wall_seconds"], record.get("parameters"), commit
+                cost = record["wall_seconds"], record.get("parameters") or None, commit
                 rows.append((*match.groups()[:4], int(match[5]), *cost, str(path.parent)))
         return pl.DataFrame(rows, schema=[*KEY, "seconds", "parameters", "commit", "folder"], orient="row")
 
