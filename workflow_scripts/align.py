@@ -23,7 +23,7 @@ def main(job) -> dict:
     for side, path in job.outputs.items():
         write_embeddings(vectors[side], path, made_of)
     checkpoint.unlink(missing_ok=True)
-    return {**notes, "width": vectors["item"].shape[1], "epochs": len(curve), "curve": curve}
+    return {**notes, "width": vectors["item"].shape[1], "epochs": curve[-1]["epoch"], "curve": curve}
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ Place = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 Places = Annotated[list[Place], Field(min_length=1), AfterValidator(refuse_one_file_twice)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
+Shrinkage = Annotated[float, Field(ge=0)] | None
 Above = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ptebench.config.backbones import Backbone
-from ptebench.config.base import Positive, Settings
+from ptebench.config.base import Positive, Settings, Shrinkage
 from ptebench.config.readers import Reader
 
 
@@ -55,8 +55,8 @@ class Textknn(Backbone, Reader, Votes):
     kind: Literal["textknn"]
     components: Positive | None = None
     """Principal components of the text that are whitened and read, at most; null: the text as it is, less its mean."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
 
 
 class Ease(Backbone):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ptebench.config.base import Above, Count, Positive, Seed, Settings, Share
+from ptebench.config.base import Above, Count, Part, Positive, Seed, Settings, Share, Shrinkage
 from ptebench.config.readers import UserReader
 
 
@@ -13,8 +13,8 @@ class Align(Settings):
     """Length of the vector of each role of an item, what comes before and what comes next; both make its vector."""
     components: Positive = 256
     """Principal components of the text that are read, at most."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
     dropout: Share = 0.2
     """Dropout of the adapters' hidden layers."""
     window: Positive = 3
@@ -32,7 +32,9 @@ class Align(Settings):
     learning_rate: Above = 1e-3
     """Rate of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
-    """Decay of matrices by AdamW."""
+    """Decay of matrices by AdamW, towards the text as it is."""
+    unseen: Part = 0.1
+    """Share of the training items that no pair has, for which an epoch is judged beside the validation events."""
     epochs: Positive = 20
     """Passes over the pairs, at most."""
     patience: Positive = 3

@@ -12,6 +12,7 @@ from ptebench.config.checks import check_names
 from ptebench.config.grid import check_grid
 from ptebench.config.loader import load
 from ptebench.config.messages import explanations, nearest, refuse
+from ptebench.config.representations import Text
 from ptebench.errors import InputError
 
 NAMED_BY_KIND = ("protocols", "encoders", "backbones", "representations")  # where a name says the kind
@@ -59,6 +60,11 @@ def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
         refuse(where, explanations(error, raw))
         raise
     config = model.model_dump(mode="json")
+    for name, settings in model.representations.items():
+        if isinstance(settings, Text) and settings.rate is None:
+            config["representations"][name]["rate"] = (
+                settings.aligned_rate if settings.text in model.embeddings else 1.0
+            )
     check_names(model, where)
     cast_changes(config, model, where)
     check_grid(model.model_copy(update={"overrides": config["overrides"]}), where)

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ptebench.config.base import Above, Count, Positive, Settings, Share
+from ptebench.config.base import Above, Count, Positive, Settings, Share, Shrinkage
 from ptebench.config.readers import UserReader
 
 
@@ -60,8 +60,10 @@ class Text(Representation, UserReader):
     """What every representation that reads text shares."""
 
     cold_users: ClassVar[bool] = True
-    rate: Above = 1.0
-    """Its learning rate over the backbone's; below 1 for text that training pairs have aligned already."""
+    aligned_rate: ClassVar[float] = 1.0
+    """Its `rate` over the vectors of an embedding, where none is given."""
+    rate: Above | None = None
+    """Its learning rate over the backbone's; null: 1, of `pte` over vectors that training pairs have aligned 0.3."""
 
 
 class Frozen(Text):
@@ -83,8 +85,8 @@ class Whitenrec(Text):
     """Groups of coordinates, each whitened by itself: the more, the less is whitened."""
     ensemble: bool = False
     """WhitenRec+: beside the groups the text whitened as a whole, through the same MLP, summed."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
     dropout: Share = 0.2
     """Dropout of the MLP's hidden layer."""
 
@@ -191,8 +193,8 @@ class Adapter(Text):
 
     components: Positive = 256
     """Principal components of the text that the adapter reads, at most."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
     dropout: Share = 0.1
     """Dropout of the adapter's hidden layer."""
 
@@ -200,6 +202,7 @@ class Adapter(Text):
 class Pte(Adapter):
     """Frozen encoder of profiles and a task-aligned adapter, for items and users."""
 
+    aligned_rate: ClassVar[float] = 0.3
     kind: Literal["pte"]
     text: str = "embedded.grpo"
     """What it reads, as any representation of text; by default what GRPO has taught the language model `embedded`."""

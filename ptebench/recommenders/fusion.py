@@ -6,7 +6,7 @@ from torch.nn.functional import embedding
 
 from ptebench.recommenders.adapter import Tower
 
-ADAPTER = {"components": 256, "shrinkage": 1e-3, "dropout": 0.1}  # as of `pte`
+ADAPTER = {"components": 256, "shrinkage": None, "dropout": 0.1}  # as of `pte`
 
 
 class Fusion(nn.Module):

@@ -1,8 +1,11 @@
 """Scale and whitening of text vectors, fitted on training items only."""
 
 import torch
+from sklearn.isotonic import isotonic_regression
 
 from ptebench.files import InputError
+
+FOLDS = 5
 
 
 def require_text(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor:
@@ -19,17 +22,46 @@ def rescale(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor:
     return vectors / require_text(vectors, train_ids).square().mean().sqrt()
 
 
-def fit(vectors: torch.Tensor, shrinkage: float, zca: bool, components: int | None = None):
+def spectrum(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the variances (d,) of principal components, falling, and these (d, d)."""
+    values, axes = torch.linalg.eigh(covariance)
+    return values.flip(0).clamp_min(0), axes.flip(1)
+
+
+def variances_elsewhere(centred: torch.Tensor) -> torch.Tensor:
+    """Return the variance (d,) that items have along the principal components of others, falling.
+
+    Of each fifth of the items `centred` (n, d) by the components of the rest (Bartz, 2016). Where few items do not vary
+    at all, others do; divided by next to nothing, they would be all noise.
+    """
+    parts = [centred[fold :: min(FOLDS, len(centred))] for fold in range(min(FOLDS, len(centred)))]
+    products = [part.T @ part for part in parts]
+    whole, squares = torch.stack(products).sum(0), torch.zeros_like(centred[0])
+    for part, product in zip(parts, products, strict=True):
+        rest = len(centred) - len(part)
+        mean = -part.sum(0) / rest
+        axes = spectrum((whole - product) / rest - mean.outer(mean))[1]
+        across = part.sum(0).outer(mean)
+        around = product - across - across.T + len(part) * mean.outer(mean)
+        squares += (axes * (around @ axes)).sum(0)
+    falling = isotonic_regression((squares / len(centred)).cpu().numpy(), increasing=False)
+    return torch.from_numpy(falling.copy()).to(centred)
+
+
+def fit(vectors: torch.Tensor, shrinkage: float | None, zca: bool, components: int | None = None):
     """Return mean (d,) and transform (d, k) such that (x - mean) @ transform has identity covariance.
 
-    `vectors` (n, d) are those of training items; eigenvalues are raised by `shrinkage` times their
-    mean, so that directions without variance are not blown up. ZCA keeps the axes, PCA sorts by variance.
+    `vectors` (n, d) are those of training items. Principal components are divided by the deviation of
+    `variances_elsewhere` or, with a `shrinkage`, by their own, its square raised by so many times the mean, so that
+    directions of little variance are not blown up. ZCA keeps the axes, PCA sorts by variance.
     """
     x = vectors.double()
     mean = x.mean(0)
-    values, axes = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
-    values, axes = values.flip(0).clamp_min(0), axes.flip(1)
-    values = values + shrinkage * values.mean()
+    centred = x - mean
+    values, axes = spectrum(centred.T @ centred / len(x))
+    values = values + (shrinkage or 0.0) * values.mean()
+    if shrinkage is None and len(x) > 1:
+        values = variances_elsewhere(centred)
     if not bool((values > 0).all()):
         values = values.clamp_min(torch.finfo(torch.float32).eps)
     k = min(components or len(values), len(values))
@@ -49,7 +81,9 @@ class Whitened(torch.nn.Module):
     mean: torch.Tensor  # (d_text,)
     transform: torch.Tensor  # (d_text, k)
 
-    def __init__(self, vectors, train_ids, shrinkage: float, zca: bool, components: int | None = None, groups: int = 1):
+    def __init__(
+        self, vectors, train_ids, shrinkage: float | None, zca: bool, components: int | None = None, groups: int = 1
+    ):
         super().__init__()
         if groups > vectors.shape[1]:
             raise InputError(

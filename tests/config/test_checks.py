@@ -167,6 +167,18 @@ def test_a_cell_of_an_embedding_is_held_to_what_the_embedding_has(embedding, rep
 
 
 @pytest.mark.parametrize(
+    "kind, text, given, rate",
+    [("pte", "a", {}, 0.3), ("pte", "template", {}, 1), ("pte", "a", {"rate": 0.5}, 0.5), ("morec", "a", {}, 1)],
+)
+def test_an_adapter_over_aligned_vectors_learns_at_a_lower_rate_unless_told_otherwise(kind, text, given, rate):
+    raw = {
+        "encoders": {"minilm": {}}, "embeddings": {"a": {}},
+        "representations": {"r": {"kind": kind, "text": text, **given}},
+    }  # fmt: skip
+    assert resolve(raw, "c")["representations"]["r"]["rate"] == rate
+
+
+@pytest.mark.parametrize(
     "backbone, row, files, sound",
     [
         ("gru4rec", {"text": "gpt"}, {"user": "u.jsonl"}, False),

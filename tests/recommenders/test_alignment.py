@@ -9,13 +9,14 @@ from torch.nn import functional as F
 from ptebench.config.embeddings import Align
 from ptebench.files import InputError
 from ptebench.recommenders.alignment import cell_of
-from ptebench.recommenders.backbones.alignment import Backbone, neighbours
-from ptebench.recommenders.model import restore
+from ptebench.recommenders.backbones.alignment import Backbone, events_of, neighbours
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.mutual import contrast
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.sampling import Ragged
 from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.training import train
+from ptebench.recommenders.whitening import Whitened
 
 GROUPS, ITEMS, USERS, LENGTH, COLD = 8, 160, 300, 8, 40
 SMALL = {"dimension": 16, "components": 32, "batch_size": 256, "others": 64, "epochs": 6, "learning_rate": 0.01}
@@ -27,35 +28,35 @@ def ragged(lists):
     return Ragged(values, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
 
 
-def world(shuffled=False, profiles=False):
+def world(shuffled=False, profiles=False, users=USERS, noise=4.0, at_random=False):
     """Return training data, validation events, a catalogue, and the group of each item, which its text whispers.
 
     A history keeps to one group, which three directions of the text tell of among loud ones that tell nothing. The last
-    COLD items are in no history.
+    COLD items are in no history. With `at_random` histories keep to no group.
     """
     drawn = torch.Generator().manual_seed(0)
     group = torch.cat([torch.tensor([-1]), torch.randint(GROUPS, (ITEMS,), generator=drawn)])
-    whisper, noise = torch.randn(GROUPS, 3, generator=drawn), torch.randn(ITEMS + 1, 29, generator=drawn)
-    text = torch.cat([whisper[group], 4 * noise], 1)
+    whisper, noise = torch.randn(GROUPS, 3, generator=drawn), noise * torch.randn(ITEMS + 1, 29, generator=drawn)
+    text = torch.cat([whisper[group], noise], 1)
     if shuffled:
         text[1:] = text[1:][torch.randperm(ITEMS, generator=drawn)]
     text[0] = 0
     warm = torch.arange(1, ITEMS - COLD + 1)
-    liked = torch.randint(GROUPS, (USERS,), generator=drawn)
+    liked = torch.randint(GROUPS, (users,), generator=drawn)
     rows = []
     for likes in liked:
-        pool = warm[group[warm] == likes]
+        pool = warm if at_random else warm[group[warm] == likes]
         rows.append(pool[torch.randperm(len(pool), generator=drawn)[: LENGTH + 1]].tolist())
-    training = Train(torch.arange(1, USERS + 1), ragged([row[:-1] for row in rows]))
-    users = torch.arange(1, USERS + 1)
-    valid = Events("full", users, users, training.histories, ragged([row[-1:] for row in rows]), None)
+    owners = torch.arange(1, users + 1)
+    training = Train(owners, ragged([row[:-1] for row in rows]))
+    valid = Events("full", owners, owners, training.histories, ragged([row[-1:] for row in rows]), None)
     texts = {"item": text}
     if profiles:
-        said = torch.cat([whisper[liked], 4 * torch.randn(USERS, 29, generator=drawn)], 1)
+        said = torch.cat([whisper[liked], 4 * torch.randn(users, 29, generator=drawn)], 1)
         texts["user"] = torch.cat([torch.zeros(1, 32), said])
     owners, values = training.pairs
-    counts = torch.bincount(values, minlength=ITEMS + 1), torch.bincount(owners, minlength=USERS + 1)
-    return training, valid, Catalogue(USERS, ITEMS, SMALL["dimension"], *counts, texts), group, liked
+    counts = torch.bincount(values, minlength=ITEMS + 1), torch.bincount(owners, minlength=users + 1)
+    return training, valid, Catalogue(users, ITEMS, SMALL["dimension"], *counts, texts), group, liked
 
 
 def settings(**changes):
@@ -130,6 +131,41 @@ def test_texts_of_other_items_carry_nothing_over():
     assert purity(aligned(training, valid, catalogue)[0], group, cold, warm) < 0.25  # 1 of 8 by chance
 
 
+@pytest.mark.parametrize("users, at_random", [(40, False), (USERS, True)])
+def test_items_that_nobody_has_met_are_no_worse_off_than_by_their_text(users, at_random):
+    """However few the pairs are, or however little they say."""
+    training, valid, catalogue, group, _ = world(users=users, noise=0.5, at_random=at_random)
+    warm, cold = torch.arange(1, ITEMS - COLD + 1), torch.arange(ITEMS - COLD + 1, ITEMS + 1)
+    vectors, _ = aligned(training, valid, catalogue)
+    text = Whitened(catalogue.text["item"], catalogue.train_items, None, False, 32)()
+    assert (
+        purity(text, group, cold, warm) > 0.3
+        and purity(vectors, group, cold, warm) > purity(text, group, cold, warm) - 0.05
+    )
+
+
+def test_unseen_items_are_in_no_pair_and_asked_for_by_what_comes_before_them():
+    training, _, catalogue, *_ = world()
+    backbone = Backbone(settings(unseen=0.25)["backbone"], catalogue)
+    backbone.observe(training)
+    assert int(backbone.unseen.sum()) == (ITEMS - COLD) // 4 and not backbone.unseen[backbone.pool].any()
+    assert not backbone.unseen[backbone.pairs[:2]].any()
+    unseen = torch.zeros(8, dtype=torch.bool).index_fill(0, torch.tensor([3, 5]), True)
+    events = events_of(ragged([[1, 3, 2, 5, 4], [3, 1], [1, 2], [], [6, 3]]), unseen, torch.arange(11, 16))
+    assert events.users.tolist() == [11, 15] and events.targets.values.tolist() == [5, 3]
+    assert events.histories.values.tolist() == [1, 2, 6] and events.histories.offsets.tolist() == [0, 2, 3]
+    assert events.candidates.nonzero()[:, 0].tolist() == [3, 5]
+
+
+def test_vectors_start_from_the_whitened_text():
+    training, _, catalogue, *_ = world()
+    tower = build(settings(), catalogue)[1].items.eval()
+    text, ids = tower.text(), torch.arange(1, ITEMS + 1)
+    first = F.layer_norm(text[ids, :16], (16,))
+    for role in ("before", "next"):
+        torch.testing.assert_close(tower(role, ids), F.normalize(first, dim=1))
+
+
 def test_users_with_profiles_ask_for_the_items_of_their_group():
     training, valid, catalogue, group, liked = world(profiles=True)
     items, users = aligned(training, valid, catalogue)
@@ -172,3 +208,12 @@ def test_the_terms_of_shape_have_gradients_of_their_own(weights):
     items = torch.cat([torch.arange(1, 16), torch.arange(1, 6)])
     backbone.shape(vectors, items).backward()
     assert vectors.grad[:15].any(1).all() and not vectors.grad[15:].any()
+
+
+def test_a_killed_alignment_goes_on_as_if_it_had_not_been(killed):
+    training, valid, catalogue, *_ = world()
+    cell = settings(epochs=5)
+    whole = train(cell, training, valid, catalogue, False, None, "same")
+    rest = train(cell, training, valid, catalogue, False, killed(cell, training, valid, catalogue), "same")
+    assert [(e["epoch"], e["value"]) for e in whole[1]] == [(e["epoch"], e["value"]) for e in rest[1]]
+    assert whole[1][0]["epoch"] == 0 and all(torch.equal(value, rest[0][name]) for name, value in whole[0].items())

@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from ptebench.hardware import gemm_precision
 from ptebench.recommenders.adapter import Adapter
@@ -10,13 +10,31 @@ from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.whitening import Whitened
 
 
+class Correction(Adapter):
+    """LN(x + W_s x + W_2 drop(GELU(W_1 x))), of x its first components, where W_s and W_2 start from zeros.
+
+    So what is learned is a correction of the text, and decay draws it back to the text as it is.
+    """
+
+    def __init__(self, width: int, dimension: int, dropout: float):
+        super().__init__(width, dimension, dropout)
+        for parameter in (*self.skip.parameters(), *self.deep[-1].parameters()):
+            nn.init.zeros_(parameter)
+        self.missing = max(dimension - width, 0)
+
+    def forward(self, x):
+        """See Adapter."""
+        start = pad(x[:, : self.norm.normalized_shape[0]], (0, self.missing))
+        return self.norm(start + self.skip(x) + self.deep(x)) * self.scale
+
+
 class Tower(nn.Module):
     """Whitened text of one side, and an adapter to unit vectors for each of its roles."""
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int, roles: tuple[str, ...]):
+    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int, roles: dict[str, type]):
         super().__init__()
         self.text = Whitened(text, known, settings["shrinkage"], False, settings["components"])
-        adapters = {role: Adapter(self.text.width, dimension, settings["dropout"]) for role in roles}
+        adapters = {role: kind(self.text.width, dimension, settings["dropout"]) for role, kind in roles.items()}
         self.adapters = nn.ModuleDict(adapters)
 
     def forward(self, role: str, ids=None) -> torch.Tensor:
@@ -39,10 +57,10 @@ class Representation(Base):
     def __init__(self, settings: dict, catalogue):
         text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
         super().__init__(text.any(1))
-        self.items = Tower(settings, text, catalogue.train_items, d, ("before", "next"))
+        self.items = Tower(settings, text, catalogue.train_items, d, dict.fromkeys(("before", "next"), Correction))
         self.users = None
         if users is not None:
-            self.users = Tower(settings, users, catalogue.train_users, d, ("before",))
+            self.users = Tower(settings, users, catalogue.train_users, d, {"before": Adapter})
             self.register_buffer("profiled", users.any(1), persistent=False)
 
     def item_vectors(self, items=None):
