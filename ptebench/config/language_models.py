@@ -49,9 +49,9 @@ class RewardWeights(Settings):
     auc: float = Field(0.0, ge=0)
     """Items: how well card and profile tell held-out readers from others, less how well the card does."""
     faithfulness: float = Field(0.0, ge=0)
-    """Share of the phrases that the evidence supports, less what is copied."""
+    """Share of the phrases that the evidence supports, less what is copied; the template's at most."""
     identification: float = Field(0.0, ge=0)
-    """How well the owner is found in a crowd, less over-smoothing."""
+    """How well the owner is found in a crowd, less over-smoothing; the template's at most."""
     length: float = Field(0.0, ge=0)
     """0 from 20 to 80 tokens, falling to -1 outside."""
     preference: float = Field(0.0, ge=0)

@@ -1,15 +1,19 @@
 """The judge of the texts of one side, made from a split and an encoder."""
 
 import numpy as np
+import polars as pl
 
+from ptebench.files import ragged
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.grpo.preference import Pairs, Preference, pairs
-from ptebench.profiles.grpo.rewards import COMPONENTS, Judge
+from ptebench.profiles.grpo.rewards import COMPONENTS, GUARDS, LONG, Judge
 from ptebench.profiles.grpo.watch import OWNERS
 from ptebench.profiles.measures.faithfulness import chance_support, strangers
 from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.measures.tasks import Tasks, item_tasks, last_items, user_tasks
+from ptebench.profiles.schema.fields import layout
+from ptebench.profiles.teachers.template import Template
 
 
 def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, cards, encode, spec: dict, fresh=None, likely=None):
@@ -24,7 +28,36 @@ def judge_of(tasks: Tasks, others: dict, compared: Pairs | None, cards, encode, 
         threshold = chance_support(others, side, tasks.owners, tasks.sources[tasks.evidence], encode, seed)
     prefer = Preference(compared, tasks.signatures, encode) if compared else None
     scorer = Scorer(tasks.rest, cards, encode, seed) if weights[COMPONENTS[side][0]] else None
-    return Judge(tasks, fresh or encode, side, weights, threshold, prefer, scorer, likely)
+    judge = Judge(tasks, fresh or encode, side, weights, threshold, prefer, scorer, likely)
+    judge.caps = caps_of(tasks, encode, side, weights, threshold)
+    return judge
+
+
+def template_texts(tasks: Tasks, side: str) -> dict[int, str]:
+    """Return what the template says for each task, by its row, of what the task does not hold out."""
+    template = Template(tasks.rest.cards, *tasks.rest.ragged())
+    if side == "user":
+        profiles = template.users(*ragged(pl.Series(tasks.histories, dtype=pl.List(pl.Int64))))
+    else:
+        profiles = template.items(tasks.owners)
+    return {row: layout(fields, side) for row, fields in enumerate(profiles) if fields}
+
+
+def caps_of(tasks: Tasks, encode, side: str, weights: dict, threshold: float | None) -> dict[str, np.ndarray]:
+    """Return what the template earns by each guard in every task, NaN where it says nothing.
+
+    Random words and pieces of titles earn more by them than any profile. As guards they hold what the template has and
+    leave what is beyond it to the component that says what profiles are for.
+    """
+    guards = Judge(tasks, encode, side, weights | {c: 0.0 for c in weights if c not in GUARDS}, threshold)
+    if not guards.components:
+        return {}
+    texts = template_texts(tasks, side)
+    values, _ = guards(list(texts.values()), list(texts), [LONG[0]] * len(texts), 1.0)
+    caps = {c: np.full(len(tasks.owners), np.nan) for c in guards.components}
+    for component, cap in caps.items():
+        cap[list(texts)] = values[component]
+    return caps
 
 
 def parted(pool: list[int], prompts: int) -> tuple[list[int], list[int], list[int]]:

@@ -21,6 +21,7 @@ from ptebench.profiles.schema.fields import phrases, strict
 SHORT, LONG = (5, 20), (80, 128)  # tokens: -1 and 0 at the short end, 0 and -1 at the long one
 SHARE = ("faithfulness", "identification", "length", "preference", "nearer", "title")
 COMPONENTS = {side: (task, *SHARE) for side, task in {"user": "rank", "item": "auc"}.items()}
+GUARDS = ("faithfulness", "identification")  # which pay up to what the template earns
 BELOW = 0.1  # by which a text outside the schema earns less than the worst that one within it can
 SHARP = 20.0  # what a cosine counts in the contrast of `nearer`
 
@@ -58,6 +59,7 @@ class Judge:
     encode(texts) -> (n, d) in the space of the tasks' vectors. threshold: `chance_support`. prefer: a fitted
     `Preference`. scorer: a `Scorer` that knows nothing of what the tasks hold out. likely(texts, rows) -> (B,): how
     much likelier a text makes the title of what its task holds out. Each is None where no component asks for it.
+    `caps`: component -> (T,), the most that a text of each task earns by it; NaN for no bound.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Judge:
         scorer: Scorer | None = None, likely=None,
     ):  # fmt: skip
         self.tasks, self.encode, self.side, self.threshold, self.prefer = tasks, encode, side, threshold, prefer
-        self.likely = likely
+        self.likely, self.caps = likely, dict[str, np.ndarray]()
         self.components = [c for c in COMPONENTS[side] if weights[c] > 0 and (c != "title" or likely)]
         # a text within the schema earns more than one outside, whatever else it says
         least = sum(weights[c] for c in self.components) + BELOW
@@ -126,6 +128,8 @@ class Judge:
         }  # fmt: skip
         for name in self.components:
             components[name][open_] = measures[name]()
+            if name in self.caps:
+                components[name][open_] = np.fmin(components[name][open_], self.caps[name][rows])
         return components, together
 
     def total(self, components: dict) -> np.ndarray:

@@ -15,10 +15,11 @@ from ptebench.profiles.evidence.prompts import USER_TASK, assemble
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.grpo import watch
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
-from ptebench.profiles.grpo.judge import parted
+from ptebench.profiles.grpo.judge import caps_of, parted, template_texts
 from ptebench.profiles.grpo.rewards import Judge, nearer
 from ptebench.profiles.grpo.watch import Watch, fault
 from ptebench.profiles.measures.faithfulness import strangers
+from ptebench.profiles.measures.floors import floors
 from ptebench.profiles.measures.scorer import Block, Cards, Scorer
 from ptebench.profiles.measures.tasks import (
     Tasks,
@@ -28,6 +29,7 @@ from ptebench.profiles.measures.tasks import (
     user_tasks,
 )
 from ptebench.profiles.models.checkpoints import Checkpoints
+from ptebench.profiles.schema.fields import layout, strict
 from ptebench.randomness import generator
 from tests.profiles.chain import ENCODER, GRPO, LORA, WRITING, Chain, job
 from tests.profiles.synthetic import write_split
@@ -106,6 +108,15 @@ def test_texts_alike_for_everybody_lose_more_than_was_usual(tasks):
     assert together["likeness"] == pytest.approx(1)
     before, _ = judge([OWN, OWN], [0, 1], [40, 40], usual=None)
     assert before["identification"] - same["identification"] == pytest.approx([0.4, 0.4])
+
+
+def test_a_guard_pays_up_to_its_cap_and_no_cap_is_no_bound(tasks):
+    judge = judge_of(tasks)
+    free, _ = judge([OWN, OWN], [0, 1], [40, 40], usual=1.0)
+    judge.caps = {"faithfulness": np.array([0.25, np.nan])}
+    bound, _ = judge([OWN, OWN], [0, 1], [40, 40], usual=1.0)
+    assert free["faithfulness"][0] == 1 and bound["faithfulness"] == pytest.approx([0.25, free["faithfulness"][1]])
+    assert bound["identification"] == pytest.approx(free["identification"])
 
 
 def test_a_component_of_weight_zero_is_not_computed(tasks):
@@ -210,6 +221,28 @@ def test_held_out_readers_are_shown_nowhere_and_strangers_never_read(split):
     judge = Judge(found, None, "item", WEIGHTS | {"faithfulness": 0.0}, None, scorer=scorer)
     # the card of an item tells those who like its topic from the others
     assert (judge.utility.reference > 0.6).all()
+
+
+def test_no_floor_earns_more_than_the_template_by_a_guard(split):
+    """The encoder reads letters, so that words of titles are nearer to cards than the template's are."""
+
+    def letters(texts):
+        return np.array([[text.count(c) for c in "etaoinsrhl"] for text in texts]) + 1e-3
+
+    cards = np.vstack([np.zeros(10), letters([split.cards.line(i) for i in range(1, split.items + 1)])])
+    tasks = user_tasks(last_items(list(split.train), split), split, {}, cards, SPEC, 9, {})
+    judge = Judge(tasks, letters, "user", WEIGHTS | {"rank": 0.0}, 0.9)
+    texts = template_texts(tasks, "user")
+    evidence = {row: [i for i in tasks.evidence[row].tolist() if i] for row in texts}
+    by_row = {row: strict(text, "user") for row, text in texts.items()}
+    free, bound = {}, {}
+    for caps, totals in (({}, free), (caps_of(tasks, letters, "user", judge.weights | WEIGHTS, 0.9), bound)):
+        judge.caps = caps
+        for name, of in {"template": by_row, **floors(evidence, by_row, "user", split.cards, 0)}.items():
+            values, _ = judge([layout(f, "user") for f in of.values()], list(of), [40] * len(of), usual=1.0)
+            totals[name] = np.nanmean(judge.total(values))
+    assert max(free, key=free.get) != "template", "without caps a floor wins"
+    assert max(bound, key=bound.get) == "template"
 
 
 def test_strangers_are_as_active_as_the_held_out_readers():
@@ -347,7 +380,7 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
 
     def until(self, *arguments):
         calls.append(None)
-        if len(calls) == 6:  # four steps, two looks
+        if len(calls) == 7:  # caps, four steps, two looks
             raise Killed
         return judged(self, *arguments)
 
