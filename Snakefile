@@ -67,14 +67,13 @@ rule exports:
 
 rule profiles:
     input:
-        writing.profiles(),
-        writing.measures(),
+        writing.every_profile,
     localrule: True
 
 
 rule audits:
     input:
-        writing.audits(),
+        writing.every_audit,
     localrule: True
 
 

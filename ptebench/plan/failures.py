@@ -18,7 +18,7 @@ from ptebench.plan.command import render_command
 from ptebench.plan.paths import CELL, TABLES
 from ptebench.plan.terminal import label, reason, there
 
-FAILED = "logs/failed.json"
+FAILED, REPORT = "logs/failed.json", "results/report/index.html"
 Method = tuple[str, str, str, str]  # dataset, protocol, backbone, representation
 
 
@@ -68,7 +68,7 @@ def failed_cells(workflow: Any, by_backbone: Mapping[tuple[str, str, str], Itera
         folders = [
             CELL.format(**later.wildcards_dict)
             for later in dependents(workflow.dag, job)
-            if later.rule.name in ("train", "rank")
+            if later.rule.name in ("train", "rank", "recommend")
         ]
         if job.rule.name == "metrics":
             w = job.wildcards_dict
@@ -85,13 +85,19 @@ def unfinished_tables(workflow: Any) -> list[str]:
     return sorted(job.wildcards_dict["table"] for job in jobs if not dag.finished(job))
 
 
-def table_command(workflow: Any, tables: Iterable[str]) -> list[str]:
-    """Return the command that makes tables without the cells of FAILED, here and beside the run that ends."""
+def unfinished_report(workflow: Any) -> list[str]:
+    """Return the report where the run was to make it and did not."""
+    dag = workflow.dag
+    return [REPORT for job in dag.needrun_jobs() if job.rule.name == "report" and not dag.finished(job)]
+
+
+def table_command(workflow: Any, tables: Iterable[str], pages: list[str]) -> list[str]:
+    """Return the command that makes tables and pages without the cells of FAILED, here and beside the run that ends."""
     settings, deployment = workflow.config_settings, workflow.deployment_settings
     changes = {**settings.config, "failed": FAILED}
     words = shlex.split(render_command(Path(workflow.main_snakefile), settings.configfiles, changes))[1:]
     targets = [f"{TABLES}/{table}.{kind}" for table in tables for kind in ("csv", "md", "tex", "html")]
-    words = [*targets, "--nolock", "--executor", "local", *words]
+    words = [*targets, *pages, "--nolock", "--executor", "local", *words]
     if methods := sorted(method.name.lower().replace("_", "-") for method in deployment.deployment_method):
         words += ["--software-deployment-method", *methods]
     if deployment.conda_prefix:
@@ -111,13 +117,17 @@ def make_tables(workflow: Any, config: Mapping[str, Any], grid: Any) -> list[str
     lost = {tuple(folder.split("/")[2:6]) for folder in failures}
     whole = {table: {cell[:4] for cell in grid.of_table(table)} for table in unfinished_tables(workflow)}
     tables = [table for table, methods in whole.items() if methods - lost]
+    report = unfinished_report(workflow)
+    old = [f"{REPORT} is of an earlier run" for path in report if Path(path).exists()]
     if not tables or not failures:
-        return []
+        return old
+    pages = report if len(tables) == len(whole) else []  # it shows all tables or is not made
     write_json(failures, Path(FAILED))
     log = Path(FAILED).with_suffix(".log")
     with open(log, "w") as stream:
-        done = subprocess.run(table_command(workflow, tables), stdout=stream, stderr=subprocess.STDOUT)
+        done = subprocess.run(table_command(workflow, tables, pages), stdout=stream, stderr=subprocess.STDOUT)
     if done.returncode:
-        return [f"the tables without the failed cells could not be made either: {log}"]
+        return [f"the tables without the failed cells could not be made either: {log}", *old]
     rows = {table: len(whole[table] & lost) for table in tables}
-    return [f"{TABLES}/{table}.html (rows that say failed: {count})" for table, count in rows.items()]
+    made = [f"{TABLES}/{table}.html (rows that say failed: {count})" for table, count in rows.items()]
+    return made + (pages or old)

@@ -209,6 +209,7 @@ class Terminal(logging.Handler):
         log = next(iter(job.log), "")
         why = reason(Path(log)) if log else "no log"
         if why.startswith("KeyboardInterrupt"):
+            self.interrupted = True
             return
         self.failures = [f for f in self.failures if f.job != label(job)]  # of a job that was tried again, the last
         self.failures.append(Failure(label(job), why, str(log)))

@@ -400,6 +400,24 @@ class Writing:
                 files |= {f"{folder}/{side}.parquet" for side in read if side != "card"}
         return sorted(files)
 
+    def every_profile(self, wildcards: Wildcards) -> list[str]:
+        """Return all requested profiles and their measures; raise InputError where no row reads any."""
+        if not (files := self.profiles()):
+            raise InputError(
+                "no row of a table reads profiles; name a text that a language model writes, such as "
+                "'pte: {text: embedded.kd}' under 'representations', in a row"
+            )
+        return files + self.measures()
+
+    def every_audit(self, wildcards: Wildcards) -> list[str]:
+        """Return all audits of GRPO; raise InputError where no row reads what it wrote."""
+        if not (files := self.audits()):
+            raise InputError(
+                "no row of a table reads what GRPO made; name a text LANGUAGE_MODEL.grpo, such as "
+                "'pte: {text: embedded.grpo}' under 'representations', in a row"
+            )
+        return files
+
     def measures(self) -> list[str]:
         """Return the record of quality of every language model whose profiles the requested cells read."""
         folders = {Path(file).parent for file in self.profiles()}

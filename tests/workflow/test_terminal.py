@@ -178,3 +178,30 @@ def test_a_model_of_former_settings_is_not_ranked_where_its_training_is_refused(
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode != 0 and "no job can make it for " in error and "nope.jsonl: no such file" in error, said
     assert "rank small" not in said and model.read_bytes() == before
+
+
+def test_a_report_after_a_failed_cell_is_made_of_the_tables_without_it_or_said_to_be_old(project, monkeypatch):
+    assert snakemake(project, "report").returncode == 0
+    page = project / "results/report/index.html"
+    page.write_text("old")
+    edit(project / "config.yaml", "epochs: 2", "epochs: 3")
+    monkeypatch.setenv("STUB_FAILS", f"--output model results/{CELL}")
+    failed = snakemake(project, "report")
+    assert failed.returncode == 1 and failed.stderr.splitlines()[-1] == "results/report/index.html", failed.stderr
+    assert page.read_text() != "old"
+    monkeypatch.setenv("STUB_FAILS", "--output metrics results/metrics")
+    edit(project / "config.yaml", "epochs: 3", "epochs: 4")
+    failed = snakemake(project, "report", "--forcerun", "metrics")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == "results/report/index.html is of an earlier run", failed.stderr
+
+
+def test_a_target_that_nothing_asks_for_says_what_would(project):
+    for target, sentence in (
+        ("profiles", "no row of a table reads profiles; name a text"),
+        ("audits", "no row of a table reads what GRPO made; name a text LANGUAGE_MODEL.grpo"),
+        ("information", "no analysis is asked for"),
+    ):
+        done = snakemake(project, target, "-n")
+        said = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("Using ")]
+        assert done.returncode and len(said) == 1 and said[0].startswith(f"error: {sentence}"), said

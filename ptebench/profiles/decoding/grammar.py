@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ptebench.profiles.schema.fields import FIELDS, ID, LONGEST, PHRASES, normalise, usable
+from ptebench.profiles.schema.words import STOP_WORDS
 
 WORD = re.compile(r" ?[^\W_]+(['’][^\W_]+)?|['’][^\W_]+")  # a piece of a phrase, the first of a word with its space
 JOINERS = "-'&/_"  # may stand inside a phrase, never two in a row
@@ -17,7 +17,7 @@ NAMES = re.compile(r"[^\W\d_][^\W_]*(?:[-'&/_][^\W_]+)*")  # words that may name
 
 def names(text: str) -> list[str]:
     """Return the words of a text that may stand in a phrase, each as often as it occurs."""
-    return [w for w in NAMES.findall(text) if 1 < len(w) <= PIECE and w not in ENGLISH_STOP_WORDS and not ID.search(w)]
+    return [w for w in NAMES.findall(text) if 1 < len(w) <= PIECE and w not in STOP_WORDS and not ID.search(w)]
 
 
 class Pieces:
