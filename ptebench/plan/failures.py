@@ -129,5 +129,5 @@ def make_tables(workflow: Any, config: Mapping[str, Any], grid: Any) -> list[str
     if done.returncode:
         return [f"the tables without the failed cells could not be made either: {log}", *old]
     rows = {table: len(whole[table] & lost) for table in tables}
-    made = [f"{TABLES}/{table}.html (rows that say failed: {count})" for table, count in rows.items()]
-    return made + (pages or old)
+    lines = [f"{TABLES}/{table}.html (rows that say failed: {count})" for table, count in rows.items()]
+    return lines + (pages or old)
