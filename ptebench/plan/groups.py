@@ -36,9 +36,9 @@ class Groups:
         }
 
     def name(self, kind: str, wildcards: Wildcards, rules: tuple[str, ...]) -> str:
-        """Return the group of a job: its kind, its hardware and the power of two at or below its seconds."""
+        """Return the group of a job: its kind, its hardware and the power of four at or below its seconds."""
         device = "gpu" if self.on_gpu(wildcards, "train") else "cpu"
-        return f"{kind}_{device}_{int(log2(max(self.seconds(wildcards, rules), 1.0)))}"
+        return f"{kind}_{device}_{4 ** int(log2(max(self.seconds(wildcards, rules), 1.0)) / 2)}"
 
     def seconds(self, wildcards: Wildcards, rules: tuple[str, ...]) -> float:
         """Return how many seconds the jobs of a cell take together, by earlier ones, else by sizes."""
@@ -59,8 +59,8 @@ class Components(dict[str, int]):
 
     def get(self, group: str, default: Any = None) -> int:
         """Return the components of a group."""
-        _, _, power = group.rpartition("_")
-        return super().get(group) or (ceil(WORK / 2 ** int(power)) if power.isdigit() else ALL)
+        _, _, seconds = group.rpartition("_")
+        return super().get(group) or (ceil(WORK / int(seconds)) if seconds.isdigit() else ALL)
 
     def __bool__(self) -> bool:
         """Return False: what is true Snakemake hands to its jobs as text, and a job knows its group."""
@@ -76,6 +76,8 @@ def attach(workflow: Any, groups: Groups) -> None:
 
     def grouped(name: Callable[[Wildcards], str]) -> Callable[[Wildcards], str | None]:
         def group(wildcards: Wildcards) -> str | None:
+            if workflow.dryrun:  # to plan groups takes as long again as to plan jobs, and shows nothing
+                return None
             settings = workflow.group_settings  # complete only now
             if not isinstance(settings.group_components, Components):
                 settings.group_components = Components(settings.group_components)

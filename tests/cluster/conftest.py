@@ -56,11 +56,11 @@ def done(tmp_path_factory, worker_id):
 
 @pytest.fixture
 def without_cells(done, tmp_path):
-    """Return a copy of that checkout which has no cell, no metrics and no table."""
+    """Return a copy of that checkout which has no cell, metrics or table, nor the times that its cells took."""
     folder = tmp_path / "checkout"
     shutil.copytree(done, folder, symlinks=True)
-    for name in ("cells", "metrics", "tables"):
-        shutil.rmtree(folder / "results" / name)
+    for name in ("results/cells", "results/metrics", "results/tables", "logs/results/cells"):
+        shutil.rmtree(folder / name)
     return folder
 
 

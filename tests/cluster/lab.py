@@ -74,12 +74,12 @@ class Lab:
         assert done.returncode == 0 or not check, f"{words}: {done.stderr}{done.stdout}"
         return done.stdout.strip()
 
-    def wait(self, what, ready):
+    def wait(self, what, ready, patience=PATIENCE):
         """Return when `ready()` holds."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while not ready():
             logs = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-            assert time.monotonic() < until, f"no {what} within {PATIENCE} seconds\n{logs}"
+            assert time.monotonic() < until, f"no {what} within {patience} seconds\n{logs}"
             time.sleep(0.1)
 
     def settings(self):
@@ -177,6 +177,10 @@ PartitionName=gpu Nodes=node Default=NO MaxTime=INFINITE State=UP
         """Return the number, state and comment of every job that Slurm has seen, or of those that options choose."""
         lines = self.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%k", *options).splitlines()
         return [line.split("|", 2) for line in lines]
+
+    def state(self, number):
+        """Return the state of a job."""
+        return next(state for job, state, _ in self.jobs() if job == number)
 
     def down(self):
         """Cancel every job, end the daemons, remove the folder."""
