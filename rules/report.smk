@@ -35,7 +35,7 @@ use rule metrics as table with:
     input:
         unpack(reporting.table_inputs),
     output:
-        **recorded(**formats(TABLE, "csv", "md", "tex", "html"), comparisons=f"{TABLE}.comparisons.csv"),
+        **recorded(**formats(TABLE, "csv", "md", "tex", "html", "comparisons.csv", "costs.csv")),
     log:
         "logs/tables/{table}.log",
     benchmark:

@@ -7,12 +7,13 @@ from ptebench.job import run
 from ptebench.report import html, latex, markdown
 from ptebench.report.captions import write_captions
 from ptebench.report.claims import check_claims
+from ptebench.report.costs import COSTS, build_costs
 from ptebench.report.significance import collect_evidence
 from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
 
 
 def main(job) -> dict:
-    """Write one table in four forms, and the comparisons behind its marks."""
+    """Write one table in four forms, the comparisons behind its marks, and what its rows took."""
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
     evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
@@ -20,6 +21,8 @@ def main(job) -> dict:
     captions = write_captions(job.spec, job.inputs["ranks"], job.inputs["groups"], job.inputs["train"])
     claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
+    costs = build_costs(job.spec, metrics, job.inputs["records"], job.inputs.get("trials", []))
+    write_table(costs, job.outputs["costs"], COSTS)
     write_table(pairs, job.outputs["comparisons"], COMPARISONS)
     write_text(markdown.render(table, title, claims, failed, captions), job.outputs["md"])
     write_text(latex.render(table, title, job.spec["table"], failed, captions), job.outputs["tex"])

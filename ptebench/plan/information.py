@@ -4,7 +4,7 @@ from typing import Any
 
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan.paths import ALIGNED, CELL, DATA, INFORMATION, SPLIT, VECTORS, Wildcards, fill, fill_all
+from ptebench.plan.paths import ALIGNED, CELL, DATA, INFORMATION, SPLIT, VECTORS, Named, Wildcards, fill, fill_all
 
 JUDGED_BY = {
     "vocabulary": f"{SPLIT}/vocabulary.parquet",
@@ -13,13 +13,6 @@ JUDGED_BY = {
     "test": f"{SPLIT}/test.parquet",
     "items_": f"{DATA}/items.parquet",
 }
-
-
-class Named(dict[str, str]):
-    """Values of wildcards that no path gave."""
-
-    def __getattr__(self, name: str) -> str:
-        return self[name]
 
 
 class Information:

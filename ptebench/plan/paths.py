@@ -47,6 +47,13 @@ class Wildcards(Protocol):
     def items(self) -> ItemsView[str, str]: ...
 
 
+class Named(dict[str, str]):
+    """Values of wildcards that no path gave."""
+
+    def __getattr__(self, name: str) -> str:
+        return self[name]
+
+
 def fill(pattern: str, wildcards: Wildcards, **more: object) -> str:
     """Return the path of a pattern; `more` stands over what the wildcards say."""
     return pattern.format(**{**dict(wildcards.items()), **more})
@@ -82,8 +89,8 @@ def sides(folder: str, suffix: str) -> dict[str, str]:
 
 
 def formats(stem: str, *suffixes: str) -> dict[str, str]:
-    """Return one file in several formats, by suffix."""
-    return {suffix: f"{stem}.{suffix}" for suffix in suffixes}
+    """Return one file in several formats, by the first part of the suffix."""
+    return {suffix.partition(".")[0]: f"{stem}.{suffix}" for suffix in suffixes}
 
 
 def adapter(folder: str, name: str = "adapter") -> dict[str, str]:

@@ -1,12 +1,14 @@
 """From ranks to tables: which metrics, which cells, which published values."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, text_label
 from ptebench.errors import InputError
-from ptebench.plan.grid import Cell, Grid
-from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, VECTORS, Wildcards, fill
+from ptebench.plan.cells import Cells
+from ptebench.plan.grid import Cell
+from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, VECTORS, Named, Wildcards, fill
 from ptebench.provenance import REPOSITORY
 
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
@@ -30,7 +32,9 @@ class Reporting:
     """How the ranks of a configuration become metrics and tables."""
 
     def __init__(self, config: dict[str, Any], command: str = "snakemake"):
-        self.config, self.grid, self.tables, self.command = config, Grid(config), config["tables"], command
+        self.config, self.tables, self.command = config, config["tables"], command
+        self.all_cells = Cells(config)
+        self.grid = self.all_cells.grid
 
     @property
     def ks(self) -> list[int]:
@@ -99,6 +103,13 @@ class Reporting:
             methods.setdefault(tuple(method), []).append(seed)
         return [[*method, seeds] for method, seeds in methods.items()]
 
+    def trials(self, method: list[Any]) -> list[str]:
+        """Return the records of all trials by which a method of a table is tuned, none where it is not."""
+        place = Named(zip(("dataset", "protocol", "backbone", "representation"), method))
+        if not any(self.all_cells.space(place).values()):
+            return []
+        return [str(Path(file).with_name("provenance.json")) for file in self.all_cells.trials(place)]
+
     def table_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what a table shows, and what its caption says of protocols and published values."""
         settings, protocols = self.tables[wildcards.table], self.config["protocols"]
@@ -111,6 +122,7 @@ class Reporting:
             "claims": settings["claims"],
             **({"failed": failed} if failed else {}),
             "cells": methods,
+            "trials": [len(self.trials(method)) for method in methods],
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
             "published": {name: self.config["datasets"][name]["published"] for name in settings["datasets"]},
             "protocols": {
@@ -123,12 +135,14 @@ class Reporting:
         """Return the metrics of a table's backbones, ranks of its cells, groups of its splits, published values."""
         cells = list(dict.fromkeys(self.grid.of_table(wildcards.table)))
         patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet"}
+        patterns["records"] = f"{CELL}/provenance.json"
         patterns |= {name: f"{SPLIT}/{name}.parquet" for name in ("groups", "train")}
         files = {
             name: list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
             for name, pattern in patterns.items()
         }
-        return {**files, "published": PUBLISHED}
+        trials = [file for method in self.methods(wildcards.table) for file in self.trials(method)]
+        return {**files, **({"trials": trials} if trials else {}), "published": PUBLISHED}
 
     def cell_files(self) -> list[str]:
         """Return the metrics of every backbone that the requested tables need."""

@@ -17,12 +17,18 @@ class Course:
     epoch: int = 0  # the next one
     curve: list[dict] = field(default_factory=list)  # of each epoch: epoch, loss, value (None: not judged), seconds
     best_value: float = float("-inf")
-    stale: int = 0  # validations since the best one
+    best_epoch: float = float("-inf")  # the highest value of an epoch; the start may have a higher one
+    stale: int = 0  # validations since that one
 
     def is_best(self, value: float) -> bool:
-        """Record a validation value; return whether it is the highest so far."""
+        """Record a validation value; return whether it is the highest so far.
+
+        Epoch 0 is the start, from which learning may fall before it rises above it: no epoch is stale for it.
+        """
+        if self.epoch:
+            self.best_epoch, self.stale = (value, 0) if value > self.best_epoch else (self.best_epoch, self.stale + 1)
         best = value > self.best_value
-        self.best_value, self.stale = (value, 0) if best else (self.best_value, self.stale + 1)
+        self.best_value = max(value, self.best_value)
         return best
 
 

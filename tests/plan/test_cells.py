@@ -3,6 +3,7 @@
 from snakemake.iocontainers import Wildcards
 
 from ptebench.plan.cells import Cells
+from ptebench.plan.reporting import Reporting
 from tests.worlds import configuration
 
 PLACE = {"dataset": "news", "protocol": "snapshot", "backbone": "biasmf", "representation": "pte"}
@@ -59,3 +60,16 @@ def test_a_representation_of_profiles_reads_both_sides():
     assert files["item"] == "results/embeddings/news/snapshot/embedded.grpo/minilm/item.safetensors"
     assert files["user"] == "results/embeddings/news/snapshot/embedded.grpo/minilm/user.safetensors"
     assert Cells(configuration()).text_inputs(at(representation="id")) == {}
+
+
+def test_a_table_reads_the_records_of_all_trials_of_its_tuned_rows():
+    made = configuration(tuning={"budget": 2, "backbones": {"biasmf": {"learning_rate": [0.001, 0.01]}}})
+    reporting, place = Reporting(made), Wildcards(fromdict={"table": "snapshot"})
+    settings, files = reporting.table_settings(place), reporting.table_inputs(place)
+    tuned = [method[2] == "biasmf" for method in settings["cells"]]
+    assert any(tuned) and not all(tuned)
+    assert settings["trials"] == [2 * is_tuned for is_tuned in tuned] and len(files["trials"]) == sum(
+        settings["trials"]
+    )
+    assert all(path.endswith(("trial=0/provenance.json", "trial=1/provenance.json")) for path in files["trials"])
+    assert len(files["records"]) == len(files["ranks"])

@@ -10,6 +10,7 @@ from ptebench.config.embeddings import Align
 from ptebench.files import InputError
 from ptebench.recommenders.alignment import cell_of
 from ptebench.recommenders.backbones.alignment import Backbone, events_of, neighbours
+from ptebench.recommenders.course import Course
 from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.mutual import contrast
 from ptebench.recommenders.representation import Catalogue
@@ -155,6 +156,15 @@ def test_unseen_items_are_in_no_pair_and_asked_for_by_what_comes_before_them():
     assert events.users.tolist() == [11, 15] and events.targets.values.tolist() == [5, 3]
     assert events.histories.values.tolist() == [1, 2, 6] and events.histories.offsets.tolist() == [0, 2, 3]
     assert events.candidates.nonzero()[:, 0].tolist() == [3, 5]
+
+
+def test_an_epoch_below_the_start_does_not_end_the_learning():
+    course = Course()
+    seen = [course.is_best(0.5)]
+    for course.epoch, value in enumerate((0.2, 0.3, 0.4, 0.6, 0.55), 1):
+        seen.append(course.is_best(value))
+        assert course.stale == (value == 0.55)
+    assert seen == [True, False, False, False, True, False] and course.best_value == 0.6
 
 
 def test_vectors_start_from_the_whitened_text():

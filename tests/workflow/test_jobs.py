@@ -59,7 +59,7 @@ def digests(folder):
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and "provenance" not in p.name and p.name != "training.csv"
+        if p.is_file() and "provenance" not in p.name and not p.name.endswith(("training.csv", ".costs.csv"))
     }
 
 
