@@ -3,7 +3,7 @@
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: demo test cluster-test check schema pages drawings docs smollm2 slurm executors clean
+.PHONY: faults demo test cluster-test check schema pages drawings docs smollm2 slurm executors clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all tables report
@@ -22,6 +22,10 @@ check: $(READY)
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
+
+# kills, full disks, damaged files: see docs/guide/faults.md
+faults: $(READY)
+	PYTHONPATH=. OMP_NUM_THREADS=1 .venv/bin/python benchmarks/faults.py
 
 schema: $(READY)
 	.venv/bin/python -m ptebench.config.schema > config.schema.json

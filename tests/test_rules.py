@@ -1,6 +1,10 @@
 """The shape of the rules: how long each may be, and what each states."""
 
+import json
 import re
+import subprocess
+import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -50,3 +54,52 @@ def test_the_rules_of_all_stages_have_550_lines_at_most_and_what_they_share_100(
     assert len(rules()) + len(variants()) >= 33  # none is overlooked
     assert sum(len(path.read_text().splitlines()) for path in STAGES) <= 550
     assert len((RULES / "common.smk").read_text().splitlines()) <= 100
+
+
+LISTING = """
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, ResourceSettings
+with SnakemakeApi(OutputSettings(dryrun=True)) as api:
+    workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))._workflow
+    print(json.dumps([[rule.name, [*map(str, rule.log), *filter(None, [rule.benchmark])]] for rule in workflow.rules]))
+"""
+WILDCARD = re.compile(r"\{(\w+),((?:[^{}]|\{[^{}]*\})*)\}")
+
+
+def samples(pattern):
+    """Return paths of a pattern: every value of the wildcards that name few things, one of all others."""
+    names = dict(WILDCARD.findall(pattern))
+    few = ("side", "writer", "stage")
+    values = [
+        constraint.split("|") if name in few else
+        ["0" if constraint == r"\d+" else "card" if name == "text" else constraint.split("|")[0]]
+        for name, constraint in names.items()
+    ]  # fmt: skip
+    for choice in product(*values):
+        chosen = dict(zip(names, choice))
+        yield WILDCARD.sub(lambda match, of=chosen: of[match[1]], pattern)
+
+
+def expression(pattern):
+    """Return the regular expression of all paths of a pattern."""
+    parts = WILDCARD.split(pattern)
+    texts = [
+        re.escape(part) if place % 3 == 0 else f"({part})" if place % 3 == 2 else "" for place, part in enumerate(parts)
+    ]
+    return re.compile("".join(texts))
+
+
+def test_no_two_rules_write_one_log_or_benchmark():
+    done = subprocess.run([sys.executable, "-c", LISTING], cwd=RULES.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    patterns = {pattern: name for name, files in json.loads(done.stdout.splitlines()[-1]) for pattern in files}
+    assert len(patterns) > 60 and set(samples("{side,user|item}/{seed,\\d+}.log")) == {"user/0.log", "item/0.log"}
+    expressions = {name: [] for name in patterns.values()}
+    for pattern, name in patterns.items():
+        expressions[name].append(expression(pattern))
+    for pattern, name in patterns.items():
+        for sample in samples(pattern):
+            writers = [n for n, ours in expressions.items() if any(e.fullmatch(sample) for e in ours)]
+            assert writers == [name], (sample, writers)

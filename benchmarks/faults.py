@@ -1,0 +1,372 @@
+"""Faults, made on purpose: kills, full disks, damaged files, clocks, links; after each, the bytes of a calm run.
+
+python benchmarks/faults.py [--moments 50] [--sizes 20] [--seed 0] [--only NAME ...]
+
+Runs of benchmarks/faults.yaml in copies of this checkout. `results/faults.json` has what came of it.
+"""
+
+import argparse
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from ptebench.claims import RUN
+from ptebench.files import write_json
+from ptebench.provenance import REPOSITORY, file_digest
+from ptebench.records import RECORD, read_record
+
+CONFIG = "benchmarks/faults.yaml"
+SPLIT = "results/splits/shop/leave_one_out"
+CELL = "results/cells/shop/leave_one_out/sasrec/id/seed=0"
+# what holds times, and so differs between any two runs
+CLOCKED = ("training.csv", "rewards.csv")
+LIGHT = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv", f"{CELL}/ranks.parquet"]
+SMALL = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv"]
+PATIENCE = 20.0  # seconds to wait for a write to aim at
+
+
+def copy(folder: Path) -> Path:
+    """Return a copy of the files of this checkout that git knows of, or would."""
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    names = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in names:
+        if (REPOSITORY / name).exists() or (REPOSITORY / name).is_symlink():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name, follow_symlinks=False)
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start snakemake in a checkout, in a group of its own; what it says goes to run.log."""
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", RUN)}
+    command = [sys.executable, "-P", "-m", "snakemake", *arguments, "--cores", "2", "--configfile", CONFIG]
+    with open(folder / "run.log", "wb") as log:
+        return subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
+
+
+def finish(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run snakemake to its end; return its status and what it said."""
+    status = start(folder, *arguments).wait()
+    return status, (folder / "run.log").read_text(errors="replace")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every artefact that is visible under its name."""
+    files = (path for path in sorted((folder / "results").rglob("*")) if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    hidden = (RECORD, ".answers.jsonl", "checkpoint.safetensors", *CLOCKED)
+    scratch = ("/checkpoints/", "/training/", "/.")
+    return {n: file_digest(p) for n, p in names.items() if not n.endswith(hidden) and not any(s in n for s in scratch)}
+
+
+def jobs(folder: Path) -> list[psutil.Process]:
+    """Return the processes of jobs that run in a checkout, without their shells."""
+    ours = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if words[1:2] == ["-m"] and words[2].startswith("workflow_scripts") and Path(process.cwd()) == folder:
+                ours.append(process)
+        except (psutil.Error, IndexError):
+            continue
+    return ours
+
+
+def writes(folder: Path) -> bool:
+    """Return whether a job is in the midst of its writing: a file of it is newer than its claim."""
+    for claim in (folder / "results").rglob(".*.claim"):
+        try:
+            began = claim.stat().st_mtime_ns
+            if any(path.stat().st_mtime_ns > began for path in claim.parent.iterdir() if path != claim):
+                return True
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def faults_of(folder: Path, calm: dict[str, str]) -> list[str]:
+    """Return what is visible and is not as in the calm run, and records that are not whole."""
+    wrong = [name for name, digest in digests(folder).items() if calm.get(name, digest) != digest]
+    for record in (folder / "results").rglob(f"*{RECORD}"):
+        if not record.name.startswith("."):
+            try:
+                read_record(record)
+            except Exception as error:
+                wrong.append(str(error))
+    return wrong
+
+
+def strike(folder: Path, run: subprocess.Popen[bytes], victim: str, number: int, aim: str, draw: random.Random) -> str:
+    """Wait for the moment and end the victim; return what was hit: a job by its script, the group or the run."""
+    until, delay = time.monotonic() + PATIENCE, time.monotonic() + draw.uniform(0.5, 8)
+    while run.poll() is None and time.monotonic() < until:
+        targets = jobs(folder)
+        if targets and (writes(folder) if aim == "write" else time.monotonic() > delay):
+            break
+        time.sleep(0.002 if aim == "write" else 0.05)
+    if run.poll() is not None:
+        return ""
+    name = victim
+    try:
+        if victim == "job":
+            target = draw.choice(targets)
+            name = target.cmdline()[2].removeprefix("workflow_scripts.")
+            target.send_signal(number)
+        elif victim == "group":
+            os.killpg(run.pid, number)
+        else:
+            run.send_signal(number)
+    except (psutil.Error, ProcessLookupError, IndexError):
+        return ""
+    if victim != "job":
+        run.wait()
+    return name
+
+
+def kills(base: Path, calm: dict[str, str], count: int, seed: int, note: Callable[[dict], None]) -> None:
+    """Kill at so many moments, half of them aimed into writes, and look at the files after each."""
+    folder, draw, run = copy(base / "kills"), random.Random(seed), None
+    rows: list[dict] = []
+    while len(rows) < count:
+        if run is None or run.poll() is not None:
+            if run is not None and run.returncode == 0 and not faults_of(folder, calm):
+                for name in draw.sample(["cells", "metrics", "tables", "embeddings", "profiles"], 2):
+                    shutil.rmtree(folder / "results" / name, ignore_errors=True)
+            run = start(folder)
+        victim, number = draw.choice(["run", "job", "job", "group"]), draw.choice([signal.SIGKILL, signal.SIGTERM])
+        aim = "write" if len(rows) % 2 else "time"
+        if not (name := strike(folder, run, victim, number, aim, draw)):
+            continue
+        time.sleep(0.5)
+        alone = victim != "job" and until_gone(folder)
+        left = [p.name for p in (folder / "results").rglob(".*.*") if p.name[1:].split(".")[0].isdigit()]
+        wrong = faults_of(folder, calm) + ["a job outlives its run"] * bool(alone)
+        rows.append({"victim": name, "signal": int(number), "aim": aim, "in a write": len(left), "wrong": wrong})
+        note({"kills": rows})
+        print(f"{len(rows)} of {count}: {name}, signal {number}, {aim}: {'; '.join(wrong) or 'sound'}", flush=True)
+    if run is not None and run.poll() is None:
+        run.wait()
+    end: dict = {}
+    for _ in range(4):
+        status, _said = finish(folder)
+        if status == 0:
+            break
+    end["status"], end["differ"] = status, sorted(n for n in calm if digests(folder).get(n) != calm[n])
+    end["verify"] = finish(folder, "verify")[0]
+    hidden = [p for p in (folder / "results").rglob(".*") if p.name[1:].split(".")[0].isdigit() or "claim" in p.name]
+    end["left"] = [str(path.relative_to(folder)) for path in hidden]
+    sound = sum(not row["wrong"] for row in rows) if status == 0 and not end["differ"] else 0
+    note({"kills": rows, "kills_end": end, "kills_sound": f"{sound} of {len(rows)}"})
+    print(f"{sound} of {len(rows)} kills: every file whole at once, all bytes of the calm run after a rerun; {end}")
+
+
+def until_gone(folder: Path) -> bool:
+    """Return whether a job still runs ten seconds after its run was killed."""
+    end = time.monotonic() + 10
+    while alive := jobs(folder):
+        if time.monotonic() > end:
+            return bool(alive)
+        time.sleep(0.1)
+    return False
+
+
+@contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """Yield a file system in memory of so many bytes; raise OSError where this user may mount none."""
+    place.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise OSError(done.stderr.strip())
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place])
+
+
+def remount(place: Path, option: str) -> None:
+    """Change a file system's size, or whether it can be written."""
+    subprocess.run(["mount", "-o", f"remount,{option}", place], check=True)
+
+
+def full_disks(base: Path, calm: dict[str, str], count: int, seed: int, note: Callable[[dict], None]) -> None:
+    """Run in a folder of results that is a link to a disk too small, look, make room, run again."""
+    folder, draw, rows = copy(base / "full"), random.Random(seed), list[dict]()
+    need = sum(p.stat().st_size for p in (base / "calm/results/data").rglob("*") if p.is_file())
+    for number in range(count):
+        size = 4096 * max(2, int(draw.uniform(0.02, 1.0) * need) // 4096)
+        try:
+            with small_disk(base / "disk", size) as disk:
+                (folder / "results").unlink(missing_ok=True)
+                (folder / "results").symlink_to(disk, target_is_directory=True)
+                for name in (".snakemake", "logs"):
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                status, said = finish(folder, *SMALL)
+                logs = said + "".join(path.read_text(errors="replace") for path in (folder / "logs").rglob("*.log"))
+                half = faults_of(folder, calm)
+                remount(disk, f"size={64 * 2**20}")
+                again, _ = finish(folder, *SMALL)
+                differ = [n for n, d in digests(folder).items() if calm.get(n, d) != d]
+                row = {
+                    "bytes": size, "status": status, "told": status == 0 or "the disk is full" in logs,
+                    "half": half, "again": again, "differ": differ,
+                }  # fmt: skip
+        except OSError as error:
+            print(f"full disks: skipped, no file system can be mounted here: {error}")
+            return note({"full_disks": f"skipped: {error}"})
+        rows.append(row)
+        note({"full_disks": rows})
+        print(f"{number + 1} of {count}: {row}", flush=True)
+    sound = sum(r["told"] and not r["half"] and not r["again"] and not r["differ"] for r in rows)
+    note({"full_disks_sound": f"{sound} of {count}"})
+    print(f"{sound} of {count} full disks: told with the file's name, no half file, the same bytes where there is room")
+
+
+def places(base: Path, calm: dict[str, str], note: Callable[[dict], None]) -> None:
+    """Results that cannot be written, results on another file system by a link, a clock that was set back."""
+    folder, found = copy(base / "places"), dict[str, object]()
+    try:
+        with small_disk(base / "disk", 64 * 2**20) as disk:
+            (folder / "results").symlink_to(disk, target_is_directory=True)
+            remount(disk, "ro")
+            status, said = finish(folder, *SMALL)
+            found["read-only"] = {
+                "status": status,
+                "told": "Read-only file system" in said,
+                "files": len(digests(folder)),
+            }
+            remount(disk, "rw")
+            status, _ = finish(folder, *SMALL)
+            found["linked, on another file system"] = {"status": status, "wrong": faults_of(folder, calm)}
+    except OSError as error:
+        found["read-only"] = found["linked, on another file system"] = f"skipped: {error}"
+    calm_folder, hour = base / "calm", 3600
+    for path in (calm_folder / "results").rglob("*"):
+        if path.is_file():  # as by a clock that is set back in the midst
+            shift = random.Random(path.name).choice([-5, -1, 0]) * hour
+            os.utime(path, (time.time() + shift, time.time() + shift))
+    found["clock set back"] = "Nothing to be done" in finish(calm_folder, "--dry-run")[1]
+    note({"places": found})
+    print(found)
+
+
+def bits(base: Path, note: Callable[[dict], None]) -> None:
+    """Flip a bit in each artefact and record of a finished run, and ask `verify`, without .snakemake."""
+    folder = base / "bits"
+    shutil.copytree(base / "calm", folder, symlinks=True, ignore=shutil.ignore_patterns(".snakemake"))
+    draw = random.Random(0)
+    files = [n for n in digests(folder) if not n.startswith("results/code/")]
+    files += [str(p.relative_to(folder)) for p in (folder / "results").rglob(f"*{RECORD}")]
+    for name in files:
+        content = bytearray((folder / name).read_bytes())
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        stat = (folder / name).stat()
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    records = [name for name in files if name.endswith(RECORD)]
+    said = look(folder)
+    named = sum(f"damaged: {name}: " in said for name in records)
+    for name in records:  # the files again, with sound records
+        shutil.copy2(base / "calm" / name, folder / name)
+    said = look(folder)
+    others = [name for name in files if not name.endswith(RECORD)]
+    missed = [name for name in others if f"other bytes: {name}: " not in said]
+    counts = {"records": f"{named} of {len(records)}", "artefacts": f"{len(others) - len(missed)} of {len(others)}"}
+    note({"bits": counts | {"missed": missed}})
+    print(f"flipped bits that verify names: {counts}; missed: {missed}")
+
+
+def look(folder: Path) -> str:
+    """Return what `python -m ptebench.verify results` says."""
+    variables = os.environ | {"PYTHONPATH": str(folder / "imports")}
+    command = [sys.executable, "-P", "-m", "ptebench.verify", "results"]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True).stdout
+
+
+def two_runs(base: Path, calm: dict[str, str], note: Callable[[dict], None]) -> None:
+    """Start two runs of different files in one checkout at once."""
+    folder = copy(base / "two")
+    runs = [start(folder, SMALL[0]), start(folder, SMALL[1])]
+    first = [run.wait() for run in runs]
+    again = [finish(folder, target)[0] for target in SMALL]
+    row = {"at once": first, "again": again, "wrong": faults_of(folder, calm)}
+    note({"two_runs": row})
+    print(f"two runs at once: {row}")
+
+
+def orphan(base: Path, note: Callable[[dict], None]) -> None:
+    """Let a job go on without its run, as on a node of a cluster, while the cell is made anew by other settings."""
+    folder = base / "orphan"
+    shutil.copytree(base / "calm", folder, symlinks=True)
+    words = shlex.split(read_record(folder / CELL / RECORD)["command"])
+    variables = os.environ | {"PYTHONPATH": str(folder / "imports")}
+    variables.pop(RUN, None)
+    command = [sys.executable, "-P", *words[1:]]
+    late = subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
+    while not (folder / CELL / ".model.safetensors.claim").exists() and late.poll() is None:
+        time.sleep(0.01)
+    late.send_signal(signal.SIGSTOP)
+    config = folder / CONFIG
+    config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"))
+    status, _ = finish(folder, f"{CELL}/ranks.parquet")
+    made = digests(folder)
+    late.send_signal(signal.SIGCONT)
+    said = late.communicate()[1]
+    row = {"anew": status, "the new stays": digests(folder) == made, "told": "another job has begun" in said}
+    note({"orphan": row})
+    print(f"a job without its run: {row}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--moments", type=int, default=50, help="kills")
+    parser.add_argument("--sizes", type=int, default=20, help="full disks")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--only", nargs="+", default=["bits", "orphan", "two", "places", "full", "kills"], help="of these"
+    )
+    parser.add_argument("--folder", type=Path, help="to work in; one that has a calm run already is used again")
+    options = parser.parse_args()
+    base = (options.folder or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()
+    file, began = REPOSITORY / "benchmarks/results/faults.json", time.time()
+    result: dict = json.loads(file.read_text()) if file.exists() else {}
+
+    def note(values: dict) -> None:
+        result.update(values, seed=options.seed)
+        write_json(result, file)
+
+    if not (base / "calm/results/tables/faults.csv").exists():
+        status, said = finish(copy(base / "calm"))
+        if status:
+            sys.exit(f"the calm run failed\n{said[-3000:]}")
+    calm = digests(base / "calm")
+    print(f"{len(calm)} artefacts of a calm run, {time.time() - began:.0f} s", flush=True)
+    parts: dict[str, Callable[[], None]] = {
+        "bits": lambda: bits(base, note),
+        "orphan": lambda: orphan(base, note),
+        "two": lambda: two_runs(base, calm, note),
+        "places": lambda: places(base, calm, note),
+        "full": lambda: full_disks(base, calm, options.sizes, options.seed, note),
+        "kills": lambda: kills(base, calm, options.moments, options.seed, note),
+    }
+    for name in options.only:
+        parts[name]()
+    if not options.folder:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
