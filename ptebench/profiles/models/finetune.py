@@ -169,7 +169,7 @@ class Training:
 
     def resume(self, file: Path, fingerprint: str) -> None:
         """Go on from a checkpoint of the job with this fingerprint, where there is one."""
-        state = torch.load(file, map_location=self.model.device) if file.is_file() else {}
+        state = torch.load(file, map_location=self.model.device, weights_only=True) if file.is_file() else {}
         if state.get("fingerprint") == fingerprint:
             with torch.no_grad():
                 for weights, saved in zip(self.weights, state["weights"]):
