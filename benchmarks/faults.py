@@ -135,11 +135,13 @@ def strike(folder: Path, run: subprocess.Popen[bytes], victim: str, number: int,
     return name
 
 
-def kills(base: Path, calm: dict[str, str], count: int, seed: int, note: Callable[[dict], None]) -> None:
+def kills(
+    base: Path, calm: dict[str, str], count: int, minutes: float, seed: int, note: Callable[[dict], None]
+) -> None:
     """Kill at so many moments, half of them aimed into writes, and look at the files after each."""
     folder, draw, run = copy(base / "kills"), random.Random(seed), None
-    rows: list[dict] = []
-    while len(rows) < count:
+    rows, until = list[dict](), time.monotonic() + 60 * minutes
+    while len(rows) < count and time.monotonic() < until:
         if run is None or run.poll() is not None:
             if run is not None and run.returncode == 0 and not faults_of(folder, calm):
                 for name in draw.sample(["cells", "metrics", "tables", "embeddings", "profiles"], 2):
@@ -333,6 +335,7 @@ def orphan(base: Path, note: Callable[[dict], None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--moments", type=int, default=50, help="kills")
+    parser.add_argument("--minutes", type=float, default=1e9, help="after which no further kill is made")
     parser.add_argument("--sizes", type=int, default=20, help="full disks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -360,7 +363,7 @@ def main() -> None:
         "two": lambda: two_runs(base, calm, note),
         "places": lambda: places(base, calm, note),
         "full": lambda: full_disks(base, calm, options.sizes, options.seed, note),
-        "kills": lambda: kills(base, calm, options.moments, options.seed, note),
+        "kills": lambda: kills(base, calm, options.moments, options.minutes, options.seed, note),
     }
     for name in options.only:
         parts[name]()
