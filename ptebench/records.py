@@ -14,9 +14,9 @@ SEAL = "digest"  # the key, of everything else in a record
 
 
 def seal(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record with a digest of itself, as its last key."""
-    plain = json.loads(json.dumps(record, allow_nan=False))
-    return {**record, SEAL: digest(canonical(plain))}
+    """Return a record as JSON has it, numbers that are none as null, with a digest of itself as its last key."""
+    plain = json.loads(json.dumps(record), parse_constant=lambda _: None)
+    return {**plain, SEAL: digest(canonical(plain))}
 
 
 def is_whole(record: dict[str, Any]) -> bool:

@@ -165,3 +165,9 @@ def test_a_bit_of_a_record_is_missed_as_one_of_a_file_is(begin):
         record.write_text(text.replace(old, new, 1))
         with pytest.raises(InputError, match="provenance.json: damaged, or edited"):
             read_record(record)
+
+
+def test_a_number_that_is_none_costs_no_job_its_record(begin):
+    begin(lambda job: write_text("x", job.outputs["out"]) or {"mean": float("nan"), "all": [float("inf"), 1.5]})
+    record = read_record(begin.folder / "provenance.json")
+    assert record["mean"] is None and record["all"] == [None, 1.5]
