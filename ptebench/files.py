@@ -109,6 +109,15 @@ def aside(folder: File, name: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put a new folder in the place of another; claims of jobs stay in it."""
+    claims.check()
+    for claim in folder.glob(".*.claim"):
+        shutil.copyfile(claim, new / claim.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+
+
 def sweep(path: Path) -> None:
     """Remove what processes that were killed left of `path` under temporary names; a job is alone with its files."""
     names, this = re.compile(rf"\.(\d+)\.{re.escape(path.name)}"), os.getpid()

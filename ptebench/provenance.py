@@ -35,8 +35,9 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file below a folder, by its path."""
-    return {str(path): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Return the sha256 of every file below a folder, by its path; of hidden ones, which are a job's own, none."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+    return {str(path): file_digest(path) for path in files}
 
 
 def module_path(module: str) -> Path | None:

@@ -115,5 +115,6 @@ def _refuse_twice(path: Path, frame: pl.DataFrame) -> None:
     if twice.height:
         first, second = twice["line"][0], twice["line"][1]
         raise InputError(
-            f"{path}: line {second}: the item of line {first} again, in the same list; keep one of the two rows"
+            f"{path}: line {second}: the item of line {first} again, in the same list; keep one of the two rows, or "
+            "tell lists by event where they are of two events of a user"
         )

@@ -103,6 +103,15 @@ def test_the_notebook_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     assert pl.read_csv("lists.csv").columns == ["user_id", "event", "item_id", "rank", "score"]
 
 
+def test_the_report_and_the_crate_are_made_and_leave_no_claim(run):
+    done = snakemake(run, "report", "crate", stub=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    for name in ("report/index.html", "crate/ro-crate-metadata.json"):
+        assert (run / "results" / name).is_file() and not list((run / "results" / name).parent.glob(".*"))
+    page = (run / "results/report/cells/mine/leave_one_out/theirs/id.html").read_text()
+    assert "external" in page and "parameters" in page
+
+
 def test_a_changed_file_makes_its_row_anew_and_a_short_one_fails_it_alone(run):
     assert planned(run) == {}
     write_lists(run, 15)

@@ -10,7 +10,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from ptebench.files import write_json, write_text
+from ptebench.files import replace_folder, write_json, write_text
 from ptebench.provenance import REPOSITORY, canonical
 from ptebench.report.crate.hub import write_hub
 from ptebench.report.site.records import RECORD, Record, Step
@@ -66,8 +66,7 @@ def write_crate(results: Results, configuration: dict[str, Any], folder: Path) -
     crate = ROCrate(gen_preview=False)
     Crate(crate, results, steps, making).describe(models)
     crate.write(making)
-    shutil.rmtree(folder, ignore_errors=True)
-    making.rename(folder)
+    replace_folder(making, folder)
 
 
 class Crate:

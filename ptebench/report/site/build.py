@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ptebench.files import write_text
+from ptebench.files import replace_folder, write_text
 from ptebench.report import rendering
 from ptebench.report.references import judge_mean
 from ptebench.report.site import compare, datasets, drawing, information, methods, texts
@@ -58,8 +58,7 @@ def build(results: Results, folder: Path) -> None:
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     _pages(results, making)
-    shutil.rmtree(folder, ignore_errors=True)
-    making.rename(folder)
+    replace_folder(making, folder)
 
 
 def _pages(results: Results, folder: Path) -> None:
