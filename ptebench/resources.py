@@ -24,6 +24,7 @@ COPY = 1.25  # of the weights, while a layer is cast or an adapter is added
 # whose keys and values take 23 kB a token and whose states, kept for gradients, 1.4 MB
 READ, LEARNT = 0.1, 4.0
 PART = 512  # tokens that fine-tuning reads at once
+POLICY = 4096  # tokens that GRPO reads at once where the policy learns
 
 
 def _writing(m: Settings) -> float:
@@ -33,7 +34,7 @@ def _writing(m: Settings) -> float:
 # tokens that a job holds, weighed by what each takes, by script
 TOKENS: dict[str, Callable[[Settings], float]] = {
     "tune_round": lambda m: max(LEARNT * max(PART, m["context"]), _writing(m)),
-    "grpo": lambda m: LEARNT * m["grpo"]["batch_size"] * m["context"],
+    "grpo": lambda m: LEARNT * max(m["context"], min(POLICY, m["grpo"]["batch_size"] * m["context"])),
     "probe_round": lambda m: READ * m["context"],
     "quality": lambda m: READ * m["context"],
     **dict.fromkeys(("instructions", "audit_grpo", "write_shard", "write_profiles"), _writing),

@@ -31,6 +31,12 @@ def test_time_follows_events_items_width_and_epochs(split):
     assert resources.minutes("train", SASREC, split) > ten / 60
 
 
+def test_grpo_reads_a_large_batch_in_parts():
+    tokens = {n: resources.TOKENS["grpo"]({"context": 640, "grpo": {"batch_size": n}}) for n in (1, 2, 16, 64)}
+    assert tokens[1] < tokens[2] < tokens[16] == tokens[64]
+    assert resources.TOKENS["grpo"]({"context": 9000, "grpo": {"batch_size": 4}}) > tokens[64], "a text is read whole"
+
+
 def test_memory_follows_the_bytes_that_are_read(split, tmp_path):
     size = sum(path.stat().st_size for path in split) / 1e6
     assert resources.megabytes("rank", {}, None, split) == int(2500 + 10 * size)

@@ -10,10 +10,11 @@ import safetensors.torch
 import torch
 from transformers import TrainerControl, TrainerState
 
+from ptebench import resources
 from ptebench.files import InputError, read_table
 from ptebench.profiles.evidence.prompts import USER_TASK, assemble
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.grpo import watch
+from ptebench.profiles.grpo import optimise, watch
 from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
 from ptebench.profiles.grpo.judge import caps_of, parted, template_texts
 from ptebench.profiles.grpo.rewards import Judge, nearer
@@ -447,6 +448,10 @@ def test_an_audit_of_no_change_finds_none(tasks):
     assert rows[-1]["component"] == "parsed" and rows[-1]["before"] == 0.5
     table = markdown(pl.DataFrame(rows, schema=AUDIT), "user")
     assert "| minilm (training) | schema | -0.5000 | -0.5000 | +0.0000 |" in table and "**" not in table
+
+
+def test_the_memory_of_the_job_is_that_of_the_parts_in_which_it_reads():
+    assert optimise.PART == resources.POLICY
 
 
 def test_vllm_is_refused_where_it_is_not_installed(chain, tmp_path):
