@@ -39,7 +39,8 @@ STYLE = """
   tbody tr, tbody th { background: #fff; }
   tbody tr:nth-child(even), tbody tr:nth-child(even) th { background: #f5f5f5; }
   th:first-child { position: sticky; left: 0; }
-  caption small { max-width: calc(100vw - 2rem); white-space: normal; position: sticky; left: 0; }
+  caption small, caption span { position: sticky; left: 0; max-width: calc(100vw - 2rem); white-space: normal; }
+  caption span { display: inline-block; }
   thead th:first-child { background: #fff; }
   @media (max-width: 40rem) {
     body { margin: 1rem auto; padding: 0 .8rem; } th, td { padding: .3rem .45rem; }
@@ -74,7 +75,7 @@ def render(
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
         small = f"<small>{escape(captions[heading])}</small>" if heading in captions else ""
-        lines += ['<div class="panel" tabindex="0">', "<table>", f"<caption>{escape(heading)}{small}</caption>"]
+        lines += ['<div class="panel" tabindex="0">', "<table>", f"<caption><span>{escape(heading)}</span>{small}</caption>"]
         inputs = "".join(f'<th scope="col">{escape(name)}</th>' for name in INPUTS)
         lines += [f'<thead><tr><th scope="col">row</th>{head}{inputs}']
         lines += ['<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
