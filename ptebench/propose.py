@@ -239,10 +239,11 @@ def configuration(proposal: Proposal) -> str:
         "\n  # global_temporal: {cuts: [0.8]}   # or one timeline for all, the latest fifth of the interactions last"
     )
     return "\n".join([
-        "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml --config data_root=.",
+        "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml",
         *(f"# {fact}" for fact in proposal.facts),
         *(f"# not clear: {doubt}" for doubt in proposal.doubts),
         "seeds: [0, 1]",
+        "data_root: .                           # paths start in the folder that Snakemake runs in",
         "",
         "datasets:",
         "  own:",

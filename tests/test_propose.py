@@ -50,7 +50,7 @@ def test_what_is_proposed_runs(tmp_path):
     table = read([tmp_path / "own.yaml"], {"data_root": str(tmp_path)})
     assert table["datasets"]["own"]["items"] is None and list(table["representations"]) == ["id"]
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-n", "-q", "--configfile", "own.yaml"]
-    plan = subprocess.run([*command, "--config", "data_root=."], cwd=tmp_path, env=HERE, capture_output=True, text=True)
+    plan = subprocess.run(command, cwd=tmp_path, env=HERE, capture_output=True, text=True)
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 

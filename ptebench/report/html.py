@@ -75,7 +75,11 @@ def render(
     for heading, names, rows in panels(table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
         small = f"<small>{escape(captions[heading])}</small>" if heading in captions else ""
-        lines += ['<div class="panel" tabindex="0">', "<table>", f"<caption><span>{escape(heading)}</span>{small}</caption>"]
+        lines += [
+            '<div class="panel" tabindex="0">',
+            "<table>",
+            f"<caption><span>{escape(heading)}</span>{small}</caption>",
+        ]
         inputs = "".join(f'<th scope="col">{escape(name)}</th>' for name in INPUTS)
         lines += [f'<thead><tr><th scope="col">row</th>{head}{inputs}']
         lines += ['<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
