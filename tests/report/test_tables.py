@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.files import GROUPS, METRICS, RANKS, TRAIN, InputError, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, TRAIN, InputError, write_json, write_table
 from ptebench.job import Job
 from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
 from ptebench.report.captions import write_captions
@@ -311,13 +311,16 @@ def write_cells(folder, spec, ranks):
 def test_table_script(tmp_path):
     write_table(metrics_frame(), tmp_path / "metrics.csv", METRICS)
     outputs = {name: tmp_path / f"t.{end}" for name, end in
-               [("csv", "csv"), ("md", "md"), ("tex", "tex"), ("html", "html"), ("comparisons", "c.csv")]}  # fmt: skip
+               [("csv", "csv"), ("md", "md"), ("tex", "tex"), ("html", "html"), ("comparisons", "c.csv"), ("costs", "k.csv")]}  # fmt: skip
     random = np.random.default_rng(0)
     ranks = random.integers(1, 40, (300, 5)).astype(float)
     ranks[:, 3:] = random.integers(1, 12, (300, 2))  # both seeds of pte
+    write_json({"parameters": 7, "wall_seconds": 2.0, "cpu_seconds": 3.0}, tmp_path / "record.json")
     inputs = {"metrics": [tmp_path / "metrics.csv"], "published": [PUBLISHED], **write_cells(tmp_path, SPEC, ranks)}
+    inputs["records"] = [tmp_path / "record.json"] * 5
     # of 6 overall values, 2 for popularity, and NDCG of the two sasrec methods are published
-    notes = table(Job(SPEC, inputs, outputs, code="", threads=1))
+    spec = SPEC | {"trials": [0, 0, 0]}
+    notes = table(Job(spec, inputs, outputs, code="", threads=1))
     assert (notes["values"], notes["published"]) == (12, 4)
     said = "test events, 0.0 % of their targets never trained; 1,000 candidates each, seen items among them."
     assert notes["captions"] == {"toys, cold": f"300 {said}", "toys, cold, item_tail": f"150 {said}"}
@@ -337,7 +340,7 @@ def test_table_script(tmp_path):
     assert first["difference"] == pytest.approx(gaps.mean()) and first["p"] == 1e-4
     assert first["d_z"] == pytest.approx(gaps.mean() / gaps.std(ddof=1))
     again = {name: path.read_bytes() for name, path in outputs.items()}
-    table(Job(SPEC, inputs, outputs, code="", threads=1))
+    table(Job(spec, inputs, outputs, code="", threads=1))
     assert again == {name: path.read_bytes() for name, path in outputs.items()}
 
 

@@ -186,15 +186,15 @@ def tabulate(dataset, rows, published, compare):
             {"metrics": f"results/metrics/{dataset}/cold/{backbone}.csv"})  # fmt: skip
     spec = {
         "table": dataset, "title": f"Table of {dataset}", "metrics": ["NDCG@10", "HR@5"], "rankings": ["full"],
-        "groups": ["overall", "user_tail"], "compare": compare, "claims": CLAIMS if compare != "id" else [], "cells": rows, "ids": ["id"], "published": {dataset: None},
+        "groups": ["overall", "user_tail"], "compare": compare, "claims": CLAIMS if compare != "id" else [], "cells": rows, "trials": [0] * len(rows), "ids": ["id"], "published": {dataset: None},
         "protocols": {"cold": {"kind": "cold_start_user", "remove_seen": True}},
     }  # fmt: skip
     folders = [f"results/cells/{'/'.join(place)}/seed={seed}" for *place, seeds in rows for seed in seeds]
     inputs = {
         "metrics": [f"results/metrics/{dataset}/cold/{b}.csv" for b in dict.fromkeys(row[2] for row in rows)],
         "ranks": [f"{f}/ranks.parquet" for f in folders], "groups": [groups], "published": [published],
-        "train": [groups.replace("groups", "train")],
+        "train": [groups.replace("groups", "train")], "records": [f"{f}/provenance.json" for f in folders],
     }  # fmt: skip
     stem = f"results/tables/{dataset}"
     kinds = {kind: f"{stem}.{kind}" for kind in ("csv", "md", "tex", "html")}
-    job(table.main, spec, inputs, kinds | {"comparisons": f"{stem}.comparisons.csv"})
+    job(table.main, spec, inputs, kinds | {"comparisons": f"{stem}.comparisons.csv", "costs": f"{stem}.costs.csv"})
