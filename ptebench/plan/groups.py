@@ -89,10 +89,9 @@ def attach(workflow: Any, groups: Groups) -> None:
 
     for rule, name in groups.rules.items():
         workflow.get_rule(rule).group = grouped(name)
-    if workflow.remote_exec:
-        factory = workflow.spawned_job_args_factory
-        usual = factory.general_args
-        factory.general_args = lambda *place, **names: inside(usual(*place, **names), workflow.attempt)
+    factory = workflow.spawned_job_args_factory
+    usual = factory.general_args
+    factory.general_args = lambda *place, **names: inside(usual(*place, **names), workflow.attempt)
 
 
 def inside(line: str, attempt: int) -> str:
