@@ -273,11 +273,19 @@ def write_embeddings(vectors: Any, path: File, metadata: dict[str, str]) -> None
 
 
 def read_embeddings(path: File, rows: int) -> Any:
-    """Read the vectors (rows, d) of one side; raise InputError when the number of rows differs."""
+    """Read the vectors (rows, d) of one side; raise InputError for other numbers of rows, and NaN."""
     tensors, _ = read_tensors(path)
     if "vectors" not in tensors or tensors["vectors"].shape[0] != rows:
-        raise InputError(f"{path}: expected a tensor 'vectors' with {rows} rows (padding and one per id)")
-    return tensors["vectors"]
+        there = f"they are {len(tensors['vectors'])}, of other ids" if "vectors" in tensors else "there is none"
+        raise InputError(
+            f"{path}: expected a tensor 'vectors' with {rows} rows (padding and one per id), and {there}; delete the "
+            "file and run again"
+        )
+    vectors = tensors["vectors"]
+    if not (finite := vectors.isfinite().all(1)).all():
+        row = int((~finite).nonzero()[0])
+        raise InputError(f"{path}: row {row} is not finite; delete the file and run again, or use another encoder")
+    return vectors
 
 
 def read_vectors(path: File) -> Any:

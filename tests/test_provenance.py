@@ -2,9 +2,20 @@
 
 import polars as pl
 import pytest
+import torch
 
 from ptebench import provenance
-from ptebench.files import GROUPS, InputError, atomic, check, read_embeddings, read_table, write_embeddings, write_table
+from ptebench.files import (
+    GROUPS,
+    InputError,
+    atomic,
+    check,
+    read_embeddings,
+    read_table,
+    write_embeddings,
+    write_table,
+    write_tensors,
+)
 
 
 @pytest.fixture
@@ -80,3 +91,12 @@ def test_embeddings_refuse_what_is_not_finite(tmp_path):
     write_embeddings([[0.0, 0.0], [1.0, 0.0]], tmp_path / "v.safetensors", {"text": "card"})
     with pytest.raises(InputError, match="with 3 rows"):
         read_embeddings(tmp_path / "v.safetensors", 3)
+
+
+def test_vectors_of_other_ids_or_without_a_value_are_refused_as_they_are_read(tmp_path):
+    path = tmp_path / "item.safetensors"
+    write_tensors({"vectors": torch.tensor([[0.0, 0.0], [1.0, float("nan")]])}, path)
+    with pytest.raises(InputError, match="item.safetensors: row 1 is not finite; delete the file"):
+        read_embeddings(path, 2)
+    with pytest.raises(InputError, match=r"with 3 rows \(padding and one per id\), and they are 2, of other ids"):
+        read_embeddings(path, 3)

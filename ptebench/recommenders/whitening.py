@@ -13,7 +13,10 @@ def require_text(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor
     rows = vectors[train_ids]
     rows = rows[rows.any(1)]  # a row of zeros is no text, and would pull what is fitted
     if not len(rows):
-        raise InputError("text vectors: nothing that training knows has text; check the dataset's item texts")
+        raise InputError(
+            "text vectors: nothing that training knows has text; check the texts of the dataset's items, or of the "
+            "users whose profiles are read, or read another text"
+        )
     return rows
 
 
