@@ -14,10 +14,12 @@ def main(job):
     files = {side: path for side in template if (path := job.input(f"teacher_{side}"))}
     rows, record = instructions(split, cards, template, files, job.spec)
     if job.spec["schema"] == "sentence":
-        from ptebench.profiles.models.loading import load, model_source
+        from ptebench.profiles.models.loading import load_base, load_tokenizer, model_source
         from ptebench.profiles.rounds.sentences import with_sentences
 
-        model, tokenizer = load(**model_source(job.spec, job.input("base")), adapter=None, lora={}, trainable=False)
+        source = model_source(job.spec, job.input("base"))
+        tokenizer = load_tokenizer(*(source[key] for key in ("source", "revision", "template_arguments")))
+        model = load_base(*(source[key] for key in ("source", "revision", "context")))
         for side, of in rows.items():
             rows[side], record[f"{side}_sentences"] = with_sentences(of, side, model, tokenizer, job.spec)
     for side, of in rows.items():

@@ -62,6 +62,21 @@ def test_base_is_the_same_bytes_again(chain, tmp_path):
         assert (tmp_path / name).read_bytes() == (chain.base["base"].parent / name).read_bytes()
 
 
+def test_instructions_with_sentences_are_said_by_the_base_model_and_differ_in_nothing_else(chain, tmp_path):
+    from ptebench.profiles.schema.fields import SENTENCE, strict
+
+    outputs = {side: tmp_path / f"{side}.jsonl" for side in ("user", "item")}
+    inputs = chain.known | {f"template_{s}": p for s, p in chain.template.items()} | chain.base
+    record = job("instructions", WRITING | {"examples": 8, "collaborative": 0.0, "schema": "sentence"}, inputs, outputs)
+    for side, path in outputs.items():
+        plain, rows = read_jsonl(chain.instructions[side]), read_jsonl(path)
+        fields = [strict(row["completion"][0]["content"], side) for row in rows]
+        assert record[f"{side}_sentences"] == sum(SENTENCE in f for f in fields)
+        bare = [{key: value for key, value in f.items() if key != SENTENCE} for f in fields]
+        assert bare == [strict(row["completion"][0]["content"], side) for row in plain]
+        assert all("Sentence: ..." in row["prompt"][0]["content"] for row in rows)
+
+
 def test_instructions_teach_in_the_schema_and_leave_probes_out(chain):
     from ptebench.profiles.evidence.owners import draw
     from ptebench.profiles.evidence.split import read_split

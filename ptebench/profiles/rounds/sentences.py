@@ -3,12 +3,12 @@
 from ptebench.profiles.decoding.generate import generate, text_of
 from ptebench.profiles.evidence.prompts import sentence_prompt
 from ptebench.profiles.models.tokens import fitted
-from ptebench.profiles.schema.fields import SENTENCE, layout, sentence_of, strict
+from ptebench.profiles.schema.fields import BULLET, SENTENCE, layout, sentence_of, strict
 
 
 def sentence_in(text: str) -> str | None:
     """Return the sentence in an answer, its first line that is one; None where there is none."""
-    lines = (line.strip().removeprefix(f"{SENTENCE}:") for line in text.split("\n"))
+    lines = (BULLET.sub("", line, count=1).strip().removeprefix(f"{SENTENCE}:") for line in text.split("\n"))
     return next((sentence for line in lines if not line.endswith(":") and (sentence := sentence_of(line))), None)
 
 

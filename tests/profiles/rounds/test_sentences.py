@@ -50,4 +50,7 @@ def test_what_the_teacher_does_not_say_the_model_says_and_no_other_word_changes(
 
 def test_a_sentence_is_the_first_line_that_is_one():
     assert sentence_in("Here it is:\n\n...\nThey like lakes.\nThey sail.") == "They like lakes."
-    assert sentence_in("Sentence: They sail.") == "They sail." and sentence_in("...\n") is None
+    assert (
+        sentence_in("Sentence: They sail.") == sentence_in("- They sail.") == "They sail."
+        and sentence_in("...\n") is None
+    )
