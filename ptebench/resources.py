@@ -48,8 +48,8 @@ BASES = {
     "information": 3000,
 }
 BASE = 1000  # of every other script
-RAW = ("interactions", "impressions")
-GROWTH = 10  # MB for each MB of files, which are packed; of publishers' files half of it
+# MB for each MB of files, which are packed: 250 of a split were measured (benchmarks/results/hundred_thousand.json)
+GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 350}, 10
 SLOWNESS = 5  # by how much a job may take longer than was measured, on another machine or beside others
 START = 300  # seconds that any job may take, for what it imports over a slow file system
 CELLS, RANKERS = ("train", "trial", "rung"), ("rank", "recommend")
@@ -68,7 +68,7 @@ def megabytes(script: str, settings: Settings, commit: str | None, files: Iterab
         weights = size(settings["model"], commit)
         return int(LIBRARIES + (COPY * weights + TOKENS[script](settings) * weights ** (2 / 3)) / 1e6)
     sizes = [path.stat().st_size for path in files if path.is_file()]
-    growth = GROWTH / 2 if script in RAW else GROWTH
+    growth = GROWTHS.get(script, GROWTH)
     return int(BASES.get(script, BASE) + growth * sum(sizes) / 1e6) if sizes or script == "simulate" else None
 
 
@@ -76,11 +76,12 @@ def seconds(script: str, settings: Settings, files: Iterable[Path]) -> float | N
     """Return about how many seconds a job of a script takes on one core; None where no law tells.
 
     The rates are those of benchmarks/results: 18 µs an event and epoch of SASRec, of which two thirds are the softmax
-    over 12,101 items at width 64; 46 ps a score of ranking; 0.1 s a MB of raw files.
+    over 12,101 items at width 64; 46 ps a score of ranking; 0.1 s a MB of raw files, 5 of a split.
     """
     paths = [path for path in files if path.is_file()]
     if script in QUICK:
-        return 0.1 * sum(path.stat().st_size for path in paths) / 1e6
+        rate = 5.0 if script == "split" else 0.1
+        return rate * sum(path.stat().st_size for path in paths) / 1e6
     if script not in (*RANKERS, *CELLS):
         return None
     counts = {path.stem: _rows(path) for path in paths if path.stem in ("train", "test", "vocabulary")}

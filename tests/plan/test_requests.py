@@ -94,4 +94,4 @@ def test_every_rule_with_a_law_of_its_own_is_a_rule_or_a_script():
     text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
     assert set(resources.TOKENS) <= set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)", text, re.M))
     scripts = {path.stem for path in (root / "workflow_scripts").glob("*.py")}
-    assert {*resources.BASES, *resources.CELLS, *resources.QUICK, *resources.RAW} <= scripts
+    assert {*resources.BASES, *resources.CELLS, *resources.QUICK, *resources.GROWTHS} <= scripts
