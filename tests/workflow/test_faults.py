@@ -26,7 +26,7 @@ def of_epochs(count):
     return {"backbones": {"sasrec": sasrec}, "tables": {"small": TABLE}}
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=120):
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "this never came"
@@ -57,7 +57,7 @@ def test_a_job_ends_with_the_run_that_started_it_and_the_next_run_goes_on(projec
     wait_for(lambda: (folder / CELL / ".model.safetensors.claim").exists())
     run.kill()
     run.wait()
-    wait_for(lambda: not jobs_below(folder), 10)
+    wait_for(lambda: not jobs_below(folder), 30)
     done = project(f"{CELL}/provenance.json", **of_epochs(2))
     assert done.returncode == 0, done.stderr[-3000:]
     left = [path.name for path in (folder / CELL).iterdir() if path.name.startswith(".")]
@@ -79,7 +79,7 @@ def test_a_job_that_a_dead_run_left_behind_does_not_replace_what_a_new_run_made(
     assert done.returncode == 0, done.stderr[-3000:]
     made = {path: os.stat(path).st_mtime_ns for path in (folder / CELL).iterdir()}, digests(folder / "results")
     late.send_signal(signal.SIGCONT)
-    assert "another job has begun to make this since" in late.communicate(timeout=60)[1] and late.returncode == 1
+    assert "another job has begun to make this since" in late.communicate(timeout=120)[1] and late.returncode == 1
     assert (
         {path: os.stat(path).st_mtime_ns for path in (folder / CELL).iterdir()},
         digests(folder / "results"),
