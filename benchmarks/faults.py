@@ -34,6 +34,8 @@ CELL = "results/cells/shop/leave_one_out/sasrec/id/seed=0"
 CLOCKED = ("training.csv", "rewards.csv")
 LIGHT = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv", f"{CELL}/ranks.parquet"]
 SMALL = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv"]
+OFTEN = 4  # kills of one kind of job
+SOME = 6  # jobs whose files are removed at once
 PATIENCE = 20.0  # seconds to wait for a write to aim at
 
 
@@ -108,7 +110,9 @@ def faults_of(folder: Path, calm: dict[str, str]) -> list[str]:
     return wrong
 
 
-def strike(folder: Path, run: subprocess.Popen[bytes], victim: str, number: int, aim: str, draw: random.Random) -> str:
+def strike(
+    folder: Path, run: subprocess.Popen[bytes], victim: str, number: int, aim: str, draw: random.Random, hits: list[str]
+) -> str:
     """Wait for the moment and end the victim; return what was hit: a job by its script, the group or the run."""
     until, delay = time.monotonic() + PATIENCE, time.monotonic() + draw.uniform(0.5, 8)
     while run.poll() is None and time.monotonic() < until:
@@ -123,6 +127,8 @@ def strike(folder: Path, run: subprocess.Popen[bytes], victim: str, number: int,
         if victim == "job":
             target = draw.choice(targets)
             name = target.cmdline()[2].removeprefix("workflow_scripts.")
+            if hits.count(name) >= OFTEN:  # of others, too
+                return ""
             target.send_signal(number)
         elif victim == "group":
             os.killpg(run.pid, number)
@@ -139,17 +145,18 @@ def kills(
     base: Path, calm: dict[str, str], count: int, minutes: float, seed: int, note: Callable[[dict], None]
 ) -> None:
     """Kill at so many moments, half of them aimed into writes, and look at the files after each."""
-    folder, draw, run = copy(base / "kills"), random.Random(seed), None
+    folder, draw, run = base / "kills", random.Random(seed), None
+    shutil.copytree(base / "calm", folder, symlinks=True)
+    targets = remove_some(folder, draw)
     rows, until = list[dict](), time.monotonic() + 60 * minutes
     while len(rows) < count and time.monotonic() < until:
         if run is None or run.poll() is not None:
-            if run is not None and run.returncode == 0 and not faults_of(folder, calm):
-                for name in draw.sample(["cells", "metrics", "tables", "embeddings", "profiles"], 2):
-                    shutil.rmtree(folder / "results" / name, ignore_errors=True)
-            run = start(folder)
+            if run is not None and run.returncode == 0:
+                targets = remove_some(folder, draw)
+            run = start(folder, *targets)
         victim, number = draw.choice(["run", "job", "job", "group"]), draw.choice([signal.SIGKILL, signal.SIGTERM])
         aim = "write" if len(rows) % 2 else "time"
-        if not (name := strike(folder, run, victim, number, aim, draw)):
+        if not (name := strike(folder, run, victim, number, aim, draw, [row["victim"] for row in rows])):
             continue
         time.sleep(0.5)
         alone = victim != "job" and until_gone(folder)
@@ -172,6 +179,15 @@ def kills(
     sound = sum(not row["wrong"] for row in rows) if status == 0 and not end["differ"] else 0
     note({"kills": rows, "kills_end": end, "kills_sound": f"{sound} of {len(rows)}"})
     print(f"{sound} of {len(rows)} kills: every file whole at once, all bytes of the calm run after a rerun; {end}")
+
+
+def remove_some(folder: Path, draw: random.Random) -> list[str]:
+    """Remove the files of some jobs of any kind, so that there is something to kill; return one of each job."""
+    records = draw.sample(sorted((folder / "results").rglob(f"*{RECORD}")), SOME)
+    for record in records:
+        for name in [*read_record(record)["outputs"], str(record)]:
+            (folder / name).unlink(missing_ok=True)
+    return [str(record.relative_to(folder)) for record in records]
 
 
 def until_gone(folder: Path) -> bool:
@@ -342,19 +358,20 @@ def main() -> None:
         "--only", nargs="+", default=["bits", "orphan", "two", "places", "full", "kills"], help="of these"
     )
     parser.add_argument("--folder", type=Path, help="to work in; one that has a calm run already is used again")
+    parser.add_argument("--result", type=Path, default=REPOSITORY / "benchmarks/results/faults.json")
     options = parser.parse_args()
     base = (options.folder or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()
-    file, began = REPOSITORY / "benchmarks/results/faults.json", time.time()
-    result: dict = json.loads(file.read_text()) if file.exists() else {}
+    file, began = options.result, time.time()
 
     def note(values: dict) -> None:
-        result.update(values, seed=options.seed)
-        write_json(result, file)
+        result = json.loads(file.read_text()) if file.exists() else {}
+        write_json(result | values | {"seed": options.seed}, file)
 
-    if not (base / "calm/results/tables/faults.csv").exists():
+    if not (base / "calm/whole").exists():
         status, said = finish(copy(base / "calm"))
         if status:
             sys.exit(f"the calm run failed\n{said[-3000:]}")
+        (base / "calm/whole").touch()
     calm = digests(base / "calm")
     print(f"{len(calm)} artefacts of a calm run, {time.time() - began:.0f} s", flush=True)
     parts: dict[str, Callable[[], None]] = {
