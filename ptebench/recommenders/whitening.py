@@ -56,7 +56,8 @@ def fit(vectors: torch.Tensor, shrinkage: float | None, zca: bool, components: i
 
     `vectors` (n, d) are those of training items. Principal components are divided by the deviation of
     `variances_elsewhere` or, with a `shrinkage`, by their own, its square raised by so many times the mean, so that
-    directions of little variance are not blown up. ZCA keeps the axes, PCA sorts by variance.
+    directions of little variance are not blown up; those that vary by rounding alone become zeros. ZCA keeps the axes,
+    PCA sorts by variance.
     """
     x = vectors.double()
     mean = x.mean(0)
@@ -65,10 +66,9 @@ def fit(vectors: torch.Tensor, shrinkage: float | None, zca: bool, components: i
     values = values + (shrinkage or 0.0) * values.mean()
     if shrinkage is None and len(x) > 1:
         values = variances_elsewhere(centred)
-    if not bool((values > 0).all()):
-        values = values.clamp_min(torch.finfo(torch.float32).eps)
     k = min(components or len(values), len(values))
-    transform = axes[:, :k] * values[:k].rsqrt()
+    vary = values > values.max() * (len(values) * torch.finfo(torch.float32).eps) ** 2
+    transform = axes[:, :k] * torch.where(vary, values, torch.inf)[:k].rsqrt()
     if zca:
         transform = transform @ axes[:, :k].T
     return mean.float(), transform.float()

@@ -45,3 +45,11 @@ def test_with_many_items_the_covariance_is_the_identity():
     mean, transform = fit(x, None, True)
     white = (x - mean) @ transform
     torch.testing.assert_close(white.T @ white / len(x), torch.eye(16), atol=0.02, rtol=0)
+
+
+def test_what_stands_twice_side_by_side_is_not_blown_up_by_rounding():
+    once = torch.nn.functional.normalize(items(600, 16), dim=1)
+    text = torch.cat([torch.zeros(1, 32), torch.cat([once, once], 1) * 0.5**0.5])
+    for shrinkage in (None, 0.0):
+        white = Whitened(text, torch.arange(1, 501), shrinkage, False)()
+        assert white[1:].std(0).max() < 1.2 and (white[1:].std(0) > 0.8).sum() == 16
