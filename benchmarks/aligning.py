@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     load, align = machine(options.threads), Align()
-    data, started = histories(round(options.pairs / (1 - align.unseen) ** 2), align.window), time.perf_counter()
+    data, started = histories(options.pairs, align.window), time.perf_counter()
     spec = cell_of({"seed": 0, "control": None, "align": align.model_dump(), "remove_seen": True})
     text = torch.nn.functional.normalize(torch.randn(ITEMS + 1, 384), dim=1).index_fill(0, torch.tensor([0]), 0.0)
     users, items = data.pairs

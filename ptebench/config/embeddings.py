@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ptebench.config.base import Above, Count, Part, Positive, Seed, Settings, Share, Shrinkage
+from ptebench.config.base import Above, Count, Positive, Seed, Settings, Share, Shrinkage
 from ptebench.config.readers import UserReader
 
 
@@ -33,8 +33,6 @@ class Align(Settings):
     """Rate of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
     """Decay of matrices by AdamW, towards the text as it is."""
-    unseen: Part = 0.1
-    """Share of the training items that no pair has, for which an epoch is judged beside the validation events."""
     epochs: Positive = 20
     """Passes over the pairs, at most."""
     patience: Positive = 3

@@ -57,17 +57,17 @@ def train(
     objective = torch.compile(backbone.loss, dynamic=True) if settings["compile"] else backbone.loss
     store = Checkpoint(checkpoint, fingerprint) if checkpoint else None
     course, best = (store and store.load(models, optimizer)) or (Course(), {})
-    events = [valid, *getattr(backbone, "further_events", [])]
     last = until or settings["epochs"]
     progress = Progress("training", "epochs", last, start=course.epoch)
 
     def judge() -> float:
-        value = _value(models, events, remove_seen, device, settings["selection"])
+        ranks, _ = rank(backbone, representation, valid, remove_seen, device)
+        value = validation_value(ranks, valid.targets, settings["selection"])
         if course.is_best(value):
             best.update({k: v.detach().cpu().clone() for k, v in models.state_dict().items()})
         return value
 
-    if len(events) > 1 and not course.epoch:
+    if getattr(backbone, "judges_start", False) and not course.epoch:
         course.curve.append({"epoch": 0, "loss": None, "value": judge(), "seconds": 0.0})
     while course.epoch < last and course.stale < settings["patience"]:
         started = time.perf_counter()
@@ -88,15 +88,6 @@ def train(
         models.load_state_dict(best)
         notes["one_pass"] = one_pass(backbone, representation, valid, remove_seen, device)
     return best, course.curve, notes
-
-
-def _value(models, events: list, remove_seen: bool, device, selection: str) -> float:
-    """Return the value of the validation events, which a backbone with `further_events` weighs with that of these."""
-    values = []
-    for each in events:
-        ranks, _ = rank(models["backbone"], models["representation"], each, remove_seen, device)
-        values.append(validation_value(ranks, each.targets, selection))
-    return models["backbone"].weigh(*values) if len(values) > 1 else values[0]
 
 
 def make_optimizer(models: torch.nn.ModuleDict, spec: dict) -> AdamW:

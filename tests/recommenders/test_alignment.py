@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ptebench.config.embeddings import Align
 from ptebench.files import InputError
 from ptebench.recommenders.alignment import cell_of
-from ptebench.recommenders.backbones.alignment import Backbone, events_of, neighbours
+from ptebench.recommenders.backbones.alignment import Backbone, neighbours
 from ptebench.recommenders.course import Course
 from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.mutual import contrast
@@ -143,19 +143,6 @@ def test_items_that_nobody_has_met_are_no_worse_off_than_by_their_text(users, at
         purity(text, group, cold, warm) > 0.3
         and purity(vectors, group, cold, warm) > purity(text, group, cold, warm) - 0.05
     )
-
-
-def test_unseen_items_are_in_no_pair_and_asked_for_by_what_comes_before_them():
-    training, _, catalogue, *_ = world()
-    backbone = Backbone(settings(unseen=0.25)["backbone"], catalogue)
-    backbone.observe(training)
-    assert int(backbone.unseen.sum()) == (ITEMS - COLD) // 4 and not backbone.unseen[backbone.pool].any()
-    assert not backbone.unseen[backbone.pairs[:2]].any()
-    unseen = torch.zeros(8, dtype=torch.bool).index_fill(0, torch.tensor([3, 5]), True)
-    events = events_of(ragged([[1, 3, 2, 5, 4], [3, 1], [1, 2], [], [6, 3]]), unseen, torch.arange(11, 16))
-    assert events.users.tolist() == [11, 15] and events.targets.values.tolist() == [5, 3]
-    assert events.histories.values.tolist() == [1, 2, 6] and events.histories.offsets.tolist() == [0, 2, 3]
-    assert events.candidates.nonzero()[:, 0].tolist() == [3, 5]
 
 
 def test_an_epoch_below_the_start_does_not_end_the_learning():

@@ -10,11 +10,9 @@ from ptebench.collaborative import factors
 from ptebench.files import InputError
 from ptebench.recommenders.mutual import contrast
 from ptebench.recommenders.sampling import Ragged
-from ptebench.recommenders.split import Events
 
 DECAY, WINDOW = 0.7, 10  # of the items of a history that ask together for the next one
 RELATED = 256  # targets of a step, at most, whose cosines are compared with those of collaborative vectors
-MOST = 2000  # events of unseen items, at most, that judge an epoch
 WARM = 5  # training events from which on an item has a collaborative vector worth comparing with
 
 
@@ -40,47 +38,22 @@ def touched(histories: Ragged, rows: torch.Tensor, place: torch.Tensor, width: i
     return mask
 
 
-def events_of(histories: Ragged, unseen: torch.Tensor, users: torch.Tensor) -> Events | None:
-    """Return events in which what comes before asks for the last of the `unseen` items (n_items + 1,) of a history.
-
-    Candidates are these items alone; None where no history has one after another item.
-    """
-    row = torch.arange(len(histories)).repeat_interleave(histories.lengths)
-    place = torch.arange(len(row)) - histories.offsets[row]
-    new = unseen[histories.values]
-    last = torch.full((len(histories),), -1).scatter_reduce_(0, row[new], place[new], "amax")
-    earlier = ~new & (place < last[row])
-    lengths = torch.bincount(row[earlier], minlength=len(histories))
-    asked = (lengths > 0).nonzero()[:, 0]
-    asked = asked[torch.randperm(len(asked))[:MOST].sort().values]
-    if not len(asked):
-        return None
-    before = Ragged(histories.values[earlier], torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])).take(asked)
-    targets = Ragged(histories.values[histories.offsets[asked] + last[asked]], torch.arange(len(asked) + 1))
-    return Events("unseen", torch.arange(len(asked)), users[asked], before, targets, unseen)
-
-
 class Backbone(nn.Module):
     """Contrast, for each pair, of the next item with others and of what came before it with the batch's.
 
     What came before is an item of the same history, or the user whose profile is read. The loss adds the distance of
     cosines to those of collaborative vectors, and uniformity on the sphere. The representation is `alignment`.
-
-    A share `unseen` of the training items is in no pair, and judges an epoch as much as the validation events do: what
-    is learned is to hold for items that nobody has met. The text that learning starts from is judged as well.
+    The text that learning starts from is judged as an epoch is.
     """
+
+    judges_start = True
 
     def __init__(self, settings: dict, catalogue):
         super().__init__()
         self.settings, self.items, self.counts = settings, catalogue.items, catalogue.item_counts
         text = catalogue.item_text.any(1)
         self.told = [text, catalogue.text["user"].any(1)] if "user" in catalogue.text else [text]
-        pool = (text & (catalogue.item_counts > 0)).nonzero()[:, 0]
-        pool = pool[torch.randperm(len(pool))]
-        number = round(settings["unseen"] * len(pool))
-        self.unseen = torch.zeros_like(text).index_fill(0, pool[:number], True)
-        self.pool = pool[number:].sort().values
-        self.further_events: list[Events] = []
+        self.pool = (text & (catalogue.item_counts > 0)).nonzero()[:, 0]
 
     def observe(self, train) -> None:
         """Take the pairs of training whose both ends have text: contexts, next items and rows of histories.
@@ -91,8 +64,7 @@ class Backbone(nn.Module):
         if len(self.told) == 2:
             row = torch.arange(len(histories)).repeat_interleave(histories.lengths)
             pairs = torch.cat([pairs, torch.stack([train.users[row] + self.items + 1, histories.values, row])], 1)
-        allowed = self.told[0] & ~self.unseen
-        pairs = pairs[:, torch.cat([allowed, *self.told[1:]])[pairs[0]] & allowed[pairs[1]]]
+        pairs = pairs[:, torch.cat(self.told)[pairs[0]] & self.told[0][pairs[1]]]
         if not pairs.shape[1]:
             raise InputError(
                 "train.parquet: no two items with text in one history, and no user with a profile: nothing to align; "
@@ -100,12 +72,6 @@ class Backbone(nn.Module):
             )
         self.pairs, self.data = pairs, train
         self.share = torch.bincount(pairs[1], minlength=self.items + 1) / pairs.shape[1]
-        events = events_of(histories, self.unseen, train.users)
-        self.further_events = [events] if events else []
-
-    def weigh(self, value: float, unseen: float) -> float:
-        """Return the geometric mean of the `value` of validation events and of that of `unseen` items."""
-        return (value * unseen) ** 0.5
 
     def batches(self, train, generator):
         """Yield (3, B): contexts, next items and rows; each pair once an epoch."""
