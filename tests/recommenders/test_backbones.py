@@ -539,7 +539,12 @@ def test_rlmrec_ties_vectors_to_their_texts(data, kind, pairs):
         {**catalogue.text, "user": torch.randn(USERS + 1, 24) * (torch.arange(USERS + 1) > 0)[:, None]},
     )  # fmt: skip
     options = {"others": 20, "weight": 1.0} | ({"mask": 0.0} if kind == "rlmrec_gen" else {})
-    _, representation = build(spec("sasrec", kind, representation_settings=options, **SEQUENTIAL), with_users)
+    made = (
+        spec("lightgcn", kind, representation_settings=options)
+        if pairs
+        else spec("sasrec", kind, representation_settings=options, **SEQUENTIAL)
+    )
+    _, representation = build(made, with_users)
     targets = torch.tensor([3, 8, 3, 21, 40, 12])
     users = torch.tensor([1, 2, 2, 9, 30, 64]) if pairs else None
     hidden = torch.nn.Parameter(torch.randn(USERS + 1, 16))

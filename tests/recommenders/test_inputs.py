@@ -89,7 +89,7 @@ def learned(made, world, text):
 
 
 def test_every_pair_of_a_backbone_and_a_representation_is_here_that_the_configuration_allows():
-    assert len(PAIRS) > 80 and {b for b, *_ in PAIRS} == set(BACKBONES)
+    assert len(PAIRS) > 80 and {b for b, *_ in PAIRS} == set(BACKBONES) - {"external"}, "which needs a file"
     assert {r for _, r, _ in PAIRS} == set(kinds(Representation))
 
 

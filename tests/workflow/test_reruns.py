@@ -24,7 +24,7 @@ PAIRWISE = cells(16, 2)
 EVALUATION = {"metrics": 7, "table": 2}
 # the profiles that a language model writes, and what reads them: pte and its control with three backbones, two seeds
 ROUNDS = {"tune_round": 12, "probe_round": 6, "choose_round": 2}
-WRITTEN = {"grpo": 4, "write_profiles": 4, "embed": 3, **cells(12, 3, 2)}
+WRITTEN = {"grpo": 4, "write_profiles": 4, "embed": 4, **cells(12, 3, 2)}
 
 ROWS = [
     ("nothing", [], {}),
@@ -58,7 +58,7 @@ ROWS = [
     ("dialogues among the instructions", [(CONFIG, "max_rounds: 2", "max_rounds: 2\n    collaborative: 0.25")], {"instructions": 2, **ROUNDS, **WRITTEN}),
     ("a setting of GRPO", [(CONFIG, "temperature: 0.9", "temperature: 0.8")], WRITTEN),
     ("how profiles are measured", [(f"{LIBRARY}/profiles/measures/quality.py", "SAMPLE = 256", "SAMPLE = 128")], {}),
-    ("the writing of a side in shards", [(CONFIG, "    max_rounds: 2", "    max_rounds: 2\n    shards: 2")], {"write_shard": 12, "write_profiles": 4, "embed": 3, **cells(12, 3, 2)}),
+    ("the writing of a side in shards", [(CONFIG, "    max_rounds: 2", "    max_rounds: 2\n    shards: 2")], {"write_shard": 12, "write_profiles": 4, "embed": 4, **cells(12, 3, 2)}),
     ("the ranking of test events", [("workflow_scripts/rank.py", "frames = []", "frames = list()")], {"rank": 28, **EVALUATION}),
     ("a raw file", [("results/data/shop/raw/Simulated_5.json.gz", "", "changed")], None),
     ("a new dataset", [(CONFIG, "datasets: [shop]", "datasets: [shop, shop2]"), (CONFIG, "protocols:\n  cold", "  shop2:\n    source: simulated\n    layout: amazon\n    seed: 9\n\nprotocols:\n  cold")], None),
