@@ -120,7 +120,8 @@ def verdict_heading(rows: list[tuple[str, str, list[dict]]]) -> str:
     """Return what the verdicts of a panel are of."""
     value = rows[0][2][0]
     rival = "the ids of its backbone" if value["compare"] == "id" else "the best other row"
-    return f"Each row and {rival}, difference in {value['metric']}@{value['k']} with its 95 % interval"
+    difference = f"difference in {value['metric']}@{value['k']} with its 95 % interval"
+    return f"Each row and {rival}, {difference}; level where p by Holm is above {LEVEL}"
 
 
 def value_text(value: dict, best: str, second: str) -> str:
