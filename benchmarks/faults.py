@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from ptebench.claims import RUN
 from ptebench.files import write_json
+from ptebench.leases import RUN
 from ptebench.provenance import REPOSITORY, file_digest
 from ptebench.records import RECORD, read_record
 
@@ -87,11 +87,11 @@ def jobs(folder: Path) -> list[psutil.Process]:
 
 
 def writes(folder: Path) -> bool:
-    """Return whether a job is in the midst of its writing: a file of it is newer than its claim."""
-    for claim in (folder / "results").rglob(".*.claim"):
+    """Return whether a job is in the midst of its writing: a file of it is newer than its lease."""
+    for lease in (folder / "results").rglob(".*.lease"):
         try:
-            began = claim.stat().st_mtime_ns
-            if any(path.stat().st_mtime_ns > began for path in claim.parent.iterdir() if path != claim):
+            began = lease.stat().st_mtime_ns
+            if any(path.stat().st_mtime_ns > began for path in lease.parent.iterdir() if path != lease):
                 return True
         except FileNotFoundError:
             continue
@@ -175,7 +175,7 @@ def kills(
             break
     end["status"], end["differ"] = status, sorted(n for n in calm if digests(folder).get(n) != calm[n])
     end["verify"] = finish(folder, "verify")[0]
-    hidden = [p for p in (folder / "results").rglob(".*") if p.name[1:].split(".")[0].isdigit() or "claim" in p.name]
+    hidden = [p for p in (folder / "results").rglob(".*") if p.name[1:].split(".")[0].isdigit() or "lease" in p.name]
     end["left"] = [str(path.relative_to(folder)) for path in hidden]
     sound = sum(not row["wrong"] for row in rows) if status == 0 and not end["differ"] else 0
     note({"kills": rows, "kills_end": end, "kills_sound": f"{sound} of {len(rows)}"})
@@ -335,7 +335,7 @@ def orphan(base: Path, note: Callable[[dict], None]) -> None:
     variables.pop(RUN, None)
     command = [sys.executable, "-P", *words[1:]]
     late = subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
-    while not (folder / CELL / ".model.safetensors.claim").exists() and late.poll() is None:
+    while not (folder / CELL / ".model.safetensors.lease").exists() and late.poll() is None:
         time.sleep(0.01)
     late.send_signal(signal.SIGSTOP)
     config = folder / CONFIG

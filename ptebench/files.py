@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ptebench import claims
+from ptebench import leases
 from ptebench.errors import InputError as InputError
 
 File = str | PathLike[str]
@@ -86,7 +86,7 @@ def atomic(path: File) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
-        claims.check()
+        leases.check()
         os.replace(temporary, path)
     except Exception as error:
         if is_full(error):
@@ -110,10 +110,10 @@ def aside(folder: File, name: str) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put a new folder in the place of another; claims of jobs stay in it."""
-    claims.check()
-    for claim in folder.glob(".*.claim"):
-        shutil.copyfile(claim, new / claim.name)
+    """Put a new folder in the place of another; leases of jobs stay in it."""
+    leases.check()
+    for lease in folder.glob(".*.lease"):
+        shutil.copyfile(lease, new / lease.name)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
 
@@ -127,7 +127,7 @@ def sweep(path: Path) -> None:
         return
     for name in entries:
         if (match := names.fullmatch(name)) and int(match[1]) != this:
-            if claims.own or not claims.is_alive(int(match[1])):
+            if leases.own or not leases.is_alive(int(match[1])):
                 remove(path.with_name(name))
 
 

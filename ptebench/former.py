@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from ptebench import claims
+from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.provenance import file_digest
 from ptebench.records import read_record
@@ -44,7 +44,7 @@ def put_back(paths: Iterable[Path], record: Path, command: str, inputs: dict[str
     if (former.get("command"), former.get("inputs"), former.get("outputs")) != (command, inputs, outputs):
         return False
     for path in [*files, record]:
-        claims.check()
+        leases.check()
         os.utime(hidden(path))
         os.replace(hidden(path), path)
     return True

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptebench import claims, former
+from ptebench import former, leases
 from ptebench.errors import InputError
 from ptebench.files import is_full, no_room, write_json
 from ptebench.provenance import canonical, checkout, digest, environment, file_digest, processor
@@ -80,13 +80,13 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(job.threads)
     begun = Begun(checkout(), time.time(), time.perf_counter())
-    if run := os.environ.get(claims.RUN):
-        claims.end_with(run)
+    if run := os.environ.get(leases.RUN):
+        leases.end_with(run)
     first = next(iter(job.outputs.values()))
-    claim, record = claims.Claim(first), options.provenance or first.with_name(f"{first.name}.{RECORD}")
+    lease, record = leases.Lease(first), options.provenance or first.with_name(f"{first.name}.{RECORD}")
     try:
-        claim.take()
-        claims.own.append(claim)
+        lease.take()
+        leases.own.append(lease)
         job.digests.update(check_digests(path for paths in job.inputs.values() for path in paths))
         if former.put_back(job.outputs.values(), record, command(), named(job.digests)):
             print("the inputs have the bytes that they had, and so has the result: it is put back as it was")
@@ -94,7 +94,7 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
         notes = main(job) or {}
         write_json(seal(describe(job, begun) | notes), record)
     except BaseException as error:
-        if not isinstance(error, claims.Superseded):
+        if not isinstance(error, leases.Superseded):
             clear(job)
         if (message := explain(error, first)) is None:
             raise
@@ -102,8 +102,8 @@ def run(main: Callable[[Job], dict[str, Any] | None]) -> None:
         sys.exit(1)
     finally:
         former.forget([*job.outputs.values(), record])
-        claim.release()
-        claims.own.clear()
+        lease.end()
+        leases.own.clear()
 
 
 class Begun(NamedTuple):

@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptebench import claims
+from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.files import read_json, remove
 from ptebench.provenance import code_modules, file_digest, module_path
 from ptebench.records import RECORD, SEAL, read_record
 
 CODE = "code"  # the folder in results where the plan says which modules a digest of code is of
-LEFT = re.compile(r"\.(\d+)\..+|\.former\..+|\..+\.claim")  # under such names a kill leaves files
+LEFT = re.compile(r"\.(\d+)\..+|\.former\..+|\..+\.lease")  # under such names a kill leaves files
 # what jobs keep for themselves to go on from, and what goes on while they run; no result
 SCRATCH = re.compile(r".*answers\.jsonl|.*checkpoint\.safetensors|.*\.lock")
 FOLDERS = ("checkpoints", "training")
@@ -144,11 +144,11 @@ def is_used(path: Path) -> bool:
     """Return whether a process that lives may still need a file of those that a kill leaves."""
     if path.name.startswith(".former."):
         return any(Path(".snakemake/locks").glob("*"))
-    if path.name.endswith(".claim"):
+    if path.name.endswith(".lease"):
         process, _, where = path.read_text().rpartition(" ")[0].partition(" ")
-        return where != claims.place() or not process.isdigit() or claims.is_alive(int(process))
+        return where != leases.place() or not process.isdigit() or leases.is_alive(int(process))
     match = LEFT.fullmatch(path.name)
-    return match is not None and claims.is_alive(int(match[1]))
+    return match is not None and leases.is_alive(int(match[1]))
 
 
 def stale_by_plan(words: list[str]) -> Iterator[Finding]:

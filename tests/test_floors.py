@@ -11,7 +11,7 @@ SHARED = {
     f"ptebench.{name}"
     for name in (
         "checkpoints",
-        "claims",
+        "leases",
         "collaborative",
         "descent",
         "encoders",

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ptebench import claims, former, job
+from ptebench import former, job, leases
 from ptebench.files import write_text
 
 
@@ -12,7 +12,7 @@ from ptebench.files import write_text
 def begin(tmp_path, monkeypatch):
     """A function that runs a job from in.txt to out.txt as Snakemake does, and says whether it did any work."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(claims.RUN, raising=False)
+    monkeypatch.delenv(leases.RUN, raising=False)
     files = [tmp_path / "out.txt", tmp_path / "provenance.json"]
     (tmp_path / "in.txt").write_text("in")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ptebench import claims, verify
+from ptebench import leases, verify
 from ptebench.files import write_json
 from ptebench.provenance import code_modules, file_digest
 from ptebench.records import seal
@@ -102,15 +102,15 @@ def test_what_a_kill_left_is_removed_and_what_a_job_still_writes_is_not(tree, mo
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     dead, cells = gone.stdout.strip(), Path("results/cells")
     marks = {f".{dead}.model": "", f".{os.getppid()}.model": "", ".former.model": ""}
-    marks |= {".a.claim": f"{dead} {claims.place()} 00\n", ".b.claim": f"{os.getpid()} {claims.place()} 00\n"}
-    marks |= {".c.claim": f"{dead} another machine 00\n"}
+    marks |= {".a.lease": f"{dead} {leases.place()} 00\n", ".b.lease": f"{os.getpid()} {leases.place()} 00\n"}
+    marks |= {".c.lease": f"{dead} another machine 00\n"}
     for name, text in marks.items():
         (cells / name).write_text(text)
     monkeypatch.setattr(sys, "argv", ["verify", "results"])
     with pytest.raises(SystemExit) as ended:
         verify.main()
     assert ended.value.code == 0 and capsys.readouterr().out.count("removed: ") == 3
-    assert {p.name for p in cells.iterdir() if p.name in marks} == {f".{os.getppid()}.model", ".b.claim", ".c.claim"}
+    assert {p.name for p in cells.iterdir() if p.name in marks} == {f".{os.getppid()}.model", ".b.lease", ".c.lease"}
 
 
 def test_a_folder_that_is_not_there_is_an_error(tree, monkeypatch):

@@ -12,7 +12,7 @@ from typing import Any
 
 from snakemake.io import report
 
-from ptebench import claims
+from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.plan.code import named_digest
 from ptebench.plan.paths import TABLE, TABLES, WRITING, Wildcards
@@ -69,7 +69,7 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
         "PYTHONPATH": os.pathsep.join(imports),
         **VARIABLES,
         "PTEBENCH_KEYS": keys,
-        claims.RUN: claims.this_run(),
+        leases.RUN: leases.this_run(),
     }
     line = [f"export POLARS_MAX_THREADS=${{OMP_NUM_THREADS:-1}} {shlex.join(f'{k}={v}' for k, v in variables.items())}"]
     if not deployed:

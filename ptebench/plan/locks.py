@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ptebench import claims
+from ptebench import leases
 
 FOLDER = Path(".snakemake")
 RUNS = FOLDER / "runs"
@@ -25,7 +25,7 @@ def free(workflow: Any) -> None:
             file.unlink(missing_ok=True)
     RUNS.mkdir(parents=True, exist_ok=True)
     own = RUNS / str(os.getpid())
-    own.write_text(claims.this_run())
+    own.write_text(leases.this_run())
     atexit.register(own.unlink, missing_ok=True)
 
 
@@ -35,4 +35,4 @@ def is_alive(run: Path) -> bool:
         process, _, where = run.read_text().partition(" ")
     except FileNotFoundError:
         return False
-    return where != claims.place() or not process.isdigit() or claims.is_alive(int(process))
+    return where != leases.place() or not process.isdigit() or leases.is_alive(int(process))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ptebench import claims
+from ptebench import leases
 from ptebench.plan import locks
 
 
@@ -32,20 +32,20 @@ def dead():
 
 def test_a_lock_of_a_dead_run_is_taken_away_and_this_run_is_named(lock):
     number = dead()
-    (locks.RUNS / number).write_text(f"{number} {claims.place()}")
+    (locks.RUNS / number).write_text(f"{number} {leases.place()}")
     locks.free(workflow(dryrun=True))
     locks.free(workflow(mode="REMOTE"))
     assert lock.exists()
     locks.free(workflow())
     assert not lock.exists() and [path.name for path in locks.RUNS.iterdir()] == [str(os.getpid())]
-    assert (locks.RUNS / str(os.getpid())).read_text() == claims.this_run()
+    assert (locks.RUNS / str(os.getpid())).read_text() == leases.this_run()
 
 
 @pytest.mark.parametrize(
     "runs", [{"1": "1 {here}"}, {"{dead}": "{dead} elsewhere"}, {"{dead}": "{dead} {here}", "1": "1 {here}"}, {}]
 )
 def test_a_lock_of_a_run_that_may_live_stays(lock, runs):
-    names = {"dead": dead(), "here": claims.place()}
+    names = {"dead": dead(), "here": leases.place()}
     for name, text in runs.items():
         (locks.RUNS / name.format(**names)).write_text(text.format(**names))
     locks.free(workflow())

@@ -103,7 +103,7 @@ def test_the_notebook_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     assert pl.read_csv("lists.csv").columns == ["user_id", "event", "item_id", "rank", "score"]
 
 
-def test_the_report_and_the_crate_are_made_and_leave_no_claim(run):
+def test_the_report_and_the_crate_are_made_and_leave_no_lease(run):
     done = snakemake(run, "report", "crate", stub=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     for name in ("report/index.html", "crate/ro-crate-metadata.json"):

@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from ptebench import claims
+from ptebench import leases
 from tests.workflow.conftest import plain
 from tests.workflow.test_jobs import CONFIG, digests, project  # noqa: F401
 
@@ -54,14 +54,14 @@ def test_a_job_ends_with_the_run_that_started_it_and_the_next_run_goes_on(projec
         run = subprocess.Popen(
             [*command, "--configfile", "small.yaml"], cwd=folder, env=plain(), stdout=log, stderr=log
         )
-    wait_for(lambda: (folder / CELL / ".model.safetensors.claim").exists())
+    wait_for(lambda: (folder / CELL / ".model.safetensors.lease").exists())
     run.kill()
     run.wait()
     wait_for(lambda: not jobs_below(folder), 30)
     done = project(f"{CELL}/provenance.json", **of_epochs(2))
     assert done.returncode == 0, done.stderr[-3000:]
     left = [path.name for path in (folder / CELL).iterdir() if path.name.startswith(".")]
-    assert left == [], "claims and temporary files of the killed job are gone"
+    assert left == [], "leases and temporary files of the killed job are gone"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no signal to halt a process")
@@ -71,9 +71,9 @@ def test_a_job_that_a_dead_run_left_behind_does_not_replace_what_a_new_run_made(
     record = json.loads((folder / CELL / "provenance.json").read_text())
     words = [sys.executable, *shlex.split(record["command"])[1:]]
     variables = plain() | {"PYTHONPATH": "imports", "OMP_NUM_THREADS": "1"}
-    variables.pop(claims.RUN, None)  # as on a node of a cluster, where it goes on when the run has died
+    variables.pop(leases.RUN, None)  # as on a node of a cluster, where it goes on when the run has died
     late = subprocess.Popen(words, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: (folder / CELL / ".model.safetensors.claim").exists())
+    wait_for(lambda: (folder / CELL / ".model.safetensors.lease").exists())
     late.send_signal(signal.SIGSTOP)
     done = project(f"{CELL}/ranks.parquet", **of_epochs(2))
     assert done.returncode == 0, done.stderr[-3000:]

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from accelerate import PartialState
 
 from ptebench.checkpoints import Clock
-from ptebench.claims import die_with_parent
 from ptebench.files import InputError, atomic, read_json, write_json
 from ptebench.hardware import gemm_precision
+from ptebench.leases import die_with_parent
 from ptebench.profiles.models.adapters import save_adapter
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.product import one_product

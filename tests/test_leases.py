@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from ptebench import claims, job
-from ptebench.claims import Claim, Superseded, end_with, place, this_run, wait_for_end
+from ptebench import job, leases
 from ptebench.errors import InputError
 from ptebench.files import aside, atomic, write_text
+from ptebench.leases import Lease, Superseded, end_with, place, this_run, wait_for_end
 from ptebench.records import check_digest, read_record
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -22,7 +22,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 def begin(tmp_path, monkeypatch):
     """A function that runs a job in this process, from in.txt to out.txt."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(claims.RUN, raising=False)
+    monkeypatch.delenv(leases.RUN, raising=False)
     (tmp_path / "in.txt").write_text("in")
 
     def run(main):
@@ -46,28 +46,28 @@ def test_a_job_whose_files_another_one_has_begun_to_make_leaves_them_to_it(begin
     out, record = begin.folder / "out.txt", begin.folder / "provenance.json"
 
     def slow(old):
-        claim = Claim(out)  # of a job that begins later and ends sooner
-        claim.take()
+        lease = Lease(out)  # of a job that begins later and ends sooner
+        lease.take()
         out.write_text("new")
         record.write_text("of the new")
-        claim.release()
+        lease.end()
         write("old")(old)
 
     with pytest.raises(SystemExit) as ended:
         begin(slow)
     assert ended.value.code == 1 and "another job has begun to make this since" in capsys.readouterr().err
     assert out.read_text() == "new" and record.read_text() == "of the new"
-    assert names(begin.folder) == ["in.txt", "out.txt", "provenance.json"], "no claim and no temporary file stays"
+    assert names(begin.folder) == ["in.txt", "out.txt", "provenance.json"], "no lease and no temporary file stays"
 
 
 def test_a_claim_is_held_until_the_next_one_is_taken_even_when_that_is_done(tmp_path):
-    older, newer = Claim(tmp_path / "model"), Claim(tmp_path / "model")
+    older, newer = Lease(tmp_path / "model"), Lease(tmp_path / "model")
     older.take()
     assert older.is_held()
     newer.take()
-    older.release()
+    older.end()
     assert newer.is_held() and not older.is_held()
-    newer.release()
+    newer.end()
     with pytest.raises(Superseded):
         older.check()
     assert names(tmp_path) == []
@@ -97,7 +97,7 @@ def test_in_a_job_no_process_is_waited_for(begin):
 def test_a_process_ends_with_its_run(tmp_path):
     run = subprocess.Popen(SLEEP)
     code = (
-        f"from ptebench.claims import end_with; import time; end_with('{run.pid} {place()}'); print(1); time.sleep(60)"
+        f"from ptebench.leases import end_with; import time; end_with('{run.pid} {place()}'); print(1); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert child.stdout.readline() == b"1\n" and child.poll() is None

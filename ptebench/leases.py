@@ -104,12 +104,12 @@ def die_with_parent() -> Callable[[], None] | None:
     return bind
 
 
-class Claim:
+class Lease:
     """A file beside the first file that a job makes; it says which job began last."""
 
     def __init__(self, path: Path):
         self.path, self.mark = path, f"{this_run()} {secrets.token_hex(8)}\n"
-        self.file = path.with_name(f".{path.name}.claim")
+        self.file = path.with_name(f".{path.name}.lease")
 
     def take(self) -> None:
         """Make the files this job's."""
@@ -128,16 +128,16 @@ class Claim:
         if not self.is_held():
             raise Superseded(f"{self.path}: another job has begun to make this since, so this one leaves it as it is")
 
-    def release(self) -> None:
+    def end(self) -> None:
         """Take the file away, unless it is another job's."""
         if self.is_held():
             self.file.unlink(missing_ok=True)
 
 
-own: list[Claim] = []  # by this process: one in a job, none elsewhere
+own: list[Lease] = []  # by this process: one in a job, none elsewhere
 
 
 def check() -> None:
     """Raise Superseded where what this process makes is no longer its own."""
-    for claim in own:
-        claim.check()
+    for lease in own:
+        lease.check()
