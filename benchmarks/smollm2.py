@@ -1,11 +1,12 @@
-"""SmolLM2-135M side by side: writing against `generate` and ctranslate2, fine-tuning against TRL.
+"""SmolLM2-135M side by side: writing against `generate` and ctranslate2, fine-tuning and GRPO against TRL.
 
     PYTHONPATH=. .venv/bin/python benchmarks/smollm2.py [--peers SITE_PACKAGES]
 
 Prompts of about 300 tokens, of random words of the vocabulary, 48 new tokens each. Every contestant is a process of its
 own, for its peak memory; each in turn, on one thread. Fine-tuning has the same rows in the same batches of 8, from the
-same new adapter. `--peers` is a folder with ctranslate2 (envs/ctranslate2.txt); without it that row is left out. CPU
-seconds are the fair measure on a machine that does other work.
+same new adapter; GRPO the same prompts, groups and rewards, where TRL has its own defaults in float32. `--peers` is a
+folder with ctranslate2 (envs/ctranslate2.txt); without it that row is left out. CPU seconds are the fair measure on a
+machine that does other work.
 """
 
 import argparse
@@ -16,13 +17,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import torch
 from measure import machine, save
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ptebench.profiles.decoding.generate import generate
 from ptebench.profiles.evidence.prompts import USER_TASK, assemble, messages
+from ptebench.profiles.grpo.optimise import optimise
 from ptebench.profiles.models.adapters import with_adapter
 from ptebench.profiles.models.finetune import finetune, order_of
 from ptebench.profiles.models.loading import load, load_base, load_tokenizer
@@ -34,6 +38,7 @@ TOKENS, NEW, CONTEXT, SIZE = 300, 48, 512, 8
 LORA = {"rank": 16, "alpha": 32, "dropout": 0.05}
 WRITERS = {"generate, float32": 32, "generate, bfloat16": 32, "ctranslate2, int8": 32, "ours": 64}  # batches
 TRAINERS = ("TRL", "ours")
+STEPS, GROUPS, GROUP = 2, 4, 4  # of GRPO: steps, prompts of a step, answers to each
 
 
 def prompts(tokenizer, count: int) -> list[str]:
@@ -148,6 +153,59 @@ def tune(name: str, base: str, count: int) -> dict:
     }  # fmt: skip
 
 
+class Parity:
+    """A reward that costs nothing: 0 for an answer of an even number of characters, -1 for another."""
+
+    side, task, components, weights = "user", "schema", (), {"schema": 1.0}
+
+    def __init__(self, texts: list[str]):
+        self.tasks = SimpleNamespace(prompts=texts)
+
+    def __call__(self, texts, *_) -> tuple[dict, dict]:
+        nothing = {"likeness": float("nan"), "effective_rank": float("nan")}
+        return {"schema": np.array([-float(len(text) % 2) for text in texts])}, nothing
+
+
+def reward(name: str, base: str, count: int) -> dict:
+    """Return CPU seconds of a step of GRPO."""
+    torch.manual_seed(0)
+    tokenizer = load_tokenizer(base)
+    texts, size = prompts(tokenizer, count), GROUPS * GROUP
+    judge = Parity(texts)
+    with tempfile.TemporaryDirectory() as scratch:
+        if name == "ours":
+            model, _ = load(base, None, CONTEXT, None, LORA, True)
+            settings = {
+                "batch_size": size, "generations": GROUP, "steps": STEPS, "learning_rate": 1e-5, "beta": 0.0,
+                "temperature": 1.0, "watch": STEPS, "vllm": False,
+            }  # fmt: skip
+            spec = {"grpo": settings, "new_tokens": {"user": NEW}, "context": CONTEXT, "seed": 0}
+            clock = time.process_time()
+            optimise(model, tokenizer, judge, np.array([], int), spec, Path(scratch), "benchmark")
+        else:
+            from datasets import Dataset
+            from trl import GRPOConfig, GRPOTrainer
+
+            model = with_adapter(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), None, LORA, True)
+            arguments = GRPOConfig(
+                output_dir=scratch, per_device_train_batch_size=size, num_generations=GROUP, max_steps=STEPS,
+                max_completion_length=NEW, learning_rate=1e-5, use_cpu=True, bf16=False, report_to="none",
+                disable_tqdm=True, save_strategy="no",
+            )  # fmt: skip
+
+            def parity(completions, **_):
+                return judge([answer[0]["content"] for answer in completions])[0]["schema"].tolist()
+
+            data = Dataset.from_list([{"prompt": messages(text)} for text in texts])
+            trainer = GRPOTrainer(
+                model=model, reward_funcs=parity, args=arguments, train_dataset=data, processing_class=tokenizer
+            )
+            clock = time.process_time()
+            trainer.train()
+    used = time.process_time() - clock
+    return {"cpu_seconds_per_step": round(used / STEPS, 1)}
+
+
 def compared(folder: Path, options: argparse.Namespace) -> dict:
     """Run every contestant in a process of its own; return their figures."""
     base = folder / "base"
@@ -159,9 +217,11 @@ def compared(folder: Path, options: argparse.Namespace) -> dict:
 
         AutoTokenizer.from_pretrained(base)
         TransformersConverter(str(base)).convert(str(base / "ctranslate2"), quantization="int8")
-    found: dict = {"write": {}, "tune": {}}
-    for kind, name in [*names, *(("tune", name) for name in TRAINERS)]:
-        count = options.rows if kind == "tune" else options.prompts
+    names += [(kind, name) for kind in ("tune", "reward") for name in TRAINERS]
+    names = [(kind, name) for kind, name in names if kind in options.kinds]
+    found: dict = {kind: {} for kind in options.kinds}
+    for kind, name in names:
+        count = options.prompts if kind == "write" else options.rows
         command = [
             sys.executable,
             __file__,
@@ -182,10 +242,14 @@ def compared(folder: Path, options: argparse.Namespace) -> dict:
     return found
 
 
+KINDS = {"write": write, "tune": tune, "reward": reward}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", help="folder of site-packages with ctranslate2")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # contestant of a process: kind, name, base, count
@@ -194,12 +258,13 @@ def main() -> None:
     if options.one:
         sys.path += [options.peers] if options.peers else []
         kind, name, base, count = options.one
-        row = {"write": write, "tune": tune}[kind](name, base, int(count))
+        row = KINDS[kind](name, base, int(count))
         print(json.dumps(row | {"peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}))
         return
-    result = {"benchmark": "SmolLM2-135M: writing and fine-tuning", "machine": machine(options.threads)}
+    result = {"benchmark": "SmolLM2-135M: writing, fine-tuning, GRPO", "machine": machine(options.threads)}
     with tempfile.TemporaryDirectory() as folder:
-        save("smollm2", result | compared(Path(folder), options))
+        found = compared(Path(folder), options)
+    save("smollm2" if len(found) == len(KINDS) else f"smollm2_{'_'.join(found)}", result | found)
 
 
 if __name__ == "__main__":
