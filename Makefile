@@ -3,7 +3,7 @@
 PYTHON ?= python3
 READY = .venv/ready
 
-.PHONY: faults demo test cluster-test check schema pages drawings docs smollm2 slurm executors clean
+.PHONY: faults fuzz demo test cluster-test check schema pages drawings docs smollm2 slurm executors lock vulnerabilities clean
 
 demo: $(READY)
 	.venv/bin/snakemake --cores all tables report
@@ -27,6 +27,12 @@ check: $(READY)
 faults: $(READY)
 	PYTHONPATH=. OMP_NUM_THREADS=1 .venv/bin/python benchmarks/faults.py
 
+# mutated files for every reader, SECONDS long: see docs/guide/safety.md
+SECONDS = 1800
+SEED = 0
+fuzz: $(READY)
+	PYTHONPATH=. OMP_NUM_THREADS=1 .venv/bin/python -m tests.mutations --seconds $(SECONDS) --seed $(SEED)
+
 schema: $(READY)
 	.venv/bin/python -m ptebench.config.schema > config.schema.json
 	.venv/bin/python -m ptebench.config.reference > docs/guide/configuration.md
@@ -38,7 +44,7 @@ drawings: $(READY)
 	.venv/bin/python -m ptebench.data.timeline docs/guide/protocols
 
 docs: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
 	.venv/bin/python docs/site.py site
 	.venv/bin/zensical build --strict --config-file site/mkdocs.yml
 	@echo site/html/index.html
@@ -50,14 +56,29 @@ smollm2: $(READY)
 slurm executors: $(READY)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$@.txt
 
-# torch first: what depends on it must find it, and not bring another build
-$(READY): requirements.txt
+# every file by its digest; torch alone is of the index that the machine has it from, in the build that fits the machine
+$(READY): requirements.txt requirements.in
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PtE-Bench needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.in)
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
+
+# what requirements*.in name, all that it needs, and the digest of every file; versions stay unless requirements*.in or
+# UPGRADE=--upgrade changes them
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate $(UPGRADE) \
+	--no-emit-package torch --custom-compile-command "make lock"
+lock: $(READY)
+	.venv/bin/pip install --quiet --disable-pip-version-check uv
+	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-docs.in --constraints requirements.txt --output-file requirements-docs.txt
+	.venv/bin/python docs/licences.py > docs/guide/licences.md
+
+# asks a data base of vulnerabilities on the network, by the pins alone
+vulnerabilities: $(READY)
+	.venv/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
 clean:
 	rm -rf results logs .snakemake

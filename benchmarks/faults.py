@@ -1,8 +1,9 @@
 """Faults, made on purpose: kills, full disks, damaged files, clocks, links; after each, the bytes of a calm run.
 
-python benchmarks/faults.py [--moments 50] [--sizes 20] [--seed 0] [--only NAME ...]
+python benchmarks/faults.py [--moments 50] [--sizes 20] [--seed 0] [--only NAME ...] [--folder FOLDER --minutes 10]
 
-Runs of benchmarks/faults.yaml in copies of this checkout. `results/faults.json` has what came of it.
+Runs of benchmarks/faults.yaml in copies of this checkout. `results/faults.json` has what came of it. With a folder the
+next call goes on with the kills where the last one ended.
 """
 
 import argparse
@@ -20,185 +21,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
+from benchmarks.checkouts import CONFIG, copy, digests, faults_of, finish, start
+from benchmarks.kills import kills
 from ptebench.files import write_json
 from ptebench.leases import RUN
-from ptebench.provenance import REPOSITORY, file_digest
+from ptebench.provenance import REPOSITORY
 from ptebench.records import RECORD, read_record
 
-CONFIG = "benchmarks/faults.yaml"
 SPLIT = "results/splits/shop/leave_one_out"
 CELL = "results/cells/shop/leave_one_out/sasrec/id/seed=0"
-# what holds times, and so differs between any two runs
-CLOCKED = ("training.csv", "rewards.csv")
-LIGHT = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv", f"{CELL}/ranks.parquet"]
 SMALL = [f"{SPLIT}/leakage.json", "results/data/shop/statistics.csv"]
-OFTEN = 4  # kills of one kind of job
-SOME = 6  # jobs whose files are removed at once
-PATIENCE = 20.0  # seconds to wait for a write to aim at
-
-
-def copy(folder: Path) -> Path:
-    """Return a copy of the files of this checkout that git knows of, or would."""
-    command = ["git", "ls-files", "-co", "--exclude-standard"]
-    names = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
-    for name in names:
-        if (REPOSITORY / name).exists() or (REPOSITORY / name).is_symlink():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name, follow_symlinks=False)
-    return folder
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start snakemake in a checkout, in a group of its own; what it says goes to run.log."""
-    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", RUN)}
-    command = [sys.executable, "-P", "-m", "snakemake", *arguments, "--cores", "2", "--configfile", CONFIG]
-    with open(folder / "run.log", "wb") as log:
-        return subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
-
-
-def finish(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Run snakemake to its end; return its status and what it said."""
-    status = start(folder, *arguments).wait()
-    return status, (folder / "run.log").read_text(errors="replace")
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every artefact that is visible under its name."""
-    files = (path for path in sorted((folder / "results").rglob("*")) if path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in files}
-    hidden = (RECORD, ".answers.jsonl", "checkpoint.safetensors", *CLOCKED)
-    scratch = ("/checkpoints/", "/training/", "/.")
-    return {n: file_digest(p) for n, p in names.items() if not n.endswith(hidden) and not any(s in n for s in scratch)}
-
-
-def jobs(folder: Path) -> list[psutil.Process]:
-    """Return the processes of jobs that run in a checkout, without their shells."""
-    ours = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if words[1:2] == ["-m"] and words[2].startswith("workflow_scripts") and Path(process.cwd()) == folder:
-                ours.append(process)
-        except (psutil.Error, IndexError):
-            continue
-    return ours
-
-
-def writes(folder: Path) -> bool:
-    """Return whether a job is in the midst of its writing: a file of it is newer than its lease."""
-    for lease in (folder / "results").rglob(".*.lease"):
-        try:
-            began = lease.stat().st_mtime_ns
-            if any(path.stat().st_mtime_ns > began for path in lease.parent.iterdir() if path != lease):
-                return True
-        except FileNotFoundError:
-            continue
-    return False
-
-
-def faults_of(folder: Path, calm: dict[str, str]) -> list[str]:
-    """Return what is visible and is not as in the calm run, and records that are not whole."""
-    wrong = [name for name, digest in digests(folder).items() if calm.get(name, digest) != digest]
-    for record in (folder / "results").rglob(f"*{RECORD}"):
-        if not record.name.startswith("."):
-            try:
-                read_record(record)
-            except Exception as error:
-                wrong.append(str(error))
-    return wrong
-
-
-def strike(
-    folder: Path, run: subprocess.Popen[bytes], victim: str, number: int, aim: str, draw: random.Random, hits: list[str]
-) -> str:
-    """Wait for the moment and end the victim; return what was hit: a job by its script, the group or the run."""
-    until, delay = time.monotonic() + PATIENCE, time.monotonic() + draw.uniform(0.5, 8)
-    while run.poll() is None and time.monotonic() < until:
-        targets = jobs(folder)
-        if targets and (writes(folder) if aim == "write" else time.monotonic() > delay):
-            break
-        time.sleep(0.002 if aim == "write" else 0.05)
-    if run.poll() is not None:
-        return ""
-    name = victim
-    try:
-        if victim == "job":
-            target = draw.choice(targets)
-            name = target.cmdline()[2].removeprefix("workflow_scripts.")
-            if hits.count(name) >= OFTEN:  # of others, too
-                return ""
-            target.send_signal(number)
-        elif victim == "group":
-            os.killpg(run.pid, number)
-        else:
-            run.send_signal(number)
-    except (psutil.Error, ProcessLookupError, IndexError):
-        return ""
-    if victim != "job":
-        run.wait()
-    return name
-
-
-def kills(
-    base: Path, calm: dict[str, str], count: int, minutes: float, seed: int, note: Callable[[dict], None]
-) -> None:
-    """Kill at so many moments, half of them aimed into writes, and look at the files after each."""
-    folder, draw, run = base / "kills", random.Random(seed), None
-    shutil.copytree(base / "calm", folder, symlinks=True)
-    targets = remove_some(folder, draw)
-    rows, until = list[dict](), time.monotonic() + 60 * minutes
-    while len(rows) < count and time.monotonic() < until:
-        if run is None or run.poll() is not None:
-            if run is not None and run.returncode == 0:
-                targets = remove_some(folder, draw)
-            run = start(folder, *targets)
-        victim, number = draw.choice(["run", "job", "job", "group"]), draw.choice([signal.SIGKILL, signal.SIGTERM])
-        aim = "write" if len(rows) % 2 else "time"
-        if not (name := strike(folder, run, victim, number, aim, draw, [row["victim"] for row in rows])):
-            continue
-        time.sleep(0.5)
-        alone = victim != "job" and until_gone(folder)
-        left = [p.name for p in (folder / "results").rglob(".*.*") if p.name[1:].split(".")[0].isdigit()]
-        wrong = faults_of(folder, calm) + ["a job outlives its run"] * bool(alone)
-        rows.append({"victim": name, "signal": int(number), "aim": aim, "in a write": len(left), "wrong": wrong})
-        note({"kills": rows})
-        print(f"{len(rows)} of {count}: {name}, signal {number}, {aim}: {'; '.join(wrong) or 'sound'}", flush=True)
-    if run is not None and run.poll() is None:
-        run.wait()
-    end: dict = {}
-    everything = [str(path.relative_to(base / "calm")) for path in (base / "calm/results").rglob(f"*{RECORD}")]
-    for _ in range(4):
-        status, _said = finish(folder, *everything)
-        if status == 0:
-            break
-    end["status"], end["differ"] = status, sorted(n for n in calm if digests(folder).get(n) != calm[n])
-    end["verify"] = finish(folder, "verify")[0]
-    hidden = [p for p in (folder / "results").rglob(".*") if p.name[1:].split(".")[0].isdigit() or "lease" in p.name]
-    end["left"] = [str(path.relative_to(folder)) for path in hidden]
-    sound = sum(not row["wrong"] for row in rows) if status == 0 and not end["differ"] else 0
-    note({"kills": rows, "kills_end": end, "kills_sound": f"{sound} of {len(rows)}"})
-    print(f"{sound} of {len(rows)} kills: every file whole at once, all bytes of the calm run after a rerun; {end}")
-
-
-def remove_some(folder: Path, draw: random.Random) -> list[str]:
-    """Remove the files of some jobs of any kind, so that there is something to kill; return one of each job."""
-    records = draw.sample(sorted((folder / "results").rglob(f"*{RECORD}")), SOME)
-    for record in records:
-        for name in [*read_record(record)["outputs"], str(record)]:
-            (folder / name).unlink(missing_ok=True)
-    return [str(record.relative_to(folder)) for record in records]
-
-
-def until_gone(folder: Path) -> bool:
-    """Return whether a job still runs a minute after its run was killed; one that still imports ends after that."""
-    end = time.monotonic() + 60
-    while alive := jobs(folder):
-        if time.monotonic() > end:
-            return bool(alive)
-        time.sleep(0.1)
-    return False
 
 
 @contextmanager
@@ -358,7 +190,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", default=["bits", "orphan", "two", "places", "full", "kills"], help="of these"
     )
-    parser.add_argument("--folder", type=Path, help="to work in; one that has a calm run already is used again")
+    parser.add_argument("--folder", type=Path, help="to work in; its calm run and kills are used on")
     parser.add_argument("--result", type=Path, default=REPOSITORY / "benchmarks/results/faults.json")
     options = parser.parse_args()
     base = (options.folder or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()

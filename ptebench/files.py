@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from ptebench import leases
+from ptebench.errors import NO_JSON
 from ptebench.errors import InputError as InputError
 
 File = str | PathLike[str]
@@ -68,6 +69,8 @@ NULLABLE = {
 }  # fmt: skip
 
 
+# what polars raises of a file that is damaged; its panic is no Exception
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError, OverflowError)
 FULL = re.compile(r"no space left|storagefull|quota exceeded|os error 28\b", re.I)
 
 
@@ -177,7 +180,7 @@ def read_table(path: File, contract: Contract, other: Contract | None = None) ->
             frame = pl.read_csv(path, schema_overrides=contract)
         else:
             frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: not readable as {path.suffix[1:]} ({error}); delete it and run again") from error
     return check(frame, other if other and next(iter(other)) in frame.columns else contract, path)
 
@@ -214,6 +217,8 @@ def read_json(path: File) -> Any:
         raise InputError(f"{path}: no such file") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from error
+    except NO_JSON as error:
+        raise InputError(f"{path}: not JSON ({error})") from error
 
 
 def write_jsonl(rows: Iterable[Any], path: File) -> None:
@@ -231,10 +236,12 @@ def read_jsonl(path: File) -> list[Any]:
             for number, line in enumerate(stream, 1):
                 try:
                     rows.append(json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise InputError(f"{path}: line {number}: not JSON ({error.msg})") from error
+                except NO_JSON as error:
+                    raise InputError(f"{path}: line {number}: not JSON ({error})") from error
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     return rows
 
 
@@ -295,6 +302,8 @@ def read_vectors(path: File) -> Any:
 
     try:
         return load_file(path)["vectors"]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{path}: expected a tensor 'vectors' ({error}); delete it and run again") from error
 

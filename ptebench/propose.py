@@ -19,7 +19,7 @@ from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError
 from ptebench.raw.lines import Malformed, lines
-from ptebench.raw.tables import table_blocks
+from ptebench.raw.tables import parquet_columns, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
 NAMES = {
@@ -77,13 +77,16 @@ def columns_of(path: Path) -> list[str]:
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".parquet" in suffixes:
-        return list(pl.read_parquet_schema(path))
+        return parquet_columns(path)
     text = next(lines(path))["text"]
-    if ".json" in suffixes or ".jsonl" in suffixes:
-        pairs = [pair for line in text.head(100) for pair in json.loads(line).items()]
-        nested = {key for key, value in pairs if isinstance(value, dict)}
-        return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
-    names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
+    try:
+        if ".json" in suffixes or ".jsonl" in suffixes:
+            pairs = [pair for line in text.head(100) for pair in json.loads(line).items()]
+            nested = {key for key, value in pairs if isinstance(value, dict)}
+            return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
+        names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
+    except (ValueError, RecursionError, AttributeError, csv.Error) as error:
+        raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
     if all(name.replace(".", "").replace("-", "").isdigit() for name in names):
         raise InputError(
             f"{path}: its first line, {', '.join(names)}, looks like data; write the columns' names into the first "
@@ -226,6 +229,11 @@ def _left(parts: list[pl.LazyFrame], settings: dict) -> dict[str, int]:
     return {"rows": rows, "users": len(distinct(kept, "user_id")), "items": len(distinct(kept, "item_id"))}
 
 
+def printable(text: str) -> str:
+    """Return text on one line, with what does not print escaped: a comment of YAML ends with its line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def flow(value) -> str:
     """Return a value as YAML in one line."""
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**9).removesuffix("...\n").strip()
@@ -240,8 +248,8 @@ def configuration(proposal: Proposal) -> str:
     )
     return "\n".join([
         "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml",
-        *(f"# {fact}" for fact in proposal.facts),
-        *(f"# not clear: {doubt}" for doubt in proposal.doubts),
+        *(f"# {printable(fact)}" for fact in proposal.facts),
+        *(f"# not clear: {printable(doubt)}" for doubt in proposal.doubts),
         "seeds: [0, 1]",
         "data_root: .                           # paths start in the folder that Snakemake runs in",
         "",

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ptebench.errors import InputError
+from ptebench.errors import NO_JSON, InputError
 from ptebench.provenance import canonical, digest, file_digest
 
 RECORD = "provenance.json"  # the name of a record, or how it ends
@@ -30,7 +30,7 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         whole = isinstance(record, dict) and is_whole(record)
-    except ValueError:  # no JSON, or no UTF-8
+    except NO_JSON:
         whole = False
     if not whole:
         raise InputError(f"{path}: damaged, or edited since it was written; delete it with its files and run again")

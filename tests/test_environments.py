@@ -1,4 +1,4 @@
-"""The environments agree: envs/ with requirements.txt, requirements.txt with what is installed."""
+"""The environments agree: envs/ with requirements.in, requirements.txt with that and with what is installed."""
 
 import ast
 import re
@@ -8,17 +8,63 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PINS = dict(
-    line.split("==")
-    for line in (ROOT / "requirements.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-)
+PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "requirements.in").read_text()))
+LOCK = (ROOT / "requirements.txt").read_text()
+LOCKED = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", LOCK))
+
+
+def installed(name):
+    """Return the version of a package, None where it is of another system."""
+    try:
+        return metadata.version(name).split("+")[0]
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def test_installed_versions_are_the_pinned_ones():
-    assert {name: metadata.version(name).split("+")[0] for name in PINS} == PINS
+    assert {name: installed(name) for name in PINS} == PINS
+    elsewhere = set(re.findall(r"(?m)^([\w.-]+)==\S+ ;", LOCK))
+    wrong = {name for name, version in LOCKED.items() if installed(name) != version}
+    assert wrong <= elsewhere and {name for name in wrong if installed(name)} == set()
+
+
+def test_what_is_named_is_locked_as_named():
+    assert {
+        canonicalize_name(name): version for name, version in PINS.items() if name != "torch"
+    }.items() <= LOCKED.items()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
+def test_every_file_to_install_is_known_by_its_digest(path):
+    lines = path.read_text().replace("\\\n", " ").splitlines()
+    for line in (line for line in lines if not line.startswith("#")):
+        assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_nothing_is_missing_of_what_is_installed_without_looking_for_more():
+    names = {*LOCKED, "torch"}
+    for name in filter(installed, LOCKED):
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(need.name) in names, (name, text)
+                assert need.specifier.contains(installed(need.name), prereleases=True), (name, text)
+
+
+def test_every_package_has_its_licence_on_the_page():
+    page = (ROOT / "docs/guide/licences.md").read_text()
+    rows = {
+        name: (version, licence) for name, version, licence in re.findall(r"(?m)^\| (\S+) \| (\S+) \| (.+) \|$", page)
+    }
+    assert {name: version for name, (version, _) in rows.items() if name not in ("package", "---")} == {
+        **LOCKED,
+        "torch": PINS["torch"],
+    }
+    assert not [name for name, (_, licence) in rows.items() if licence == "not told"]
 
 
 def rules():

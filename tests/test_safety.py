@@ -10,9 +10,11 @@ FOLDERS = ("ptebench", "workflow_scripts", "docs", "benchmarks")
 # workers read checkpoints that other packages made a moment ago
 FILES = [path for name in FOLDERS for path in sorted((ROOT / name).rglob("*.py")) if path.parent.name != "workers"]
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+ARCHIVES = {"tarfile", "zipfile"}
+IN_MEMORY = "ptebench/data/matrices.py"  # reads no member but into memory
 CALLS = {
     "eval", "exec", "compile", "os.system", "os.popen", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load",
-    "pl.read_ipc_unsafe", "pd.read_pickle", "pandas.read_pickle",
+    "shutil.unpack_archive", "pl.read_ipc_unsafe", "pd.read_pickle", "pandas.read_pickle",
 }  # fmt: skip
 RESTRICTED = "ptebench/data/unpickle.py"  # admits arrays and containers by exact name
 LOADER = "ptebench/config/loader.py"  # a subclass of the safe loader
@@ -34,6 +36,8 @@ def faults(tree, name):
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         if name != RESTRICTED and {module.split(".")[0] for module in modules} & MODULES:
             yield node.lineno, "import of a pickle"
+        if name != IN_MEMORY and {module.split(".")[0] for module in modules} & ARCHIVES:
+            yield node.lineno, "import of an archive"
         if isinstance(node, ast.Call):
             call, options = dotted(node.func), {word.arg: word.value for word in node.keywords}
             true = {key for key, value in options.items() if isinstance(value, ast.Constant) and value.value is True}
@@ -41,6 +45,8 @@ def faults(tree, name):
                 yield node.lineno, call
             if call in ("torch.load", "torch.jit.load") and "weights_only" not in true:
                 yield node.lineno, "torch.load without weights_only=True"
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "extractall":
+                yield node.lineno, "an archive that writes where it likes"
             if {"shell", "allow_pickle", "trust_remote_code"} & true:
                 yield node.lineno, f"{call} with {min({'shell', 'allow_pickle', 'trust_remote_code'} & true)}"
 
@@ -52,7 +58,7 @@ def test_no_file_is_run_that_is_read(path):
 
 
 @pytest.mark.parametrize("text", [
-    "import pickle", "from pickle import loads", "import joblib", "eval(x)", "exec(x)", "yaml.load(x, L)", "os.system(x)",
+    "import pickle", "import tarfile", "from zipfile import ZipFile", "x.extractall()", "from pickle import loads", "import joblib", "eval(x)", "exec(x)", "yaml.load(x, L)", "os.system(x)",
     "torch.load(x)", "torch.load(x, weights_only=False)", "np.load(x, allow_pickle=True)", "subprocess.run(x, shell=True)",
     "AutoModel.from_pretrained(x, trust_remote_code=True)",
 ])  # fmt: skip

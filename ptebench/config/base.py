@@ -42,8 +42,9 @@ def _truths(value: Any) -> list[bool]:
     return [one for one in values if isinstance(one, bool)]
 
 
+LONGEST = 100  # characters of a name, of which folders and files are named
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST)]
 EachOnce = AfterValidator(_each_once)
 Names = Annotated[list[Name], Field(min_length=1), EachOnce]
 # a file, a folder or a hub id; ~ is the home folder

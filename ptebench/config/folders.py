@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ptebench.errors import NO_JSON
+
 # kinds of models that transformers does not let read a prompt once and go on from there
 WITHOUT_CACHE = ("falcon_mamba", "mamba", "mamba2", "openai-gpt", "reformer", "rwkv", "xlm", "xlnet", "xlstm")
 
@@ -50,6 +52,6 @@ def _settings(file: Path) -> dict[str, Any] | None:
     """Return what a JSON file holds, None where it is no mapping."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *NO_JSON):
         return None
     return content if isinstance(content, dict) else None

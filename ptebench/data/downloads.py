@@ -9,6 +9,7 @@ import re
 import time
 from functools import cache
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import yaml
@@ -23,6 +24,8 @@ PATIENCE = 60  # seconds without a byte after which a server counts as stalled
 PAUSES = (1, 5, 25)  # seconds before each further try in a row that brought nothing
 BLOCK = 1 << 20  # bytes
 MEGABYTE = 1e6  # bytes
+HOPS = 5  # redirects of one request
+LENGTH = re.compile(r"\d{1,15}", re.ASCII)
 
 
 @cache
@@ -121,7 +124,7 @@ def _continue(url: str, part: Path) -> None:
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": str(earlier["version"])}
-    with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
+    with _get(url, headers) as response:
         there = response.headers.get("Content-Range", "")
         # servers that heed If-Range send another version whole; not all do
         same = _version(response) in (None, earlier["version"])
@@ -136,7 +139,7 @@ def _continue(url: str, part: Path) -> None:
             part.unlink(missing_ok=True)
             write_json({"url": url, "version": _version(response)}, _mark(part))
             have, length = 0, response.headers.get("Content-Length", "")
-        total = int(length) if length.isdigit() else None  # a chunked answer ends with a mark of its own
+        total = int(length) if LENGTH.fullmatch(length) else None  # a chunked answer ends with a mark of its own
         progress = Progress(part.name, "MB", total and total / MEGABYTE, start=have / MEGABYTE)
         with open(part, "ab") as stream:
             # read1 hands over what has come, where other ways of reading drop a block that breaks off
@@ -150,9 +153,37 @@ def _continue(url: str, part: Path) -> None:
         raise InputError(f"{part}: more came than {url} sends; see that no other download is at work, and run again")
 
 
+def _get(url: str, headers: dict[str, str]) -> requests.Response:
+    """Return the answer to a request; raise InputError where the server points to another host, or to no address."""
+    at = url
+    for _ in range(HOPS):
+        response = requests.get(at, headers=headers, stream=True, timeout=PATIENCE, allow_redirects=False)
+        if not response.is_redirect:
+            return response
+        response.close()
+        there = urljoin(at, response.headers["Location"])
+        old, new = urlsplit(at), urlsplit(there)
+        if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
+            raise InputError(f"{url}: it points to {plain(there)}, which is not followed; fetch the file by hand")
+        if new.hostname != old.hostname:
+            raise InputError(
+                f"{url}: it points to another host, {plain(there)}; see whether that is the publisher's, and fetch the "
+                "file by hand"
+            )
+        at = there
+    raise InputError(f"{url}: it points elsewhere {HOPS} times over; fetch the file by hand")
+
+
+def plain(url: str) -> str:
+    """Return an address without user, password and query, which may be secrets, in characters that print."""
+    parts = urlsplit(url)
+    text = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
 def _refuse(response) -> None:
     """Raise InputError for a permanent HTTP error, RequestException for a temporary one."""
-    url, status = response.url, response.status_code
+    url, status = plain(response.url), response.status_code
     if status in (404, 410):
         raise InputError(
             f"{url}: the publisher has no such file ({status}); check the file's name and the release in the "
@@ -164,7 +195,8 @@ def _refuse(response) -> None:
         raise InputError(f"{url}: a web page came instead of the file; open it in a browser and fetch the file by hand")
     response.raise_for_status()
     # without a length, a file that breaks off looks whole
-    if response.headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in response.headers:
+    length = response.headers.get("Content-Length", "0")
+    if not (LENGTH.fullmatch(length) and int(length)) and "Transfer-Encoding" not in response.headers:
         raise InputError(f"{url}: the server sends nothing, or does not say how much; fetch the file by hand")
 
 

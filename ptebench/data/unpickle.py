@@ -1,11 +1,11 @@
 """A safe reader of foreign pickles: it admits arrays, sparse matrices and builtin containers by exact name."""
 
-import gzip
 import importlib
 import pickle
 from pathlib import Path
 
 from ptebench.files import InputError
+from ptebench.raw.packed import unpack
 
 SPARSE = ("csr", "csc", "coo", "lil", "dok", "dia", "bsr")
 ADMITTED = {
@@ -56,18 +56,16 @@ class _Containers(pickle.Unpickler):
 def read_pickle(path: Path):
     """Return the object of a pickle, plain or gzip; raise InputError where it needs a class that is not admitted."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
-    with open(path, "rb") as stream:
-        is_gzip = stream.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
+        with unpack(path) as stream:
             return _Containers(stream).load()
+    except InputError:
+        raise
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: refused as a pickle of data ({error}); only numpy arrays, scipy sparse matrices and builtin "
             "containers are read"
         ) from error
     # a broken stream fails in as many ways as the classes that it fills
-    except (EOFError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except Exception as error:
         raise InputError(f"{path}: not a whole pickle ({type(error).__name__}: {error}); fetch it again") from error

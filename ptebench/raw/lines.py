@@ -9,8 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.errors import InputError
+from ptebench.raw.packed import unpack
 
 BLOCK = 1 << 22  # bytes read at once: decoding JSON takes some forty times as much memory
+LONGEST = 1 << 27  # bytes of a line, which is in memory as a whole
 
 
 class Malformed:
@@ -41,18 +43,16 @@ class Malformed:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """Yield blocks of whole lines, decompressed."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
-    with open(path, "rb") as stream:
-        # by content: publishers' mirrors serve .gz names already decompressed, and the other way round
-        is_gzip = stream.read(2) == b"\x1f\x8b"
-    rest = b""
+    rest, number = b"", 1
     try:
-        with gzip.open(path, "rb") if is_gzip else open(path, "rb") as stream:
+        with unpack(path) as stream:
             while data := stream.read(BLOCK):
                 head, newline, tail = (rest + data).rpartition(b"\n")
                 if newline:
                     yield head + newline
+                    number += head.count(b"\n") + 1
+                if len(tail) > LONGEST:
+                    raise InputError(f"{path}: line {number} is longer than {LONGEST:,} bytes; expected lines of text")
                 rest = tail
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: not a whole gzip file ({error}); fetch it again") from error

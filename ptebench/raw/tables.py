@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.errors import InputError
+from ptebench.files import UNREADABLE
 from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.separated import separated
@@ -49,18 +50,28 @@ def table(
     return pl.concat(frames)
 
 
-def _parquet(path: Path, required: list[str], optional: Iterable[str], case: Callable) -> pl.DataFrame:
+def parquet_columns(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
     try:
-        there = {case(name): name for name in pl.read_parquet_schema(path)}
+        return list(pl.read_parquet_schema(path))
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: not readable as parquet ({(str(error).splitlines() or [''])[0]}); fetch it again"
+        ) from error
+
+
+def _parquet(path: Path, required: list[str], optional: Iterable[str], case: Callable) -> pl.DataFrame:
+    there = {case(name): name for name in parquet_columns(path)}
+    try:
         names = columns_to_read(path, there, required, optional)
         frame = pl.read_parquet(path, columns=[there[name] for name in names])
         frame = frame.select(pl.col(there[name]).alias(name) for name in names)
         # some writers do not say that their texts are texts, others that they are one of few
         return frame.with_columns(pl.col(pl.Binary, pl.Categorical, pl.Enum).cast(pl.String)).with_row_index("@line", 1)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{path}: not readable as parquet ({reason}); fetch it again, or convert the column"
         ) from error

@@ -1,13 +1,15 @@
 """Printed tables of results: their values, labels and number of digits."""
 
 import csv
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ptebench.errors import InputError
 
-METRIC = re.compile(r"([A-Za-z]+)@([1-9]\d*)")
+METRIC = re.compile(r"([A-Za-z]+)@([1-9]\d{0,8})", re.ASCII)
+COUNT = re.compile(r"\d{1,12}", re.ASCII)
 NAMES = {
     "n": "NDCG", "ndcg": "NDCG", "m": "MRR", "mrr": "MRR", "r": "Recall", "recall": "Recall",
     "h": "HR", "hr": "HR", "hit": "HR", "p": "Precision", "precision": "Precision", "map": "MAP",
@@ -67,19 +69,28 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
     `several` says of the whole table; `events` (and `seeds`) counts test events. `percent`: values are in percent.
     Raises InputError naming line and column.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        records = list(csv.DictReader(file))
-    names = list(records[0]) if records else []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            records = list(reader)
+            names = list(reader.fieldnames or []) if records else []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error})") from error
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{path}, line 1: two columns are named {twice[0]!r}; rename one")
     wide = {name: match for name in names if (match := METRIC.fullmatch(name))}
     long = next((name for name in VALUES if {"metric", "k", name} <= set(names)), "")
     if not wide and not long:
         raise InputError(f"{path}: no column such as NDCG@10, nor metric, k and value; name the metrics so")
+    labels = [n for n in LABELS if n in names] if long else [n for n in names if n not in wide]
+    if not set(labels) - {"targets", "events", "seeds"}:
+        raise InputError(f"{path}: no column tells the method; name one {'method' if long else 'before the metrics'}")
     rows: dict[tuple, Row] = {}
     digits, scale = {False: 0, True: 0}, 100.0 if percent else 1.0
     for line, record in enumerate(records, 2):
         if None in record or None in record.values():
             raise InputError(f"{path}, line {line}: expected {len(names)} columns; give each row as many")
-        row = _row(line, record, [n for n in LABELS if n in names] if long else [n for n in names if n not in wide])
+        row = _row(line, record, labels)
         row.single = row.single and not several
         if long:
             row = rows.setdefault((*row.labels.values(),), row)
@@ -99,7 +110,7 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
 def _row(line: int, record: dict[str, str], names: list[str]) -> Row:
     """Return a row without values; of the columns `names` those that are no labels say what it counts."""
     events, seeds = record.get("events", ""), record.get("seeds", "") or "1"
-    count = int(events) * int(seeds) if events.isdigit() and seeds.isdigit() else None
+    count = int(events) * int(seeds) if COUNT.fullmatch(events) and COUNT.fullmatch(seeds) else None
     labels = {name: record[name].strip() for name in names if name not in ("targets", "events", "seeds")}
     return Row(line, labels, {}, record.get("targets", "one") != "several", count)
 
@@ -114,9 +125,11 @@ def _column(path: Path, line: int, name: str) -> Column:
 
 def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
-        return float(text)
+        if "_" not in text and math.isfinite(value := float(text)):
+            return value
     except ValueError:
-        raise InputError(f"{path}, line {line}, {name}: {text!r} is no number; leave it empty for none") from None
+        pass
+    raise InputError(f"{path}, line {line}, {name}: {text!r} is no number; leave it empty for none")
 
 
 def _digits(text: str) -> int:

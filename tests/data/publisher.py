@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
             extra = {"Content-Range": f"bytes {start}-{total - 1}/{total}" if start < total else f"bytes */{total}"}
         body = server.content[start:] if status in (200, 206) else b""
         self.send_response(status)
-        length = {} if "no_length" in answer else {"Content-Length": len(body)}
+        length = {} if "no_length" in answer else {"Content-Length": answer.get("length", len(body))}
         for name, value in {**server.headers, **extra, **length}.items():
             self.send_header(name, value)
         self.end_headers()

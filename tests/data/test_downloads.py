@@ -178,6 +178,62 @@ def test_content_that_is_not_the_known_one_is_deleted(publisher, target, content
     assert target.read_bytes() == FIRST and publisher.asked == [None, None] and left(target) == WHOLE
 
 
+@pytest.mark.parametrize(
+    "place, said",
+    [
+        ("file:///etc/passwd", "it points to file:///etc/passwd, which is not followed; fetch the file by hand"),
+        ("ftp://127.0.0.1/x", "it points to ftp://127.0.0.1/x, which is not followed"),
+        ("http://localhost:1/x?key=hush", "it points to another host, http://localhost:1/x; see whether that is"),
+        ("//user:hush@elsewhere.example/x", "it points to another host, http://elsewhere.example/x; see whether"),
+    ],
+)
+def test_a_server_that_points_elsewhere_is_not_followed(publisher, target, place, said):
+    publisher.answers = [{"status": 302, "headers": {"Location": place}}]
+    with pytest.raises(InputError, match=re.escape(f"{publisher.url}: {said}")) as error:
+        fetch(target, known(publisher))
+    assert "hush" not in str(error.value) and left(target) == [] and len(publisher.asked) == 1
+
+
+def test_a_server_that_points_to_another_of_its_files_is_followed_and_not_for_ever(publisher, target):
+    publisher.answers = [{"status": 301, "headers": {"Location": "/moved.gz", "ETag": '"first"'}}]
+    fetch(target, known(publisher, FIRST))
+    assert target.read_bytes() == FIRST and len(publisher.asked) == 2
+    target.unlink()
+    publisher.answers = [{"status": 302, "headers": {"Location": "/again.gz"}}] * 9
+    with pytest.raises(InputError, match="it points elsewhere 5 times over"):
+        fetch(target, known(publisher))
+    assert not target.exists()
+
+
+def test_over_https_nobody_is_sent_to_http(monkeypatch, publisher):
+    class Answer:
+        is_redirect, headers = True, {"Location": "http://host.example/x"}
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(downloads.requests, "get", lambda *_, **__: Answer())
+    with pytest.raises(InputError, match="it points to http://host.example/x, which is not followed"):
+        downloads._get("https://host.example/x", {})
+
+
+@pytest.mark.parametrize(
+    "length, said",
+    [
+        (200_000, ": expected bytes 300000, found 200000"),  # less than it has
+        (400_000, ".* 300,000 bytes have arrived and are kept"),  # more than it ever sends
+        ("many", ": the server sends nothing, or does not say how much"),
+        ("9" * 30, ": the server sends nothing, or does not say how much"),
+        ("-5", ": the server sends nothing, or does not say how much"),
+    ],
+)
+def test_a_length_that_is_a_lie_makes_no_file(publisher, target, length, said):
+    publisher.answers = [{"length": length, "no_ranges": True} for _ in range(9)]
+    with pytest.raises(InputError, match=re.escape(publisher.url) + said):
+        fetch(target, known(publisher, FIRST))
+    assert not target.exists() and "file.gz.provenance.json" not in left(target)
+
+
 def test_gzip_named_as_an_encoding_stays_as_it_is(publisher, target):
     publisher.content = gzip.compress(FIRST)
     publisher.answers = [{"cut": CUT, "headers": {"ETag": '"first"', "Content-Encoding": "gzip"}}]

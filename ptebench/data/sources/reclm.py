@@ -1,7 +1,6 @@
 """RecLM: user x item matrices of two snapshots (npz or pickled scipy) and item texts with the column of each item."""
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
@@ -9,6 +8,7 @@ from scipy import sparse
 
 from ptebench.data.interactions import complete as complete_interactions
 from ptebench.data.items import clean, complete
+from ptebench.data.matrices import entries, read_npz
 from ptebench.data.reading import Reading
 from ptebench.data.unpickle import read_pickle
 from ptebench.files import InputError
@@ -68,16 +68,10 @@ def _matrix(path: Path) -> sparse.coo_array:
     """Read a scipy sparse matrix; its non-zero entries are the interactions, row by row."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
-    if path.suffix == ".npz":
-        try:
-            matrix = sparse.load_npz(path)
-        except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
-            raise InputError(f"{path}: not readable as a scipy matrix ({error}); fetch it again") from error
-    else:
-        matrix = read_pickle(path)
+    matrix = read_npz(path) if path.suffix == ".npz" else read_pickle(path)
     if not sparse.issparse(matrix):
         raise InputError(f"{path}: a {type(matrix).__name__}; expected a scipy sparse matrix, users x items")
-    matrix = sparse.csr_array(matrix)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix.tocoo()
+    try:
+        return entries(matrix)
+    except Exception as error:  # what a file says of itself fails in as many ways as scipy has kinds
+        raise InputError(f"{path}: its matrix is damaged ({error}); fetch it again") from error

@@ -6,6 +6,8 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+from ptebench.errors import NO_JSON
+
 
 @contextmanager
 def open_answers(file: Path):
@@ -23,7 +25,7 @@ def open_answers(file: Path):
             try:
                 answer = json.loads(line)
                 answers[answer.pop("key")] = answer
-            except (ValueError, KeyError, AttributeError):  # a line that a kill or a full disk cut short
+            except (*NO_JSON, KeyError, AttributeError, TypeError):  # a line that a kill or a full disk cut short
                 continue
         if not line.endswith(b"\n"):
             stream.write(b"\n")

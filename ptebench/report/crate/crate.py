@@ -26,6 +26,7 @@ CODE = (
     "rules/*.smk",
     "workflow_scripts/*.py",
     "envs/*.yaml",
+    "requirements.in",
     "requirements.txt",
     "CITATION.cff",
     "LICENSE",
