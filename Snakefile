@@ -20,6 +20,7 @@ groups.attach(workflow, groups.Groups(requests, cells, gpus.count))
 
 
 onstart:
+    submissions.refuse(workflow)
     orphans.refuse(workflow)
     recall.set_aside(workflow)
     code.keep(workflow.dag.needrun_jobs())

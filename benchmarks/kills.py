@@ -61,7 +61,8 @@ def half_written(folder: Path, what: str, process: int) -> list[str]:
             if what == "answers":
                 half = path.name.endswith(".answers.jsonl") and path.stat().st_size > 0
             elif what == "checkpoint":
-                half = "checkpoint" in path.name and (temporary or (path.is_dir() and not (path / "whole").exists()))
+                parted = path.name.startswith("checkpoint-") and path.is_dir()  # of transformers, file by file
+                half = parted and not (path / "whole").exists() or temporary and "checkpoint" in path.name
             else:
                 half = temporary and "checkpoint" not in path.name
             names += [path.name] * half
@@ -180,15 +181,21 @@ def kills(
     """Kill at so many moments; what a folder has of them already, by the same seed, is not made again."""
     folder, file, until = base / "kills", base / f"kills.{seed}.json", time.monotonic() + 60 * minutes
     rows = json.loads(file.read_text()) if file.exists() else []
-    for moment in moments(count, seed)[len(rows) :]:
+    done = {row["number"] for row in rows}
+    for moment in (moment for moment in moments(count, seed) if moment.number not in done):
         if time.monotonic() > until:
             break
-        if not folder.exists() or (rows and not is_sound(rows[-1])):
+        if not (
+            folder / "sound"
+        ).exists():  # as after a kill that did harm, and after a call that was ended in the midst
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(base / "calm", folder, symlinks=True)
+        (folder / "sound").unlink(missing_ok=True)
         row = kill(folder, calm, moment)
         rows.append(row)
         write_json(rows, file)
+        if is_sound(row):
+            (folder / "sound").touch()
         print(f"{len(rows)} of {count}: {'sound' if is_sound(row) else 'NOT SOUND'}: {row}", flush=True)
     hits = Counter(f"{row['script']} {row['what']}".strip() for row in rows if row["hit"])
     end = {"verify": finish(folder, "verify")[0]}

@@ -17,7 +17,7 @@ import yaml
 from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
-from ptebench.errors import InputError
+from ptebench.errors import InputError, printable
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.tables import parquet_columns, table_blocks
 
@@ -229,9 +229,9 @@ def _left(parts: list[pl.LazyFrame], settings: dict) -> dict[str, int]:
     return {"rows": rows, "users": len(distinct(kept, "user_id")), "items": len(distinct(kept, "item_id"))}
 
 
-def printable(text: str) -> str:
-    """Return text on one line, with what does not print escaped: a comment of YAML ends with its line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def comment(text: str) -> str:
+    """Return text on one line: a comment of YAML ends with its line."""
+    return printable(text.replace("\n", "\\n"))
 
 
 def flow(value) -> str:
@@ -248,8 +248,8 @@ def configuration(proposal: Proposal) -> str:
     )
     return "\n".join([
         "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml",
-        *(f"# {printable(fact)}" for fact in proposal.facts),
-        *(f"# not clear: {printable(doubt)}" for doubt in proposal.doubts),
+        *(f"# {comment(fact)}" for fact in proposal.facts),
+        *(f"# not clear: {comment(doubt)}" for doubt in proposal.doubts),
         "seeds: [0, 1]",
         "data_root: .                           # paths start in the folder that Snakemake runs in",
         "",

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -285,7 +286,26 @@ class EndpointModel(WritingModel):
             raise ValueError(
                 "key_variable: expected the name of an environment variable (capitals, digits, _), never the key itself"
             )
+        if secret := next(filter(SECRET.search, _keys_within(self.request)), None):
+            raise ValueError(
+                f"request: {secret} is named as a secret is, and what a request holds stands in records; export "
+                "it, and name its variable under key_variable"
+            )
         return self
+
+
+SECRET = re.compile(r"api[_-]?key|authorization|password|secret|access[_-]?token|credential|cookie", re.I)
+
+
+def _keys_within(value: Any) -> Iterator[str]:
+    """Yield the keys of a mapping, and of all that is in it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _keys_within(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys_within(inner)
 
 
 def _where_it_runs(entry: Any) -> str:

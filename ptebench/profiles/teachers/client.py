@@ -113,9 +113,9 @@ def said(response) -> dict:
     except (KeyError, IndexError, TypeError, AttributeError):
         told = words(body["error"]) if isinstance(body, dict) and body.get("error") else ""
         return {"text": "", "tokens": 0, "model": None, "fault": "no choices"} | ({"told": told} if told else {})
-    usage = body.get("usage")
+    usage, name = body.get("usage"), body["model"] if isinstance(body.get("model"), str) else None
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    answer = {"text": joined(content), "tokens": tokens if isinstance(tokens, int) else 0, "model": body.get("model")}
+    answer = {"text": joined(content), "tokens": tokens if isinstance(tokens, int) else 0, "model": name}
     if not answer["text"].strip():
         thoughts |= isinstance(content, list) and any(content)
         fault = "content filter" if filtered else "refusal" if refusal else THOUGHTS if thoughts else "empty text"
@@ -173,7 +173,7 @@ class Endpoint:
         status = response.status_code
         if status == 200:
             answer = said(response)
-            return answer | {"text": self._struck(answer["text"])}
+            return answer | {key: self._struck(text) for key, text in answer.items() if isinstance(text, str)}
         codes, message = fault(response)
         told = f"{status}: {self.clean(message)}".removesuffix(": ")
         if "content_filter" in codes:
