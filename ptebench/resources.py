@@ -50,6 +50,9 @@ BASES = {
 BASE = 1000  # of every other script
 # MB for each MB of files, which are packed: 250 of a split were measured (benchmarks/results/hundred_thousand.json)
 GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 350}, 10
+# MB of the states of a text below an encoder's top layers, which an alignment that teaches these keeps: MiniLM's of 31
+# tokens, those of a title and categories, take 0.05
+STATES, TEXTS = 0.1, ("items", "item", "user")
 SLOWNESS = 5  # by how much a job may take longer than was measured, on another machine or beside others
 START = 300  # seconds that any job may take, for what it imports over a slow file system
 CELLS, RANKERS = ("train", "trial", "rung"), ("rank", "recommend")
@@ -67,9 +70,11 @@ def megabytes(script: str, settings: Settings, commit: str | None, files: Iterab
     if script in TOKENS and "model" in settings:
         weights = size(settings["model"], commit)
         return int(LIBRARIES + (COPY * weights + TOKENS[script](settings) * weights ** (2 / 3)) / 1e6)
-    sizes = [path.stat().st_size for path in files if path.is_file()]
-    growth = GROWTHS.get(script, GROWTH)
-    return int(BASES.get(script, BASE) + growth * sum(sizes) / 1e6) if sizes or script == "simulate" else None
+    paths = [path for path in files if path.is_file()]
+    data = GROWTHS.get(script, GROWTH) * sum(path.stat().st_size for path in paths) / 1e6
+    if script == "align":
+        data += STATES * sum(_rows(path) for path in paths if path.stem in TEXTS and path.suffix == ".parquet")
+    return int(BASES.get(script, BASE) + data) if paths or script == "simulate" else None
 
 
 def seconds(script: str, settings: Settings, files: Iterable[Path]) -> float | None:

@@ -28,7 +28,7 @@ rule align_item:
     benchmark:
         "logs/embeddings/{dataset}/{protocol}/{embedding}/align_item.tsv"
     conda:
-        "../envs/recommenders.yaml"
+        "../envs/embeddings.yaml"
     params:
         **job("align", texts.align_settings, modules=texts.align_modules),
     shell:

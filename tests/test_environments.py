@@ -112,6 +112,7 @@ def packages(modules):
 
 BY_NAME = {  # what the jobs of an environment load by name
     "data": ("data/sources", "data/protocols"),
+    "embeddings": ("recommenders/backbones", "recommenders/representations"),
     "information": ("recommenders/backbones", "recommenders/representations", "recommenders/losses"),
     "recommenders": ("recommenders/backbones", "recommenders/representations", "recommenders/losses"),
 }

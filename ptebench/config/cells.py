@@ -31,6 +31,8 @@ def sources(reader: dict[str, Any], config: Sections, users: bool = True) -> dic
     text = reader["text"]
     supplied = config.get("texts", {}).get(text)
     sides = [side for side in ("item", "user") if text != "card" and (supplied is None or supplied[side])]
+    if not reader.get("items", True):
+        sides = [side for side in sides if side != "item"]
     texts = {"item": text if "item" in sides else "card"}
     if "item" in sides and reader["card"]:
         texts["card"] = "card"
@@ -61,9 +63,12 @@ def text_label(backbone: dict[str, Any], representation: dict[str, Any], config:
     settings, read = reader(backbone, representation), text_sides(backbone, representation, config)
     if settings is None:
         return None
-    items = " + ".join([settings["text"], *["card"] * ("card" in read)])
-    parts = [(items, settings["control"]["item"]), *[("users", settings["control"]["user"])] * ("user" in read)]
+    embeddings = config.get("embeddings", {})
+    items = settings["text"] if settings["text"] in embeddings else sources(settings, config)["item"]
+    items += " + card" * ("card" in read)
+    users = "users" if items.split(" ")[0] == settings["text"] else f"users by {settings['text']}"
+    parts = [(items, settings["control"]["item"]), *[(users, settings["control"]["user"])] * ("user" in read)]
     label = ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
-    text = config.get("embeddings", {}).get(settings["text"], settings)["text"]
+    text = embeddings.get(settings["text"], settings)["text"]
     supplied = config.get("texts", {}).get(text)
     return f"{label}; saw held-out items" if supplied and supplied["saw"] == "all" else label

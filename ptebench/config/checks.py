@@ -26,7 +26,8 @@ OTHER_TEXTS = ("card", "template")  # than what language models write
 def check_names(model: Benchmark, where: str) -> None:
     """Raise InputError where an entry names another that is not defined, or that cannot serve."""
     names = (check_published, lists, table_names, grid_names, embedding_names, information_names)
-    refuse(where, chain.from_iterable(law(model) for law in (*names, texts, teachers, override_names, axes)))
+    laws = (*names, learning_encoders, texts, teachers, override_names, axes)
+    refuse(where, chain.from_iterable(law(model) for law in laws))
     refuse(where, local_models(model))
 
 
@@ -148,7 +149,7 @@ def of_an_embedding(reader: Reader, place: str) -> Iterator[str]:
     """Yield what a reader of an embedding says that the embedding itself says."""
     if isinstance(reader, Embedding):
         yield f"{place}.text: {reader.text!r} is an embedding already; name the text that it reads"
-    for key in sorted({"encoder", "card"} & reader.model_fields_set):
+    for key in sorted({"encoder", "card", "items"} & reader.model_fields_set):
         yield f"{place}.{key}: embeddings.{reader.text} says it; leave it out here"
 
 
@@ -160,6 +161,22 @@ def embedding_names(model: Benchmark) -> Iterator[str]:
     for name in model.embeddings:
         if name in OTHER_TEXTS or name in model.language_models or name in model.texts:
             yield f"embeddings.{name}: the name belongs to another text; choose another"
+
+
+def learning_encoders(model: Benchmark) -> Iterator[str]:
+    """An encoder that learns has layers, and reads texts."""
+    for name, settings in model.embeddings.items():
+        encoder, place = model.encoders.get(settings.encoder), f"embeddings.{name}"
+        if not settings.align.encoder_layers or encoder is None:
+            continue
+        if (kind := kind_of(encoder)) not in JUDGES:
+            yield (
+                f"{place}.align.encoder_layers: {settings.encoder!r} is of the kind {kind!r}, which has no layers; "
+                f"name an encoder of the kind {' or '.join(JUDGES)}, or leave it out"
+            )
+        for side, control in settings.control:
+            if control == "random":
+                yield f"{place}.control.{side}: noise is no text that an encoder could learn from; name shuffled or one"
 
 
 def teachers(model: Benchmark) -> Iterator[str]:

@@ -17,6 +17,12 @@ class Align(Settings):
     """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
     dropout: Share = 0.2
     """Dropout of the adapters' hidden layers."""
+    encoder_layers: Count = 0
+    """Top layers of the encoder that learn as well, by LoRA; 0: none, the encoder is frozen."""
+    rank: Positive = 8
+    """Rank of their LoRA."""
+    encoded: Positive = 256
+    """Texts of a step, at most, that are encoded with gradients; all are encoded anew after each epoch."""
     window: Positive = 3
     """Places of a history, at most, from an item to the next ones that it is paired with."""
     temperature: Above = 0.07

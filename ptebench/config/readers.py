@@ -37,11 +37,21 @@ class UserReader(Reader):
 
     users: bool = True
     """Beside profiles of items also those of users, on backbones that read them: all on pairs, `sasrec`, `dreamrec`."""
+    items: bool = True
+    """Profiles of items; false: their cards in place of them, beside the profiles of users."""
 
     @property
     def reads_users(self) -> bool:
         """Return whether there may be profiles of users to read."""
         return self.users and self.text != "card"
+
+    @model_validator(mode="after")
+    def _somebody_to_read(self) -> Self:
+        if not self.items and not self.reads_users:
+            raise ValueError(
+                "items: false where no profiles of users are read either; read 'text: card', or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _somebody_to_control(self) -> Self:

@@ -126,8 +126,8 @@ class Llminit(Text):
     mode: Literal["pca_white", "pca", "random", "even", "variance"] = "pca_white"
     """What vectors start from: principal components of the text, whitened or not, or its coordinates, at random,
     evenly spaced or of highest variance."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
 
 
 class Alphafuse(Text):
@@ -140,8 +140,8 @@ class Alphafuse(Text):
     """What free vectors start from."""
     gate: Count = 0
     """Training events at which a free vector has half its weight; 0: all have the whole."""
-    shrinkage: float = Field(1e-3, ge=0)
-    """What is added to the covariance's eigenvalues, in units of their mean."""
+    shrinkage: Shrinkage = None
+    """What is added to the covariance's eigenvalues, in units of their mean; null: those of items left out instead."""
 
     def misfit(self, dimension: int, width: int | None) -> str | None:
         """See Representation."""

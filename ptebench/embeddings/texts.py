@@ -60,3 +60,10 @@ def read_training_texts(
     """Return the texts of the training items, which an encoder may be fitted on."""
     items = read_texts(path, text, vocabulary, columns)
     return [items[item] for item in read_table(train, TRAIN)["history"].explode().drop_nulls().unique().sort()]
+
+
+def read_all(files: dict[str, Path], texts: dict[str, dict], vocabulary: pl.DataFrame) -> dict[str, list[str]]:
+    """Return the texts by name, of the `text`, `side` and `columns` that `texts` says of each."""
+    columns = {name: of.get("columns", {}).get(of["side"]) for name, of in texts.items()}
+    sides = {name: vocabulary.filter(side=of["side"]) for name, of in texts.items()}
+    return {name: read_texts(files[name], of["text"], sides[name], columns[name]) for name, of in texts.items()}

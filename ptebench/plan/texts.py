@@ -5,7 +5,7 @@ from typing import Any
 
 from ptebench.config.cells import aligned_sides, sources
 from ptebench.errors import InputError
-from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Wildcards, fill, fill_all, only, whole
+from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Named, Wildcards, fill, fill_all, only, whole
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
 
@@ -69,16 +69,30 @@ class Texts:
         return {side: only(f"{ALIGNED}/{side}.safetensors", embedding=sorted(names)) for side in sides}
 
     def align_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what an embedding is learned by: not the names of its text and encoder, whose vectors count."""
+        """Return what an embedding is learned by: of text and frozen encoder not the names, but the vectors count."""
         settings = self.embeddings[wildcards.embedding]
         chosen = {key: settings[key] for key in ("seed", "control", "align")}
-        return {**chosen, "remove_seen": self.protocols[wildcards.protocol]["remove_seen"]}
+        chosen["remove_seen"] = self.protocols[wildcards.protocol]["remove_seen"]
+        if settings["align"]["encoder_layers"]:  # the texts themselves are read again
+            chosen["texts"] = {name: self.settings(place) for name, place in self.texts_of(wildcards).items()}
+        return chosen
+
+    def texts_of(self, wildcards: Wildcards) -> dict[str, Named]:
+        """Return the wildcards of the vectors of an embedding's texts, by name: item, card, user."""
+        settings = self.embeddings[wildcards.embedding]
+        place = {**dict(wildcards.items()), "encoder": settings["encoder"]}
+        read = sources(settings, self.config)
+        side = {"card": "item"}
+        return {name: Named(place, text=text, side=side.get(name, name)) for name, text in read.items()}
 
     def align_modules(self, wildcards: Wildcards) -> tuple[str, ...]:
         """Return the modules that an alignment loads by name."""
         return ALIGNMENT
 
     def align_inputs(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the vectors of an embedding's text, and the training half of the split."""
+        """Return the vectors of an embedding's text, the training half of the split, texts where an encoder learns."""
         settings = self.embeddings[wildcards.embedding]
-        return {**fill_all(TRAINING, wildcards), **vectors(settings, sources(settings, self.config), wildcards)}
+        files = {**fill_all(TRAINING, wildcards), **vectors(settings, sources(settings, self.config), wildcards)}
+        if settings["align"]["encoder_layers"]:
+            files |= {f"texts.{n}": self.file(place, place.side) for n, place in self.texts_of(wildcards).items()}
+        return files

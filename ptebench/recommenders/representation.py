@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.functional import embedding
@@ -20,6 +21,7 @@ class Catalogue:
     init_std: float = 0.02  # of free vectors
     free_users: bool = True  # whether a backbone on pairs has free vectors of users
     lists: tuple[Path, Path] | None = None  # files of lists from elsewhere, and of the ids that they may use
+    lower: Any = None  # the LowerLayers of an encoder that learns too
 
     @property
     def item_text(self) -> torch.Tensor:

@@ -139,6 +139,10 @@ def test_undefined_names_are_told_together_and_the_nearest_text_is_named():
         ({"embeddings": {"template": {}}}, "embeddings.template: the name belongs to another text"),
         ({"embeddings": {"a": {"encoder": "minilmm"}}}, "embeddings.a.encoder: 'minilmm' is not defined"),
         ({"embeddings": {"a": {"align": {"windw": 1}}}}, "did you mean 'window'?"),
+        ({"encoders": {"lsa": {}}, "embeddings": {"a": {"encoder": "lsa", "align": {"encoder_layers": 2}}}}, "embeddings.a.align.encoder_layers: 'lsa' is of the kind 'lsa', which has no layers"),
+        ({"representations": {"pte": {"text": "a", "items": False}}}, "representations.pte.items: embeddings.a says it"),
+        ({"representations": {"pte": {"text": "template", "items": False, "users": False}}}, "no profiles of users are read either"),
+        ({"embeddings": {"a": {"align": {"encoder_layers": 2}, "control": {"item": "random"}}}}, "embeddings.a.control.item: noise is no text"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_said_of_an_embedding_is_refused(sections, said):

@@ -57,6 +57,36 @@ def test_an_embedding_is_made_anew_by_its_own_settings_alone():
     assert settings(cards={"text": "card", "align": {"window": 2}}) == settings()
 
 
+def test_an_encoder_that_learns_reads_the_texts_themselves():
+    text = {"text": "embedded.kd", "align": {"encoder_layers": 2}}
+    texts, place = Texts(config(aligned=text)), at(embedding="aligned")
+    files, settings = texts.align_inputs(place), texts.align_settings(place)
+    profiles = "results/profiles/news/snapshot/embedded/kd"
+    assert {name: path for name, path in files.items() if name.startswith("texts.")} == {
+        "texts.item": f"{profiles}/item.parquet", "texts.card": "results/data/news/items.parquet",
+        "texts.user": f"{profiles}/user.parquet",
+    }  # fmt: skip
+    assert {name: (of["text"], of["side"]) for name, of in settings["texts"].items()} == {
+        "item": ("embedded.kd", "item"), "card": ("card", "item"), "user": ("embedded.kd", "user"),
+    }  # fmt: skip
+    assert settings["texts"]["item"]["encoder"]["kind"] == "minilm"
+    assert "texts" not in Texts(config()).align_settings(place)
+
+
+def test_users_alone_are_read_beside_the_cards_of_items():
+    made = config(aligned={"text": "embedded.kd", "items": False})
+    made["representations"]["frozen_card"] |= {"text": "embedded.kd", "items": False, "card": True}
+    files = Texts(made).align_inputs(at(embedding="aligned"))
+    read = Cells(made).text_inputs(at(backbone="lightgcn", representation="frozen_card"))
+    for of in (files, read):
+        assert (of["item"], of["user"]) == (
+            f"{FOLDER}/card/minilm/item.safetensors",
+            f"{FOLDER}/embedded.kd/minilm/user.safetensors",
+        )
+        assert "card" not in of
+    assert Reporting(made).metric_settings(at(backbone="lightgcn"))["cells"][-1]["text"] == "card, users by embedded.kd"
+
+
 def test_profiles_behind_an_embedding_are_written_and_named_in_tables():
     files = Writing(config()).profiles()
     assert files == [f"results/profiles/news/snapshot/embedded/kd/{side}.parquet" for side in ("item", "user")]
@@ -85,4 +115,4 @@ def test_a_table_says_which_texts_saw_held_out_items():
     table = TABLE | {"allow_leaks": True, "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}]}
     made = configuration(texts=texts, representations={"pte": {"text": "gpt"}}, tables={"t": table})
     described = Reporting(made).metric_settings(at(backbone="lightgcn"))["cells"]
-    assert described[0]["text"] == "gpt, users; saw held-out items"
+    assert described[0]["text"] == "card, users by gpt; saw held-out items"

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ptebench.config.embeddings import Align
 from ptebench.files import InputError
-from ptebench.recommenders.alignment import cell_of
+from ptebench.recommenders.alignment import cell_of, final_vectors, keeps_start
 from ptebench.recommenders.backbones.alignment import Backbone, neighbours
 from ptebench.recommenders.course import Course
 from ptebench.recommenders.model import build, restore
@@ -214,3 +214,25 @@ def test_a_killed_alignment_goes_on_as_if_it_had_not_been(killed):
     rest = train(cell, training, valid, catalogue, False, killed(cell, training, valid, catalogue), "same")
     assert [(e["epoch"], e["value"]) for e in whole[1]] == [(e["epoch"], e["value"]) for e in rest[1]]
     assert whole[1][0]["epoch"] == 0 and all(torch.equal(value, rest[0][name]) for name, value in whole[0].items())
+
+
+def test_where_the_start_is_kept_readers_get_all_components_that_the_width_holds():
+    """Not the first of them twice: whitened again, they are those of the text itself."""
+    training, valid, catalogue, *_ = world()
+    cell, catalogue = settings(dimension=8, learning_rate=1e-9, epochs=1), replace(catalogue, dimension=8)
+    state, curve, _ = train(cell, training, valid, catalogue, True)
+    curve[1]["value"] = curve[0]["value"]
+    model = restore(cell, catalogue, training, state)[1]
+    given, text = final_vectors(model, keeps_start(curve))["item"], catalogue.text["item"]
+    assert given.shape == (ITEMS + 1, 16) and not given[0].any()
+    first, again = (Whitened(x, catalogue.train_items, 0.0, False, 16)() for x in (text, given))
+    torch.testing.assert_close((again @ again.T)[1:, 1:], (first @ first.T)[1:, 1:], atol=1e-3, rtol=1e-3)
+    curve[1]["value"] += 0.001
+    twice = final_vectors(model, keeps_start(curve))["item"]
+    assert torch.linalg.matrix_rank(twice[1:]) <= 8 < torch.linalg.matrix_rank(given[1:])
+
+
+def test_where_the_start_is_kept_users_have_the_components_of_their_profiles():
+    training, valid, catalogue, *_ = world(profiles=True)
+    users = final_vectors(build(settings(), catalogue)[1], True)["user"]
+    assert users.shape == (USERS + 1, 32) and torch.linalg.matrix_rank(users[1:]) == 32

@@ -1,6 +1,7 @@
 """What a row took, from records."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 
@@ -25,4 +26,41 @@ def test_costs_are_the_mean_of_a_rows_trainings_and_the_sum_of_its_trials(tmp_pa
     costs = build_costs(spec, metrics, [files[k] for k in "abc"], [files[k] for k in "def"])
     assert costs.schema == COSTS
     sasrec, markov = costs.drop("dataset", "protocol", "representation", "backbone").iter_rows()
-    assert sasrec == ("card", 7, 2, 12.0, 21.0, 3, 17.0, 18.0) and markov == (None, 7, 1, 1.0, 2.0, 0, 0.0, 0.0)
+    nothing = (0.0, 0.0, 0.0, 0.0)
+    assert sasrec == ("card", 7, 2, 12.0, 21.0, 3, 17.0, 18.0, *nothing)
+    assert markov == (None, 7, 1, 1.0, 2.0, 0, 0.0, 0.0, *nothing)
+
+
+def test_a_row_names_what_its_embedding_and_what_its_text_took(tmp_path, monkeypatch):
+    """A language model that is taught, writes both sides, and is read by an alignment: each job once."""
+    monkeypatch.chdir(tmp_path)
+
+    def job(script, seconds, output, *inputs):
+        folder = (tmp_path / output).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / output).write_text("")
+        values = {"script": script, "wall_seconds": seconds, "cpu_seconds": 2 * seconds, "outputs": {output: ""}}
+        return record(folder, f"{Path(output).stem}.provenance", inputs=dict.fromkeys(inputs, ""), **values)
+
+    models, vectors = "results/profiles/toys/smollm2", "results/embeddings/toys"
+    job("split", 500.0, "results/splits/toys/train.parquet")
+    job("grpo", 100.0, f"{models}/grpo/item.safetensors", "results/splits/toys/train.parquet")
+    job("write_profiles", 30.0, f"{models}/item.parquet", f"{models}/grpo/item.safetensors")
+    job("embed", 4.0, f"{vectors}/sft/item.safetensors", f"{models}/item.parquet")
+    job("embed", 5.0, f"{vectors}/card/item.safetensors", "results/data/toys/items.parquet")
+    texts = f"{vectors}/sft/item.safetensors", f"{vectors}/card/item.safetensors"
+    aligned = job("align", 7.0, f"{vectors}/aligned/item.safetensors", *texts)
+    cells = [
+        job("train", 1.0, "results/cells/a", f"{vectors}/aligned/item.safetensors"),
+        job("train", 1.0, "results/cells/b", texts[1]),
+    ]
+    spec = {"cells": [["toys", "p", "sasrec", name, [0]] for name in ("aligned", "card")], "trials": [0, 0]}
+    metrics = pl.DataFrame(
+        {"dataset": "toys", "protocol": "p", "backbone": "sasrec", "representation": ["aligned", "card"], "text": "x"}
+    )
+    costs = build_costs(spec, metrics, cells, [])
+    assert costs["embedding_seconds"].to_list() == [7.0, 0.0] and costs["text_seconds"].to_list() == [139.0, 5.0]
+    assert costs["embedding_cpu_seconds"].to_list() == [14.0, 0.0]
+    aligned.unlink()
+    gone = build_costs(spec, metrics, cells, [])
+    assert gone["text_seconds"].to_list() == [None, 5.0] and gone["seconds"].to_list() == costs["seconds"].to_list()

@@ -97,6 +97,8 @@ class Backbone(nn.Module):
         place = torch.full((self.items + 1,), -1)
         candidates = torch.cat([after, drawn]).unique()
         place[candidates] = torch.arange(len(candidates))
+        if self.settings["encoder_layers"]:
+            self.renew(torch.cat([before, after]).unique(), representation, generator)
         hidden, vectors = self.contexts(before, representation), representation.items("next", candidates)
         at = place[after]
         positive = touched(self.data.histories, rows, place, len(candidates))
@@ -104,6 +106,16 @@ class Backbone(nn.Module):
         expected = size * self.share[candidates] + others / len(self.pool)
         told = contrast(hidden, vectors, at, positive, expected.log(), self.settings["temperature"])
         return told + self.shape(vectors[at[:RELATED]], after[:RELATED])
+
+    def renew(self, ids, representation, generator) -> None:
+        """Have texts of a step's `ids`, those of contexts too, encoded with gradients: `encoded` of them at most."""
+        ids = ids[torch.randperm(len(ids), generator=generator)[: self.settings["encoded"]]]
+        representation.renew(ids[ids <= self.items], ids[ids > self.items] - self.items - 1)
+
+    def prepare(self, representation) -> None:
+        """Have all texts encoded by the encoder as it is after an epoch, where it learns."""
+        if self.settings["encoder_layers"]:
+            representation.settle()
 
     @cached_property
     def related(self) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Vectors that training pairs align: an item as what came before and as what comes next, a user by the profile."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.functional import normalize, pad
@@ -7,6 +9,7 @@ from torch.nn.functional import normalize, pad
 from ptebench.hardware import gemm_precision
 from ptebench.recommenders.adapter import Adapter
 from ptebench.recommenders.representation import Base, rows
+from ptebench.recommenders.top_layers import TopLayers
 from ptebench.recommenders.whitening import Whitened
 
 
@@ -28,12 +31,41 @@ class Correction(Adapter):
         return self.norm(start + self.skip(x) + self.deep(x)) * self.scale
 
 
+class Encoded(Whitened):
+    """Whitened text of an encoder that learns: what it says of all, or has said since of some.
+
+    Mean and transform are those of the text as it is at the start. `encode` makes vectors (n + 1, d_text), or those of
+    ids, anew.
+    """
+
+    def __init__(self, encode: Callable[..., torch.Tensor], *whitening):
+        super().__init__(*whitening)
+        self.encode = encode
+
+    def forward(self) -> torch.Tensor:
+        """See Whitened."""
+        if self.cached is None:
+            with torch.no_grad():
+                self.raw = self.encode()
+        return super().forward()
+
+    def renew(self, ids: torch.Tensor) -> None:
+        """Encode the texts of `ids` anew, with gradients."""
+        vectors = (self.encode(ids) - self.mean) @ self.transform
+        self.cached = self().detach().index_copy(0, ids, vectors)
+
+
 class Tower(nn.Module):
     """Whitened text of one side, and an adapter to unit vectors for each of its roles."""
 
-    def __init__(self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int, roles: dict[str, type]):
+    def __init__(
+        self, settings: dict, text: torch.Tensor, known: torch.Tensor, dimension: int, roles: dict[str, type],
+        encode: Callable[..., torch.Tensor] | None,
+    ):  # fmt: skip
         super().__init__()
-        self.text = Whitened(text, known, settings["shrinkage"], False, settings["components"])
+        whitening = text, known, settings["shrinkage"], False, settings["components"]
+        self.text = Encoded(encode, *whitening) if encode else Whitened(*whitening)
+        self.width = 2 * dimension
         adapters = {role: kind(self.text.width, dimension, settings["dropout"]) for role, kind in roles.items()}
         self.adapters = nn.ModuleDict(adapters)
 
@@ -44,6 +76,11 @@ class Tower(nn.Module):
         with torch.autocast(text.device.type, kind, enabled=self.training and kind != torch.float32):
             vectors = self.adapters[role](text)
         return normalize(vectors.float(), dim=1)
+
+    def components(self) -> torch.Tensor:
+        """Return the first components (n + 1, 2 d) of the whitened text, zeros beyond the last."""
+        text = self.text()[:, : self.width]
+        return pad(text * text.shape[1] ** -0.5, (0, self.width - text.shape[1]))
 
 
 class Representation(Base):
@@ -57,11 +94,38 @@ class Representation(Base):
     def __init__(self, settings: dict, catalogue):
         text, users, d = catalogue.item_text, catalogue.text.get("user"), catalogue.dimension
         super().__init__(text.any(1))
-        self.items = Tower(settings, text, catalogue.train_items, d, dict.fromkeys(("before", "next"), Correction))
+        self.encoder = catalogue.lower and TopLayers(catalogue.lower, settings["rank"], settings["control"])
+        self.whole = True  # no text was encoded since all were
+
+        def encoder_of(*names):
+            read = [name for name in names if name in catalogue.text]
+            return self.encoder and (lambda ids=None: torch.cat([self.encoder(name, ids) for name in read], 1))
+
+        roles: dict[str, type] = dict.fromkeys(("before", "next"), Correction)
+        self.items = Tower(settings, text, catalogue.train_items, d, roles, encoder_of("item", "card"))
         self.users = None
         if users is not None:
-            self.users = Tower(settings, users, catalogue.train_users, d, {"before": Adapter})
+            asks: dict[str, type] = {"before": Adapter}
+            self.users = Tower(settings, users, catalogue.train_users, d, asks, encoder_of("user"))
             self.register_buffer("profiled", users.any(1), persistent=False)
+
+    def renew(self, items: torch.Tensor, users: torch.Tensor) -> None:
+        """Encode texts of ids anew, with gradients; no user is named where no profile is read."""
+        self.whole = False
+        for tower, ids in ((self.items, items), (self.users, users)):
+            if tower and isinstance(tower.text, Encoded) and len(ids):
+                tower.text.renew(ids)
+
+    def settle(self) -> None:
+        """Have the next reader get all texts from the encoder as it is now."""
+        for tower in (self.items, self.users):
+            if tower and not self.whole:
+                tower.text.cached = None
+        self.whole = True
+
+    def texts(self) -> dict[str, torch.Tensor]:
+        """Return the first 2 d components of the whitened text (n + 1, 2 d), by side, of about unit length."""
+        return {side: tower.components() for side, tower in (("item", self.items), ("user", self.users)) if tower}
 
     def item_vectors(self, items=None):
         """Return (n_items + 1, 2 d) of unit length, or the rows of `items`."""
