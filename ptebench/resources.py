@@ -53,6 +53,7 @@ GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 350}, 10
 # MB of the states of a text below an encoder's top layers, which an alignment that teaches these keeps: MiniLM's of 31
 # tokens, those of a title and categories, take 0.05
 STATES, TEXTS = 0.1, ("items", "item", "user")
+ENCODER = 1000  # MB of that encoder and of what it reads at once
 SLOWNESS = 5  # by how much a job may take longer than was measured, on another machine or beside others
 START = 300  # seconds that any job may take, for what it imports over a slow file system
 CELLS, RANKERS = ("train", "trial", "rung"), ("rank", "recommend")
@@ -72,8 +73,8 @@ def megabytes(script: str, settings: Settings, commit: str | None, files: Iterab
         return int(LIBRARIES + (COPY * weights + TOKENS[script](settings) * weights ** (2 / 3)) / 1e6)
     paths = [path for path in files if path.is_file()]
     data = GROWTHS.get(script, GROWTH) * sum(path.stat().st_size for path in paths) / 1e6
-    if script == "align":
-        data += STATES * sum(_rows(path) for path in paths if path.stem in TEXTS and path.suffix == ".parquet")
+    if script == "align" and (texts := [p for p in paths if p.stem in TEXTS and p.suffix == ".parquet"]):
+        data += ENCODER + STATES * sum(map(_rows, texts))
     return int(BASES.get(script, BASE) + data) if paths or script == "simulate" else None
 
 
