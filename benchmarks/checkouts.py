@@ -14,7 +14,7 @@ from ptebench.records import RECORD, read_record
 
 CONFIG = "benchmarks/faults.yaml"
 # what holds times, and so differs between any two runs
-CLOCKED = ("training.csv", "rewards.csv")
+CLOCKED = ("training.csv", "rewards.csv", ".costs.csv")
 CLOCK = Path("ptebench/checkpoints.py")
 
 
