@@ -26,6 +26,7 @@ AIMS = [
     ("write_profiles", "output"), ("embed", "output"), ("grpo", "output"), ("split", "output"), ("train", "output"),
 ]  # fmt: skip
 SOME = 4  # jobs whose files are removed at once
+TRIES = 4
 PATIENCE = 120.0  # seconds to wait for what is aimed at
 VICTIMS = ["run", "job", "job", "group"]
 
@@ -92,7 +93,7 @@ def catch(folder: Path, run: subprocess.Popen[bytes], moment: Moment) -> tuple[i
                 os.kill(process, signal.SIGCONT)
         except (ProcessLookupError, FileNotFoundError):
             continue
-        time.sleep(0.0005 if process else 0.01)
+        time.sleep(0.0 if process else 0.01)
     return 0, []
 
 
@@ -151,12 +152,16 @@ def until_gone(folder: Path) -> bool:
 
 def kill(folder: Path, calm: dict[str, str], moment: Moment) -> dict:
     """Kill at one moment, look, run again, compare; return what came of it."""
-    targets = remove(folder, moment)
-    run = start(folder, *targets)
-    if moment.script:
-        process, names = catch(folder / Path(targets[0]).parent, run, moment)
-    else:
-        process, names = wait_for_job(folder, run, moment), []
+    for _ in range(TRIES):
+        targets = remove(folder, moment)
+        run = start(folder, *targets)
+        if moment.script:
+            process, names = catch(folder / Path(targets[0]).parent, run, moment)
+        else:
+            process, names = wait_for_job(folder, run, moment), []
+        if process:
+            break
+        run.wait()  # its writes were over too soon
     row: dict = moment._asdict() | {"signal": moment.signal.name, "hit": bool(process), "half": names}
     if process:
         strike(run, process, moment)
