@@ -24,7 +24,7 @@ COPY = 1.25  # of the weights, while a layer is cast or an adapter is added
 # whose keys and values take 23 kB a token and whose states, kept for gradients, 1.4 MB
 READ, LEARNT = 0.1, 4.0
 PART = 512  # tokens that fine-tuning reads at once
-POLICY = 4096  # tokens that GRPO reads at once where the policy learns
+POLICY = 1024  # tokens that GRPO reads at once where the policy learns
 
 
 def _writing(m: Settings) -> float:

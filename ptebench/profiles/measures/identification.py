@@ -9,12 +9,17 @@ CROWD, NEAREST = 256, 5  # among whom an owner is identified, and how many of th
 
 
 def crowds(owners: list[int], signatures: np.ndarray, members: np.ndarray, random) -> np.ndarray:
-    """Return (T, M) ids: each owner, the NEAREST members by `signatures` (k, d), and other members at random."""
+    """Return (T, M) ids: each owner, the NEAREST members by `signatures` (k, d), and other members at random.
+
+    An owner whose signature is zeros, as that of an item without text, has nobody near and others in their place.
+    """
     near = nearest(owners, signatures, members.tolist(), NEAREST)
     strangers = set(range(1, len(signatures))) - set(members.tolist())
     closed = [{o, *near[o]} | strangers for o in owners]
-    others = negatives(random, np.ones(len(signatures)), closed, CROWD - 1 - NEAREST)
-    return np.concatenate([np.array(owners)[:, None], np.array([near[o] for o in owners]), others], 1)
+    fewest = min(len(near[o]) for o in owners)
+    others = negatives(random, np.ones(len(signatures)), closed, CROWD - 1 - fewest)
+    size = 1 + fewest + others.shape[1]
+    return np.stack([[o, *near[o], *row][:size] for o, row in zip(owners, others)])
 
 
 def identification(rank: np.ndarray) -> np.ndarray:

@@ -112,6 +112,9 @@ def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():
     among = crowds([5, 9], known, np.flatnonzero(known.any(1)), np.random.default_rng(0))
     assert among[:, 0].tolist() == [5, 9] and all(len(set(row)) == len(row) for row in among.tolist())
     assert set(among.ravel()) <= set(range(1, 41))  # of the last nothing is known
+    beside = crowds([5, 41], known, np.flatnonzero(known.any(1)), np.random.default_rng(0))
+    assert beside[:, 0].tolist() == [5, 41] and all(len(set(row)) == len(row) for row in beside.tolist())
+    assert set(beside[1, 1:]) <= set(range(1, 41))
 
 
 def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
