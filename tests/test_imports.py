@@ -31,6 +31,17 @@ def test_a_job_imports_nothing_that_it_does_not_use(script):
     assert not UNUSED[script] & {*done.stdout.split()}
 
 
+def test_minilm_imports_no_library_of_sentences():
+    code = """
+import sys
+from ptebench.encoders import encode
+encode(["a text"], {"kind": "minilm", "precision": "float32", "max_tokens": 256})
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not (LEARNING - {"torch"} | COUNTING | COMPILER) & {*done.stdout.split()}
+
+
 def test_a_step_of_training_imports_no_compiler():
     code = """
 import sys, torch

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from ptebench.encoders import TOKENS, load
+from ptebench.encoders import TOKENS, load_library
 from ptebench.errors import InputError
 from ptebench.hardware import gemm_precision
 
@@ -25,7 +25,7 @@ class LowerLayers:
     """
 
     def __init__(self, texts: Mapping[str, list[str]], settings: dict[str, Any], layers: int):
-        self.model = load(settings).to("cpu").eval().requires_grad_(False)
+        self.model = load_library(settings).to("cpu").eval().requires_grad_(False)
         self.kind = gemm_precision("cpu") if settings["precision"] == "auto" else getattr(torch, settings["precision"])
         stacks = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
         stack = max(stacks, key=len, default=nn.ModuleList())
