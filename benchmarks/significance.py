@@ -50,7 +50,7 @@ def main() -> None:
         }  # fmt: skip
         before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
         start = time.perf_counter()
-        panel = collect_evidence(spec, files, [groups])["d", "p", "full", "overall"]
+        panel = collect_evidence(spec, {"ranks": files, "groups": [groups]})["d", "p", "full", "overall"]
     result |= {
         "wall_seconds": round(time.perf_counter() - start, 1), "cpu_seconds": round(time.process_time() - cpu, 1),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

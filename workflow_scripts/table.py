@@ -8,6 +8,7 @@ from ptebench.report import html, latex, markdown
 from ptebench.report.captions import write_captions
 from ptebench.report.claims import check_claims
 from ptebench.report.costs import COSTS, build_costs
+from ptebench.report.rendering import Sheet
 from ptebench.report.significance import collect_evidence
 from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
 
@@ -15,18 +16,18 @@ from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons,
 def main(job) -> dict:
     """Write one table in four forms, the comparisons behind its marks, and what its rows took."""
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
-    evidence = collect_evidence(job.spec, job.inputs["ranks"], job.inputs["groups"])
+    evidence = collect_evidence(job.spec, job.inputs)
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
-    pairs, title, failed = build_comparisons(job.spec, evidence), job.spec["title"], job.spec.get("failed", [])
+    pairs = build_comparisons(job.spec, evidence)
     captions = write_captions(job.spec, job.inputs["ranks"], job.inputs["groups"], job.inputs["train"])
     claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
     costs = build_costs(job.spec, metrics, job.inputs["records"], job.inputs.get("trials", []))
     write_table(costs, job.outputs["costs"], COSTS)
     write_table(pairs, job.outputs["comparisons"], COMPARISONS)
-    write_text(markdown.render(table, title, claims, failed, captions), job.outputs["md"])
-    write_text(latex.render(table, title, job.spec["table"], failed, captions), job.outputs["tex"])
-    write_text(html.render(table, title, claims, failed, captions), job.outputs["html"])
+    sheet = Sheet(table, job.spec["title"], job.spec["table"], claims, job.spec.get("failed", []), captions)
+    for name, form in {"md": markdown, "tex": latex, "html": html}.items():
+        write_text(form.render(sheet), job.outputs[name])
     for claim in claims:
         print(claim)
     return {"values": table.height, "published": table["published"].count(), "captions": captions}

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ptebench.config.base import EachOnce, Names, Settings
 
-LIST_METRICS = ("Coverage", "Gini", "Novelty", "Diversity")
+LIST_MEANS = ("Novelty", "Diversity")  # over events
+LIST_METRICS = ("Coverage", "Gini", *LIST_MEANS)
 METRICS = ("HR", "Recall", "Precision", "NDCG", "MAP", "MRR", *LIST_METRICS)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, text_label
+from ptebench.config.tables import LIST_MEANS
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.grid import Cell
@@ -137,8 +138,14 @@ class Reporting:
         patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet"}
         patterns["records"] = f"{CELL}/provenance.json"
         patterns |= {name: f"{SPLIT}/{name}.parquet" for name in ("groups", "train")}
+        text = {"text": "card", "encoder": self.config["diversity"], "side": "item"}
+        metrics = self.tables[wildcards.table]["metrics"]
+        if any(metric.startswith(LIST_MEANS) for metric in metrics):
+            patterns["lists"] = f"{CELL}/lists.parquet"
+        if any(metric.startswith("Diversity") for metric in metrics):
+            patterns["vectors"] = f"{VECTORS}.safetensors"
         files = {
-            name: list(dict.fromkeys(pattern.format(**cell._asdict()) for cell in cells))
+            name: list(dict.fromkeys(pattern.format(**cell._asdict(), **text) for cell in cells))
             for name, pattern in patterns.items()
         }
         trials = [file for method in self.methods(wildcards.table) for file in self.trials(method)]

@@ -1,13 +1,10 @@
 """A table as a self-contained HTML page."""
 
-from collections.abc import Mapping, Sequence
 from html import escape
 
-import polars as pl
-
 from ptebench.report.rendering import (
-    EMPTY,
     INPUTS,
+    Sheet,
     failed_rows,
     failure_texts,
     input_texts,
@@ -60,21 +57,12 @@ def page(title: str, body: str) -> str:
     )
 
 
-def render(
-    table: pl.DataFrame,
-    title: str,
-    claims: Sequence[str] = (),
-    failed: Sequence[dict] = (),
-    captions: Mapping[str, str] = EMPTY,
-) -> str:
-    """Return the table as one HTML page, verdicts and claims below; the last column links records.
-
-    failed: methods without values, each with reason and log; captions: of panels, by heading.
-    """
-    lines = [f"<p>{escape(text)}</p>" for text in (note(table), sources(table)) if text]
-    for heading, names, rows in panels(table):
+def render(sheet: Sheet) -> str:
+    """Return the table as one HTML page, verdicts and claims below; the last column links records."""
+    lines = [f"<p>{escape(text)}</p>" for text in (note(sheet.table), sources(sheet.table)) if text]
+    for heading, names, rows in panels(sheet.table):
         head = "".join(f'<th scope="col" class="number">{escape(name)}</th>' for name in names)
-        small = f"<small>{escape(captions[heading])}</small>" if heading in captions else ""
+        small = f"<small>{escape(sheet.captions[heading])}</small>" if heading in sheet.captions else ""
         lines += [
             '<div class="panel" tabindex="0">',
             "<table>",
@@ -95,15 +83,18 @@ def render(
             links = record_links(values, '<a href="{path}">{seed}</a>')
             name = label_row(backbone, representation, labels)
             lines.append(f'<tr><th scope="row">{backbone} {name}</th>{cells}<td>{links}</td></tr>')
-        for f in failed_rows(failed, rows[0][2]):
+        for f in failed_rows(sheet.failed, rows[0][2]):
             cells = '<td class="number">failed</td>' * len(names) + "<td></td>" * len(INPUTS)
             name = escape(f"{f['backbone']} {f['representation']}")
             lines.append(f'<tr><th scope="row">{name}</th>{cells}')
             lines.append(f"<td>{log_link(f, LINK)}</td></tr>")
         lines += ["</tbody>", "</table>", *verdicts(rows), "</div>"]
-    below = [*failure_texts([f | {"reason": escape(f["reason"])} for f in failed], LINK), *map(escape, claims)]
+    below = [
+        *failure_texts([f | {"reason": escape(f["reason"])} for f in sheet.failed], LINK),
+        *map(escape, sheet.claims),
+    ]
     lines += ["<ul>", *(f"<li>{text}</li>" for text in below), "</ul>"] if below else []
-    return page(title, "\n".join(lines) + "\n")
+    return page(sheet.title, "\n".join(lines) + "\n")
 
 
 def verdicts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:

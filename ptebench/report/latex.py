@@ -1,12 +1,12 @@
 """A table for LaTeX, with names as papers print them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from ptebench.report.names import display
 from ptebench.report.rendering import (
-    EMPTY,
+    Sheet,
     difference_text,
     failed_rows,
     heading,
@@ -24,22 +24,18 @@ PACKAGES = r"% needs \usepackage{booktabs} and \usepackage{graphicx} in the prea
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # no wider than the text, and no larger
 
 
-def render(
-    table: pl.DataFrame,
-    title: str,
-    name: str,
-    failed: Sequence[dict] = (),
-    captions: Mapping[str, str] = EMPTY,
-) -> str:
-    """Return the table for LaTeX with the packages booktabs and graphicx; a comment behind each row names its record.
-
-    failed: methods without values, each with reason and log; captions: of panels, by heading.
-    """
-    parts = panels(table)
+def render(sheet: Sheet) -> str:
+    """Return the table for LaTeX with the packages booktabs and graphicx; a comment after a row names its record."""
+    parts = panels(sheet.table)
     names = parts[0][1]
     head = ["Backbone", "Method", *names]
     lines = [PACKAGES, r"\begin{table}", r"\centering"]
-    lines += [rf"\caption{{{escape(_caption(table, title, captions))}}}", rf"\label{{tab:{name}}}", r"\smallskip", FIT]
+    lines += [
+        rf"\caption{{{escape(_caption(sheet.table, sheet.title, sheet.captions))}}}",
+        rf"\label{{tab:{sheet.name}}}",
+        r"\smallskip",
+        FIT,
+    ]
     lines += [rf"\begin{{tabular}}{{@{{}}ll{'r' * len(names)}@{{}}}}", r"\toprule"]
     lines += [f"{' & '.join(map(escape, head))} " + r"\\"]
     for _, _, rows in parts:
@@ -48,7 +44,7 @@ def render(
             heading = escape(_heading(rows))
             lines += [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\emph{{{heading}}}}} \\", r"\addlinespace[2pt]"]
         lines += _rows(rows)
-        for f in failed_rows(failed, rows[0][2]):
+        for f in failed_rows(sheet.failed, rows[0][2]):
             cells = [display(f["backbone"]), display(f["representation"]), *["failed"] * len(names)]
             lines.append(f"{' & '.join(map(escape, cells))} " + rf"\\ % {f['log']}: {f['reason']}")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])

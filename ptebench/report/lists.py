@@ -23,7 +23,8 @@ from ptebench.files import LISTS, TRAIN, Array, ragged, read_table, read_vectors
 from ptebench.report.metrics import OVERALL, average_events
 
 LIST_METRICS = ("Coverage", "Gini", "Novelty", "Diversity")
-OF_ALL = ("Coverage", "Gini")  # of the lists of all events together: no mean over events
+OF_ALL = ("Coverage", "Gini")  # of the lists of all events together: no mean over events, so no interval
+LIST_MEANS = ("Novelty", "Diversity")
 CHUNK = 1024  # events whose vectors are in memory at once
 
 
@@ -35,6 +36,11 @@ def is_of_lists(metric: str) -> bool:
 def metrics_of_ranks(metrics: Sequence[str]) -> list[str]:
     """Return those metrics, NAME@K, that are made of ranks."""
     return [metric for metric in metrics if not is_of_lists(metric)]
+
+
+def metrics_of_events(metrics: Sequence[str]) -> list[str]:
+    """Return those metrics, NAME@K, that are means over events: of ranks first, then of lists."""
+    return metrics_of_ranks(metrics) + [metric for metric in metrics if metric.startswith(LIST_MEANS)]
 
 
 def count_users(train: pl.DataFrame, largest: int) -> tuple[Array, int]:
@@ -66,6 +72,14 @@ def measure_lists(
 
     `groups` is a GROUPS frame, `train` a TRAIN frame; `vectors` (items + 1, d) of cards, None: Diversity is left out.
     """
+    each, of_all = measure_events(lists, ks, train, vectors), _measure_together(lists, groups, ks)
+    return pl.concat([average_events(each, groups), of_all]).sort(
+        pl.col("group") != OVERALL, "ranking", "group", maintain_order=True
+    )
+
+
+def measure_events(lists: pl.DataFrame, ks: Sequence[int], train: pl.DataFrame, vectors: Any = None) -> pl.DataFrame:
+    """Return ranking, event, and columns Novelty@K and Diversity@K of LISTS; arguments as of `measure_lists`."""
     values, offsets = ragged(lists["items"])
     columns: dict[str, Any] = {}
     items = _pad(values, offsets, max(ks))
@@ -78,12 +92,8 @@ def measure_lists(
         columns[f"Novelty@{k}"] = so_far[:, k - 1] / np.clip(sizes, 1, k)
     if vectors is not None:
         columns |= _diversities(items, sizes, [k for k in ks if k > 1], vectors)
-    each = lists.select("ranking", "event").with_columns(
+    return lists.select("ranking", "event").with_columns(
         **{name: pl.Series(column) for name, column in columns.items()}
-    )
-    of_all = _measure_together(lists, groups, ks)
-    return pl.concat([average_events(each, groups), of_all]).sort(
-        pl.col("group") != OVERALL, "ranking", "group", maintain_order=True
     )
 
 

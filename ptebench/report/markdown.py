@@ -1,12 +1,8 @@
 """A table as Markdown."""
 
-from collections.abc import Mapping, Sequence
-
-import polars as pl
-
 from ptebench.report.rendering import (
-    EMPTY,
     INPUTS,
+    Sheet,
     failed_rows,
     failure_texts,
     input_texts,
@@ -27,22 +23,13 @@ from ptebench.report.rendering import (
 LINK = "[{text}]({path})"
 
 
-def render(
-    table: pl.DataFrame,
-    title: str,
-    claims: Sequence[str] = (),
-    failed: Sequence[dict] = (),
-    captions: Mapping[str, str] = EMPTY,
-) -> str:
-    """Return the table as Markdown, verdicts and claims below; the last column links records.
-
-    failed: methods without values, each with reason and log; captions: of panels, by heading.
-    """
-    lines = [f"# {title}", "", note(table)]
-    lines += ["", sources(table)] if sources(table) else []
-    for heading, names, rows in panels(table):
+def render(sheet: Sheet) -> str:
+    """Return the table as Markdown, verdicts and claims below; the last column links records."""
+    lines = [f"# {sheet.title}", "", note(sheet.table)]
+    lines += ["", sources(sheet.table)] if sources(sheet.table) else []
+    for heading, names, rows in panels(sheet.table):
         head = ["backbone", "representation", *INPUTS, *names, "record of seed"]
-        lines += ["", f"## {heading}", "", *([captions[heading], ""] if heading in captions else [])]
+        lines += ["", f"## {heading}", "", *([sheet.captions[heading], ""] if heading in sheet.captions else [])]
         lines += [f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
         labels = letters(rows)
         for backbone, representation, values in rows:
@@ -54,11 +41,11 @@ def render(
             ]
             name = label_row(backbone, representation, labels)
             lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
-        for f in failed_rows(failed, rows[0][2]):
+        for f in failed_rows(sheet.failed, rows[0][2]):
             cells = [""] * len(INPUTS) + ["failed"] * len(names)
             lines.append(f"| {f['backbone']} | {f['representation']} | {' | '.join(cells)} | {log_link(f, LINK)} |")
         lines += verdicts(rows)
-    below = [*failure_texts(failed, LINK), *claims]
+    below = [*failure_texts(sheet.failed, LINK), *sheet.claims]
     lines += ["", *(f"- {text}" for text in below)] if below else []
     return "\n".join(lines) + "\n"
 

@@ -1,12 +1,12 @@
 """The text of panels, rows, cells and legend, which all forms of a table share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from string import ascii_lowercase
-from types import MappingProxyType
 
 import polars as pl
 
-from ptebench.report.lists import LIST_METRICS
+from ptebench.report.lists import LIST_METRICS, OF_ALL
 from ptebench.report.significance import LEVEL
 
 PANEL = ["dataset", "protocol", "ranking", "group"]
@@ -15,8 +15,23 @@ COMPARE = {
     "id": "↑ above, ↓ below the ids of its backbone",
     "each": "Raised letters: the rows that a row is above",
 }
-EMPTY: Mapping[str, str] = MappingProxyType({})
 INPUTS = ("text", "width", "parameters")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table, and what stands around its panels: all that a form of it shows.
+
+    name: of the table in files. claims: sentences of what was expected. failed: methods without values, each with
+    reason and log. captions: of panels, by heading.
+    """
+
+    table: pl.DataFrame
+    title: str
+    name: str = ""
+    claims: Sequence[str] = ()
+    failed: Sequence[dict] = ()
+    captions: Mapping[str, str] = field(default_factory=dict)
 
 
 def panels(table: pl.DataFrame) -> list[tuple[str, list[str], list[tuple[str, str, list[dict]]]]]:
@@ -67,8 +82,10 @@ def note(table: pl.DataFrame, inputs: bool = True) -> str:
     if table["published"].count():
         sentences.append("Δ is ours minus the published value; published values compete for no mark")
     if of_lists.any():
-        names = table["metric"].filter(of_lists).unique(maintain_order=True)
+        names = table["metric"].filter(of_lists).unique(maintain_order=True).to_list()
+        together = [name for name in names if name in OF_ALL]
         sentences.append(f"{', '.join(names)}: of the lists of K items, right or not; without test or mark")
+        sentences += [f"{', '.join(together)}: of all lists together, without interval"] if together else []
     return ". ".join(sentences) + "."
 
 

@@ -12,14 +12,17 @@ ranking, group) and metric:
 All rows, metrics and groups share the same draws and flips, so each step is one product of matrices.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from functools import partial
+from itertools import combinations, product, repeat
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ptebench.files import GROUPS, RANKS, InputError, read_table
-from ptebench.report.lists import metrics_of_ranks
+from ptebench.files import GROUPS, LISTS, RANKS, TRAIN, InputError, read_table, read_vectors
+from ptebench.report.lists import is_of_lists, measure_events, metrics_of_events, metrics_of_ranks
 from ptebench.report.metrics import OVERALL, event_values
 
 LEVEL = 0.05
@@ -50,7 +53,8 @@ class Evidence:
     """Intervals of the rows of a panel, and tests of the pairs of rows that are compared.
 
     low, high (nan with a single unit), sd: (metrics, rows). difference, difference_low, difference_high, d_z (nan
-    without variance), p, p_holm: (metrics, pairs); the difference of a pair (first, second) is first minus second.
+    without variance), p, p_holm: (tested metrics, pairs); the difference of a pair (first, second) is first minus
+    second. Metrics of lists come last and are not tested.
     resolution: the smallest p that the test can return.
     """
 
@@ -178,16 +182,17 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
     return p_holm[np.argsort(order, kind="stable")]
 
 
-def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
-    """Return the evidence of a panel, with p adjusted within each metric."""
+def judge(sample: Sample, pairs: list[tuple[int, int]], tested: int | None = None) -> Evidence:
+    """Return the evidence of a panel, with p adjusted within each of the first `tested` metrics, by default of all."""
     sums, sizes = sample.sums, sample.sizes
     count, metrics, rows = sums.shape
     events = int(sizes.sum())
-    means = sums.sum(0) / events
     samples_of_units = bootstrap(sums.reshape(count, -1), sizes, DRAWS).reshape(-1, metrics, rows)
     low, high = (
         np.quantile(samples_of_units, [0.025, 0.975], axis=0) if count > 1 else np.full((2, metrics, rows), np.nan)
     )
+    sums = sums[:, :tested]
+    means, metrics = sums.sum(0) / events, sums.shape[1]
     apart = np.empty((2, metrics, len(pairs)))
     for metric, (place, (row, other)) in product(range(metrics), enumerate(pairs)):
         apart[:, metric, place] = np.quantile(
@@ -212,42 +217,66 @@ def judge(sample: Sample, pairs: list[tuple[int, int]]) -> Evidence:
 # ------------------------------------------------------------------------ ranks
 
 
-def collect_evidence(spec: dict, ranks: list, groups: list) -> dict[Panel, Evidence]:
+def collect_evidence(spec: dict, inputs: Mapping[str, Sequence[Path]]) -> dict[Panel, Evidence]:
     """Return the evidence of each (dataset, protocol, ranking, group) of a table.
 
-    `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups: of each split, in order.
+    `spec` as of `tables.build`; inputs: `ranks`, a file for each seed of each of its cells, and `groups` of each split,
+    in order; where metrics of lists are shown also `lists` of each cell, and of each split `train` and the `vectors`
+    that Diversity needs.
     """
     splits: dict[tuple[str, str], list[list]] = {}
     result: dict[Panel, Evidence] = {}
-    files = iter(ranks)
+    metrics, tested = metrics_of_events(spec["metrics"]), len(metrics_of_ranks(spec["metrics"]))
+    files = zip(inputs["ranks"], inputs.get("lists") or repeat(None))
+    sources = zip(inputs["groups"], inputs.get("train") or repeat(None), inputs.get("vectors") or repeat(None))
     for dataset, protocol, *method in spec["cells"]:
         splits.setdefault((dataset, protocol), []).append(method)
-    for (split, methods), members in zip(splits.items(), groups, strict=True):
+    for (split, methods), (members, train, vectors) in zip(splits.items(), sources):
         paths = [next(files) for *_, seeds in methods for _ in seeds]
+        read = partial(read_values, metrics=metrics, rankings=spec["rankings"], train=train, vectors=vectors)
         pairs = pair_rows(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
-        panels = collect_samples(
-            methods, metrics_of_ranks(spec["metrics"]), spec["rankings"], (spec["groups"], members), paths
-        )
-        result |= {split + panel: judge(sample, pairs) for panel, sample in panels.items()}
+        panels = collect_samples(methods, metrics, spec["rankings"], (spec["groups"], members), paths, read)
+        result |= {split + panel: judge(sample, pairs, tested) for panel, sample in panels.items()}
     return result
 
 
-def collect_samples(methods: list[list], metrics: list[str], rankings: list[str], groups, ranks: list) -> dict:
-    """Return the sample of each (ranking, group) of one split, read one file of ranks at a time.
+def read_values(
+    ranks: Path, lists: Path | None, metrics: list[str], rankings: list[str], train: Path | None, vectors: Path | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return RANKS of `rankings`, and the metrics of each event, those of lists beside those of ranks."""
+    frame = read_table(ranks, RANKS).filter(pl.col("ranking").is_in(rankings))
+    each = event_values(frame, sorted({int(m.split("@")[1]) for m in metrics}))
+    if lists is None or train is None:
+        return frame, each
+    ks = sorted({int(m.split("@")[1]) for m in metrics if is_of_lists(m)})
+    of_lists = measure_events(
+        read_table(lists, LISTS), ks, read_table(train, TRAIN), read_vectors(vectors) if vectors else None
+    )
+    whole = each.join(of_lists, on=["ranking", "event"], how="left", maintain_order="left")
+    if (lacking := whole.filter(pl.col(f"Novelty@{ks[0]}").is_null())).height:
+        raise InputError(
+            f"{lists}: event {lacking['event'][0]} has no list, but ranks; make the lists of this cell again"
+        )
+    return frame, whole
 
-    methods: [backbone, representation, seeds]; metrics: columns of `event_values`; groups: their names, and the file of
-    their events; ranks: a file for each seed of each method, in order. A ranking or group without events has no sample.
-    Raises InputError for a cell that ranked other events than the first.
+
+def collect_samples(
+    methods: list[list], metrics: list[str], rankings: list[str], groups, cells: list, read: Callable
+) -> dict:
+    """Return the sample of each (ranking, group) of one split, read one cell at a time.
+
+    methods: [backbone, representation, seeds]; metrics: columns of what `read` returns; groups: their names, and the
+    file of their events; cells: the files that `read` takes of each seed of each method, ranks first, in order. A
+    ranking or group without events has no sample. Raises InputError for a cell that ranked other events than the first.
     """
     names, members = groups[0], read_table(groups[1], GROUPS)
-    files, ks = iter(ranks), sorted({int(m.split("@")[1]) for m in metrics})
+    files = iter(cells)
     events, result = {}, {}
     for row, (_, _, seeds) in enumerate(methods):
         values: dict[str, np.ndarray] = {}
         for _ in seeds:
-            path = next(files)
-            frame = read_table(path, RANKS).filter(pl.col("ranking").is_in(rankings))
-            each = event_values(frame, ks)
+            paths = next(files)
+            frame, each = read(*paths)
             for ranking in rankings:
                 part = each.filter(pl.col("ranking") == ranking)
                 if part.is_empty():
@@ -257,7 +286,7 @@ def collect_samples(methods: list[list], metrics: list[str], rankings: list[str]
                     events[ranking] = part["event"], assign_units(users)
                 if not events[ranking][0].equals(part["event"]):
                     raise InputError(
-                        f"{path}: ranking {ranking!r} is of other events than {ranks[0]}; rank both cells again"
+                        f"{paths[0]}: ranking {ranking!r} is of other events than {cells[0][0]}; rank both cells again"
                     )
                 values[ranking] = values.get(ranking, 0) + part.select(metrics).to_numpy() / len(seeds)
         for ranking, group in product(values, names):

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ptebench.files import InputError, read_table
-from ptebench.report.lists import is_of_lists, metrics_of_ranks
+from ptebench.report.lists import OF_ALL, is_of_lists, metrics_of_events, metrics_of_ranks
 from ptebench.report.rendering import INPUTS
 from ptebench.report.significance import Evidence, Panel, find_rivals
 
@@ -132,21 +132,22 @@ def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: E
     """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails.
 
     Where a row has one rival, `other`, its lead is the paired difference, with its interval. Metrics of lists have
-    none of these: what is recommended is no better for being more diverse.
+    none: what is recommended is no better for being more diverse. Those of all lists together have no interval either.
     """
     if is_of_lists(name):
         plain = {"events": evidence.events, "compare": spec["compare"], "above": "", "below": "", "other": ""}
-        return [plain | {"comparisons": 0, "resolution": evidence.resolution} for _ in methods]
-    metric = metrics_of_ranks(spec["metrics"]).index(name)
+        plain |= {"comparisons": 0, "resolution": evidence.resolution}
+        spans = [{} for _ in methods] if name.startswith(OF_ALL) else _spans(spec, evidence, name)
+        return [plain | span for span in spans]
+    metric = metrics_of_events(spec["metrics"]).index(name)
     rows = [tuple(method[:2]) for method in methods]
     others = find_rivals(spec["compare"], rows, spec["ids"], means)
     result = []
-    for row, other in enumerate(others):
+    for row, (other, span) in enumerate(zip(others, _spans(spec, evidence, name), strict=True)):
         signs = {"/".join(rows[o]): evidence.sign(metric, row, o) for o in other}
         lead = evidence.lead(metric, row, other[0]) if len(other) == 1 else (math.nan,) * 3
-        result.append({
-            "low": _number(evidence.low[metric, row]), "high": _number(evidence.high[metric, row]),
-            "events": evidence.events, "event_sd": _number(evidence.sd[metric, row]), "compare": spec["compare"],
+        result.append(span | {
+            "events": evidence.events, "compare": spec["compare"],
             "above": ";".join(name for name, sign in signs.items() if sign > 0),
             "below": ";".join(name for name, sign in signs.items() if sign < 0),
             "other": ";".join(signs) if len(other) == 1 else "",
@@ -154,6 +155,15 @@ def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: E
             "comparisons": len(evidence.pairs), "resolution": evidence.resolution,
         })  # fmt: skip
     return result
+
+
+def _spans(spec: dict, evidence: Evidence, name: str) -> list[dict]:
+    """Return the interval and the variance over events of each row."""
+    metric = metrics_of_events(spec["metrics"]).index(name)
+    columns = {"low": evidence.low, "high": evidence.high, "event_sd": evidence.sd}
+    return [
+        {key: _number(value) for key, value in zip(columns, row)} for row in zip(*(c[metric] for c in columns.values()))
+    ]
 
 
 def _number(value: float) -> float | None:

@@ -62,6 +62,23 @@ def test_a_representation_of_profiles_reads_both_sides():
     assert Cells(configuration()).text_inputs(at(representation="id")) == {}
 
 
+def test_a_table_reads_the_lists_whose_metrics_it_shows_with_an_interval():
+    made = configuration(lists=10, diversity="minilm")
+    place, split = Wildcards(fromdict={"table": "snapshot"}), "results/splits/news/snapshot"
+    for metrics, names in (
+        (["NDCG@10", "Coverage@10"], set()),
+        (["NDCG@10", "Novelty@10"], {"lists"}),
+        (["NDCG@10", "Diversity@10"], {"lists", "vectors"}),
+    ):
+        made["tables"]["snapshot"]["metrics"] = metrics
+        files = Reporting(made).table_inputs(place)
+        assert {"lists", "vectors"} & set(files) == names
+        if names:
+            assert [path.replace("lists", "ranks") for path in files["lists"]] == files["ranks"]
+            assert files["train"] == [f"{split}/train.parquet"]
+    assert files["vectors"] == ["results/embeddings/news/snapshot/card/minilm/item.safetensors"]
+
+
 def test_a_table_reads_the_records_of_all_trials_of_its_tuned_rows():
     made = configuration(tuning={"budget": 2, "backbones": {"biasmf": {"learning_rate": [0.001, 0.01]}}})
     reporting, place = Reporting(made), Wildcards(fromdict={"table": "snapshot"})

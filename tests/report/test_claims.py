@@ -40,7 +40,7 @@ def finished(tmp_path):
         metrics.append(found.with_columns(pl.lit(v).alias(k) for k, v in (place | beside).items()))
         cells.append(["toys", "cold", backbone, representation, [0]])
     spec = SPEC | {"cells": cells, "groups": ["overall"], "metrics": ["Recall@10", "NDCG@10"]}
-    evidence = collect_evidence(spec, files, [groups])
+    evidence = collect_evidence(spec, {"ranks": files, "groups": [groups]})
     every = pl.concat(metrics).select(pl.col(name).cast(kind) for name, kind in METRICS.items())
     table = build(spec, every, read_published(PUBLISHED), evidence)
     return spec, table, build_comparisons(spec, evidence), files, [groups]

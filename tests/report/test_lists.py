@@ -3,10 +3,17 @@
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save_file
 
-from ptebench.files import GROUPS, LISTS, TRAIN, InputError
+from ptebench.config import tables
+from ptebench.files import GROUPS, LISTS, RANKS, TRAIN, InputError, read_vectors, write_table
+from ptebench.files import METRICS as CONTRACT
 from ptebench.report.checks import check_metrics
-from ptebench.report.lists import gini, measure_lists
+from ptebench.report.lists import LIST_MEANS, LIST_METRICS, OF_ALL, gini, measure_lists
+from ptebench.report.rendering import note
+from ptebench.report.significance import bootstrap, collect_evidence
+from ptebench.report.tables import PUBLISHED, build
+from workflow_scripts.metrics import measure
 
 NONE = pl.DataFrame(schema=GROUPS)
 
@@ -101,3 +108,80 @@ def test_a_value_outside_its_bounds_is_refused(metric, value, message):
     row = {"ranking": "full", "group": "overall", "metric": metric, "k": 5, "value": value, "events": 3}
     with pytest.raises(InputError, match=f"{metric}@5 = .* {message}"):
         check_metrics(pl.DataFrame([row]))
+
+
+METRICS = ["HR@2", "Novelty@2", "Gini@2", "Diversity@2", "Coverage@2"]
+EVENTS = 40
+
+
+@pytest.fixture
+def split(tmp_path):
+    """A table of one row with two seeds, and its files."""
+    random = np.random.default_rng(0)
+    inputs = {"ranks": [], "lists": []}
+    for seed in (0, 1):
+        items = [(random.permutation(5)[:2] + 1).tolist() for _ in range(EVENTS)]
+        columns = {"event": range(EVENTS), "ranking": "full", "user": range(EVENTS), "target": 1, "targets": 1}
+        ranks = pl.DataFrame(columns | {"rank": random.integers(1, 5, EVENTS), "candidates": 5}, schema_overrides=RANKS)
+        frames = {"ranks": (ranks.select(*RANKS), RANKS), "lists": (lists_frame(items, pool=5), LISTS)}
+        for name, (frame, contract) in frames.items():
+            inputs[name].append(tmp_path / f"{name}.{seed}.parquet")
+            write_table(frame, inputs[name][-1], contract)
+    for name, frame, contract in (("groups", NONE, GROUPS), ("train", TRAIN_FRAME, TRAIN)):
+        inputs[name] = [tmp_path / f"{name}.parquet"]
+        write_table(frame, inputs[name][0], contract)
+    inputs["vectors"] = [tmp_path / "item.safetensors"]
+    save_file({"vectors": random.normal(size=(6, 3)).astype(np.float32)}, inputs["vectors"][0])
+    spec = {"cells": [["d", "p", "sasrec", "id", [0, 1]]], "metrics": METRICS, "rankings": ["full"],
+            "groups": ["overall"], "compare": "each", "ids": ["id"]}  # fmt: skip
+    return spec, inputs
+
+
+def test_means_of_lists_over_events_have_the_interval_of_any_mean(split):
+    spec, inputs = split
+    evidence = collect_evidence(spec, inputs)["d", "p", "full", "overall"]
+    each = []
+    for path in inputs["lists"]:
+        items = pl.read_parquet(path)["items"].to_list()
+        bits = np.array([0, 0, 1, 2, 2, 2])  # by TRAIN_FRAME; nobody chose 4 and 5
+        each.append([bits[row].mean() for row in items])
+    values = np.mean(each, axis=0)
+    draws = bootstrap(values[:, None], np.ones(EVENTS))
+    place = 1  # after the one metric of ranks
+    assert [evidence.low[place, 0], evidence.high[place, 0]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+    assert evidence.sd[place, 0] == pytest.approx(values.std(ddof=1))
+    assert evidence.low[2, 0] < evidence.high[2, 0]  # Diversity
+    assert evidence.low.shape == (3, 1) and evidence.p.shape == (1, 0)  # none of lists is tested
+
+
+def test_an_event_with_ranks_and_no_list_is_refused(split):
+    spec, inputs = split
+    write_table(pl.read_parquet(inputs["lists"][1]).head(EVENTS - 1), inputs["lists"][1], LISTS)
+    with pytest.raises(InputError, match=rf"lists.1.parquet: event {EVENTS - 1} has no list"):
+        collect_evidence(spec, inputs)
+
+
+def test_every_metric_of_lists_is_a_mean_over_events_or_of_all():
+    assert {*LIST_MEANS, *OF_ALL} == {*LIST_METRICS} == {*tables.LIST_METRICS} and LIST_MEANS == tables.LIST_MEANS
+
+
+def test_a_table_says_which_metrics_of_lists_have_an_interval(split):
+    spec, inputs = split
+    metrics = []
+    for seed, path in enumerate(inputs["ranks"]):
+        groups, train = NONE, TRAIN_FRAME
+        lists = measure_lists(
+            pl.read_parquet(inputs["lists"][seed]), groups, [2], train, read_vectors(inputs["vectors"][0])
+        )
+        found = measure(path, groups, [2], lists)
+        place = {"dataset": "d", "protocol": "p", "backbone": "sasrec", "representation": "id", "seed": seed}
+        beside = {"text": None, "width": 0, "parameters": 1}
+        metrics.append(found.with_columns(pl.lit(v).alias(k) for k, v in (place | beside).items()))
+    every = pl.concat(metrics).select(pl.col(name).cast(kind) for name, kind in CONTRACT.items())
+    spec |= {"table": "t", "published": {"d": None}, "protocols": {"p": {"kind": "x", "remove_seen": True}}}
+    table = build(spec, every, pl.DataFrame(schema=PUBLISHED), collect_evidence(spec, inputs))
+    spans = {row["metric"]: row["low"] is not None for row in table.iter_rows(named=True)}
+    assert spans == {"HR": True, "Novelty": True, "Gini": False, "Diversity": True, "Coverage": False}
+    for row in table.filter(pl.col("low").is_not_null()).iter_rows(named=True):
+        assert row["low"] < row["mean"] < row["high"], row["metric"]
+    assert "Gini, Coverage: of all lists together, without interval." in note(table)

@@ -20,6 +20,7 @@ from ptebench.report.significance import (
     judge,
     pair_rows,
     permute,
+    read_values,
 )  # fmt: skip
 
 
@@ -193,12 +194,18 @@ def write_ranks(path, ranks, event=None):
     return path
 
 
+def read_mrr(ranks):
+    return read_values(ranks, None, ["MRR@10"], ["full", "none"], None, None)
+
+
 def test_samples_average_seeds_per_event_and_know_groups(tmp_path):
     groups = tmp_path / "groups.parquet"
     write_table(pl.DataFrame({"event": [1, 2], "group": "tail"}, schema=GROUPS), groups, GROUPS)
-    files = [write_ranks(tmp_path / f"{n}.parquet", r) for n, r in enumerate([[1, 50, 2], [1, 1, 50], [2, 2, 2]])]
+    files = [(write_ranks(tmp_path / f"{n}.parquet", r),) for n, r in enumerate([[1, 50, 2], [1, 1, 50], [2, 2, 2]])]
     methods = [["sasrec", "id", [0, 1]], ["popularity", "id", [0]]]
-    read = collect_samples(methods, ["MRR@10"], ["full", "none"], (["overall", "tail", "head"], groups), files)
+    read = collect_samples(
+        methods, ["MRR@10"], ["full", "none"], (["overall", "tail", "head"], groups), files, read_mrr
+    )
     assert set(read) == {("full", "overall"), ("full", "tail")}
     assert read["full", "overall"].sums[:, 0].tolist() == [[1, 0.5], [0.5, 0.5], [0.25, 0.5]]
     assert read["full", "tail"].sums[:, 0].tolist() == [[0.5, 0.5], [0.25, 0.5]]
@@ -208,7 +215,7 @@ def test_samples_average_seeds_per_event_and_know_groups(tmp_path):
 def test_rows_of_other_events_are_refused(tmp_path):
     groups = tmp_path / "groups.parquet"
     write_table(pl.DataFrame({"event": [], "group": []}, schema=GROUPS), groups, GROUPS)
-    files = [write_ranks(tmp_path / "a.parquet", [1, 2]), write_ranks(tmp_path / "b.parquet", [1, 2], [0, 5])]
+    files = [(write_ranks(tmp_path / "a.parquet", [1, 2]),), (write_ranks(tmp_path / "b.parquet", [1, 2], [0, 5]),)]
     methods = [["sasrec", "id", [0]], ["popularity", "id", [0]]]
     with pytest.raises(InputError, match=r"b.parquet: ranking 'full' is of other events than .*a.parquet"):
-        collect_samples(methods, ["MRR@10"], ["full"], (["overall"], groups), files)
+        collect_samples(methods, ["MRR@10"], ["full"], (["overall"], groups), files, read_mrr)

@@ -16,6 +16,7 @@ from ptebench.report import html, latex, markdown, references, rendering, statis
 from ptebench.report.captions import write_captions
 from ptebench.report.checks import check_metrics
 from ptebench.report.names import display
+from ptebench.report.rendering import Sheet
 from ptebench.report.significance import Sample, collect_evidence, judge, pair_rows
 from workflow_scripts.statistics_table import main as statistics_table
 from workflow_scripts.table import main as table
@@ -159,7 +160,7 @@ def test_equal_means_share_a_mark():
 
 
 def test_markdown(built):
-    lines = markdown.render(built, SPEC["title"]).splitlines()
+    lines = markdown.render(Sheet(built, SPEC["title"])).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert {line.count("|") for line in rows} == {9}
     assert any(line.startswith("| sasrec | id |  |  | 1,234 |") for line in rows)
@@ -172,7 +173,7 @@ def test_markdown(built):
 
 
 def test_latex(built):
-    text = latex.render(built, SPEC["title"], "demo", (), CAPTIONS)
+    text = latex.render(Sheet(built, SPEC["title"], "demo", captions=CAPTIONS))
     assert r"\caption{Demo \& more. toys, cold: 200 events. toys, cold, item tail: 100 events. Mean" in text
     assert text.isascii() and text.startswith("% needs \\usepackage{booktabs}")
     body = [line.split(" % ")[0] for line in text.splitlines() if line.rstrip().split(" % ")[0].endswith(r"\\")]
@@ -203,7 +204,7 @@ def test_latex_compiles_and_is_no_wider_than_the_text(tmp_path, compare):
     failed[0] |= {"reason": "50 % of #1 & {x}_y^2 ~ \\ failed", "log": "logs/x_y.log"}
     counts = [("a_b", "users", 57128.0, 57128.0, "equal"), ("c", "users", 3.0, None, "no published value")]
     parts = [
-        latex.render(built, "Users & items, 50 % of #1 with a_b^c ~ {x} \\", "demo", failed, CAPTIONS),
+        latex.render(Sheet(built, "Users & items, 50 % of #1 with a_b^c ~ {x} \\", "demo", (), failed, CAPTIONS)),
         statistics.latex(pl.DataFrame(counts, schema=statistics.STATISTICS, orient="row")),
     ]
     packages = re.findall(r"\\usepackage\{\w+\}", "".join(part.splitlines()[0] for part in parts))
@@ -231,7 +232,7 @@ class Balance(HTMLParser):
 
 def test_html(built):
     page = Balance()
-    page.feed(text := html.render(built, SPEC["title"]))
+    page.feed(text := html.render(Sheet(built, SPEC["title"])))
     page.close()
     assert page.open == [] and "Demo &amp; more" in text
     assert "../cells/toys/cold/sasrec/pte/seed=1/provenance.json" in page.links
@@ -239,7 +240,7 @@ def test_html(built):
 
 
 def test_each_row_of_a_panel_has_its_verdict_beside_the_best_other(built):
-    lines = markdown.render(built, "Demo").splitlines()
+    lines = markdown.render(Sheet(built, "Demo")).splitlines()
     best = value_of(built, backbone="sasrec", representation="pte", metric="HR")
     ids = value_of(built, backbone="sasrec", representation="id", metric="HR")
     assert best["other"] == "sasrec/id" and ids["other"] == "sasrec/pte"
@@ -248,7 +249,7 @@ def test_each_row_of_a_panel_has_its_verdict_beside_the_best_other(built):
     span = "[{lead_low:+.4f}, {lead_high:+.4f}]"
     assert f"- sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f} {span.format(**best)}" in lines
     assert f"- sasrec/id: behind sasrec/pte, {ids['lead']:+.4f} {span.format(**ids)}" in lines
-    assert f"<li>sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f}" in html.render(built, "Demo")
+    assert f"<li>sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f}" in html.render(Sheet(built, "Demo"))
 
 
 def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(built):
@@ -256,7 +257,7 @@ def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(
         {"dataset": "toys", "protocol": "cold", "backbone": "biasmf", "representation": "id", "reason": "a < b", "log": "logs/x.log"},
         {"dataset": "toys", "protocol": "warm", "backbone": "ease", "representation": "id", "reason": "no file", "log": "logs/y.log"},
     ]  # fmt: skip
-    text = markdown.render(built, "Demo", ["As expected: yes."], failed)
+    text = markdown.render(Sheet(built, "Demo", claims=["As expected: yes."], failed=failed))
     assert text.count("| biasmf | id |  |  |  | failed | failed | [log](../../logs/x.log) |") == 2, (
         "in each panel of its split"
     )
@@ -264,14 +265,17 @@ def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(
         "- Failed: toys cold biasmf id. a < b ([log](../../logs/x.log))\n"
         "- Failed: toys warm ease id. no file ([log](../../logs/y.log))\n- As expected: yes.\n"
     )
-    page = html.render(built, "Demo", failed=failed)
+    page = html.render(Sheet(built, "Demo", failed=failed))
     assert page.count('<td class="number">failed</td>') == 4 and 'a &lt; b (<a href="../../logs/x.log">log</a>)' in page
     assert (
-        latex.render(built, "Demo", "demo", failed).count("BiasMF & ID & failed & failed \\\\ % logs/x.log: a < b") == 2
+        latex.render(Sheet(built, "Demo", "demo", failed=failed)).count(
+            "BiasMF & ID & failed & failed \\\\ % logs/x.log: a < b"
+        )
+        == 2
     )
 
 
-@pytest.mark.parametrize("form", [markdown.render, html.render, lambda *given: latex.render(*given, "demo")])
+@pytest.mark.parametrize("form", [markdown, html, latex])
 def test_marks_of_each_family_stand_in_every_form(form):
     published = tables.read_published(PUBLISHED)
     for compare, legend, mark in (
@@ -279,7 +283,8 @@ def test_marks_of_each_family_stand_in_every_form(form):
         ("each", "rows that a row is above", ("<sup>a,b</sup>", r"$^{\mathrm{a,b}}$")),
     ):  # fmt: skip
         spec = SPEC | {"compare": compare}
-        text = form(tables.build(spec, metrics_frame(), published, evidence_of(spec)), SPEC["title"])
+        built = tables.build(spec, metrics_frame(), published, evidence_of(spec))
+        text = form.render(Sheet(built, SPEC["title"], "demo"))
         body = next(line for line in text.splitlines() if "sasrec" in line and "pte" in line)
         assert legend in text and any(m in body for m in mark)
         assert ("pte (c)" in body or "PtE (c)" in body) == (compare == "each")
@@ -387,7 +392,7 @@ def test_rows_of_the_same_scores_have_hardly_a_mark(tmp_path, monkeypatch):
         base = np.exp(random.normal(3, 1.5, (200, 1)))
         ranks = np.clip(np.round(base * np.exp(random.normal(0, 0.5, (200, 5)))), 1, 1000)
         inputs = write_cells(tmp_path, spec, ranks)
-        panel = collect_evidence(spec, inputs["ranks"], inputs["groups"])["toys", "cold", "full", "overall"]
+        panel = collect_evidence(spec, inputs)["toys", "cold", "full", "overall"]
         signs = [[panel.sign(m, *pair) for pair in panel.pairs] for m in range(len(metrics))]
         false, columns = false + sum(map(any, signs)), columns + len(metrics)
     assert false / columns <= 0.05 + 2 * (0.05 * 0.95 / 30) ** 0.5
