@@ -6,6 +6,7 @@ python -m ptebench.propose purchases.csv --items products.csv > own.yaml
 import argparse
 import csv
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -14,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from ptebench.config.base import NAME
 from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
@@ -239,22 +241,22 @@ def flow(value) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**9).removesuffix("...\n").strip()
 
 
-def configuration(proposal: Proposal) -> str:
-    """Return the proposal as a configuration file."""
+def configuration(proposal: Proposal, name: str = "own") -> str:
+    """Return the proposal as a configuration file, with the `name` of its dataset and table."""
     entry = [f"    {key}: {flow(value)}" for key, value in proposal.settings.items()]
     texts, timed = "items" in proposal.settings, proposal.settings.get("tie_break") != "file"
     temporal = (
         "\n  # global_temporal: {cuts: [0.8]}   # or one timeline for all, the latest fifth of the interactions last"
     )
     return "\n".join([
-        "# A benchmark of your own: snakemake --cores 2 --configfile own.yaml",
+        f"# A benchmark of your own: snakemake --cores 2 --configfile {name}.yaml",
         *(f"# {comment(fact)}" for fact in proposal.facts),
         *(f"# not clear: {comment(doubt)}" for doubt in proposal.doubts),
         "seeds: [0, 1]",
         "data_root: .                           # paths start in the folder that Snakemake runs in",
         "",
         "datasets:",
-        "  own:",
+        f"  {name}:",
         *entry,
         "",
         "protocols:",
@@ -273,9 +275,9 @@ def configuration(proposal: Proposal) -> str:
         *(["  card:                                # an item is its text, through a trained adapter"] if texts else []),
         "",
         "tables:",
-        "  own:",
+        f"  {name}:",
         "    title: My data",
-        "    datasets: [own]",
+        f"    datasets: [{name}]",
         "    protocols: [leave_one_out]",
         "    rows:",
         "      - backbones: [popularity, markov, itemknn]",
@@ -290,9 +292,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("interactions", type=Path, help="CSV, TSV, Parquet or JSON lines, one interaction a row")
     parser.add_argument("--items", type=Path, help="the same with texts of items, one item a row")
+    parser.add_argument("--name", default="own", help="of dataset and table; each of several files wants its own")
     options = parser.parse_args()
     try:
-        print(configuration(propose(options.interactions, options.items)), end="")
+        if not re.fullmatch(NAME, options.name):
+            raise InputError(f"--name {options.name!r}: expected small letters, digits, _ and -")
+        print(configuration(propose(options.interactions, options.items), options.name), end="")
     except InputError as error:
         sys.exit(str(error))
 

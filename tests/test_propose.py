@@ -54,6 +54,19 @@ def test_what_is_proposed_runs(tmp_path):
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 
+def test_files_of_several_datasets_are_told_apart_by_name(tmp_path):
+    shop(tmp_path)
+    text = configuration(propose(tmp_path / "purchases.csv"), "movies")
+    proposed = yaml.safe_load(text)
+    assert (
+        list(proposed["datasets"]) == list(proposed["tables"]) == proposed["tables"]["movies"]["datasets"] == ["movies"]
+    )
+    assert "--configfile movies.yaml" in text
+    command = [sys.executable, "-m", "ptebench.propose", "purchases.csv", "--name", "My films"]
+    done = subprocess.run(command, cwd=tmp_path, env=HERE, capture_output=True, text=True)
+    assert done.returncode == 1 and "--name 'My films': expected small letters" in done.stderr
+
+
 @pytest.mark.parametrize(
     "columns, expected",
     [
