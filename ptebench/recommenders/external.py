@@ -103,8 +103,8 @@ def _numbered(path: Path, frame: pl.DataFrame, side: str, column: str, words, se
         line, name = strange.select("line", column).row(0)
         raise InputError(
             f"{path}: line {line}: the dataset has no {side} {name!r} ({strange.height} of {frame.height} rows have "
-            f"such); its ids are as {names['key'][0]!r}. Name them so ({settings['ids']} ids), or set unknown: drop to "
-            "leave such rows out"
+            f"such); its ids are as {names['key'][0]!r}. Name them so ({settings['ids']} ids); where the dataset's "
+            f"filters or `users` left the {side} out, set unknown: drop"
         )
     return frame.filter(pl.col("id").is_not_null()).drop(column).rename({"id": column})
 

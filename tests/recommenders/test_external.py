@@ -139,6 +139,19 @@ def test_files_without_names_are_read_by_the_places_of_columns(tmp_path, words, 
 ROWS = [(f"u{100 - u}", f"i{100 - i}", 31.0 - i) for u in range(1, USERS + 1) for i in range(1, ITEMS + 1)]
 
 
+def test_recommendations_as_elliot_writes_them_are_read(tmp_path, words, events):
+    """`recs/*.tsv`: user, item, score by tabs and without a head, a user's items together, scores as Python prints."""
+    scores = torch.randperm(USERS * (ITEMS + 1)).view(USERS, ITEMS + 1).double() * 1e-7
+    frame = whole_lists(scores).sort("user_id", "score", descending=[True, True]).group_by("user_id").head(12)
+    path = tmp_path / "ItemKNN_nn=20_sim=cosine_it=5.tsv"
+    path.write_text("".join(f"{user}\t{item}\t{score}\n" for user, item, score in frame.iter_rows()))
+    assert "e-0" in path.read_text()  # small scores have an exponent
+    columns = {"user_id": 1, "item_id": 2, "score": 3}
+    got, notes = ranks(path, words, events, remove_seen=False, k=12, columns=columns)
+    for one, whole in zip(got, expected(scores, events, False), strict=True):
+        assert one == (whole if whole <= 12 else (13 + ITEMS) / 2)
+
+
 def lists(*changes, rows=ROWS):
     """Return the text of a file of whole lists in which lines, of which 1 names the columns, are replaced."""
     text = ["user_id,item_id,score", *(f"{u},{i},{s}" for u, i, s in rows)]
