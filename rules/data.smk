@@ -20,11 +20,10 @@ for layout in SIMULATED:
             RUN
 
 
-# a target alone: no file of another rule is made here, so that nothing is fetched unless this rule is named
 rule download:
     log:
         "logs/data/download.log",
-    localrule: True
+    localrule: True  # a target alone: no file of another rule is made here, so nothing is fetched unless it is named
     conda:
         "../envs/data.yaml"
     params:

@@ -10,6 +10,7 @@ rule template_profiles:
         "logs/profiles/{dataset}/{protocol}/template.log",
     benchmark:
         "logs/profiles/{dataset}/{protocol}/template.tsv"
+    priority: 1  # the longest chain of a run begins first
     conda:
         "../envs/profiles.yaml"
     params:

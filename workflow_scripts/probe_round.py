@@ -13,7 +13,6 @@ def main(job):
 
     from ptebench.encoders import Encoder
     from ptebench.profiles.evidence.split import read_split
-    from ptebench.profiles.models.loading import load, model_source
     from ptebench.profiles.rounds.probe import Probes
     from ptebench.profiles.rounds.verdict import verdict
 
@@ -27,11 +26,12 @@ def main(job):
         name, back = ("retreat", 2) if earlier["next"] == "retry" else ("earlier", 1)
         before = {side: read_table(job.input(f"{name}_{side}_profiles"), PROFILES) for side in profiles}
         probe |= {"continues": spec["round"] - back} | probes.compare(profiles, before)
-    if spec["collaborative"]:
+    if spec["collaborative"]:  # else no language model is asked, and none of its packages imported
+        from ptebench.profiles.models.loading import load, model_source
+
         source = model_source(spec, job.input("base")) | {"adapter": job.input("user_adapter")}
         probe |= probes.ask(*load(**source, lora={}, trainable=False), profiles, split, before.get("item"))
-    probe |= verdict(probe, earlier, spec)
-    print(probe)
+    print(probe := probe | verdict(probe, earlier, spec))
     write_json(probe, job.outputs["probe"])
     return {"passed": False}
 
