@@ -48,7 +48,7 @@ def render(name: str, where: dict[str, str], page: Path, folder: Path = RESULTS)
         raise InputError(f"{page}: no docs/results/{name}.csv with a row in sources.csv; take it from a table")
     lines = _values(path, where) if path.read_text().startswith("dataset,protocol,ranking") else _plain(path)
     link = os.path.relpath(path, page.parent).replace(os.sep, "/")
-    return "\n".join([*lines, "", f"<sub>[Data]({link}): {describe(known[name])}.</sub>", ""])
+    return "\n".join([*lines, "", f"<sub>[Data]({link}):", f"{describe(known[name])}.</sub>", ""])
 
 
 def describe(source: dict[str, str]) -> str:

@@ -51,6 +51,10 @@ def test_links_lead_to_files_and_headings(path):
     assert not list(broken(path, path.read_text()))
 
 
+def test_no_line_of_the_readme_is_wider_than_a_terminal():
+    assert not [line for line in (REPOSITORY / "README.md").read_text().splitlines() if len(line) > 120]
+
+
 def test_a_broken_link_or_anchor_is_seen():
     page = REPOSITORY / "docs/page.md"
     text = "# One `two` [three](x)\n\n[](y.md) [](#one) [](#one-two-three) [](../README.md#no) [](https://x)\n"

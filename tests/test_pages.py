@@ -51,7 +51,7 @@ def test_a_typed_table_and_a_changed_value_are_seen(tmp_path):
     assert list(tables_of_numbers("| a | b |\n|---|---|\n| x | 1.0 |\n"))
     folder = tmp_path / "results"
     shutil.copytree(pages.RESULTS, folder)
-    page = REPOSITORY / "README.md"
+    page = REPOSITORY / "docs/guide/demo.md"
     data = folder / "demo_cold_start.csv"
     (value,) = {
         row["mean"]

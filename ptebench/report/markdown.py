@@ -57,7 +57,9 @@ def verdicts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
         return []
     return [
         "",
-        f"<details><summary>{verdict_heading(rows)}</summary>",
+        "<details><summary>",
+        verdict_heading(rows),
+        "</summary>",
         "",
         *(f"- {t}" for t in texts),
         "",

@@ -14,7 +14,7 @@ PLACE = {"dataset": "shop", "protocol": "cold_start_user"}
 
 def test_a_counter_has_one_seed_and_each_cell_stands_once():
     grid = Grid(configuration())
-    assert len(grid.cells) == len(set(grid.cells)) == 31
+    assert len(grid.cells) == len(set(grid.cells)) == 27
     assert [cell.seed for cell in grid.by_backbone["shop", "cold_start_user", "markov"]] == [0]
     assert [cell.seed for cell in grid.cells if cell[2:4] == ("sasrec", "id")] == [0, 1]
     assert grid.cells[0].folder == "results/cells/shop/cold_start_user/popularity/id/seed=0"
@@ -24,7 +24,7 @@ def test_metrics_are_of_every_cell_of_a_backbone_and_of_every_k():
     reporting = Reporting(configuration())
     place = Wildcards(fromdict=PLACE | {"backbone": "sasrec"})
     spec, files = reporting.metric_settings(place), reporting.metric_inputs(place)
-    assert spec["ks"] == [1, 5, 10, 20] and len(spec["cells"]) == len(files["ranks"]) == 6
+    assert spec["ks"] == [1, 5, 10, 20] and len(spec["cells"]) == len(files["ranks"]) == 4
     assert files["ranks"][1].endswith("sasrec/id/seed=1/ranks.parquet")
 
 
