@@ -23,7 +23,7 @@ def open_answers(file: Path):
         answers, line = {}, b"\n"
         for line in stream:
             try:
-                answer = json.loads(line)
+                answer = json.loads(line.decode())  # of bytes it would guess at UTF-16
                 answers[answer.pop("key")] = answer
             except (*NO_JSON, KeyError, AttributeError, TypeError):  # a line that a kill or a full disk cut short
                 continue
