@@ -206,7 +206,9 @@ def kills(
             (folder / "sound").touch()
         print(f"{len(rows)} of {count}: {'sound' if is_sound(row) else 'NOT SOUND'}: {row}", flush=True)
     hits = Counter(f"{row['script']} {row['what']}".strip() for row in rows if row["hit"])
-    end = {"verify": finish(folder, "verify")[0]}
+    # of a cell that was made anew the metrics, which read its record, are so far of the former one
+    everything = [str(path.relative_to(base / "calm")) for path in (base / "calm/results").rglob(f"*{RECORD}")]
+    end: dict = {"everything": finish(folder, *everything)[0], "verify": finish(folder, "verify")[0]}
     hidden = [p for p in (folder / "results").rglob(".*") if p.name[1:].split(".")[0].isdigit() or "lease" in p.name]
     end["left"] = [str(path.relative_to(folder)) for path in hidden]
     sound = f"{sum(map(is_sound, rows))} of {len(rows)}"
