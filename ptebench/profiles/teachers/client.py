@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -115,7 +116,11 @@ def said(response) -> dict:
         return {"text": "", "tokens": 0, "model": None, "fault": "no choices"} | ({"told": told} if told else {})
     usage, name = body.get("usage"), body["model"] if isinstance(body.get("model"), str) else None
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    answer = {"text": joined(content), "tokens": tokens if isinstance(tokens, int) else 0, "model": name}
+    answer: dict[str, Any] = {
+        "text": joined(content),
+        "tokens": tokens if isinstance(tokens, int) else 0,
+        "model": name,
+    }
     if not answer["text"].strip():
         thoughts |= isinstance(content, list) and any(content)
         fault = "content filter" if filtered else "refusal" if refusal else THOUGHTS if thoughts else "empty text"
