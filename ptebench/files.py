@@ -66,6 +66,7 @@ NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
     "remove_seen", "sd", "low", "high", "published_sd", "difference", "event_sd",
     "seed_sd", "lead", "lead_low", "lead_high", "d_z", "text", "null", "bound",
+    "embedding_seconds", "embedding_cpu_seconds", "text_seconds", "text_cpu_seconds",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from ptebench.errors import NO_JSON, InputError
 from ptebench.provenance import canonical, digest, file_digest
 
 RECORD = "provenance.json"  # the name of a record, or how it ends
+ABOVE = 2  # folders between a file and its record, at most: an adapter's is beside the rounds that it was chosen of
 SEAL = "digest"  # the key, of everything else in a record
 
 
@@ -38,19 +39,24 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 @cache
-def _digests(path: Path) -> dict[str, str]:
-    """Return the digest of each file that a record is of, by the file's name; of no job's record, nothing."""
-    return {Path(name).name: value for name, value in read_record(path).get("outputs", {}).items()}
+def _outputs(record: Path) -> dict[str, str]:
+    """Return the digest of each file that a record is of, by the file's place; of no job's record, nothing."""
+    return dict(read_record(record).get("outputs", {}))
+
+
+def _digest(record: Path, path: Path) -> str | None:
+    """Return the digest that a record beside or above a file has of it, None where it has none."""
+    place = f"/{path.relative_to(record.parent).as_posix()}"
+    of_file = [name for name in _outputs(record) if f"/{name}".endswith(place)]
+    return _outputs(record)[min(of_file, key=len)] if of_file else None
 
 
 def record_of(path: Path) -> Path | None:
-    """Return the record that names a file as its own, None where there is none beside it."""
-    likely = [path.with_name(f"{stem}{RECORD}") for stem in (f"{path.stem}.", "", f"{path.name}.")]
-    for record in likely:
-        if record.exists() and path.name in _digests(record):
-            return record
-    others = sorted(path.parent.glob(f"*{RECORD}"))
-    return next((record for record in others if path.name in _digests(record)), None)
+    """Return the record that names a file as its own, None where there is none beside it or up to ABOVE folders up."""
+    beside = [path.with_name(f"{stem}{RECORD}") for stem in (f"{path.stem}.", "", f"{path.name}.")]
+    above = (record for folder in path.parents[: ABOVE + 1] for record in sorted(folder.glob(f"*{RECORD}")))
+    records = (record for records in (beside, above) for record in records)
+    return next((record for record in records if record.exists() and _digest(record, path) is not None), None)
 
 
 def check_digest(path: Path) -> str:
@@ -58,7 +64,7 @@ def check_digest(path: Path) -> str:
     value = file_digest(path)
     if path.name.endswith(RECORD):
         read_record(path)
-    elif (record := record_of(path)) and _digests(record)[path.name] != value:
+    elif (record := record_of(path)) and _digest(record, path) != value:
         raise InputError(
             f"{path}: not the bytes that {record} says its job wrote: damaged, or changed by hand; "
             "delete it and run again, and it is made anew"

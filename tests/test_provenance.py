@@ -1,5 +1,7 @@
 """Code digests: what they follow and what they ignore; file contracts: what they refuse."""
 
+import json
+
 import polars as pl
 import pytest
 import torch
@@ -16,6 +18,8 @@ from ptebench.files import (
     write_table,
     write_tensors,
 )
+from ptebench.provenance import file_digest
+from ptebench.records import check_digest, record_of, seal
 
 
 @pytest.fixture
@@ -100,3 +104,20 @@ def test_vectors_of_other_ids_or_without_a_value_are_refused_as_they_are_read(tm
         read_embeddings(path, 2)
     with pytest.raises(InputError, match=r"with 3 rows \(padding and one per id\), and they are 2, of other ids"):
         read_embeddings(path, 3)
+
+
+def test_a_record_above_a_file_names_it_by_its_place(tmp_path):
+    """The adapters of both sides have one name, and one record beside the folder of both."""
+    folder = tmp_path / "results/profiles/smollm2"
+    for side in ("user", "item"):
+        (folder / f"best/{side}").mkdir(parents=True)
+        (folder / f"best/{side}/adapter.bin").write_text(side)
+    files = {side: folder / f"best/{side}/adapter.bin" for side in ("user", "item")}
+    outputs = {f"results/profiles/smollm2/best/{side}/adapter.bin": file_digest(p) for side, p in files.items()}
+    record = folder / "convergence.provenance.json"
+    record.write_text(json.dumps(seal({"outputs": outputs})))
+    assert record_of(files["user"]) == record and check_digest(files["item"]) == outputs[next(reversed(outputs))]
+    assert record_of(folder / "best/adapter.bin") is None and record_of(tmp_path / "adapter.bin") is None
+    files["user"].write_text("item")  # the bytes of the other
+    with pytest.raises(InputError, match="not the bytes that"):
+        check_digest(files["user"])
