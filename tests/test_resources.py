@@ -32,7 +32,7 @@ def test_time_follows_events_items_width_and_epochs(split):
 
 
 def test_grpo_reads_a_large_batch_in_parts():
-    tokens = {n: resources.TOKENS["grpo"]({"context": 640, "grpo": {"batch_size": n}}) for n in (1, 2, 16, 64)}
+    tokens = {n: resources.TOKENS["grpo"]({"context": 320, "grpo": {"batch_size": n}}) for n in (1, 2, 16, 64)}
     assert tokens[1] < tokens[2] < tokens[16] == tokens[64]
     assert resources.TOKENS["grpo"]({"context": 9000, "grpo": {"batch_size": 4}}) > tokens[64], "a text is read whole"
 
