@@ -20,7 +20,7 @@ def asked(tmp_path_factory):
     assert plain["write_profiles"] and not {"teach", "endpoint_profiles"} & set(plain)
     edit(folder, "  embedded:  ", GPT + "  embedded:  ")
     assert not {"teach", "endpoint_profiles"} & set(planned(folder)), "defined is not yet used"
-    edit(folder, "    max_rounds: 2\n", "    max_rounds: 2\n    teacher: gpt\n")
+    edit(folder, "    max_rounds: 1\n", "    max_rounds: 1\n    teacher: gpt\n")
     jobs = planned(folder, *TARGETS)
     assert (jobs["teach"], jobs["endpoint_profiles"], jobs["instructions"]) == (1, 2, 1)
     done = snakemake(folder, *TARGETS)

