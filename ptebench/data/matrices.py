@@ -11,6 +11,7 @@ from ptebench.files import InputError
 from ptebench.raw.packed import FREE, RATIO
 
 LARGEST = 10**8  # users or items
+PACKED = {"csr": sparse.csr_array, "csc": sparse.csc_array, "bsr": sparse.bsr_array}
 
 
 def read_npz(path: Path):
@@ -32,13 +33,9 @@ def entries(matrix) -> sparse.coo_array:
     shape = tuple(int(size) for size in matrix.shape)
     if len(shape) != 2 or not all(0 <= size <= LARGEST for size in shape):
         raise ValueError(f"it has the shape {shape}")
-    if matrix.format in ("csr", "csc"):
+    if matrix.format in PACKED:
         parts = (np.asarray(matrix.data), np.asarray(matrix.indices), np.asarray(matrix.indptr))
-        matrix = (sparse.csr_array if matrix.format == "csr" else sparse.csc_array)(parts, shape=shape)
-        matrix.check_format(full_check=True)
-    elif matrix.format == "bsr":
-        parts = (np.asarray(matrix.data), np.asarray(matrix.indices), np.asarray(matrix.indptr))
-        matrix = sparse.bsr_array(parts, shape=shape)
+        matrix = PACKED[matrix.format](parts, shape=shape)
         matrix.check_format(full_check=True)
     elif matrix.format == "coo":
         places = tuple(np.asarray(place) for place in matrix.coords)
