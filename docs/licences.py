@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = """# Licences
 
 This repository is under the [MIT licence](https://opensource.org/license/mit). What `make` installs beside it is below:
-every package of `requirements.txt`, for tests of `requirements-tests.txt`, and torch, with the licence that the installed
-package tells of itself. `make lock` writes this page again. Models and raw data have terms of their own ([datasets](datasets.md)).
+every package of `requirements.txt`, for tests of `requirements-tests.txt`, and torch, with the licence that the
+installed package tells of itself. `make lock` writes this page again. Models and raw data have terms of their own
+([datasets](datasets.md)).
 
 | package | version | licence |
 |---|---|---|

@@ -110,7 +110,7 @@ use rule template_profiles as choose_round with:
         f"logs/{WRITING}/choose_round.tsv"
     localrule: True
     params:
-        **job("choose_round", writing.settings("choose_round")),
+        **job("choose_round", writing.choice_settings),
 
 
 use rule template_profiles as grpo with:

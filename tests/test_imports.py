@@ -16,11 +16,12 @@ COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}
 UNUSED = {
     **dict.fromkeys(("metrics", "table", "references", "statistics_table", "choose_trial", "interactions"),
                     LEARNING | COUNTING),
+    "choose_round": LEARNING | {"scipy", "sklearn", "pandas"},
     "describe": LEARNING | {"scipy", "sklearn", "pandas"},
     "embed": LEARNING | COUNTING,
     "split": LEARNING | {"sklearn", "pandas", "matplotlib"},
     **dict.fromkeys(("rank", "train", "trial", "rung"), LEARNING - {"torch"} | COUNTING | COMPILER),
-    **dict.fromkeys(("tune_round", "probe_round", "choose_round"), LEARNING | COUNTING),  # where rounds have ended
+    **dict.fromkeys(("tune_round", "probe_round"), LEARNING | COUNTING),  # where rounds have ended
 }  # fmt: skip
 
 

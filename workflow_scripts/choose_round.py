@@ -1,9 +1,10 @@
-"""Record whether the rounds converged and set the best one apart: adapters, and the profiles its prompts showed."""
+"""Record whether the rounds converged, draw them, and set the best one apart: adapters, and what its prompts showed."""
 
 import polars as pl
 
-from ptebench.files import PROFILES, copy, read_json, read_table, write_json, write_table
+from ptebench.files import PROFILES, atomic, copy, read_json, read_table, write_json, write_table
 from ptebench.job import run
+from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.rounds.verdict import choose
 from ptebench.profiles.schema.tables import shuffle
 
@@ -11,6 +12,9 @@ from ptebench.profiles.schema.tables import shuffle
 def main(job):
     record = choose([read_json(path) for path in job.inputs["probes"]])
     write_json(record, job.outputs["convergence"])
+    title = f"Profiles of {job.spec['dataset']}, {job.spec['protocol']}, {job.spec['language_model']}"
+    with atomic(job.outputs["rounds"]) as temporary:
+        draw_rounds(record["rounds"], title, temporary)
     best, other_side = record["best"], record["shown"]
     origin = {
         "user_adapter": best, "user_adapter_config": best, "item_adapter": best, "item_adapter_config": best,

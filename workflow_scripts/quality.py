@@ -1,13 +1,12 @@
-"""Measure written profiles beside the template's and a supplied teacher's; draw the rounds; show a sample."""
+"""Measure written profiles beside the template's and a supplied teacher's; show a sample."""
 
 from ptebench.encoders import Encoder
-from ptebench.files import EVENTS, PROFILES, atomic, read_embeddings, read_json, read_jsonl, read_table, write_text
+from ptebench.files import EVENTS, PROFILES, read_embeddings, read_json, read_jsonl, read_table, write_text
 from ptebench.job import run
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.measures.pages import SHOWN, page, table, write_quality
 from ptebench.profiles.measures.report import measure, sides_of, texts_of
 from ptebench.profiles.models.loading import model_source
-from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.teachers.supplied import supplied_sides
 
 
@@ -28,8 +27,6 @@ def main(job):
     prompts = {s: dict(zip(side.owners, side.owner_prompts)) for s, side in sides.items()}
     write_quality(frame, title, job.outputs)
     write_text(page(title, owners, prompts, texts_of(frames, supplied)), job.outputs["samples"])
-    with atomic(job.outputs["rounds"]) as temporary:
-        draw_rounds(read_json(read("convergence"))["rounds"], title, temporary)
     return {"sample": {s: len(side.owners) for s, side in sides.items()}}
 
 

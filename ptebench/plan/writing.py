@@ -45,6 +45,7 @@ BASE = {
 }
 CHOICE = {
     "convergence": f"{WRITING}/convergence.json",
+    "rounds": f"{WRITING}/rounds.svg",
     **adapter(f"{WRITING}/best/user", "user_adapter"),
     **adapter(f"{WRITING}/best/item", "item_adapter"),
     "readers": f"{WRITING}/best/readers.parquet",
@@ -53,7 +54,6 @@ CHOICE = {
 QUALITY = {
     **formats(f"{WRITING}/quality", "csv", "md"),
     "samples": f"{WRITING}/samples.md",
-    "rounds": f"{WRITING}/rounds.svg",
 }
 EVIDENCE = ("seed", "probes", "history", "neighbours")  # what decides which owners and lines a prompt shows
 MODEL = ("context", "model", "weights", "template_arguments", "schema")
@@ -148,6 +148,10 @@ class Writing:
         count = self.models[wildcards.language_model]["shards"]
         place = {"stage": wildcards.stage, "shard": int(wildcards.shard), "shards": count}
         return {**self.settings("write_profiles")(wildcards), **place}
+
+    def choice_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the choice of a round depends on, and whose rounds are drawn."""
+        return {**self.settings("choose_round")(wildcards), **dict(wildcards.items())}
 
     def quality_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the measures of a language model's profiles depend on."""
@@ -371,7 +375,6 @@ class Writing:
     def quality_inputs(self, wildcards: Wildcards) -> Files:
         """Return the inputs of the measures of quality: each writer's profiles, adapters and records."""
         files = {**self.teacher_inputs(wildcards), **self._base(wildcards), **self._teacher(wildcards)}
-        files["convergence"] = fill(f"{WRITING}/convergence.json", wildcards)
         files["valid"] = fill(f"{SPLIT}/valid.parquet", wildcards)
         for side in SIDES:
             files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
@@ -419,11 +422,12 @@ class Writing:
         return files
 
     def measures(self) -> list[str]:
-        """Return the record of quality of every language model whose profiles the requested cells read."""
+        """Return the measures of the profiles that the requested cells read, and the drawings of their rounds."""
         folders = {Path(file).parent for file in self.profiles()}
-        endpoint_pupils = {folder.parent for folder in folders if folder.name in WRITERS}
-        kinds = ("quality.csv", "quality.md", "samples.md", "rounds.svg")
-        return [f"{folder}/{kind}" for folder in sorted(endpoint_pupils) for kind in kinds]
+        pupils = {folder.parent for folder in folders if folder.name in WRITERS}
+        files = {folder / name for folder in pupils for name in ("quality.csv", "quality.md", "samples.md")}
+        files |= {folder.parent / "rounds.svg" for folder in folders if folder.name in ("sft", "grpo")}
+        return sorted(map(str, files))
 
     def audits(self) -> list[str]:
         """Return the audits of GRPO for both sides of all requested profiles."""

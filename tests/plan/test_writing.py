@@ -1,5 +1,7 @@
 """How a language model's jobs follow one another: half-rounds, probes, shards, teachers."""
 
+from pathlib import Path
+
 import pytest
 from snakemake.iocontainers import Wildcards
 
@@ -106,6 +108,15 @@ def test_a_script_sees_the_settings_that_it_depends_on_and_its_place():
     assert spec["round"] == 1 and spec["side"] == "item"
     assert {"lora", "tuning", "loop"} <= set(spec) and not {"grpo", "max_rounds", "embedding_drift"} & set(spec)
     assert set(writing().settings("choose_round")(at())) == {"seed", "loop"}
+
+
+def test_distilled_profiles_are_measured_without_rounds():
+    plan = writing()
+    plan.profiles = lambda: [f"{BASE}/kd/user.parquet"]
+    assert {Path(file).name for file in plan.measures()} == {"quality.csv", "quality.md", "samples.md"}
+    assert not {name for name in plan.quality_inputs(at()) if "convergence" in name or "sft" in name}
+    plan.profiles = lambda: [f"{BASE}/sft/user.parquet"]
+    assert f"{BASE}/rounds.svg" in plan.measures()
 
 
 def test_an_audit_needs_a_second_encoder():

@@ -13,6 +13,7 @@ WRITING = {
     "write_batch": 16, "revision": None, "lora": LORA, "model": "embedded", "loop": "closed",
     "quantization": None, "processes": 1, "collaborative": 0.0, "schema": "phrases",
 }  # fmt: skip
+PLACE = {"dataset": "small", "protocol": "split", "language_model": "embedded"}
 TUNING = {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "learning_rate_of_rounds": 0.006, "refresh": 4}
 GRPO = {
     "steps": 2, "prompts": 4, "generations": 2, "batch_size": 4, "learning_rate": 0.01, "beta": 0.02,

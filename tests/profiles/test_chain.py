@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table, write_json
-from tests.profiles.chain import EMBEDDED, WRITING, Chain, half, job
+from tests.profiles.chain import EMBEDDED, PLACE, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,11 @@ def chain(tmp_path_factory):
     }
     outputs |= {f"{s}_adapter_config": root / f"best/{s}/adapter_config.json" for s in ("user", "item")}
     outputs |= {n: root / f"best/{n}.parquet" for n in ("readers", "audiences")} | {
-        "convergence": root / "convergence.json"
+        "convergence": root / "convergence.json",
+        "rounds": root / "rounds.svg",
     }
-    job("choose_round", WRITING, {"probes": [root / f"rounds/{r}/probe.json" for r in (0, 1)]} | rounds, outputs)
+    rounds["probes"] = [root / f"rounds/{r}/probe.json" for r in (0, 1)]
+    job("choose_round", WRITING | PLACE, rounds, outputs)
     return chain
 
 

@@ -19,7 +19,7 @@ from ptebench.profiles.measures.quality import form, perplexity, sample, worth
 from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.schema.fields import layout, strict
 from ptebench.profiles.schema.tables import profiles_frame
-from tests.profiles.chain import ENCODER, WRITING, Chain, job
+from tests.profiles.chain import ENCODER, PLACE, WRITING, Chain, job
 
 AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}
 
@@ -163,10 +163,7 @@ def run(tmp_path_factory):
         "cold": {"tokens_written": 40, "tokens_per_second": 40},
     }
     write_json({"written": parts}, record)
-    of = {"embedding_drift": None, "field_drift": None, "gain": {"mean": 0.1, "low": 0.0, "high": 0.2}}
-    of |= {k: {"user": 1.0, "item": 1.0} for k in ("parse_rate", "effective_rank", "pairwise_cosine")}
-    write_json({"rounds": [{"round": 0, **of}]}, chain.root / "convergence.json")
-    inputs = chain.known | chain.base | {"valid": chain.files["valid"], "convergence": chain.root / "convergence.json"}
+    inputs = chain.known | chain.base | {"valid": chain.files["valid"]}
     for side, path in chain.template.items():
         frame = read_table(path, PROFILES).with_columns(generation=pl.lit(json.dumps({"writer": "x", "repair": None})))
         inputs |= {f"template_{side}": path, f"{side}_instructions": chain.instructions[side]}
@@ -183,10 +180,10 @@ def run(tmp_path_factory):
             inputs |= {f"{writer}_{side}": chain.root / f"{writer}_{side}.parquet"}
             inputs |= {f"{writer}_{side}_adapter": adapter, f"{writer}_{side}_record": record}
     spec = WRITING | {"encoder": ENCODER, "writers": ["kd", "sft", "grpo"]}
-    spec |= {"dataset": "small", "protocol": "split", "language_model": "embedded"}
+    spec |= PLACE
 
     def quality(folder, **extra):
-        names = {"csv": "quality.csv", "md": "quality.md", "samples": "samples.md", "rounds": "rounds.svg"}
+        names = {"csv": "quality.csv", "md": "quality.md", "samples": "samples.md"}
         outputs = {n: chain.root / folder / f for n, f in names.items()}
         job("quality", spec, inputs | extra, outputs)
         return read_table(outputs["csv"], QUALITY), outputs

@@ -14,7 +14,7 @@ from ptebench.profiles.models import finetune
 from ptebench.profiles.models.finetune import order_of, parts
 from ptebench.profiles.rounds.order import FIRST, inputs_of
 from ptebench.profiles.schema.tables import shuffle
-from tests.profiles.chain import LORA, TUNING, WRITING, Chain, half, job
+from tests.profiles.chain import LORA, PLACE, TUNING, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,8 @@ def test_shuffled_profiles_are_other_items_profiles_in_every_prompt(chain, tmp_p
         write_json({"round": number, **record}, path)
     outputs = {n: tmp_path / n for n in files if n not in ("probes", "audiences")}
     outputs |= {"audiences": tmp_path / "audiences.parquet", "convergence": tmp_path / "convergence.json"}
-    job("choose_round", WRITING | {"loop": "shuffled"}, files, outputs)
+    outputs["rounds"] = tmp_path / "rounds.svg"
+    job("choose_round", WRITING | {"loop": "shuffled"} | PLACE, files, outputs)
     audiences = read_table(half(root, 0, "item")["profiles"], PROFILES)
     assert read_table(outputs["audiences"], PROFILES).equals(shuffle(audiences, WRITING["seed"]))
     assert read_json(outputs["convergence"])["best"] == 1
