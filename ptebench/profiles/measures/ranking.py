@@ -34,11 +34,12 @@ def negatives(
         alike = [] if near is None else [i for i in dict.fromkeys(near[place]) if open_[i]]
         beside = random.permutation(np.array(alike, dtype=np.int64))[: count // 4]
         open_[beside] = False
-        # exponential races: the smallest keys are a weighted draw without replacement
-        race = random.exponential(size=size)
-        first = np.argsort(np.where(open_, race / weight, np.inf), kind="stable")[: count // 2]
+        # exponential races, one a draw: the smallest keys are a weighted draw without replacement
+        keys = random.exponential(size=size) / weight
+        first = np.argsort(np.where(open_, keys, np.inf), kind="stable")[: count // 2]
         open_[first] = False
-        second = np.argsort(np.where(open_, race, np.inf), kind="stable")[: count - len(first) - len(beside)]
+        keys = random.exponential(size=size)  # who lost the first race has had large keys there
+        second = np.argsort(np.where(open_, keys, np.inf), kind="stable")[: count - len(first) - len(beside)]
         rows[place] = np.concatenate([beside, first, second])
     return rows
 

@@ -108,6 +108,16 @@ def test_negatives_are_open_and_distinct():
         assert len(set(row)) == 4 and not set(row) & (closed | {0})
 
 
+def test_half_of_the_negatives_are_uniform_among_what_is_left():
+    counts = np.concatenate([[0], np.full(20, 50), np.ones(380)])
+    rows = negatives(generator(0, "x"), counts, [set()] * 1000, 40)
+    popular = rows <= 20
+    # of those that the draw by popularity left, as large a share is popular as of all that it left
+    left = 20 - popular[:, :20].sum(1)
+    expected = 20 * left.sum() / (1000 * 380)
+    assert popular[:, 20:].sum(1).mean() == pytest.approx(expected, rel=0.15)
+
+
 LIMITS = {"embedding_drift": 0.02, "field_drift": 0.1}
 CALM = {
     "continues": 0, "embedding_drift": {"mean": 0.01}, "field_drift": {"mean": 0.05}, "utility": 0.5,
