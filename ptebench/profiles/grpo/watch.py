@@ -85,7 +85,7 @@ class Watch(TrainerCallback):
         """Look before the first step, or go on from the checkpoint."""
         file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
         if file.is_file():
-            record = torch.load(file, map_location=self.model.device, weights_only=True)
+            record = torch.load(file, map_location="cpu", weights_only=True)
             self.before = {name: v.numpy() if v.ndim else v.item() for name, v in record["before"].items()}
             self.looks, self.good = record["looks"], record["good"]
         elif self.able:

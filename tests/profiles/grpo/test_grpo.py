@@ -307,6 +307,24 @@ def test_what_gets_worse_is_taken_back(tasks, tmp_path):
     assert model.weight == 2 and [look["step"] for look in watcher.looks] == [0, 2, 4]
 
 
+def test_the_watch_goes_on_from_a_checkpoint_whatever_the_model_is_on(tasks, tmp_path):
+    rows = np.zeros(watch.FEWEST, dtype=int)
+    arguments, state = SimpleNamespace(output_dir=tmp_path), TrainerState(global_step=2, max_steps=9)
+
+    def watcher(model):
+        model.device = next(model.parameters()).device
+        return Watch(judge_of(tasks), rows, model, 2, lambda rows: ([OWN] * len(rows), [40] * len(rows)))
+
+    before, after = watcher(torch.nn.Linear(1, 1)), watcher(torch.nn.Linear(1, 1, device="meta"))
+    before.look(2)
+    (tmp_path / "checkpoint-2").mkdir()
+    before.on_save(arguments, state, TrainerControl())
+    after.on_train_begin(arguments, state, TrainerControl())
+    assert after.looks == before.looks and after.before.keys() == before.before.keys()
+    for name, values in before.before.items():
+        np.testing.assert_array_equal(after.before[name], values)
+
+
 def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
     for step, mark in ((2, "same"), (4, "same"), (6, "other"), (10, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()
