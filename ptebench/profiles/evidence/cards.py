@@ -27,6 +27,10 @@ class Cards:
         parts = [self.title[item], " > ".join(self.categories[item]), self.brand[item], self.description[item]]
         return " | ".join(p for p in parts if p)
 
+    def newest(self, history: list[int], count: int) -> list[int]:
+        """Return the `count` newest items of a history that have a text: those that prompts show."""
+        return [i for i in history if self.title[i]][-count:]
+
 
 def clean(column: pl.Expr) -> pl.Expr:
     """Return a text column on one line each, null as the empty text, in lower case as answers are."""

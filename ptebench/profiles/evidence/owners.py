@@ -40,7 +40,8 @@ def draw(split: Split, seed: int, probes: int) -> Draw:
         order = random.permutation(ids).tolist()
         stretches = np.array_split(sorted(order, key=degrees[side].__getitem__), min(probes, len(order) // 4))
         watched[side] = sorted(int(random.choice(stretch)) for stretch in stretches)
-        pool[side] = [i for i in order if i not in set(watched[side])]
+        probes_of_side = set(watched[side])
+        pool[side] = [i for i in order if i not in probes_of_side]
     return Draw(watched, pool, {(u, split.train[u][-1]) for u in watched["user"]})
 
 

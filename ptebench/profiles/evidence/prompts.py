@@ -61,7 +61,7 @@ def sentence_prompt(prompt: str, profile: str, side: str) -> str:
 
 def history_lines(history: list[int], cards: Cards, audiences: dict, count: int, annotated: int) -> list[str]:
     """Return the `count` newest items, a line each; the `annotated` newest of them with their audience."""
-    history = [i for i in history if cards.title[i]][-count:]
+    history = cards.newest(history, count)
     lines = [cards.line(i) for i in history]
     for place in range(max(0, len(history) - annotated), len(history)):
         if fields := audiences.get(history[place]):
@@ -84,11 +84,7 @@ def collaborative_prompt(
 ) -> str:
     """Return the prompt for a user beside the histories of similar users, whose newest titles share a line each."""
     lines = history_lines(history, cards, audiences, count, annotated)
-    theirs = [
-        MARK + "; ".join(titles[-count:])
-        for other in others
-        if (titles := [cards.title[i] for i in other if cards.title[i]])
-    ]
+    theirs = [MARK + "; ".join(cards.title[i] for i in newest) for o in others if (newest := cards.newest(o, count))]
     task = "\n".join([SIMILAR, *theirs, USER_TASK]) if theirs else USER_TASK
     return assemble(task, lines, "user")
 

@@ -22,11 +22,14 @@ def evidence_of(owners: list[int], side: str, split: Split, spec: dict) -> np.nd
     Of a user: the newest training items that prompts show. Of an item: itself, and the newest items of its readers that
     prompts show.
     """
-    count = spec["history"]
+
+    def newest(user):
+        return split.cards.newest(split.train[user], spec["history"])
+
     if side == "user":
-        return padded([split.train[u][-count:] for u in owners])
+        return padded(list(map(newest, owners)))
     readers = split.readers(spec["neighbours"], spec["seed"])
-    return padded([[i, *dict.fromkeys(j for u in readers.get(i, []) for j in split.train[u][-count:])] for i in owners])
+    return padded([[i, *dict.fromkeys(j for u in readers.get(i, []) for j in newest(u))] for i in owners])
 
 
 def phrase_vectors(profiles: list[list[str]], encode) -> np.ndarray:

@@ -173,7 +173,7 @@ class Side:
             evidence = {i: [i] for i in sorted(ids)}
         else:
             histories = dict(self.valid.select("user", "history").iter_rows()) | self.split.train
-            evidence = {u: histories[u][-self.spec["history"] :] for u in sorted(ids)}
+            evidence = {u: self.split.cards.newest(histories[u], self.spec["history"]) for u in sorted(ids)}
         return floors(evidence, self.fields["template"], self.side, self.split.cards, self.spec["seed"])
 
     def worths(self) -> dict[str, dict]:

@@ -39,9 +39,14 @@ class Pair:
     target: int
 
 
+def first_places(history: list[int]) -> list[int]:
+    """Return where each item of a history stands first, ascending."""
+    return sorted({item: len(history) - place for place, item in enumerate(reversed(history), 1)}.values())
+
+
 def pairs_of(split: Split, seed: int) -> list[Pair]:
     """Return up to PAIRS of the training histories, drawn by seed; raise InputError where there are too few."""
-    places = [(u, p) for u, h in split.train.items() for p in range(1, len(h)) if h[p] not in h[:p]]
+    places = [(u, p) for u, h in split.train.items() for p in first_places(h) if p]
     if len(places) < 8:
         raise InputError(
             f"train.parquet: {len(places)} items follow another in a history, expected at least 8; relax the "

@@ -67,18 +67,19 @@ def user_tasks(
     histories = [[i for i in split.train[u] if i != item] for u, item in pairs]
     length, annotated = spec["history"], spec["neighbours"]
 
-    def audiences_of(user: int, newest: list[int]) -> dict:
-        return without(user, audiences, newest, readers)
+    def audiences_of(user: int, history: list[int]) -> dict:
+        return without(user, audiences, split.cards.newest(history, annotated), readers)
 
     among = crowds(sorted(set(users)), signatures, np.flatnonzero(signatures.any(1)), random)
     return Tasks(
         owners=np.array(users),
         prompts=[
-            form(user_prompt(h, split.cards, audiences_of(u, h[-annotated:]), length, annotated), "user", spec)
+            form(user_prompt(h, split.cards, audiences_of(u, h), length, annotated), "user", spec)
             for u, h in zip(users, histories)
         ],
         judged=cards, targets=np.array([[item] for _, item in pairs]), others=others,
-        rest=rest, histories=histories, sources=cards, evidence=padded([h[-length:] for h in histories]),
+        rest=rest, histories=histories, sources=cards,
+        evidence=padded([split.cards.newest(h, length) for h in histories]),
         signatures=signatures, crowd=among[np.searchsorted(among[:, 0], users)],
     )  # fmt: skip
 

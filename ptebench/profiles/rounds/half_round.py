@@ -78,7 +78,8 @@ class HalfRound:
             readers = self.split.readers(spec["neighbours"], spec["seed"])
             evidence = {u for i in ids for u in readers.get(i, [])}
         else:
-            evidence = {i for u in ids for i in self.split.train[u][-spec["neighbours"] :]}
+            newest = self.split.cards.newest
+            evidence = {i for u in ids for i in newest(self.split.train[u], spec["neighbours"])}
         return sorted(evidence | set(self.roles.probes[side]))
 
     def examples(self) -> list[dict]:

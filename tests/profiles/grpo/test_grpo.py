@@ -19,7 +19,7 @@ from ptebench.profiles.grpo.audit import AUDIT, compare, markdown, paired
 from ptebench.profiles.grpo.judge import caps_of, parted, template_texts
 from ptebench.profiles.grpo.rewards import Judge, nearer
 from ptebench.profiles.grpo.watch import Watch, fault
-from ptebench.profiles.measures.faithfulness import strangers
+from ptebench.profiles.measures.faithfulness import evidence_of, strangers
 from ptebench.profiles.measures.floors import floors
 from ptebench.profiles.measures.scorer import Block, Cards, Scorer
 from ptebench.profiles.measures.tasks import (
@@ -191,6 +191,20 @@ def test_a_user_keeps_an_item_to_be_known_by_or_has_no_task(split):
     assert tasks.owners.tolist() == [2, 3, 3, 7] and tasks.crowd[:, 0].tolist() == [2, 3, 3, 7]
     with pytest.raises(InputError, match="no user has two training items"):
         user_tasks([(1, 5)], few, {}, CARDS, SPEC, 9, {})
+
+
+def test_evidence_is_what_prompts_show_where_items_have_no_text(split):
+    *_, third, bare, newest, held = split.train[1]
+    titles = ["" if i == bare else title for i, title in enumerate(split.cards.title)]
+    told, spec = replace(split, cards=replace(split.cards, title=titles)), SPEC | {"history": 2, "neighbours": 2}
+    fields = {"Audience roles": ["camper", "b", "c", "d", "e"], "Audience interests": ["tents", "g", "h", "i", "j"]}
+    found = user_tasks([(1, held)], told, dict.fromkeys(range(1, 25), fields), CARDS, spec, 9, {})
+    assert found.prompts[0].count("\n- ") == found.prompts[0].count("liked by") == 2
+    assert found.evidence.tolist() == [[third, newest]]
+    assert evidence_of([1], "user", told, spec).tolist() == [[newest, held]]
+    assert evidence_of([1], "user", told, spec | {"history": 3}).tolist() == [[third, newest, held]]
+    others = evidence_of([held], "item", replace(told, train={1: told.train[1]}), spec | {"history": 3})
+    assert others.tolist() == [[held, third, newest, held]], "the item itself, and what its reader chose"
 
 
 def test_no_prompt_shows_what_was_written_of_its_own_user(split):
