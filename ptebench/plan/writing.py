@@ -155,8 +155,10 @@ class Writing:
 
     def quality_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the measures of a language model's profiles depend on."""
-        place = dict(wildcards.items())
-        return {**self.settings("quality")(wildcards), "writers": self._writers(wildcards), **place}
+        writers, grpo = self._writers(wildcards), self.models[wildcards.language_model]["grpo"]
+        # `optimised`: how many of a side a writer was trained on by GRPO
+        more = {"writers": writers, "optimised": grpo["prompts"] if "grpo" in writers else 0}
+        return {**self.settings("quality")(wildcards), **more, **dict(wildcards.items())}
 
     def _writers(self, wildcards: Wildcards) -> list[str]:
         """Return the writers of a language model that the requested cells read, in order; all where they read none."""

@@ -141,5 +141,6 @@ def test_quality_measures_the_writers_that_tables_read_and_all_where_none_is_rea
     plan, read = writing(), Wildcards(fromdict=PLACE | {"dataset": "news", "protocol": "snapshot"})
     assert "results/profiles/news/snapshot/embedded/grpo/user.parquet" in plan.profiles()
     for place, writers in ((read, ["grpo"]), (at(), ["kd", "sft", "grpo"])):
-        assert plan.quality_settings(place)["writers"] == writers
+        settings = plan.quality_settings(place)
+        assert settings["writers"] == writers and settings["optimised"] == plan.models["embedded"]["grpo"]["prompts"]
         assert {f"{w}_user" for w in writers} == set(plan.quality_inputs(place)) & {"kd_user", "sft_user", "grpo_user"}

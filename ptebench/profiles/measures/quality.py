@@ -117,7 +117,7 @@ class Side:
     """What the writers of one side are measured on.
 
     fields: of each writer by id, the template and a supplied `teacher` among them. readers: the template's users, whom
-    the prompts of items show. lesson_ids: ids that any lesson told of. probes: ids that no lesson told of. valid:
+    the prompts of items show. closed: ids that a writer has learned from. probes: ids that no lesson told of. valid:
     validation events, whose items the gain ranks.
     """
 
@@ -127,7 +127,7 @@ class Side:
     cards: np.ndarray
     fields: dict[str, dict[int, dict]]
     readers: dict[int, dict]
-    lesson_ids: set[int]
+    closed: set[int]
     probes: list[int]
     valid: pl.DataFrame
     scorer: Callable[[], Scorer]
@@ -142,11 +142,11 @@ class Side:
 
     @cached_property
     def owners(self) -> list[int]:
-        """The sample: with training data, in no lesson, and covered by a supplied teacher where there is one."""
+        """The sample: with training data, learned from by no writer, and of whom a supplied teacher speaks."""
         split, covered = self.split, self.fields.get("teacher")
         ids = [u for u, h in split.train.items() if h] if self.side == "user" else split.warm().tolist()
         ids = [i for i in ids if covered is None or i in covered]
-        return sample(ids, self.lesson_ids, self.spec["seed"], self.side)
+        return sample(ids, self.closed, self.spec["seed"], self.side)
 
     @cached_property
     def owner_prompts(self) -> list[str]:
@@ -158,7 +158,7 @@ class Side:
         """What held-out items ask of owners that the training data know, and of others, by the name of the measure."""
         covered, seed = self.fields.get("teacher"), self.spec["seed"]
         ids = set(self.split.vocabulary.filter(side=self.side)["id"])
-        closed = self.lesson_ids | (set() if covered is None else ids - set(covered))
+        closed = self.closed | (set() if covered is None else ids - set(covered))
         by_measure = {
             name: questions(self.side, warm, self.valid, self.split, self.cards, closed, seed)
             for name, warm in (("gain", True), ("gain_cold", False))

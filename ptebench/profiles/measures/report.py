@@ -22,7 +22,8 @@ def sides_of(
     """Return both sides by name.
 
     valid: validation events. frames: profiles by writer and side, the template's among them. supplied: of a teacher,
-    fields by side and id. lesson_ids: ids in any lesson, by side.
+    fields by side and id. lesson_ids: ids in any lesson, by side; nothing is asked of these, nor of the last of the
+    pool, `optimised` of a side, whom GRPO trained on.
     """
 
     @cache
@@ -35,7 +36,8 @@ def sides_of(
         fields = {writer: fields_by_id(frame) for (writer, of), frame in frames.items() if of == side}
         if side in supplied:
             fields["teacher"] = supplied[side]
-        material = (fields, readers, lesson_ids[side], roles.probes[side], valid, scorer)
+        closed = lesson_ids[side] | set(roles.pool[side][::-1][: spec["optimised"]])
+        material = (fields, readers, closed, roles.probes[side], valid, scorer)
         sides[side] = Side(side, split, rest, cards, *material, encode, spec)
     return sides
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -11,15 +12,20 @@ import torch
 from ptebench.encoders import Encoder
 from ptebench.files import ITEMS, PROFILES, read_table, write_embeddings, write_json
 from ptebench.profiles.evidence.cards import Cards
+from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.prompts import USER_TASK, assemble
+from ptebench.profiles.evidence.split import read_split
+from ptebench.profiles.grpo.judge import parted
 from ptebench.profiles.measures.floors import ANOTHER, FLOORS, MEAN, WORDS, floors, without_verdict
 from ptebench.profiles.measures.identification import crowds
 from ptebench.profiles.measures.pages import QUALITY, SHOWN, markdown
 from ptebench.profiles.measures.quality import form, perplexity, sample, worth
+from ptebench.profiles.measures.report import sides_of
 from ptebench.profiles.rounds.curves import draw_rounds
 from ptebench.profiles.schema.fields import layout, strict
 from ptebench.profiles.schema.tables import profiles_frame
 from tests.profiles.chain import ENCODER, PLACE, WRITING, Chain, job
+from tests.profiles.synthetic import write_split
 
 AXES = {"tents": 0, "boats": 1, "bread": 2, "chess": 3}
 
@@ -118,6 +124,21 @@ def test_sample_leaves_the_taught_out_and_a_crowd_begins_with_its_owner():
     assert set(beside[1, 1:]) <= set(range(1, 41))
 
 
+def test_who_was_taught_or_trained_on_is_not_in_the_sample(tmp_path):
+    files = write_split(tmp_path)
+    split = read_split(files["train"], files["vocabulary"], files["items"])
+    frames, taught = dict.fromkeys(product(["template"], ("user", "item")), pl.DataFrame(schema=PROFILES)), {1, 2}
+
+    def owners(optimised):
+        spec = {"seed": 0, "probes": 8, "optimised": optimised}
+        sides = sides_of(split, None, None, frames, {}, {"user": taught, "item": taught}, None, spec)
+        return {name: set(side.owners) for name, side in sides.items()}
+
+    for side, all_others in owners(0).items():
+        trained, *_ = parted(draw(split, 0, 8).pool[side], 5)
+        assert len(trained) == 5 and owners(5)[side] == all_others - set(trained) and not all_others & taught
+
+
 def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
     from ptebench.profiles.embedded.model import new_model, tokenizer_of
 
@@ -179,7 +200,7 @@ def run(tmp_path_factory):
             written.write_parquet(chain.root / f"{writer}_{side}.parquet")
             inputs |= {f"{writer}_{side}": chain.root / f"{writer}_{side}.parquet"}
             inputs |= {f"{writer}_{side}_adapter": adapter, f"{writer}_{side}_record": record}
-    spec = WRITING | {"encoder": ENCODER, "writers": ["kd", "sft", "grpo"]}
+    spec = WRITING | {"encoder": ENCODER, "writers": ["kd", "sft", "grpo"], "optimised": 2}
     spec |= PLACE
 
     def quality(folder, **extra):
