@@ -16,8 +16,8 @@ class Backbone(Settings):
     """It has vectors of its own only for users with training events."""
     reads_profiles: ClassVar[bool] = False
     """It reads the profile of a user beside the history."""
-    counter: ClassVar[bool] = False
-    """It trains nothing here, so that neither representation nor seed matters."""
+    counter: ClassVar[bool] = True
+    """It trains nothing here, so that neither representation nor seed matters; one that does is `Trained`."""
     only_with: ClassVar[tuple[str, str] | None] = None
     """A kind of representation, and why no other."""
 
@@ -25,6 +25,7 @@ class Backbone(Settings):
 class Trained(Backbone):
     """Settings of all backbones that are trained by gradient descent."""
 
+    counter: ClassVar[bool] = False
     dimension: Positive = 64
     """Length of the vectors of items and users."""
     batch_size: Positive = 256

@@ -1,6 +1,6 @@
 """Counters: backbones that count and never train, the floors of every table."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,21 +21,18 @@ class Votes(Settings):
 class Popularity(Backbone):
     """Training count of the item."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["popularity"]
 
 
 class Random(Backbone):
     """A score drawn for each pair of user and item, the floor of every measure."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["random"]
 
 
 class Markov(Backbone, Votes):
     """Decayed counts of item-to-item transitions."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["markov"]
     decay: float = 0.5
     """Weight of an item's vote for each step that it is older."""
@@ -44,14 +41,12 @@ class Markov(Backbone, Votes):
 class Itemknn(Backbone, Votes):
     """Cosine of co-occurrence, decayed along the history."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["itemknn"]
 
 
 class Textknn(Backbone, Reader, Votes):
     """Cosine with the texts of a history, decayed along it."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["textknn"]
     components: Positive | None = None
     """Principal components of the text that are whitened and read, at most; null: the text as it is, less its mean."""
@@ -62,7 +57,6 @@ class Textknn(Backbone, Reader, Votes):
 class Ease(Backbone):
     """A linear item-to-item model in closed form (Steck, WWW 2019)."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["ease"]
     l2: float = Field(500.0, gt=0)
     """What is added to the diagonal of the Gram matrix."""

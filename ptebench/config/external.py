@@ -1,7 +1,7 @@
 """External rows: lists of test events that were made elsewhere, by a peer's code."""
 
 from string import Formatter
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -30,7 +30,6 @@ ListColumns = dict[Literal["user_id", "event", "item_id", "score", "rank"], Colu
 class External(Backbone):
     """Ranked lists, or scores, of test events that were made elsewhere."""
 
-    counter: ClassVar[bool] = True
     kind: Literal["external"]
     file: Annotated[Place, AfterValidator(_refuse_other_braces)]
     """File of lists, a row an item: CSV, TSV, Parquet, JSON lines, a TREC run; `{dataset}`, `{protocol}`,

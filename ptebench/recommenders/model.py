@@ -3,6 +3,7 @@
 import importlib
 import os
 from dataclasses import replace
+from types import ModuleType
 
 import torch
 
@@ -16,6 +17,7 @@ def build(spec: dict, catalogue):
     torch.manual_seed(seed_of(spec["seed"], "initialisation"))
     backbone, representation = spec["backbone"], spec["representation"]
     module = importlib.import_module(f"ptebench.recommenders.backbones.{backbone['kind']}")
+    _check_class(module, backbone)
     if hasattr(module, "Counter"):
         return module.Counter(backbone, catalogue), None
     if getattr(module.Backbone, "reads_vectors", True):
@@ -28,6 +30,16 @@ def build(spec: dict, catalogue):
         representation = Unread(catalogue)
     free = not representation.has_users or (backbone.get("free_users", False) and not representation.free_users)
     return module.Backbone(backbone, replace(catalogue, free_users=free)), representation
+
+
+def _check_class(module: ModuleType, settings: dict) -> None:
+    """Raise InputError where a file has another class than its settings are of."""
+    expected = "Backbone" if "learning_rate" in settings else "Counter"
+    if not hasattr(module, expected):
+        raise InputError(
+            f"{module.__file__}: no class {expected}; a class Backbone has settings that extend Trained "
+            "(ptebench/config/backbones.py), a class Counter settings that extend Backbone"
+        )
 
 
 def restore(spec: dict, catalogue, train_set, state: dict):

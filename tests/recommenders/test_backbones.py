@@ -1,6 +1,7 @@
 """Each backbone and representation is what its paper says: properties, not shapes alone."""
 
 import importlib
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from ptebench.config import counters
+from ptebench.config import histories as sequence_backbones
+from ptebench.config.cells import BACKBONES
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.adapter import Adapter
@@ -15,7 +19,7 @@ from ptebench.recommenders.backbones.dreamrec import earlier, gauss
 from ptebench.recommenders.evaluation import rank, validation_value
 from ptebench.recommenders.graph import PART, normalise_graph, product
 from ptebench.recommenders.losses import gbce
-from ptebench.recommenders.model import build
+from ptebench.recommenders.model import build, restore
 from ptebench.recommenders.representation import Catalogue
 from ptebench.recommenders.representations.llmesr import similar_users
 from ptebench.recommenders.sampling import Negatives, Ragged, length_batches
@@ -23,6 +27,7 @@ from ptebench.recommenders.split import Events, Train
 from ptebench.recommenders.split import catalogue as read_catalogue
 from ptebench.recommenders.training import quicken, train
 from ptebench.recommenders.whitening import Whitened, fit
+from tests.conftest import REPOSITORY
 
 USERS, ITEMS = 64, 40
 
@@ -70,7 +75,7 @@ def settings_of_text(representation):
     return resolve(raw, "test")["representations"][representation]
 
 
-COUNTERS = {"popularity", "random", "markov", "itemknn", "ease", "textknn"}
+COUNTERS = {name for name, settings in BACKBONES.items() if settings.counter} - {"external"}
 TEXTUAL = ["whitenrec", "pte", "card", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
 
@@ -97,9 +102,7 @@ def test_a_state_depends_on_no_later_item_and_on_no_padding(data, name, keys):
     assert torch.allclose(backbone.encode(padded, vectors[padded])[:, :7], hidden, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name", ["popularity", "markov", "itemknn", "ease", "sasrec", "gru4rec", "hstu", "dreamrec", "bert4rec"]
-)
+@pytest.mark.parametrize("name", [*sorted(COUNTERS), "sasrec", "gru4rec", "hstu", "dreamrec", "bert4rec"])
 def test_without_a_history_the_history_cannot_matter(data, name):
     """Events of which nothing is shown are ranked, alone in their batch and among others, and all alike."""
     train_set, _, catalogue = data
@@ -244,7 +247,7 @@ def plain_sampled_softmax(hidden, vectors, targets, negatives):
 @pytest.mark.parametrize("name, plain", [("cross_entropy", plain_softmax), ("sampled_softmax", plain_sampled_softmax)])
 def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, name, plain):
     """Whatever the hardware is fast at."""
-    module = importlib.import_module(f"ptebench.recommenders.losses.{name}")
+    module = importlib.importlib.import_module(f"ptebench.recommenders.losses.{name}")
     monkeypatch.setattr(module, "gemm_precision", lambda *_: precision)
     torch.manual_seed(0)
     leaves = torch.randn(1100, 16), torch.randn(50, 16)
@@ -358,6 +361,57 @@ def test_batches_hold_every_history_once_and_as_many_positions_as_one_another():
     expected = 64 * (lengths[lengths > 1] - 1).double().mean()
     assert (positions.sort().values[1:] - expected).abs().max() <= 50, "one batch takes what is left"
     assert max(int(lengths[b].max() - lengths[b].min()) for b in batches) <= 3, "little padding"
+
+
+@pytest.mark.parametrize("name", sorted(COUNTERS))
+def test_a_counter_scores_every_item_and_comes_back_from_its_tensors(data, name):
+    train_set, events, catalogue = data
+    counter, _ = build(spec(name), catalogue)
+    counter.fit(train_set)
+    scores = counter.scores(events.histories, events.users)
+    assert scores.shape == (USERS, ITEMS + 1) and scores[:, 1:].isfinite().all()
+    kept = {f"backbone.{key}": value for key, value in counter.state_dict().items()}
+    restored, _, _ = restore(spec(name), catalogue, train_set, kept)
+    assert torch.equal(restored.scores(events.histories, events.users), scores)
+    some = torch.arange(5, 9)
+    alone = counter.scores(events.histories.take(some), events.users[some])
+    assert torch.allclose(alone.double(), scores[some].double()), "a score depends on nobody else of the batch"
+
+
+def test_the_backbone_and_the_counter_of_the_guide_are_whole(data):
+    train_set, events, catalogue = data
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    average, its_settings, added, recent, recents_settings = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
+    made = {}
+    for module, code in ((sequence_backbones, its_settings), (counters, recents_settings)):
+        exec(code, own := {**vars(module)})
+        made |= {name: own[name] for name in ("Average", "Recent") if name in own}
+    assert not made["Average"].counter and made["Recent"].counter
+    exec(recent, own := {})
+    counter = own["Counter"](made["Recent"](kind="recent", decay=0.5).model_dump(), catalogue)
+    counter.fit(train_set)
+    expected = np.zeros(ITEMS + 1)
+    for history in train_set.histories.values.split(train_set.histories.lengths.tolist()):
+        for age, item in enumerate(reversed(history.tolist())):
+            expected[item] += 0.5**age
+    scores = counter.scores(events.histories, events.users)
+    assert scores.shape == (USERS, ITEMS + 1) and np.allclose(scores[3], expected)
+    exec(average, own := {})
+    settings = made["Average"](kind="average", decay=0.0, dimension=16).model_dump()
+    backbone = own["Backbone"](settings, catalogue)
+    places = torch.randn(2, 5, 16)
+    assert torch.allclose(backbone.read(None, places), backbone.out(places)), "the last item alone"
+    assert "average" in added
+
+
+@pytest.mark.parametrize("name, other", [("popularity", "Backbone"), ("gru4rec", "Counter")])
+def test_a_class_that_is_not_what_its_settings_are_of_is_refused(data, monkeypatch, name, other):
+    module = importlib.import_module(f"ptebench.recommenders.backbones.{name}")
+    own = {"Backbone": "Counter", "Counter": "Backbone"}[other]
+    monkeypatch.setattr(module, other, getattr(module, own), raising=False)
+    monkeypatch.delattr(module, own)
+    with pytest.raises(InputError, match=rf"{name}\.py: no class {own}; a class Backbone has settings"):
+        build(spec(name), data[2])
 
 
 @pytest.mark.parametrize("backbone", ["popularity", "markov", "itemknn"])
