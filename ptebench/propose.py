@@ -21,6 +21,7 @@ from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError, printable
 from ptebench.raw.lines import Malformed, lines
+from ptebench.raw.movielens import SEPARATOR, names_of
 from ptebench.raw.tables import parquet_columns, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
@@ -80,6 +81,8 @@ def columns_of(path: Path) -> list[str]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".parquet" in suffixes:
         return parquet_columns(path)
+    if ".dat" in suffixes:
+        return list(names_of(path))
     text = next(lines(path))["text"]
     try:
         if ".json" in suffixes or ".jsonl" in suffixes:
@@ -89,6 +92,11 @@ def columns_of(path: Path) -> list[str]:
         names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
     except (ValueError, RecursionError, AttributeError, csv.Error) as error:
         raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
+    if len(names) == 1 and SEPARATOR in names[0]:
+        raise InputError(
+            f"{path}: its first line, {names[0][:80]}, has its fields parted by {SEPARATOR}, as MovieLens' files have; "
+            "name it .dat, as they are named"
+        )
     if all(name.replace(".", "").replace("-", "").isdigit() for name in names):
         raise InputError(
             f"{path}: its first line, {', '.join(names)}, looks like data; write the columns' names into the first "

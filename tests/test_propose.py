@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
+from ptebench.config.datasets import Table
 from ptebench.config.read import read
+from ptebench.data.sources import table
 from ptebench.errors import InputError
 from ptebench.propose import configuration, named, propose
 
@@ -111,13 +114,33 @@ def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
         ("a.csv", "colour,shape\nred,round\n", "no column's name tells who acts; it has colour, shape"),
         ("a.csv", "user,shape\nred,round\n", "no column's name tells what is acted on"),
         ("a.csv", "user,item\n", "no line below"),
-        ("a.dat", "1::2::3\n", "it has 1::2::3"),
+        ("a.dat", "1::Heat (1995)::Action|Crime\n", "tells who acts; it has item_id, title, genres"),
+        ("a.dat", "1::F::1::10::48067\n", "expected user_id::item_id::rating::timestamp or item_id::title::genres"),
+        ("a.csv", "1::3186::4::978300019\n", "its fields parted by ::, as MovieLens' files have; name it .dat"),
     ],
 )
 def test_what_no_configuration_could_read_is_refused(tmp_path, name, content, said):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
         propose(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-8"])
+def test_movielens_is_read_as_it_comes(tmp_path, encoding):
+    rows = [f"{u}::{(u + n) % 25}::{n % 5 + 1}::{1_500_000_000 + n * 86_400}" for u in range(60) for n in range(6)]
+    (tmp_path / "ratings.dat").write_text("\n".join(rows) + "\n")
+    movies = "\n".join(f"{i}::Misérables {i}, Les (1995)::Drama|Children's" for i in range(25)) + "\n"
+    (tmp_path / "movies.dat").write_text(movies, encoding=encoding)
+    settings = propose(tmp_path / "ratings.dat", tmp_path / "movies.dat").settings
+    assert list(settings["columns"]) == ["user_id", "item_id", "timestamp", "rating"]
+    assert settings["item_columns"] == {"item_id": "item_id", "title": "title", "categories": "genres"}
+    defaults = Table.model_validate(settings).model_dump()
+    read = table.read({"interactions": [tmp_path / "ratings.dat"], "items": [tmp_path / "movies.dat"]}, defaults)
+    assert pl.concat(read.interactions).collect().select("user_id", "item_id", "rating", "timestamp").row(7) == (
+        "1", "2", 2.0, 1_500_086_400,
+    )  # fmt: skip
+    assert read.items["title"][3] == "Misérables 3, Les (1995)"
+    assert read.items["categories"][3].to_list() == ["Drama", "Children's"]
 
 
 def test_texts_of_other_ids_are_refused(tmp_path):

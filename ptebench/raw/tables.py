@@ -10,6 +10,7 @@ from ptebench.errors import InputError
 from ptebench.files import UNREADABLE
 from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
+from ptebench.raw.movielens import movielens
 from ptebench.raw.separated import separated
 
 
@@ -19,7 +20,8 @@ def table_blocks(
     """Yield blocks of a table with the `required` columns and those of `optional` that it has, gzip or plain.
 
     Column `@line` is the line (of Parquet: the row) a record came from, 1-based. The format follows the name:
-    .csv, .tsv, .txt (as TSV), .inter, .item (RecBole's), .parquet (one block), .json, .jsonl, each also with .gz.
+    .csv, .tsv, .txt (as TSV), .inter, .item (RecBole's), .parquet (one block), .json, .jsonl, .dat (MovieLens'),
+    each also with .gz.
     Columns are text, in JSON lines also lists of texts, in Parquet of any type; `lower` reads their names in lower
     case. Raises InputError naming a required column that is missing and those that are there.
     """
@@ -32,9 +34,12 @@ def table_blocks(
         yield from _records(path, required, optional, malformed, case)
     elif suffix in (".csv", ".tsv", ".txt", ".inter", ".item"):
         yield from separated(path, suffix, required, optional, malformed, case)
+    elif suffix == ".dat":
+        yield from movielens(path, required, optional, malformed, case)
     else:
         raise InputError(
-            f"{path}: unknown format {suffix!r}; expected .csv, .tsv, .txt, .inter, .item, .parquet, .json or .jsonl"
+            f"{path}: unknown format {suffix!r}; expected .csv, .tsv, .txt, .inter, .item, .parquet, .json, .jsonl or "
+            "MovieLens' .dat"
         )
 
 
