@@ -122,13 +122,18 @@ def lead_mark(value: dict, labels: dict[str, str], superscript: str, arrows: str
 
 
 def verdict_texts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
-    """Return a sentence for each row of a panel that has a rival: ahead, level or behind, at the first metric."""
+    """Return a sentence for each row of a panel that has a rival: ahead, level or behind, at the first metric.
+
+    An interval is of its pair, the test of all pairs: a row may be level whose interval excludes zero, which is said.
+    """
     texts = []
     for backbone, representation, (value, *_) in rows:
         if value["lead"] is None:
             continue
         where = "ahead of" if value["above"] else "behind" if value["below"] else "level with"
         span = "" if value["lead_low"] is None else f" [{value['lead_low']:+.4f}, {value['lead_high']:+.4f}]"
+        alone = where == "level with" and span and not value["lead_low"] <= 0 <= value["lead_high"]
+        span += f", an interval of this pair alone: p by Holm is above {LEVEL}" if alone else ""
         texts.append(f"{backbone}/{representation}: {where} {value['other']}, {value['lead']:+.4f}{span}")
     return texts
 

@@ -252,6 +252,17 @@ def test_each_row_of_a_panel_has_its_verdict_beside_the_best_other(built):
     assert f"<li>sasrec/pte: ahead of sasrec/id, {best['lead']:+.4f}" in html.render(Sheet(built, "Demo"))
 
 
+def test_a_row_that_holm_leaves_level_says_so_where_its_own_interval_excludes_zero(built):
+    value = value_of(built, backbone="sasrec", representation="id", metric="HR") | {"above": "", "below": ""}
+    for low, high, said in (
+        (-0.0558, -0.0040, ", an interval of this pair alone: p by Holm is above 0.05"),
+        (-0.1, 0.1, ""),
+    ):
+        level = value | {"lead": -0.0296, "lead_low": low, "lead_high": high}
+        text = f"sasrec/id: level with sasrec/pte, -0.0296 [{low:+.4f}, {high:+.4f}]{said}"
+        assert rendering.verdict_texts([("sasrec", "id", [level])]) == [text]
+
+
 def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(built):
     failed = [
         {"dataset": "toys", "protocol": "cold", "backbone": "biasmf", "representation": "id", "reason": "a < b", "log": "logs/x.log"},

@@ -64,4 +64,4 @@ def _sentence(means: dict[Method, float], pairs: dict[tuple[str, str], Pair]) ->
     if pair is None or pair.p is None:
         return text + "the two were not compared."
     how = "more than chance" if pair.verdict == "above" else "no more than chance"
-    return text + f"the lead is {how} (p = {pair.p:.2g})."
+    return text + f"the lead is {how} (p by Holm {pair.p:.2g})."
