@@ -114,7 +114,8 @@ def _tables(site: Site) -> None:
         for (panel, part), (heading, names, rows) in zip(table.panels(), rendering.panels(table.values), strict=True):
             first = [(f"{b}/{r}", v[0]["mean"], v[0]["low"], v[0]["high"]) for b, r, v in rows]
             drawn = drawing.intervals(first, names[0], f"{names[0]} with 95 % intervals, {heading}")
-            panels.append((panel, heading, names, rows, rendering.letters(rows), drawn))
+            outside = {(b, r) for b, r, _ in rows if site.results.external(methods.Method(*panel[:2], b, r))}
+            panels.append((panel, heading, names, rows, rendering.letters(rows), outside, drawn))
         site.write(
             f"tables/{table.name}.html", "table.html.j2", table=table, panels=panels, references=references(table),
             verdicts=verdicts(site.results, table), claims=site.results.claims(table), note=rendering.note(table.values),
@@ -137,7 +138,8 @@ def _method(site: Site, method: methods.Method) -> None:
         method.page, "method.html.j2", method=method, seeds=seeds, settings=methods.settings(results, method),
         neighbours=methods.neighbours(results, method), curves=methods.curves(results, method), ranks=drawn,
         numbers=numbers, groups=methods.groups(results, method), costs=methods.cost(results, method), steps=steps,
-        shown=[t for t in results.tables if list(method) in [row[:4] for row in t.spec["cells"]]],
+        shown=[table for table in results.tables if table.shows(method)],
         command=results.settings["command"], control=results.control(method),
+        longest=methods.longest(results, method),
         digests=[(s, f, d) for s in seeds for f, d in results.ranking(method, s).data["outputs"].items()],
     )  # fmt: skip

@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 from markupsafe import Markup
 
 Point = tuple[float, float]
-WIDTH, HEIGHT = 560, 300
+WIDTH, HEIGHT = 420, 260  # as a phone is wide, so that text of 12 keeps its size there
 LEFT, RIGHT, TOP, BOTTOM = 68, 14, 12, 42
 COLOURS = 8  # classes c0 .. c7 of the style
 POINTS = 120  # of a line, at most
@@ -26,7 +26,7 @@ def ticks(low: float, high: float, number: int = 5, least: float = 0) -> list[fl
 
 def number(value: float) -> str:
     """Return a number as short as an axis wants it."""
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 class Frame:

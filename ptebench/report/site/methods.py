@@ -32,7 +32,8 @@ def settings(results: Results, method: Method) -> list[tuple[str, Any, Any, bool
             continue
         defaults = dict(flat(results.settings["defaults"][part].get(own["kind"], {})))
         for name, value in flat(own):
-            known = defaults.get(name, "required")
+            # a key of a mapping that is empty by default, such as columns, has none of its own
+            known = "" if name == "kind" or defaults.get(name.rpartition(".")[0]) == {} else defaults.get(name, "required")
             rows.append((f"{part}.{name}", value, known, name != "kind" and value != known))
     return sorted(rows, key=lambda row: not row[3])
 
@@ -65,38 +66,59 @@ def curves(results: Results, method: Method) -> list[Markup]:
     return [one for one in drawn if one]
 
 
+def longest(results: Results, method: Method) -> int | None:
+    """Return how long the lists of a row from elsewhere are, beyond which it has no order; None of other rows."""
+    return int(results.parts(method)["backbone"]["k"]) if results.external(method) else None
+
+
+def _short(end: int) -> str:
+    return f"{end // 1000}k" if end % 1000 == 0 else str(end)
+
+
 def ranks(results: Results, method: Method) -> tuple[Markup, list[dict[str, Any]]]:
     """Return the distribution of ranks over all seeds, drawn, and in numbers for each ranking."""
     seeds = results.methods[method]
     frame = pl.concat(read_table(results.root / f"{method.cell(s)}/ranks.parquet", RANKS) for s in seeds)
-    bins = int((np.array(BINS) < frame["candidates"].to_numpy().max()).sum()) + 1
-    labels = [*(f"≤{end}" for end in BINS), f">{BINS[-1]}"][:bins]
+    most, longest_list = frame["candidates"].to_numpy().max(), longest(results, method)
+    if longest_list:
+        ends = [*(end for end in BINS if end < longest_list), longest_list]
+        labels = [*(f"≤{_short(end)}" for end in ends), f">{_short(longest_list)}"]
+    else:
+        ends = list(BINS)
+        labels = [*(f"≤{_short(end)}" for end in ends), f">{_short(ends[-1])}"][: sum(end < most for end in ends) + 1]
     shares: dict[str, dict[str, float]] = {}
     numbers = []
     for (ranking,), part in frame.group_by("ranking", maintain_order=True):
         values = part["rank"].to_numpy()
-        counts = np.histogram(values, [0.0, *(end + 0.5 for end in BINS), np.inf])[0] / len(values)
+        counts = np.histogram(values, [0.0, *(end + 0.5 for end in ends), np.inf])[0] / len(values)
         for label, share in zip(labels, counts):
             shares.setdefault(label, {})[str(ranking)] = float(share)
         middle = [float(q) for q in np.quantile(values, (0.25, 0.5, 0.75))]
         candidates = part["candidates"].to_numpy()
         numbers.append({
-            "ranking": ranking, "targets": len(values), "quartiles": middle, "candidates": int(np.median(candidates)),
-            "chance": float((values > (candidates + 1) / 2).mean()),
+            "ranking": ranking, "targets": len(values), "quartiles": middle, "fewest": int(candidates.min()),
+            "most": int(candidates.max()), "chance": float((values > (candidates + 1) / 2).mean()),
+            "listed": float((values <= longest_list).mean()) if longest_list else 1.0,
         })  # fmt: skip
     return drawing.bars(shares, ("rank of the target", "share"), f"Ranks of {method.name}"), numbers
 
 
 def groups(results: Results, method: Method) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
-    """Return, by ranking, the names of metrics and each group's events and values, the mean over seeds."""
+    """Return, by ranking, the names of metrics and each group's events and values, the mean over seeds.
+
+    Those that the row's tables show come first.
+    """
     frame = results.metrics(method)
+    of_tables = [name for table in results.tables if table.shows(method) for name in table.spec["metrics"]]
     found = []
     for (ranking,), part in frame.group_by("ranking", maintain_order=True):
-        names = [f"{m}@{k}" for m, k in part.select("metric", "k").unique(maintain_order=True).iter_rows()]
+        every = [f"{m}@{k}" for m, k in part.select("metric", "k").unique(maintain_order=True).iter_rows()]
+        names = [name for name in dict.fromkeys([*of_tables, *every]) if name in every]
         rows = []
         for (group,), own in part.group_by("group", maintain_order=True):
             means = own.group_by("metric", "k", maintain_order=True).agg(pl.col("value").mean())
-            rows.append((str(group), int(own["events"][0]), means["value"].to_list()))
+            of = {f"{metric}@{k}": value for metric, k, value in means.iter_rows()}
+            rows.append((str(group), int(own["events"][0]), [of[name] for name in names]))
         rows.sort(key=lambda row: row[0] != OVERALL)
         found.append((str(ranking), names, rows))
     return found

@@ -65,6 +65,10 @@ class Table:
     spec: dict[str, Any]
     captions: dict[str, str]  # of panels, by heading
 
+    def shows(self, method: Method) -> bool:
+        """Return whether a row is one of the table's."""
+        return list(method) in [row[:4] for row in self.spec["cells"]]
+
     def panels(self) -> Iterator[tuple[Panel, pl.DataFrame]]:
         """Yield each panel and its values, in order."""
         for key, part in self.values.group_by(PANEL, maintain_order=True):
@@ -152,6 +156,10 @@ class Results:
 
     def counter(self, method: Method) -> bool:
         return method.backbone in self.settings["counters"]
+
+    def external(self, method: Method) -> bool:
+        """Return whether a row is lists that other code made."""
+        return bool(self.parts(method)["backbone"]["kind"] == "external")
 
     def control(self, method: Method) -> Method | None:
         """Return the row whose profiles a row has in another order, None for a row that is no control."""

@@ -46,7 +46,7 @@ def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame) ->
     for method, mean in means.items():
         ids = next((m for m in means if m.backbone == method.backbone and m.representation in table.spec["ids"]), None)
         controls = [m for m in means if results.control(m) == method]
-        floor = None if results.counter(method) or not counters else counters[0]
+        floor = counters[0] if counters else None
         control = controls[0] if controls else None
         lines.append(Line(method, mean, beside(method, ids), beside(method, floor), beside(method, control)))
     return Verdict(panel, f"{metric}@{k}", _sentence(means, pairs), lines)

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import pytest
 
 from ptebench.errors import InputError
-from ptebench.report.site.build import build
+from ptebench.report.site import methods
+from ptebench.report.site.build import Site, _tables, build
 from ptebench.report.site.compare import runs, tau
 from ptebench.report.site.results import Method, Results
 from ptebench.report.site.verdicts import verdicts
@@ -53,7 +54,7 @@ class Page(HTMLParser):
         of = dict(attributes)
         self.links += [value for name, value in attributes if name in ("href", "src")]
         self.ids.add(of.get("id"))
-        if tag not in ("meta", "link", "br", "path", "circle", "rect", "polyline"):
+        if tag not in ("meta", "link", "br", "wbr", "path", "circle", "rect", "polyline"):
             self.open.append(tag)
         if tag == "svg" and not of.get("aria-label"):
             self.wrong.append("a drawing without words")
@@ -222,9 +223,9 @@ def test_a_heading_sorts_its_table_in_the_browser_and_tells(report):
       const button = table.tHead.rows[0].cells[at].querySelector("button");
       button.click(); const down = values(); const told = document.getElementById("said").textContent;
       button.click(); const up = values();
-      const words = table.tHead.rows[0].cells[1].querySelector("button"); words.click();
-      const names = [...table.tBodies[0].rows].map((row) => row.cells[1].textContent);
-      document.title = JSON.stringify({ down, up, names, told, marked: table.tHead.rows[0].cells[1].getAttribute("aria-sort") });
+      const words = table.tHead.rows[0].cells[0].querySelector("button"); words.click();
+      const names = [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+      document.title = JSON.stringify({ down, up, names, told, marked: table.tHead.rows[0].cells[0].getAttribute("aria-sort") });
     """
     title, errors = browse(report / "tables/shop.html", script)
     seen = json.loads(title)
@@ -240,6 +241,59 @@ def test_no_page_complains_or_is_wider_than_a_narrow_window(report):
         wide = "document.title = String(document.documentElement.scrollWidth - innerWidth)"
         title, errors = browse(report / f"{name}.html", wide, "500,900")  # the narrowest there is
         assert (errors, int(title) <= 0) == ([], True), (name, title)
+
+
+@needs_browser
+def test_a_phone_shows_names_beside_values_and_text_of_drawings_can_be_read(report):
+    script = """
+      document.body.style.width = "390px";
+      const scroll = document.querySelector(".scroll"), edge = () => scroll.getBoundingClientRect();
+      const at = (place) => scroll.querySelector("tbody tr").cells[place].getBoundingClientRect();
+      const first = at(1).right <= edge().right; scroll.scrollLeft = 1e4;
+      const sizes = [...document.querySelectorAll("figure svg")].map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width);
+      document.title = JSON.stringify({ first, moved: scroll.scrollLeft, stays: Math.abs(at(0).left - edge().left), least: 12 * Math.min(...sizes) });
+    """
+    for name in ("tables/shop", "cells/shop/cold/sasrec/pte", "compare"):
+        title, errors = browse(report / f"{name}.html", script, "500,900")
+        seen = json.loads(title)
+        assert errors == [] and seen["least"] >= 10, (name, seen)
+        if name == "tables/shop":
+            assert seen["first"] and seen["moved"] > 0 and seen["stays"] < 1, seen
+
+
+def test_a_row_begins_with_what_its_tables_show(results, report):
+    method = next(iter(results.methods))
+    for _, names, rows in methods.groups(results, method):
+        assert names[:2] == ["NDCG@10", "HR@5"] and {"HR@1", "NDCG@1"} < set(names)
+        own = results.metrics(method).filter(group="overall", metric="HR", k=5)["value"].mean()
+        assert rows[0][2][1] == pytest.approx(own)
+    head = re.search(r"<thead>.*?</thead>", (report / "tables/shop.html").read_text(), re.DOTALL)[0]
+    assert re.sub(r"<[^>]+>", " ", head).split() == ["row", "NDCG@10", "HR@5", "text", "width", "parameters"]
+
+
+def test_lists_from_elsewhere_say_so_and_are_not_ranked_beyond_their_length(results, monkeypatch):
+    method = next(m for m in results.methods if m.name == "sasrec/id")
+    plain = results.parts(method)
+    external = {"kind": "external", "k": 20, "columns": {"user_id": 1, "item_id": 3}}
+    monkeypatch.setattr(type(results), "parts", lambda self, m: plain | ({"backbone": external} if m == method else {}))
+    monkeypatch.setitem(results.settings["defaults"]["backbone"], "external", {"columns": {}, "k": 10})
+    drawn, (numbers,) = methods.ranks(results, method)
+    assert "&gt;20</text>" in drawn and "≤50" not in drawn and 0 < numbers["listed"] < 1
+    of = {name: (default, other) for name, _, default, other in methods.settings(results, method)}
+    assert of["backbone.columns.user_id"] == ("", True) and of["backbone.k"] == (10, True) and of["backbone.kind"][0] == ""
+    site = Site(Path(), results)
+    shown = {}
+    monkeypatch.setattr(site, "write", lambda path, template, **given: shown.update(given))
+    _tables(site)
+    assert all(panel[5] == {("sasrec", "id")} for panel in shown["panels"])
+    assert methods.longest(results, next(m for m in results.methods if m.name == "sasrec/pte")) is None
+
+
+def test_every_counter_but_the_best_stands_beside_it(tmp_path):
+    world.build(tmp_path, PUBLISHED, backbones=("popularity", "sasrec"))
+    results = Results.read(tmp_path, ["shop"], world.SETTINGS | {"counters": ["popularity", "sasrec"]})
+    lines = verdicts(results, results.tables[0])[0].lines
+    assert lines[0].counter is None and all(line.counter[0] == lines[0].method.name for line in lines[1:])
 
 
 @needs_browser
