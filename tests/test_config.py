@@ -1,6 +1,8 @@
 """The configuration refuses what it does not know, and says what was probably meant."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,10 @@ def with_text(kind, **settings):
     "raw, said",
     [
         ({"tabels": {}}, "tabels: unknown key; did you mean 'tables'?"),
+        ({"users": 600}, "users: unknown key here; it is a key of datasets.NAME"),
+        ({"learning_rate": 0.1}, "learning_rate: unknown key here; it is a key of backbones.NAME"),
+        ({"backbones": {"sasrec": {"users": 600}}}, "backbones.sasrec.users: unknown key here; it is a key of datasets.NAME"),
+        ({"backbones": {"sasrec": {"seeds": [1]}}}, "backbones.sasrec.seeds: unknown key here; it is a key of the top of the file"),
         ({"backbones": {"sasrec": {"learning_rat": 1}}}, "backbones.sasrec.learning_rat: unknown key; did you mean"),
         ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
         ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
@@ -380,11 +386,28 @@ def test_files_faults(tmp_path):
         read([tmp_path / "none.yaml"], {})
     path = tmp_path / "c.yaml"
     path.write_text("a: [1")
-    with pytest.raises(InputError, match="not YAML"):
+    with pytest.raises(InputError, match="line 1: not YAML: expected ',' or ']'"):
+        read([path], {})
+    path.write_text("datasets:\n  a: {}\n b: {}\n")
+    with pytest.raises(
+        InputError, match="c.yaml: line 3: not YAML: expected <block end>.*; see there and in the line above"
+    ):
         read([path], {})
     path.write_bytes(b"seeds: [0] # \xff")
     with pytest.raises(InputError, match="c.yaml: not readable as text in UTF-8"):
         read([path], {})
+
+
+def test_a_file_is_read_alone_to_see_what_it_makes_or_where_it_is_wrong(tmp_path):
+    def say(*files):
+        command = [sys.executable, "-m", "ptebench.config.read", *files]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    own = say("configs/own.yaml")
+    assert (own.returncode, own.stdout) == (0, "results/tables/own.md\n")
+    (tmp_path / "c.yaml").write_text("seeds: [0]\n  users: 600\n")
+    wrong = say(tmp_path / "c.yaml")
+    assert wrong.returncode == 1 and f"error: {tmp_path}/c.yaml: line 2: not YAML" in wrong.stderr
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,13 @@ def load(file: Path | str) -> Any:
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(
+            f"{file}: {line}not YAML: {problem}; see there and in the line above: spaces before keys, as many for "
+            "all of a level, quotes, colons"
+        ) from error
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     except (OSError, UnicodeError) as error:

@@ -1,5 +1,9 @@
-"""Reading a configuration: files one over the other, checks, defaults, and the selection of the command line."""
+"""Reading a configuration: files one over the other, checks, defaults, and the selection of the command line.
 
+python -m ptebench.config.read own.yaml     # prints the tables that it makes, or what is wrong in which line
+"""
+
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,3 +97,11 @@ def select(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
                 tables[table] = entry
         config["tables"] = tables
     return config
+
+
+if __name__ == "__main__":
+    try:
+        for table in read(sys.argv[1:] or ["config.yaml"], {})["tables"]:
+            print(f"results/tables/{table}.md")
+    except InputError as error:
+        sys.exit(f"error: {error}")
