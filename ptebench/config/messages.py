@@ -48,7 +48,7 @@ def _explain(fault: Any, raw: dict[str, Any]) -> str:
     """Return the sentence of one of pydantic's findings."""
     path = ".".join(map(str, _place(fault, raw)))
     if fault["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_meant(fault['loc'])}"
+        return f"{path}: unknown key{_advice(fault['loc'])}"
     if fault["type"] == "union_tag_invalid":
         names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
         tag, key = fault["ctx"]["tag"], fault["ctx"]["discriminator"].strip("'")
@@ -61,7 +61,7 @@ def _explain(fault: Any, raw: dict[str, Any]) -> str:
     return f"{path}: {message(fault)}{more}".removeprefix(": ")
 
 
-def _meant(place: tuple[Any, ...]) -> str:
+def _advice(place: tuple[Any, ...]) -> str:
     """Return the end of a sentence on an unknown key: one that is spelled like it here, or where a key has its name."""
     *above, name = place
     keys = _keys(tuple(above))
@@ -74,9 +74,9 @@ def _homes(name: str, above: list[Any]) -> list[str]:
     """Return where a key of this name belongs, other than in the section where it stands."""
     homes = ["the top of the file"] if above and name in Benchmark.model_fields else []
     for section, field in Benchmark.model_fields.items():
-        entry = getattr(field.annotation, "__args__", (None,))[-1]
+        entry: Any = getattr(field.annotation, "__args__", (None,))[-1]
         if section not in above[:1]:
-            models = [*kinds(entry).values(), entry]
+            models: list[Any] = [*kinds(entry).values(), entry]
             homes += [f"{section}.NAME"] if any(_is_model(m) and name in m.model_fields for m in models) else []
     return homes
 
