@@ -82,10 +82,10 @@ def ranks(results: Results, method: Method) -> tuple[Markup, list[dict[str, Any]
     most, longest_list = frame["candidates"].to_numpy().max(), longest(results, method)
     if longest_list:
         ends = [*(end for end in BINS if end < longest_list), longest_list]
-        labels = [*(f"≤{_short(end)}" for end in ends), f">{_short(longest_list)}"]
+        labels = [*(_short(end) for end in ends), f">{_short(longest_list)}"]
     else:
         ends = list(BINS)
-        labels = [*(f"≤{_short(end)}" for end in ends), f">{_short(ends[-1])}"][: sum(end < most for end in ends) + 1]
+        labels = [*(_short(end) for end in ends), f">{_short(ends[-1])}"][: sum(end < most for end in ends) + 1]
     shares: dict[str, dict[str, float]] = {}
     numbers = []
     for (ranking,), part in frame.group_by("ranking", maintain_order=True):
@@ -100,7 +100,7 @@ def ranks(results: Results, method: Method) -> tuple[Markup, list[dict[str, Any]
             "most": int(candidates.max()), "chance": float((values > (candidates + 1) / 2).mean()),
             "listed": float((values <= longest_list).mean()) if longest_list else 1.0,
         })  # fmt: skip
-    return drawing.bars(shares, ("rank of the target", "share"), f"Ranks of {method.name}"), numbers
+    return drawing.bars(shares, ("rank of the target, up to", "share"), f"Ranks of {method.name}"), numbers
 
 
 def groups(results: Results, method: Method) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
