@@ -26,12 +26,20 @@ RUN = (
 # what all jobs have in common, and what is no setting: it changes no result
 VARIABLES = {
     "PYTHONSAFEPATH": "1",  # nor does a job import what lies in the folder that it runs in
+    "PYTHONFAULTHANDLER": "1",  # where a job was when a signal ended it stands in its log
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "passive",  # threads that wait must not spin: they would take the cores of other jobs
     # freed memory stays with the job (glibc): to get it back page by page took up to a quarter of a training step
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TRIM_THRESHOLD_": "2000000000",
 }
+
+# says in the log which signal ended a job, and keeps the shell's own line, which repeats the command, in there, short;
+# of an interruption (130) Python says it itself
+PYTHON = (
+    'python() { command python "$@" || { local s=$?; [ $s -le 128 ] || [ $s = 130 ] || '
+    'echo "error: killed by signal $((s - 128)) (SIG$(kill -l $((s - 128))))" >&2; return $s; }; }'
+)
 
 LONGEST = 120_000  # bytes; Linux takes 128 KiB, the environment of jobs included
 PLAIN = re.compile(r"results(?:/[a-z0-9_.=-]+)+")  # what a shell takes as it is
@@ -61,7 +69,7 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
 
     Of the checkout only its packages, by links, so that no file beside the Snakefile hides a module of Python's. A
     deployed environment has packages of its own, which those of PYTHONPATH would hide. `keys` says which variable holds
-    the key of which endpoint. A job ends with this process, which runs it.
+    the key of which endpoint. A job ends with this process, which runs it; what a signal ends is named in its log.
     """
     others = [] if deployed else os.environ.get("PYTHONPATH", "").split(os.pathsep)
     imports = [str(repository / "imports"), *(path for path in others if path and Path(path).resolve() != Path.cwd())]
@@ -74,7 +82,7 @@ def environment(repository: Path, deployed: bool, keys: str) -> str:
     line = [f"export POLARS_MAX_THREADS=${{OMP_NUM_THREADS:-1}} {shlex.join(f'{k}={v}' for k, v in variables.items())}"]
     if not deployed:
         line.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
-    return "; ".join(line) + "; "
+    return "; ".join([*line, PYTHON]) + "; "
 
 
 def render_command(snakefile: Path, files: Iterable[str], changes: Mapping[str, Any]) -> str:

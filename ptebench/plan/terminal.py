@@ -82,14 +82,13 @@ def reason(log: Path) -> str:
     """Return the error line of a failed job: its own, else how its Python ended, else that it says nothing."""
     lines = ending(log)
     if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
-        return own[-1]
+        return own[-1] + (", perhaps for its memory" if own[-1].startswith("killed by signal 9 ") else "")
     if not lines:
-        return "ended without a word; killed, perhaps for its memory?"
-    if re.search(r"\bKilled\b", lines[-1]):
-        return "killed, perhaps for its memory"
+        return "ended without a word"
     if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
         return lines[-1]
-    return f"ended without an error, perhaps killed for its memory; its last words: {lines[-1]}"
+    words = progress(log)
+    return "ended without an error" + (f"; its last words: {words}" if words else "")
 
 
 def sentence(message: str) -> str:

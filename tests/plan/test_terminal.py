@@ -44,11 +44,14 @@ def test_an_error_is_told_without_the_way_that_it_came(message, said):
         ("epoch 1/9\nerror: x.csv: line 2: no user\n", "x.csv: line 2: no user"),
         ("Traceback (most recent call last):\n  File\nValueError: no\n", "ValueError: no"),
         ("torch.OutOfMemoryError: CUDA\n", "torch.OutOfMemoryError: CUDA"),
-        ("epoch 1/9\n", "ended without an error, perhaps killed for its memory; its last words: epoch 1/9"),
-        ("epoch 1/9\nbash: line 1: 7 Killed  python\n", "killed, perhaps for its memory"),
-        ("", "ended without a word; killed, perhaps for its memory?"),
+        ("epoch 1/9\n", "ended without an error; its last words: epoch 1/9"),
+        ("epoch 1/9\n/a.py:3: FutureWarning: `x` is old\n  warnings.warn(f\"`{x}` is old\")\n", "ended without an error; its last words: epoch 1/9"),
+        ("/a.py:3: UserWarning: old\n  warnings.warn(\n", "ended without an error"),
+        ("epoch 1/9\nbash: line 1: 7 Killed  command python\nerror: killed by signal 9 (SIGKILL)\n", "killed by signal 9 (SIGKILL), perhaps for its memory"),
+        ("epoch 1/9\nerror: killed by signal 11 (SIGSEGV)\n", "killed by signal 11 (SIGSEGV)"),
+        ("", "ended without a word"),
     ],
-)
+)  # fmt: skip
 def test_the_reason_of_a_failure_is_the_error_line_of_its_log(tmp_path, text, said):
     (tmp_path / "x.log").write_text(text)
     assert reason(tmp_path / "x.log") == said

@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
+STUB = ROOT / "tests/workflow/stub.py"
 SKIP = shutil.ignore_patterns(
     "results", "logs", ".snakemake", ".git", ".venv", "__pycache__", ".*_cache", ".hypothesis"
 )
@@ -19,7 +20,8 @@ SKIP = shutil.ignore_patterns(
 
 def stubbed():
     """Return the environment of a run in which jobs only make their files."""
-    return plain() | {"BASH_FUNC_python%%": f"() {{ '{sys.executable}' -S '{ROOT}/tests/workflow/stub.py' \"$@\"; }}"}
+    # by the word before `python` in the shell text of jobs
+    return plain() | {"BASH_FUNC_command%%": f"() {{ shift; '{sys.executable}' -S '{STUB}' \"$@\"; }}"}
 
 
 def plain():

@@ -64,6 +64,17 @@ def test_a_failure_is_its_error_line_and_its_log_and_is_told_at_the_end(project,
     assert not [line for line in said if "RuleException" in line or "workflow_scripts" in line or "epoch" in line]
 
 
+def test_a_job_that_a_signal_ended_names_it_and_the_shell_says_nothing(project, monkeypatch):
+    monkeypatch.setenv("STUB_FAILS", f"--output model results/{CELL}")
+    monkeypatch.setenv("STUB_SIGNAL", "11")
+    said = snakemake(project).stderr.splitlines()
+    assert "failed: train small leave_one_out biasmf id seed=0: killed by signal 11 (SIGSEGV)" in said, said
+    assert not [line for line in said if "Segmentation fault" in line or "--spec" in line]
+    told = (project / LOG).read_text()
+    assert len(told) < 500 and "Segmentation fault" in told and told.endswith("error: killed by signal 11 (SIGSEGV)\n")
+    assert ": killed by signal 11 (SIGSEGV)" in (project / "logs/failed.json").read_text()
+
+
 def test_ctrl_c_is_one_line(project):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
     env = stubbed() | {"STUB_SLEEPS": "30"}

@@ -17,6 +17,7 @@ from ptebench.profiles.decoding.generate import generate, text_of
 from ptebench.profiles.evidence.prompts import messages
 from ptebench.profiles.grpo.rewards import Judge
 from ptebench.profiles.grpo.watch import Watch
+from ptebench.profiles.models import variables
 from ptebench.profiles.models.checkpoints import Checkpoints
 from ptebench.profiles.models.product import one_product
 from ptebench.profiles.models.tokens import fitted
@@ -122,6 +123,7 @@ def optimise(
     job with the same fingerprint resumes there and ends in the same bytes. It is the caller's to remove when all is
     written.
     """
+    variables.keep()
     settings, limit = spec["grpo"], spec["new_tokens"][judge.side]
     prompts = fitted(judge.tasks.prompts, tokenizer, spec["context"] - limit)
     trained = np.setdiff1d(np.arange(len(prompts)), watched).tolist()

@@ -18,6 +18,7 @@ from ptebench.checkpoints import Clock
 from ptebench.files import InputError, atomic, read_json, write_json
 from ptebench.hardware import gemm_precision
 from ptebench.leases import die_with_parent
+from ptebench.profiles.models import variables
 from ptebench.profiles.models.adapters import save_adapter
 from ptebench.profiles.models.loading import load
 from ptebench.profiles.models.product import one_product
@@ -239,6 +240,7 @@ def finetune_by(
 
 def main(scratch: Path) -> None:
     """Be one of several processes."""
+    variables.keep()
     PartialState(cpu=not torch.cuda.is_available())  # joins the others and takes its own GPU
     task = read_json(scratch / "task.json")
     source, settings = task["source"], task["arguments"]

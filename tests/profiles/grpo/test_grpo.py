@@ -1,5 +1,6 @@
 """The reward as a whole on constructed cases, the watch, resuming, and the audit."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -436,7 +437,12 @@ def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):
         watch, "fault", lambda task, before, after: "worse" if before["rank"] is not after["rank"] else None
     )
     before = (chain.root / "best/adapter_model.safetensors").read_bytes()
-    made, notes = policy(chain, tmp_path, batch_size=2, watch=2)
+    changed = []  # variables, of the process, while its threads run
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "putenv", lambda *change: changed.append(change))
+        patch.setattr(os, "unsetenv", lambda *change: changed.append(change))
+        made, notes = policy(chain, tmp_path, batch_size=2, watch=2)
+    assert not changed
     assert notes["stopped"] == "worse" and notes["steps"] == pl.read_csv(made["rewards"]).height == 2
     assert weights_of(made["adapter"]) == weights_of(before), "what made texts worse is taken back"
 
