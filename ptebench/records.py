@@ -1,6 +1,7 @@
 """The record beside every artefact: which one is of a file, and whether a file is still what its record says."""
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from ptebench.provenance import canonical, digest, file_digest
 
 RECORD = "provenance.json"  # the name of a record, or how it ends
 ABOVE = 2  # folders between a file and its record, at most: an adapter's is beside the rounds that it was chosen of
+LEFT = re.compile(r"\.(\d+)\..+|\.former\..+|\..+\.lease")  # under such names a kill leaves files
 SEAL = "digest"  # the key, of everything else in a record
 
 

@@ -19,10 +19,9 @@ from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.files import read_json, remove
 from ptebench.provenance import code_modules, file_digest, module_path
-from ptebench.records import RECORD, SEAL, read_record
+from ptebench.records import LEFT, RECORD, SEAL, read_record
 
 CODE = "code"  # the folder in results where the plan says which modules a digest of code is of
-LEFT = re.compile(r"\.(\d+)\..+|\.former\..+|\..+\.lease")  # under such names a kill leaves files
 # what jobs keep for themselves to go on from, and what goes on while they run; no result
 SCRATCH = re.compile(r".*answers\.jsonl|.*checkpoint\.safetensors|.*\.lock")
 FOLDERS = ("checkpoints", "training")

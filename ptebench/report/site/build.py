@@ -83,6 +83,7 @@ def _pages(results: Results, folder: Path) -> None:
     site.write("compare.html", "compare.html.j2", panels=panels, agreements=compare.agreements(results))
     records = results.records
     problems: dict[str, Any] = {
+        "failed": list(results.failures()),
         "stale": list(records.stale()), "unexplained": list(records.unexplained()),
         "uneven": list(records.uneven()), "leaks": datasets.leaks(results),
     }  # fmt: skip

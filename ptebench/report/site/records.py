@@ -9,6 +9,7 @@ from typing import Any
 
 from ptebench.errors import InputError
 from ptebench.provenance import canonical, file_digest
+from ptebench.records import LEFT
 
 HASHED = 2**26  # bytes; a larger file is known by its record alone
 RECORD = "provenance.json"
@@ -114,7 +115,7 @@ class Records:
         for path in sorted((self.root / folder).rglob("*")):
             name = path.relative_to(self.root).as_posix()
             if path.is_file() and not name.endswith(NO_RECORD) and not name.startswith((*VIEWS, CODE)):
-                if name not in self.by_output:
+                if name not in self.by_output and not LEFT.fullmatch(path.name):
                     yield name, "no record says what made it"
         for record in self.all:
             for name in record.data["inputs"]:

@@ -117,6 +117,13 @@ class Results:
                 known += [seed for seed in seeds if seed not in known]
         return found
 
+    def failures(self) -> Iterator[tuple[str, str]]:
+        """Yield each row of a table that failed, and why."""
+        for table in self.tables:
+            for failure in table.spec.get("failed", []):
+                row = " ".join(failure[key] for key in ("dataset", "protocol", "backbone", "representation"))
+                yield f"{table.name}: {row}", f"{failure['reason']} ({failure['log']})"
+
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """Return every dataset with each of its protocols."""

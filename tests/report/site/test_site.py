@@ -152,6 +152,21 @@ def test_what_a_table_was_expected_to_show_stands_on_its_page_and_on_the_first(r
         assert "As expected: no. sasrec.pte is not above sasrec.pte_shuffled" in (report / name).read_text()
 
 
+def test_a_row_that_failed_stands_in_the_table_and_on_the_first_page(folder, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(folder, root, ignore=shutil.ignore_patterns("report"))
+    failure = {"dataset": "shop", "protocol": "cold", "backbone": "gru4rec", "representation": "id"}
+    failure |= {"reason": "train: killed by signal 11 (SIGSEGV)", "log": "logs/train.log"}
+    broken = Results.read(root, ["shop"], world.SETTINGS)
+    broken.tables[0].spec["failed"] = [failure]
+    build(broken, root / "results/report")
+    first, table, state = (
+        (root / f"results/report/{name}.html").read_text() for name in ("index", "tables/shop", "state")
+    )
+    assert "1 failed" in first and '<td class="number bad">failed</td>' in table
+    assert "shop: shop cold gru4rec id" in state and "killed by signal 11 (SIGSEGV) (logs/train.log)" in state
+
+
 def test_a_control_is_the_control_of_the_row_with_the_same_settings(results):
     row = Method("shop", "cold", "sasrec", "pte_shuffled")
     assert results.control(row) == row._replace(representation="pte")
@@ -166,6 +181,8 @@ def test_what_changed_or_came_from_nowhere_is_named(folder, tmp_path):
     cell = "results/cells/shop/cold/sasrec/id/seed=0"
     (root / cell / "training.csv").write_text("epoch,loss,value,seconds\n")
     (root / "results/stray.csv").write_text("x\n")
+    (root / cell / ".model.safetensors.lease").write_text("7 here\n")  # of a job that a signal ended
+    (root / cell / ".7.model.safetensors").write_text("half")
     (root / "results/code").mkdir()
     (root / "results/code/0123456789ab.json").write_text("{}\n")
     record = root / "results/splits/shop/cold/provenance.json"
