@@ -26,8 +26,9 @@ QUIET = 15.0  # seconds without a word, after which a line tells what runs
 FRESH = 5.0  # seconds that an estimate of the rest stands
 TAIL = 8192  # bytes at the end of a log that are looked at
 INTERRUPTED = "Terminating processes on user request"
+STOPPING = "Will exit after finishing"
 NOTHING = "Nothing to be done"
-TOLD = (NOTHING, "Will exit after finishing", "Trying to restart", "Unlocked", "Job rate limit")
+TOLD = (NOTHING, "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
@@ -118,7 +119,7 @@ class Terminal(logging.Handler):
         self.done: set[int] = set()
         self.failures: list[Failure] = []
         self.outputs: list[str] = []
-        self.interrupted = self.foreseen = False
+        self.interrupted = self.stopping = self.foreseen = False
         self.began = self.last_line = self.estimated = time.monotonic()
         self.rest = ""
         self.ended = threading.Event()
@@ -165,10 +166,12 @@ class Terminal(logging.Handler):
                 self.line(line)
             self.warn()
 
-    def warn(self) -> None:
-        """Tell of results that are taken as they are, because no job can make them."""
-        for line in warnings(self.workflow):
+    def warn(self) -> bool:
+        """Tell of results that are taken as they are, because no job can make them; return whether there are any."""
+        lines = warnings(self.workflow)
+        for line in lines:
             self.line(line)
+        return bool(lines)
 
     def begin(self, record: logging.LogRecord) -> None:
         """Tell what there is to do, and from then on what runs."""
@@ -219,19 +222,23 @@ class Terminal(logging.Handler):
         text = record.getMessage()
         if text.startswith(INTERRUPTED):
             self.interrupted = True
+        elif text.startswith(STOPPING):  # Snakemake says so whenever a job ends
+            if not self.stopping:
+                self.line("no more jobs begin; those that run are waited for")
+            self.stopping = True
         elif record.levelno >= logging.ERROR and not self.of_a_job(text):
             self.line(sentence(text))
         elif record.levelno == logging.WARNING:
             self.line(PLACE.sub("", text).strip())
         elif text.startswith(TOLD):
-            if text.startswith("Nothing to be done"):
-                self.warn()
-            self.line(text)
+            taken = self.warn() if text.startswith(NOTHING) else False
+            self.line("Nothing else is to be done, by what is there." if taken else text)
 
     def of_a_job(self, text: str) -> bool:
         """Return whether an error says no more than that a job failed, of which there is a line already."""
         command = "CalledProcessError" in text and text.startswith("RuleException")
-        return self.interrupted or command or (bool(self.failures) and text.startswith(AFTER_FAILURE))
+        told = bool(self.failures) or self.stopping
+        return self.interrupted or command or (told and text.startswith(AFTER_FAILURE))
 
     # what is written
 
@@ -293,7 +300,7 @@ class Terminal(logging.Handler):
             return
         self.ended.set()
         all_, took = len(self.work.jobs), duration(time.monotonic() - self.began)
-        if self.interrupted:
+        if self.interrupted or (self.stopping and not self.failures and len(self.done) < all_):
             self.line(f"stopped after {len(self.done)} of {all_} jobs; the same command goes on from there")
         elif self.failures:
             missing = all_ - len(self.done) - len(self.failures)
@@ -305,7 +312,9 @@ class Terminal(logging.Handler):
                 self.line(text)
         else:
             pages = [str(file) for file in self.outputs if str(file).endswith(".html")]
-            self.line(f"{all_} jobs done in {took}" + (": " if pages else "") + ", ".join(pages))
+            folders = dict.fromkeys(f"{Path(file).parent}/" for file in self.outputs if Path(file).name == "train.csv")
+            jobs = "1 job" if all_ == 1 else f"{all_} jobs"
+            self.line(f"{jobs} done in {took}" + (": " if pages or folders else "") + ", ".join([*pages, *folders]))
 
 
 def attach(workflow: Any) -> Terminal:

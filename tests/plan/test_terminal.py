@@ -153,6 +153,43 @@ def test_a_handler_that_fails_gives_the_terminal_back_and_the_run_goes_on(logger
     terminal.end()
 
 
+def test_a_run_that_is_told_to_end_says_once_that_it_waits_and_at_its_end_how_far_it_came(logger, flow):
+    terminal = attach(flow)
+    log(logger, "run_info")
+    log(logger, "job_info", jobid=0)
+    for _ in range(3):
+        logger.info("Will exit after finishing currently running jobs (scheduler).")
+    log(logger, "job_finished", job_id=0)
+    terminal.end()
+    logger.error("WorkflowError:\nAt least one job did not complete successfully.")
+    assert terminal.stream.getvalue().splitlines()[1:] == [
+        "no more jobs begin; those that run are waited for",
+        "1 of 2  train a seed=0, 0 s",
+        "stopped after 1 of 2 jobs; the same command goes on from there",
+    ]
+
+
+def test_where_a_result_can_be_made_no_more_nothing_is_said_to_be_up_to_date(logger, flow, monkeypatch):
+    terminal = attach(flow)
+    for lines, said in (([], "Nothing to be done (all"), (["taken as it is: x"], "taken as it is: x\nNothing else is")):
+        terminal.stream = io.StringIO()
+        monkeypatch.setattr(module, "warnings", lambda workflow, lines=lines: lines)
+        logger.info("Nothing to be done (all requested files are present and up to date).")
+        assert terminal.stream.getvalue().startswith(said)
+    assert "up to date" not in terminal.stream.getvalue()
+
+
+def test_what_exports_wrote_is_named(logger, flow):
+    terminal, (_, table) = attach(flow), flow.dag.jobs
+    table.output[:] = ["results/exports/a/b/train.csv", "results/exports/a/b/test.csv"]
+    log(logger, "run_info")
+    for number in (0, 1):
+        log(logger, "job_info", jobid=number)
+        log(logger, "job_finished", job_id=number)
+    terminal.end()
+    assert terminal.stream.getvalue().endswith("2 jobs done in 0 s: train.html, results/exports/a/b/\n")
+
+
 @pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet"])
 def test_snakemake_s_own_text_stays_where_it_is_asked_for(logger, flow, option):
     before = logger.handlers[:]
