@@ -23,9 +23,7 @@ def separated(
     blocks = lines(path)
     first = next(blocks)
     line, text = first.row(0)
-    names = [case(name.strip()) for name in (text.split(separator) if atomic else _fields(text, separator))]
-    if atomic:
-        names = [_untyped(name, f"{path}: line {line}") for name in names]
+    names = list(map(case, names_of(text, suffix, f"{path}: line {line}")))
     present = columns_to_read(path, names, required, optional)
     if twice := [name for name in present if names.count(name) > 1]:
         raise InputError(f"{path}: line {line}: two columns are named {twice[0]!r}; rename one")
@@ -40,6 +38,14 @@ def separated(
         yield block.select(pl.col("line").alias("@line"), *columns)
     if empty:
         raise InputError(f"{path}: line {line}: no line below the names of the columns; fetch the file again")
+
+
+def names_of(text: str, suffix: str, place: str) -> list[str]:
+    """Return the names of columns that the first line of a file holds, RecBole's without their types."""
+    separator = "," if suffix == ".csv" else "\t"
+    if suffix in (".inter", ".item"):
+        return [_untyped(name.strip(), place) for name in text.split(separator)]
+    return [name.strip() for name in _fields(text, separator)]
 
 
 def _untyped(name: str, place: str) -> str:

@@ -11,7 +11,28 @@ from ptebench.files import UNREADABLE
 from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.movielens import movielens
-from ptebench.raw.separated import separated
+from ptebench.raw.movielens import names_of as fields_of
+from ptebench.raw.separated import names_of, separated
+
+SEPARATED = (".csv", ".tsv", ".txt", ".inter", ".item")
+FORMATS = (*SEPARATED, ".parquet", ".json", ".jsonl", ".dat")
+
+
+def form(path: Path) -> str:
+    """Return the format of a table by the end of its name, in small letters, without .gz."""
+    return next((s for s in map(str.lower, reversed(path.suffixes)) if s != ".gz"), "")
+
+
+def header(path: Path) -> list[str] | None:
+    """Return the names of a table's columns; None of JSON lines, where each record has its own, and unknown formats."""
+    if (suffix := form(path)) == ".parquet":
+        return parquet_columns(path)
+    if suffix == ".dat":
+        return list(fields_of(path))
+    if suffix not in SEPARATED:
+        return None
+    line, text = next(lines(path)).row(0)
+    return names_of(text, suffix, f"{path}: line {line}")
 
 
 def table_blocks(
@@ -25,22 +46,18 @@ def table_blocks(
     Columns are text, in JSON lines also lists of texts, in Parquet of any type; `lower` reads their names in lower
     case. Raises InputError naming a required column that is missing and those that are there.
     """
-    path = Path(path)
-    suffix = next((s for s in map(str.lower, reversed(path.suffixes)) if s != ".gz"), "")
+    path, suffix = Path(path), form(Path(path))
     case = str.lower if lower else str
     if suffix == ".parquet":
         yield _parquet(path, required, optional, case)
     elif suffix in (".json", ".jsonl"):
         yield from _records(path, required, optional, malformed, case)
-    elif suffix in (".csv", ".tsv", ".txt", ".inter", ".item"):
+    elif suffix in SEPARATED:
         yield from separated(path, suffix, required, optional, malformed, case)
     elif suffix == ".dat":
         yield from movielens(path, required, optional, malformed, case)
     else:
-        raise InputError(
-            f"{path}: unknown format {suffix!r}; expected .csv, .tsv, .txt, .inter, .item, .parquet, .json, .jsonl or "
-            "MovieLens' .dat"
-        )
+        raise InputError(f"{path}: unknown format {suffix!r}; expected {', '.join(FORMATS[:-1])} or MovieLens' .dat")
 
 
 def table(

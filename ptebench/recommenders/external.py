@@ -10,7 +10,7 @@ import torch
 from ptebench.files import VOCABULARY, InputError, read_table
 from ptebench.raw.columns import ids
 from ptebench.raw.lines import Malformed, lines
-from ptebench.raw.tables import table_blocks
+from ptebench.raw.tables import FORMATS, form, table_blocks
 
 OURS = ("user_id", "event", "item_id", "score", "rank")
 
@@ -43,6 +43,11 @@ def _blocks(path: Path, columns: dict[str, Any], malformed: Malformed) -> Iterat
     if any(isinstance(place, int) for place in columns.values()):
         yield from _unnamed(path, columns, malformed)
         return
+    if (suffix := form(path)) not in FORMATS:
+        raise InputError(
+            f"{path}: unknown format {suffix!r}; expected {', '.join(FORMATS)}, or, of a file that names no columns, "
+            "their places, such as columns: {user_id: 1, item_id: 3, score: 5}"
+        )
     theirs = {ours: str(columns.get(ours, ours)) for ours in OURS}
     for block in table_blocks(path, [theirs[name] for name in {"item_id": 0, **columns}], malformed, theirs.values()):
         empty = {name for name in block.columns if block[name].null_count() == block.height}  # JSON lines have all
@@ -83,6 +88,9 @@ def _checked(path: Path, block: pl.DataFrame, malformed: Malformed) -> pl.DataFr
     if value:
         number = pl.col(value).cast(pl.String, strict=False).str.strip_chars().cast(pl.Float64, strict=False)
         values[value] = (pl.when(number.is_finite()).then(number), "a finite number (leave out rows that mean nothing)")
+        if value == "rank":
+            whole = (number >= 0) & (number == number.floor())
+            values[value] = (pl.when(whole).then(number), "a whole number from 0 or 1 (of scores the column is score)")
     for name, (good, expected) in values.items():
         text = pl.col(name).cast(pl.String, strict=False).fill_null("")
         block = malformed.keep(
@@ -99,12 +107,17 @@ def _numbered(path: Path, frame: pl.DataFrame, side: str, column: str, words, se
     )
     frame = frame.join(names, left_on=column, right_on="key", how="left", maintain_order="left")
     strange = frame.filter(pl.col("id").is_null())
-    if strange.height and (settings["unknown"] == "refuse" or strange.height == frame.height):
+    everywhere = strange.height == frame.height
+    if strange.height and (settings["unknown"] == "refuse" or everywhere):
         line, name = strange.select("line", column).row(0)
+        mend = (
+            f"these look like lists of another dataset, or of other {side}s"
+            if everywhere
+            else f"where the dataset's filters or `users` left the {side} out, set unknown: drop"
+        )
         raise InputError(
             f"{path}: line {line}: the dataset has no {side} {name!r} ({strange.height} of {frame.height} rows have "
-            f"such); its ids are as {names['key'][0]!r}. Name them so ({settings['ids']} ids); where the dataset's "
-            f"filters or `users` left the {side} out, set unknown: drop"
+            f"such); its ids are as {names['key'][0]!r}. Name them so ({settings['ids']} ids); {mend}"
         )
     return frame.filter(pl.col("id").is_not_null()).drop(column).rename({"id": column})
 

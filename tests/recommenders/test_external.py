@@ -175,7 +175,9 @@ def lists(*changes, rows=ROWS):
         (lists(rows=ROWS[:150]), {}, r"event 5 of user 'u94' \(ranking full\) has no list, as do 1 of 6 events.*missing: last"),
         (lists(rows=ROWS[:-25]), {}, r"event 5 of user 'u94' .* has 5 candidates among the 5 rows of its list, which begins in line 152, and fewer than k, 10.*short: last"),
         (lists(), {"columns": {"event": "user_id"}}, r"line 2: expected the number of a test event as event, found 'u99'"),
-        (lists(rows=[(u, "strange", s) for u, _, s in ROWS[:6]]), {"unknown": "drop"}, r"6 of 6 rows have such"),
+        (lists(rows=[(u, "strange", s) for u, _, s in ROWS[:6]]), {"unknown": "drop"}, r"6 of 6 rows have such.*these look like lists of another dataset, or of other items$"),
+        (lists(rows=[(f"x{u}", i, s) for u, i, s in ROWS[:6]]), {}, r"6 of 6 rows .*or of other users$"),
+        (lists((1, "user_id,item_id,rank"), (9, "u99,i92,2.5")), {}, r"line 9: expected a whole number from 0 or 1 \(of scores the column is score\) as rank, found '2.5'"),
         (lists((1, "user_id;item_id;score")), {}, r"column 'item_id' is missing; it has user_id;item_id;score"),
     ],
 )  # fmt: skip
@@ -183,6 +185,14 @@ def test_what_is_wrong_with_a_file_is_told_by_its_line(tmp_path, words, events, 
     (tmp_path / "lists.csv").write_text(text)
     with pytest.raises(InputError, match=rf"lists\.csv: .*{said}|lists\.csv: {said}"):
         ranks(tmp_path / "lists.csv", words, events, **keys)
+
+
+def test_a_run_of_trec_without_places_is_told_to_give_them(tmp_path, words, events):
+    (tmp_path / "lists.run").write_text("u99 Q0 i92 1 0.5 own\n")
+    with pytest.raises(
+        InputError, match=r"lists\.run: unknown format '\.run'.*columns: \{user_id: 1, item_id: 3, score: 5\}"
+    ):
+        ranks(tmp_path / "lists.run", words, events)
 
 
 def test_declared_policies_tie_what_is_not_listed_last_and_drop_what_is_unknown(tmp_path, words, events):
