@@ -59,6 +59,9 @@ try:
     files = named or [own if own.exists() else REPOSITORY / "config.yaml"]
     changes = dict(workflow.config_settings.config)
     CONFIG = read(files, changes)
+    raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
+    raw.check_columns()
+    cells.check_columns()
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -69,7 +72,6 @@ if not named:
 
 # a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
-raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
 reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, changes))
 writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, cells)
 

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from snakemake import iocontainers
+
 from ptebench.config.cells import reader, sources, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all, whole
+from ptebench.plan.raw import check_header
 from ptebench.plan.texts import vectors
 from ptebench.recommenders.halving import places
 
@@ -46,6 +49,15 @@ class Cells:
         for key in (wildcards.backbone, f"{wildcards.backbone}.{wildcards.representation}"):
             backbone |= overrides.get(key, {})
         return backbone
+
+    def check_columns(self) -> None:
+        """Raise InputError for a column that an external backbone names and its file, where it is there, lacks."""
+        for cell in (cell for cell in self.grid.cells if self.grid.external(cell.backbone)):
+            wildcards = iocontainers.Wildcards(fromdict=cell._asdict())
+            backbone = self._backbone(wildcards)
+            columns = {ours: theirs for ours, theirs in backbone["columns"].items() if isinstance(theirs, str)}
+            path = Path(self.config["data_root"]) / fill(backbone["file"], wildcards)
+            check_header(f"backbones: {cell.backbone}: columns", path, columns)
 
     def lists(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the file of lists from elsewhere that a cell reads; raise InputError where it is not there."""

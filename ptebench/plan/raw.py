@@ -1,5 +1,6 @@
 """From raw files to splits: which files, which settings, which reader."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from ptebench.data.downloads import advice, find
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import DATA, EXPORT, SPLIT, TABLES, Wildcards, fill, only, whole
+from ptebench.raw.tables import header
 
 # the settings of a source that name its files
 RAW_FILES = {
@@ -62,6 +64,26 @@ def simulated_files(layout: str) -> dict[str, str]:
     return {f"{name}_": f"{DATA}/raw/{file}" for name, file in SIMULATED[layout].items()}
 
 
+COLUMNS = {  # the settings of a source that name columns, each with the file whose columns they are
+    "table": {"columns": "interactions", "item_columns": "items"},
+    "recbole": {"columns": "inter", "item_columns": "item"},
+    "sequences": {"item_columns": "items"},
+}
+
+
+def check_header(key: str, path: Path, columns: dict[str, str]) -> None:
+    """Raise InputError for a column of ours that a file, where it is there and can be read, does not have."""
+    try:
+        names = header(path) if path.is_file() else None
+    except InputError:  # the job that reads it says what is wrong
+        return
+    for ours, theirs in columns.items():
+        if names is not None and theirs not in names:
+            near = get_close_matches(theirs, names, 1)
+            mend = f"did you mean {near[0]!r}? It" if near else "it"
+            raise InputError(f"{key}: {ours}: {path} has no column {theirs!r}; {mend} has {', '.join(names)}")
+
+
 class Raw:
     """How the raw files of a configuration become interactions and splits."""
 
@@ -102,6 +124,14 @@ class Raw:
         for files in self.files(dataset).values():
             paths += [files] if isinstance(files, str) else files
         return {path: find(path, settings) for path in paths if not Path(path).exists()}
+
+    def check_columns(self) -> None:
+        """Raise InputError for a column that the configuration names and its raw file, where it is there, lacks."""
+        for dataset, settings in self.datasets.items():
+            files = self.files(dataset) if settings["source"] in COLUMNS else {}
+            for key, file in COLUMNS.get(settings["source"], {}).items():
+                if file in files:
+                    check_header(f"datasets: {dataset}: {key}", Path(str(files[file])), settings[key])
 
     def download_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the missing raw files of all requested tables, each with its entry of downloads.yaml or None."""

@@ -1,7 +1,9 @@
 """Order of overrides, trials and rungs of halving, what a cell reads."""
 
+import pytest
 from snakemake.iocontainers import Wildcards
 
+from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.reporting import Reporting
 from tests.worlds import configuration
@@ -48,6 +50,23 @@ def test_a_counter_has_no_epochs_to_halve():
     cells = tuned(budget=4, halving={"factor": 2, "rungs": 3}, backbones={"markov": {"decay": [0.4, 0.6]}})
     trials = cells.trials(at(backbone="markov", representation="id"))
     assert [path.rpartition("/markov/id/")[2] for path in trials] == [f"trial={k}/trial.json" for k in range(4)]
+
+
+def test_a_column_that_a_file_of_lists_lacks_is_told_by_the_plan_where_the_file_is_there(tmp_path):
+    theirs = {"kind": "external", "file": "{dataset}.{protocol}.tsv", "columns": {"item_id": "movie"}}
+    tables = {"theirs": {
+        "title": "Theirs", "datasets": ["news"], "protocols": ["snapshot"], "metrics": ["HR@10"],
+        "rows": [{"backbones": ["theirs"], "representations": ["id"]}],
+    }}  # fmt: skip
+    cells = Cells(configuration(backbones={"theirs": theirs}, tables=tables, data_root=str(tmp_path)))
+    cells.check_columns()  # it is not there
+    (tmp_path / "news.snapshot.tsv").write_text("user_id\tmovies\trank\n")
+    with pytest.raises(
+        InputError, match=r"^backbones: theirs: columns: item_id: .* no column 'movie'; did you mean 'movies'"
+    ):
+        cells.check_columns()
+    (tmp_path / "news.snapshot.tsv").write_text("user_id\tmovie\trank\n")
+    cells.check_columns()
 
 
 def test_a_tuned_cell_reads_its_study_and_others_do_not():

@@ -25,6 +25,26 @@ def test_a_missing_raw_file_is_named_with_what_is_known_of_it(tmp_path):
     assert plan.raw_inputs(at("mine")) == {"interactions_": str(tmp_path / "my log.csv")}
 
 
+def test_a_column_that_a_raw_file_lacks_is_told_by_the_plan_where_the_file_is_there(tmp_path):
+    plan = raw(tmp_path, items="texts.item", item_columns={"title": "titel"})
+    plan.check_columns()  # neither file is there
+    (tmp_path / "my log.csv").write_text("u,j\n1,2\n")
+    with pytest.raises(
+        InputError, match=r"^datasets: mine: columns: item_id: .*my log\.csv has no column 'i'; it has u, j$"
+    ):
+        plan.check_columns()
+    (tmp_path / "my log.csv").write_text("u,i\n1,2\n")
+    (tmp_path / "texts.item").write_text("item_id:token\ttitle:token_seq\n")
+    with pytest.raises(
+        InputError, match=r"item_columns: title: .* no column 'titel'; did you mean 'title'\? It has item_id, title$"
+    ):
+        plan.check_columns()
+    for text in (b"", b"\xff\xfe"):  # the job says what is wrong with it
+        (tmp_path / "my log.csv").write_bytes(text)
+        (tmp_path / "texts.item").write_bytes(text)
+        plan.check_columns()
+
+
 def test_reading_depends_on_no_path_and_on_no_published_count(tmp_path):
     one, two = raw(tmp_path), raw(tmp_path, interactions="other.csv", published="pte-movies")
     assert one.reading_settings(at("mine")) == two.reading_settings(at("mine"))
