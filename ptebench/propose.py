@@ -22,7 +22,7 @@ from ptebench.data.parts import distinct
 from ptebench.errors import InputError, printable
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.movielens import SEPARATOR, names_of
-from ptebench.raw.tables import parquet_columns, table_blocks
+from ptebench.raw.tables import header, parquet_columns, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
 NAMES = {
@@ -42,6 +42,7 @@ PUBLISHERS = {
 }  # fmt: skip
 CORES = (5, 3, 2, 0)
 FEWEST = {"users": 50, "items": 20}  # that a core must leave
+TOLD = 0.01  # of the interactions that are tied
 SHARE = 0.2  # of the interactions that a core must leave
 
 
@@ -78,6 +79,8 @@ def columns_of(path: Path) -> list[str]:
 
     Raises InputError where the first line holds data in place of names.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".parquet" in suffixes:
         return parquet_columns(path)
@@ -89,6 +92,8 @@ def columns_of(path: Path) -> list[str]:
             pairs = [pair for line in text.head(100) for pair in json.loads(line).items()]
             nested = {key for key, value in pairs if isinstance(value, dict)}
             return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
+        if {".inter", ".item"} & set(suffixes):
+            return header(path) or []
         names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
     except (ValueError, RecursionError, AttributeError, csv.Error) as error:
         raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
@@ -143,6 +148,10 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
     proposal = Proposal(settings, [f"{path}: {told}" + ", the items of a user in one line" * in_order])
     if left := [column for column in columns if column not in chosen.values()]:
         proposal.doubts.append(f"{path}: nothing reads {', '.join(left)}")
+    if {".inter", ".item"} & {suffix.lower() for suffix in path.suffixes}:
+        proposal.doubts.append(
+            f"{path}: a file of RecBole's, which `source: recbole` reads as it comes, `inter: {path}`"
+        )
     if publisher := next((name for name, marks in PUBLISHERS.items() if marks <= set(columns)), None):
         proposal.doubts.append(
             f"{path}: it looks like a file of {publisher}, which `source: {publisher}` reads as it comes "
@@ -178,8 +187,9 @@ def _check_ids(
 ) -> None:
     """Say how many items have a row, which other column has their ids too, and whose plain numbers they may be."""
     distinct_ids = interacted.unique()
+    several = f"{share[key]:,} of" if share[key] < len(distinct_ids) else "all"
     proposal.facts.append(
-        f"{path}: of the first {len(distinct_ids):,} items of the interactions {share[key]:,} have a row"
+        f"{path}: {several} {len(distinct_ids):,} items that the first rows of the interactions name have a row"
     )
     if share[key] < 0.9 * len(distinct_ids):
         proposal.doubts.append(f"{path}: items without a row have no text; are these the items of the interactions?")
@@ -189,8 +199,10 @@ def _check_ids(
         )
     if distinct_ids.str.contains(r"^\d{1,7}$").all():
         most = interacted.alias("item").value_counts().sort("count", "item", descending=[True, False])["item"][0]
-        name = f" {most} is {_text_of(path, key, most, text)!r} here, and chosen most; is it so?" if text else ""
-        proposal.doubts.append(f"{path}: ids are plain numbers, which items of anybody else have too.{name}")
+        name = f" Item {most}, chosen most, would be {_text_of(path, key, most, text)!r}; is it?" if text else ""
+        proposal.doubts.append(
+            f"{path}: ids are plain numbers, so that a file of any other catalogue would seem to fit too.{name}"
+        )
 
 
 def _text_of(path: Path, key: str, item: str, text: str) -> str | None:
@@ -224,9 +236,20 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
     )
     if "rating" in settings.get("columns", {}):
         proposal.facts.append("every rating counts as an interaction; `min_rating: 4` would keep what was liked alone")
+    if timed and total > users and (tied := _tied(read.interactions, total) / (total - users)) >= TOLD:
+        proposal.doubts.append(
+            f"{path}: {tied:.0%} of a user's interactions have the time of the one before, so that their order is "
+            "drawn (tie_break)"
+        )
     if not timed:
         settings["tie_break"] = "file"
         proposal.doubts.append(f"{path}: no column's name tells a time, so that the file's order counts as the order")
+
+
+def _tied(parts: list[pl.LazyFrame], total: int) -> int:
+    """Return how many of all interactions have the time of another one of their user."""
+    moments = pl.concat(parts).select("user_id", "timestamp").unique().select(pl.len()).collect().item()
+    return int(total - moments)
 
 
 def _left(parts: list[pl.LazyFrame], settings: dict) -> dict[str, int]:

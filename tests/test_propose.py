@@ -143,6 +143,24 @@ def test_movielens_is_read_as_it_comes(tmp_path, encoding):
     assert read.items["categories"][3].to_list() == ["Drama", "Children's"]
 
 
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path):
+    for name in ("a.csv", "a.parquet"):
+        with pytest.raises(InputError, match=rf"{name}: no such file$"):
+            propose(tmp_path / name)
+
+
+def test_a_file_of_recbole_s_is_read_by_its_names_and_said_to_be_one(tmp_path):
+    rows = [f"u{u}\ti{(u + n) % 25}\t{n // 2}" for u in range(60) for n in range(6)]
+    (tmp_path / "ml.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *rows]) + "\n")
+    (tmp_path / "ml.item").write_text("item_id:token\ttitle:token_seq\n" + "".join(f"i{i}\tT {i}\n" for i in range(25)))
+    proposal = propose(tmp_path / "ml.inter", tmp_path / "ml.item")
+    assert proposal.settings["columns"] == {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp"}
+    assert proposal.settings["item_columns"] == {"item_id": "item_id", "title": "title"}
+    told = " ".join(proposal.facts + proposal.doubts)
+    assert "`source: recbole` reads as it comes" in told and "all 25 items that the first rows" in told
+    assert "60% of a user's interactions have the time of the one before" in told
+
+
 def test_texts_of_other_ids_are_refused(tmp_path):
     shop(tmp_path)
     (tmp_path / "products.csv").write_text("sku,name\n001,Pen\n")
@@ -157,9 +175,11 @@ def test_plain_numbers_as_ids_are_doubted_by_name_since_any_other_file_has_them_
     (tmp_path / "games.csv").write_text("\n".join(["id,title,rank_id", *games]) + "\n")
     proposal = propose(tmp_path / "ratings.csv", tmp_path / "games.csv")
     told = " ".join(proposal.doubts)
-    assert "ids are plain numbers, which items of anybody else have too. 7 is 'Game 7' here, and chosen most" in told
+    assert "would seem to fit too. Item 7, chosen most, would be 'Game 7'; is it?" in told
     assert "rank_id holds ids of 15 of them too" in told and "without a row" not in told
-    assert any("of the first 20 items of the interactions 20 have a row" in fact for fact in proposal.facts)
+    assert any(
+        "all 20 items that the first rows of the interactions name have a row" in fact for fact in proposal.facts
+    )
     (tmp_path / "few.csv").write_text("\n".join(["id,title", *(game.rpartition(",")[0] for game in games[:12])]) + "\n")
     assert "items without a row have no text" in " ".join(
         propose(tmp_path / "ratings.csv", tmp_path / "few.csv").doubts
