@@ -12,6 +12,7 @@ import polars as pl
 from ptebench.errors import InputError
 
 KEY = ("dataset", "protocol", "backbone", "representation", "seed")
+ROW, VALUE = ("backbone", "representation", "metric", "k"), ("mean", "low", "high", "events")
 CELL = re.compile(r"cells/([^/]+)/([^/]+)/([^/]+)/([^/]+)/seed=(\d+)/provenance\.json$")
 
 
@@ -30,10 +31,15 @@ class Results:
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tables by name, a row a value."""
+        """Return the tables by name, a row a value; what is printed of a frame, its ends, tells row and value."""
         of_others = ("statistics", "references")
         paths = sorted((self.folder / "tables").glob("*.csv"))
-        return {p.stem: pl.read_csv(p) for p in paths if "." not in p.stem and p.stem not in of_others}
+        others = pl.exclude(*ROW, *VALUE)
+        return {
+            p.stem: pl.read_csv(p).select(*ROW, others, *VALUE)
+            for p in paths
+            if "." not in p.stem and p.stem not in of_others
+        }
 
     @cached_property
     def comparisons(self) -> dict[str, pl.DataFrame]:
