@@ -231,14 +231,14 @@ class Terminal(logging.Handler):
         elif record.levelno == logging.WARNING:
             self.line(PLACE.sub("", text).strip())
         elif text.startswith(TOLD):
-            taken = self.warn() if text.startswith(NOTHING) else False
-            self.line("Nothing else is to be done, by what is there." if taken else text)
+            orphans = self.warn() if text.startswith(NOTHING) else False
+            self.line("Nothing else is to be done, by what is there." if orphans else text)
 
     def of_a_job(self, text: str) -> bool:
         """Return whether an error says no more than that a job failed, of which there is a line already."""
         command = "CalledProcessError" in text and text.startswith("RuleException")
-        told = bool(self.failures) or self.stopping
-        return self.interrupted or command or (told and text.startswith(AFTER_FAILURE))
+        has_line = bool(self.failures) or self.stopping
+        return self.interrupted or command or (has_line and text.startswith(AFTER_FAILURE))
 
     # what is written
 
