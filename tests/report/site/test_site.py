@@ -164,6 +164,9 @@ def test_a_row_that_failed_stands_in_the_table_and_on_the_first_page(folder, tmp
         (root / f"results/report/{name}.html").read_text() for name in ("index", "tables/shop", "state")
     )
     assert "1 failed" in first and '<td class="number bad">failed</td>' in table
+    panels = [part for part in re.findall(r"<tbody>.*?</tbody>", table, re.S) if "gru4rec" in part]
+    columns = [{row.count("<td") for row in re.findall(r"<tr>.*?</tr>", part, re.S)} for part in panels]
+    assert panels and all(len(counts) == 1 for counts in columns), "it has as many columns as others"
     assert "shop: shop cold gru4rec id" in state and "killed by signal 11 (SIGSEGV) (logs/train.log)" in state
 
 
