@@ -7,7 +7,7 @@ from ptebench.job import run
 from ptebench.report import html, latex, markdown
 from ptebench.report.captions import write_captions
 from ptebench.report.claims import check_claims
-from ptebench.report.costs import COSTS, build_costs
+from ptebench.report.costs import COSTS, build_costs, rising
 from ptebench.report.rendering import Sheet
 from ptebench.report.significance import collect_evidence
 from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
@@ -25,7 +25,8 @@ def main(job) -> dict:
     costs = build_costs(job.spec, metrics, job.inputs["records"], job.inputs.get("trials", []))
     write_table(costs, job.outputs["costs"], COSTS)
     write_table(pairs, job.outputs["comparisons"], COMPARISONS)
-    sheet = Sheet(table, job.spec["title"], job.spec["table"], claims, job.spec.get("failed", []), captions)
+    below = [*claims, *rising(costs)]
+    sheet = Sheet(table, job.spec["title"], job.spec["table"], below, job.spec.get("failed", []), captions)
     for name, form in {"md": markdown, "tex": latex, "html": html}.items():
         write_text(form.render(sheet), job.outputs[name])
     for claim in claims:

@@ -84,6 +84,8 @@ def train(
     if not best:
         raise InputError(f"validation has no {settings['selection']}: check the split's valid.parquet for events")
     notes = {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
+    if settings["schedule"] == "constant":  # a rate that falls to 0 ends in its best epoch by itself
+        notes["still_rising"] = course.epoch == settings["epochs"] and not course.stale
     if getattr(backbone, "samples", 0):
         models.load_state_dict(best)
         notes["one_pass"] = one_pass(backbone, representation, valid, remove_seen, device)

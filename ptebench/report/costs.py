@@ -13,7 +13,7 @@ COSTS = {
     "text": pl.String, "parameters": pl.Int64, "seeds": pl.Int64, "seconds": pl.Float64, "cpu_seconds": pl.Float64,
     "trials": pl.Int64, "trial_seconds": pl.Float64, "trial_cpu_seconds": pl.Float64,
     "embedding_seconds": pl.Float64, "embedding_cpu_seconds": pl.Float64,
-    "text_seconds": pl.Float64, "text_cpu_seconds": pl.Float64,
+    "text_seconds": pl.Float64, "text_cpu_seconds": pl.Float64, "still_rising": pl.Int64,
 }  # fmt: skip
 MAKERS = (("results", "embeddings"), ("results", "profiles"))
 
@@ -53,6 +53,8 @@ def build_costs(spec: dict, metrics: pl.DataFrame, records: Sequence[Path], tria
     `embedding_seconds` are those of the alignment that a row reads, `text_seconds` of its text: teaching and asking the
     language model, and the encoder. Rows that read the same share them.
 
+    `still_rising` is the number of seeds whose last epoch was their best, at a constant rate.
+
     `spec` as of `tables.build`, with the number of `trials` of each of its rows, none where nothing is tuned. records:
     of the training of each seed of each row; trials: of all trials of each row. `metrics` has what rows read.
     """
@@ -64,6 +66,7 @@ def build_costs(spec: dict, metrics: pl.DataFrame, records: Sequence[Path], tria
         place = dict(zip(names, method, strict=True))
         row = place | {"text": metrics.filter(**place)["text"].first(), "parameters": trainings[0]["parameters"]}
         row |= {"seeds": len(seeds), "trials": number}
+        row["still_rising"] = sum(training.get("still_rising", False) for training in trainings)
         jobs = list(behind(trainings[0]).values())
         aligning = [job for job in jobs if job is None or job["script"] == "align"]
         writing = [job for job in jobs if job is None or job["script"] != "align"]
@@ -72,3 +75,15 @@ def build_costs(spec: dict, metrics: pl.DataFrame, records: Sequence[Path], tria
             row |= {name: round(total(trainings, key) / len(seeds), 1), f"trial_{name}": total(study, key)}
         rows.append(row)
     return pl.DataFrame(rows, schema=COSTS)
+
+
+def rising(costs: pl.DataFrame) -> list[str]:
+    """Return a sentence that names the rows whose training ended while it still rose, none where there are none."""
+    rows = [
+        f"{row['backbone']}/{row['representation']} of {row['dataset']}, {row['protocol']} "
+        f"({row['still_rising']} of {row['seeds']} seeds)"
+        for row in costs.filter(pl.col("still_rising") > 0).iter_rows(named=True)
+    ]
+    return (
+        [f"Still rising at their last epoch, so that more 'epochs' may do better: {'; '.join(rows)}."] if rows else []
+    )

@@ -91,7 +91,7 @@ def render(sheet: Sheet) -> str:
         lines += ["</tbody>", "</table>", *verdicts(rows), "</div>"]
     below = [
         *failure_texts([f | {"reason": escape(f["reason"])} for f in sheet.failed], LINK),
-        *map(escape, sheet.claims),
+        *map(escape, sheet.below),
     ]
     lines += ["<ul>", *(f"<li>{text}</li>" for text in below), "</ul>"] if below else []
     return page(sheet.title, "\n".join(lines) + "\n")

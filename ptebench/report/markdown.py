@@ -45,7 +45,7 @@ def render(sheet: Sheet) -> str:
             cells = [""] * len(INPUTS) + ["failed"] * len(names)
             lines.append(f"| {f['backbone']} | {f['representation']} | {' | '.join(cells)} | {log_link(f, LINK)} |")
         lines += verdicts(rows)
-    below = [*failure_texts(sheet.failed, LINK), *sheet.claims]
+    below = [*failure_texts(sheet.failed, LINK), *sheet.below]
     lines += ["", *(f"- {text}" for text in below)] if below else []
     return "\n".join(lines) + "\n"
 

@@ -22,14 +22,14 @@ INPUTS = ("text", "width", "parameters")
 class Sheet:
     """A table, and what stands around its panels: all that a form of it shows.
 
-    name: of the table in files. claims: sentences of what was expected. failed: methods without values, each with
-    reason and log. captions: of panels, by heading.
+    name: of the table in files. below: sentences that stand below: what was expected, which rows still rose. failed:
+    methods without values, each with reason and log. captions: of panels, by heading.
     """
 
     table: pl.DataFrame
     title: str
     name: str = ""
-    claims: Sequence[str] = ()
+    below: Sequence[str] = ()
     failed: Sequence[dict] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
 

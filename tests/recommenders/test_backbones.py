@@ -188,6 +188,18 @@ def test_a_linear_schedule_falls_over_all_epochs_wherever_training_stops(data):
     assert whole[2] != losses("linear", 3)[2]
 
 
+def test_a_training_that_ends_in_its_best_epoch_is_said_to_rise_still(data):
+    """Not where the rate falls to 0, which ends so by itself."""
+    train_set, events, catalogue = data
+
+    def notes(**keys):
+        return train(spec("sasrec", learning_rate=0.003, **keys), train_set, events, catalogue, False)[2]
+
+    assert notes(epochs=1)["still_rising"] is True
+    assert notes(epochs=400, patience=2)["still_rising"] is False
+    assert "still_rising" not in notes(epochs=1, schedule="linear")
+
+
 def test_free_vectors_start_as_large_as_the_backbone_says(data):
     train_set, _, known = data
     for settings in ({}, {"init_std": 1e-4}):

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ptebench.files import write_table
-from ptebench.report.costs import COSTS, build_costs
+from ptebench.report.costs import COSTS, build_costs, rising
 
 
 def record(folder, name, **values):
@@ -27,7 +27,7 @@ def test_costs_are_the_mean_of_a_rows_trainings_and_the_sum_of_its_trials(tmp_pa
     costs = build_costs(spec, metrics, [files[k] for k in "abc"], [files[k] for k in "def"])
     assert costs.schema == COSTS
     sasrec, markov = costs.drop("dataset", "protocol", "representation", "backbone").iter_rows()
-    nothing = (0.0, 0.0, 0.0, 0.0)
+    nothing = (0.0, 0.0, 0.0, 0.0, 0)
     assert sasrec == ("card", 7, 2, 12.0, 21.0, 3, 17.0, 18.0, *nothing)
     assert markov == (None, 7, 1, 1.0, 2.0, 0, 0.0, 0.0, *nothing)
 
@@ -66,3 +66,15 @@ def test_a_row_names_what_its_embedding_and_what_its_text_took(tmp_path, monkeyp
     gone = build_costs(spec, metrics, cells, [])
     write_table(gone, tmp_path / "costs.csv", COSTS)
     assert gone["text_seconds"].to_list() == [None, 5.0] and gone["seconds"].to_list() == costs["seconds"].to_list()
+
+
+def test_a_row_that_still_rose_is_named(tmp_path):
+    place = {"dataset": "toys", "protocol": "p", "backbone": "sasrec"}
+    spec = {"cells": [["toys", "p", "sasrec", name, [0, 1]] for name in ("id", "card")], "trials": [0, 0]}
+    metrics = pl.DataFrame([{**place, "representation": name, "text": None} for name in ("id", "card")])
+    took = {"wall_seconds": 1.0, "cpu_seconds": 1.0}
+    notes = [{"still_rising": True}, {"still_rising": False}, {"still_rising": False}, {}]
+    records = [record(tmp_path, str(k), **took, **note) for k, note in enumerate(notes)]
+    (sentence,) = rising(build_costs(spec, metrics, records, []))
+    assert "sasrec/id of toys, p (1 of 2 seeds)" in sentence and "card" not in sentence
+    assert rising(build_costs(spec, metrics, records[1:3] * 2, [])) == []

@@ -268,7 +268,7 @@ def test_a_method_that_failed_has_a_row_that_says_so_with_the_reason_and_a_link(
         {"dataset": "toys", "protocol": "cold", "backbone": "biasmf", "representation": "id", "reason": "a < b", "log": "logs/x.log"},
         {"dataset": "toys", "protocol": "warm", "backbone": "ease", "representation": "id", "reason": "no file", "log": "logs/y.log"},
     ]  # fmt: skip
-    text = markdown.render(Sheet(built, "Demo", claims=["As expected: yes."], failed=failed))
+    text = markdown.render(Sheet(built, "Demo", below=["As expected: yes."], failed=failed))
     assert text.count("| biasmf | id |  |  |  | failed | failed | [log](../../logs/x.log) |") == 2, (
         "in each panel of its split"
     )
