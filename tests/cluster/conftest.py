@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 from filelock import FileLock
 
+from benchmarks.checkouts import CLOCKED
 from tests.cluster.lab import Lab, absent, install
 from tests.workflow.conftest import ROOT, SKIP, finished, plain, snakemake  # noqa: F401
 
@@ -65,9 +66,9 @@ def without_cells(done, tmp_path):
 
 
 def contents(folder):
-    """Return the bytes of every result by path, but of records and curves, which hold times."""
+    """Return the bytes of every result by path, but of what holds times."""
     files = (path for path in (folder / "results").rglob("*") if path.is_file())
-    timed = ("provenance.json", "training.csv")
+    timed = ("provenance.json", *CLOCKED)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.endswith(timed)}
 
 

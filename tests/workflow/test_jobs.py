@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import yaml
 
+from benchmarks.checkouts import CLOCKED
 from tests.data.study_files import write_all
 from tests.workflow.conftest import ROOT, SKIP, plain, snakemake
 
@@ -59,7 +60,7 @@ def digests(folder):
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and "provenance" not in p.name and not p.name.endswith(("training.csv", ".costs.csv"))
+        if p.is_file() and "provenance" not in p.name and not p.name.endswith(CLOCKED)
     }
 
 
