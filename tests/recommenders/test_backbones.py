@@ -2,7 +2,9 @@
 
 import importlib
 import re
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from ptebench.config import counters
 from ptebench.config import histories as sequence_backbones
+from ptebench.config import pairs as pair_backbones
 from ptebench.config.cells import BACKBONES
+from ptebench.config.pairs import Pairs
 from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.adapter import Adapter
@@ -75,6 +79,8 @@ def settings_of_text(representation):
     return resolve(raw, "test")["representations"][representation]
 
 
+# on pairs, but for those that have no vectors of users where a representation has none
+PAIRWISE = sorted({n for n, s in BACKBONES.items() if issubclass(s, Pairs)} - {"biasmf_reclm", "lightgcn_infonce"})
 COUNTERS = {name for name, settings in BACKBONES.items() if settings.counter} - {"external"}
 TEXTUAL = ["whitenrec", "pte", "card", "morec", "unisrec", "llminit", "alphafuse", "rlmrec_con", "rlmrec_gen"]
 SEQUENTIAL = {"max_length": 8, "dropout": 0.1, "batch_size": 16, "learning_rate": 0.01}
@@ -150,12 +156,10 @@ def test_text_representations_learn_and_leave_the_text_alone(data, backbone, rep
             assert torch.equal(state[f"representation.{name}"], buffer), "a fitted statistic changed in training"
 
 
-@pytest.mark.parametrize(
-    "backbone", ["sasrec", "gru4rec", "hstu", "bert4rec", "dreamrec", "biasmf", "ncf", "lightgcn", "sgl", "simgcl"]
-)
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "hstu", "bert4rec", "dreamrec", *PAIRWISE])
 def test_gradient_reaches_targets_and_every_parameter(data, backbone):
     train_set, _, catalogue = data
-    pairwise = backbone in ("biasmf", "ncf", "lightgcn", "sgl", "simgcl")
+    pairwise = backbone in PAIRWISE
     model, representation = build(spec(backbone, **({} if pairwise else SEQUENTIAL)), catalogue)
     if hasattr(model, "observe"):
         model.observe(train_set)
@@ -259,7 +263,7 @@ def plain_sampled_softmax(hidden, vectors, targets, negatives):
 @pytest.mark.parametrize("name, plain", [("cross_entropy", plain_softmax), ("sampled_softmax", plain_sampled_softmax)])
 def test_a_fused_softmax_equals_the_plain_one(monkeypatch, precision, error, name, plain):
     """Whatever the hardware is fast at."""
-    module = importlib.importlib.import_module(f"ptebench.recommenders.losses.{name}")
+    module = importlib.import_module(f"ptebench.recommenders.losses.{name}")
     monkeypatch.setattr(module, "gemm_precision", lambda *_: precision)
     torch.manual_seed(0)
     leaves = torch.randn(1100, 16), torch.randn(50, 16)
@@ -390,15 +394,17 @@ def test_a_counter_scores_every_item_and_comes_back_from_its_tensors(data, name)
     assert torch.allclose(alone.double(), scores[some].double()), "a score depends on nobody else of the batch"
 
 
-def test_the_backbone_and_the_counter_of_the_guide_are_whole(data):
+def test_the_backbones_and_the_counter_of_the_guide_are_whole(data, monkeypatch):
     train_set, events, catalogue = data
     text = (REPOSITORY / "CONTRIBUTING.md").read_text()
-    average, its_settings, added, recent, recents_settings = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
+    codes = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
+    average, its_settings, added, factors, factors_settings, recent, recents_settings = codes
     made = {}
-    for module, code in ((sequence_backbones, its_settings), (counters, recents_settings)):
+    modules = {sequence_backbones: its_settings, pair_backbones: factors_settings, counters: recents_settings}
+    for module, code in modules.items():
         exec(code, own := {**vars(module)})
-        made |= {name: own[name] for name in ("Average", "Recent") if name in own}
-    assert not made["Average"].counter and made["Recent"].counter
+        made |= {name: own[name] for name in ("Average", "Factors", "Recent") if name in own}
+    assert not made["Average"].counter and not made["Factors"].counter and made["Recent"].counter
     exec(recent, own := {})
     counter = own["Counter"](made["Recent"](kind="recent", decay=0.5).model_dump(), catalogue)
     counter.fit(train_set)
@@ -414,6 +420,13 @@ def test_the_backbone_and_the_counter_of_the_guide_are_whole(data):
     places = torch.randn(2, 5, 16)
     assert torch.allclose(backbone.read(None, places), backbone.out(places)), "the last item alone"
     assert "average" in added
+    module = ModuleType("ptebench.recommenders.backbones.factors")
+    exec(factors, vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    keys = {"dimension": 16, "batch_size": 64, "learning_rate": 0.01, "epochs": 30, "device": "cpu"}
+    cell = {**spec("biasmf"), "backbone": made["Factors"](kind="factors", **keys).model_dump()}
+    _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=True)
+    assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
 
 
 @pytest.mark.parametrize("name, other", [("popularity", "Backbone"), ("gru4rec", "Counter")])
@@ -965,7 +978,7 @@ def test_sgl_drops_an_edge_in_both_directions(data):
     assert 0.35 < (one > 0).sum() / 2 / edges < 0.65
 
 
-@pytest.mark.parametrize("name", ["ncf", "sgl", "simgcl"])
+@pytest.mark.parametrize("name", PAIRWISE)
 def test_a_pair_backbone_learns(data, name):
     train_set, events, catalogue = data
     cell = spec(name, batch_size=64, learning_rate=0.01)
