@@ -32,6 +32,8 @@ TOLD = (NOTHING, "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
+TRACEBACK = "Traceback (most recent call last):"
+FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
 
@@ -87,14 +89,24 @@ def reason(log: Path) -> str:
     if not lines:
         return "ended without a word"
     if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
-        return lines[-1]
+        return lines[-1] + place(lines)
     words = progress(log)
     return "ended without an error" + (f"; its last words: {words}" if words else "")
 
 
+def place(lines: list[str]) -> str:
+    """Return, in brackets, the innermost line of our code in the last traceback of a log; nothing without one."""
+    for line in reversed(lines):
+        if line == TRACEBACK:
+            break
+        if frame := FRAME.match(line):
+            return f" ({frame[1]} line {frame[2]})"
+    return ""
+
+
 def sentence(message: str) -> str:
     """Return an error of Snakemake without tracebacks and places in the rules; one of ours as the sentence alone."""
-    if message.startswith("Traceback (most recent call last)"):
+    if message.startswith(TRACEBACK):
         return message
     if own := OWN.search(message):
         return f"error: {own[1].strip()}"

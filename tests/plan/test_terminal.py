@@ -23,6 +23,16 @@ Traceback:
   File "/x y/imports/ptebench/plan/reporting.py", line 55, in _cells (rule metrics, line 4, /x y/rules/report.smk)"""
 
 
+FAULT = """Traceback (most recent call last):
+  File "/x/ptebench/imports/workflow_scripts/train.py", line 9, in <module>
+    run(main)
+  File "/x/ptebench/imports/ptebench/recommenders/backbones/tinymf.py", line 24, in loss
+    u = users[0]
+  File "/x/ptebench/.venv/lib/python3.11/site-packages/torch/module.py", line 3, in forward
+TypeError: no index
+"""
+
+
 @pytest.mark.parametrize(
     "message, said",
     [
@@ -43,6 +53,7 @@ def test_an_error_is_told_without_the_way_that_it_came(message, said):
     [
         ("epoch 1/9\nerror: x.csv: line 2: no user\n", "x.csv: line 2: no user"),
         ("Traceback (most recent call last):\n  File\nValueError: no\n", "ValueError: no"),
+        (FAULT, "TypeError: no index (ptebench/recommenders/backbones/tinymf.py line 24)"),
         ("torch.OutOfMemoryError: CUDA\n", "torch.OutOfMemoryError: CUDA"),
         ("epoch 1/9\n", "ended without an error; its last words: epoch 1/9"),
         ("epoch 1/9\n/a.py:3: FutureWarning: `x` is old\n  warnings.warn(f\"`{x}` is old\")\n", "ended without an error; its last words: epoch 1/9"),
