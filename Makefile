@@ -3,7 +3,7 @@
 PYTHON ?= python3
 READY = .venv/ready
 TESTS = .venv/tests
-INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --no-compile
+INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: faults fuzz demo test cluster-test check schema pages drawings docs smollm2 slurm executors lock vulnerabilities clean
 
@@ -66,9 +66,10 @@ $(READY): requirements.txt requirements.in
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PtE-Bench needs Python 3.11 or newer; set PYTHON=")'
 	@echo "Installing Python packages into .venv: 2.5 GB, some minutes, without a word until the end"
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --no-deps --require-hashes -r requirements.txt
-	$(INSTALL) $$(grep '^torch==' requirements.in)
+	$(INSTALL) --no-compile --no-deps --require-hashes -r requirements.txt
+	$(INSTALL) --no-compile $$(grep '^torch==' requirements.in)
 	$(INSTALL) --no-deps --editable .
+	.venv/bin/python -m compileall -qq -j 0 .venv/lib || true # as pip does, on all cores; files of other Pythons fail
 	touch $@
 
 # what tests and checks need beside it
