@@ -4,7 +4,6 @@ python -m ptebench.propose purchases.csv --items products.csv > own.yaml
 """
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -21,8 +20,8 @@ from ptebench.data.filters import prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError, printable
 from ptebench.raw.lines import Malformed, lines
-from ptebench.raw.movielens import SEPARATOR, names_of
-from ptebench.raw.tables import header, parquet_columns, table_blocks
+from ptebench.raw.movielens import SEPARATOR
+from ptebench.raw.tables import form, header, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
 NAMES = {
@@ -81,22 +80,13 @@ def columns_of(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if ".parquet" in suffixes:
-        return parquet_columns(path)
-    if ".dat" in suffixes:
-        return list(names_of(path))
-    text = next(lines(path))["text"]
-    try:
-        if ".json" in suffixes or ".jsonl" in suffixes:
-            pairs = [pair for line in text.head(100) for pair in json.loads(line).items()]
-            nested = {key for key, value in pairs if isinstance(value, dict)}
-            return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
-        if {".inter", ".item"} & set(suffixes):
-            return header(path) or []
-        names = next(csv.reader([text[0]], delimiter="," if ".csv" in suffixes else "\t"))
-    except (ValueError, RecursionError, AttributeError, csv.Error) as error:
-        raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
+    if (names := header(path)) is None:
+        try:
+            pairs = [pair for line in next(lines(path))["text"].head(100) for pair in json.loads(line).items()]
+        except (ValueError, RecursionError, AttributeError) as error:
+            raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
+        nested = {key for key, value in pairs if isinstance(value, dict)}
+        return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
     if len(names) == 1 and SEPARATOR in names[0]:
         raise InputError(
             f"{path}: its first line, {names[0][:80]}, has its fields parted by {SEPARATOR}, as MovieLens' files have; "
@@ -148,7 +138,7 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
     proposal = Proposal(settings, [f"{path}: {told}" + ", the items of a user in one line" * in_order])
     if left := [column for column in columns if column not in chosen.values()]:
         proposal.doubts.append(f"{path}: nothing reads {', '.join(left)}")
-    if {".inter", ".item"} & {suffix.lower() for suffix in path.suffixes}:
+    if form(path) in (".inter", ".item"):
         proposal.doubts.append(
             f"{path}: a file of RecBole's, which `source: recbole` reads as it comes, `inter: {path}`"
         )

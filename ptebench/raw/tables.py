@@ -23,14 +23,21 @@ def form(path: Path) -> str:
     return next((s for s in map(str.lower, reversed(path.suffixes)) if s != ".gz"), "")
 
 
+def unknown_format(path: Path) -> InputError:
+    """Return the error of a table whose name tells no format that can be read."""
+    return InputError(f"{path}: unknown format {form(path)!r}; expected {', '.join(FORMATS[:-1])} or MovieLens' .dat")
+
+
 def header(path: Path) -> list[str] | None:
-    """Return the names of a table's columns; None of JSON lines, where each record has its own, and unknown formats."""
+    """Return the names of a table's columns; None of JSON lines, where each record has its own."""
     if (suffix := form(path)) == ".parquet":
         return parquet_columns(path)
     if suffix == ".dat":
         return list(fields_of(path))
-    if suffix not in SEPARATED:
+    if suffix in (".json", ".jsonl"):
         return None
+    if suffix not in SEPARATED:
+        raise unknown_format(path)
     line, text = next(lines(path)).row(0)
     return names_of(text, suffix, f"{path}: line {line}")
 
@@ -57,7 +64,7 @@ def table_blocks(
     elif suffix == ".dat":
         yield from movielens(path, required, optional, malformed, case)
     else:
-        raise InputError(f"{path}: unknown format {suffix!r}; expected {', '.join(FORMATS[:-1])} or MovieLens' .dat")
+        raise unknown_format(path)
 
 
 def table(
