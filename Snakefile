@@ -17,6 +17,7 @@ include: "rules/report.smk"
 
 
 groups.attach(workflow, groups.Groups(requests, cells, gpus.count))
+orphans.attach(workflow)
 
 
 onstart:

@@ -3,14 +3,21 @@
 It does so where what the file's rule asks for is refused, by an error of the plan (a missing raw file, a missing text).
 """
 
+import ast
+import json
+import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
+from ptebench.records import RECORD
+from ptebench.verify import PLAN
+
 # an error of the plan in what Snakemake makes of it
-OWN = re.compile(r"^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\Z)", re.M | re.S)
+OWN = re.compile(r'^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\n  File ".*", line |\Z)', re.M | re.S)
 
 
 def orphans(workflow: Any) -> dict[str, str]:
@@ -41,6 +48,67 @@ def reason(workflow: Any, file: str) -> str:
             gone = (str(other) for other in inputs if not Path(other).exists())
             return next(filter(None, (reason(workflow, other) for other in gone)), "")
     return ""
+
+
+def attach(workflow: Any) -> None:
+    """Let every plan stop at data of other raw files or settings than it asks for; that of `verify` names them."""
+    from snakemake.dag import DAG  # only within Snakemake: its modules import each other
+
+    own = DAG.postprocess
+
+    async def postprocess(self: Any, *place: Any, **names: Any) -> None:
+        await own(self, *place, **names)
+        if names.get("check_initial") and PLAN not in os.environ:
+            for file, text in differing(workflow).items():
+                raise WorkflowError(f"InputError: {file}: {text}")
+
+    DAG.postprocess = postprocess
+
+
+def differing(workflow: Any) -> dict[str, str]:
+    """Return the data that no job can make and that were made of other files or settings, each with what differs."""
+    files = {}
+    for file, text in orphans(workflow).items():
+        if file.startswith("results/data/") and (difference := compare(workflow, workflow.globals["raw"], file)):
+            files[file] = f"{difference}, and no job can make it anew: {text}"
+    return files
+
+
+def compare(workflow: Any, raw: Any, file: str) -> str:
+    """Return the first setting or raw file in which data differ from what is asked for, and the mend."""
+    from ptebench.plan.recall import recall  # which reads modules that read this one
+
+    rule = next(rule for rule in workflow.rules if rule.is_producer(file))
+    values = rule.get_wildcards(file)
+    wildcards = SimpleNamespace(**values)
+    outputs = {str(other): other for other in rule.expand_output(values)[0]}
+    record = next((Path(path) for path in outputs if path.endswith(RECORD)), None)
+    memory = recall(record) or workflow.persistence.metadata(outputs[file])
+    if memory is None:
+        return "no record tells what it was made of; put the raw files back"
+    before = next(spec for spec in map(ast.literal_eval, memory.params) if spec.startswith("{"))
+    old, new = json.loads(before), json.loads(rule.params["spec"](wildcards))
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            was, now = (json.dumps(spec.get(key), ensure_ascii=False) for spec in (old, new))
+            return f"datasets: {wildcards.dataset}: {key} is {now}, but it was made with {was}; set it back"
+    names = [path for paths in raw.files(wildcards.dataset).values() for path in aslist(paths)]
+    read = {str(path) for path in memory.input if not str(path).startswith("results/")}
+    for key, paths in raw.files(wildcards.dataset).items():
+        for path in aslist(paths):
+            if path not in read:
+                return (
+                    f"datasets: {wildcards.dataset}: {key} is {path}, but it was made from "
+                    f"{', '.join(sorted(read))}; correct it"
+                )
+    if unread := sorted(read - set(names)):
+        return f"datasets: {wildcards.dataset}: it was made from {unread[0]} too, which no key names; name it again"
+    return ""
+
+
+def aslist(paths: str | list[str]) -> list[str]:
+    """Return the paths of one key."""
+    return [paths] if isinstance(paths, str) else paths
 
 
 def refuse(workflow: Any) -> None:

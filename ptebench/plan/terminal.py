@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ptebench.plan.estimates import Estimates, Work, duration
-from ptebench.plan.orphans import OWN, warnings
+from ptebench.plan.orphans import OWN, differing, warnings
 from ptebench.plan.preview import preview
 from ptebench.plan.recall import stale
 from ptebench.verify import PLAN, STALE
@@ -171,12 +171,16 @@ class Terminal(logging.Handler):
         if event == "run_info" and not self.foreseen:
             self.foreseen = True
             if PLAN in os.environ:
-                for file, why in stale(self.workflow):
-                    self.line(f"{STALE}{file}: {why}")
+                self.tell_stale()
                 return
             for line in preview(self.workflow):
                 self.line(line)
             self.warn()
+
+    def tell_stale(self) -> None:
+        """Tell `verify` what would be made anew, and what no job can make anew though it differs."""
+        for file, why in [*stale(self.workflow), *differing(self.workflow).items()]:
+            self.line(f"{STALE}{file}: {why}")
 
     def warn(self) -> bool:
         """Tell of results that are taken as they are, because no job can make them; return whether there are any."""
@@ -242,6 +246,8 @@ class Terminal(logging.Handler):
             self.line(sentence(text))
         elif record.levelno == logging.WARNING:
             self.line(PLACE.sub("", text).strip())
+        elif text.startswith(NOTHING) and PLAN in os.environ:
+            self.tell_stale()
         elif text.startswith(TOLD):
             orphans = self.warn() if text.startswith(NOTHING) else False
             self.line("Nothing else is to be done, by what is there." if orphans else text)

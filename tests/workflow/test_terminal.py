@@ -169,6 +169,32 @@ def test_results_that_no_job_can_make_any_more_are_named(project):
         assert "sequences.txt" in said
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ("sequences.txt", "sequenzes.txt", "sequences is raw/sequenzes.txt, but it was made from raw/sequences.txt; "),
+        ("source: sequences", "source: sequences\n    user_core: 7", "user_core is 7, but it was made with "),
+    ],
+)
+def test_data_of_another_path_or_setting_are_not_taken_where_no_job_can_make_them(
+    project, monkeypatch, old, new, difference
+):
+    assert snakemake(project).returncode == 0
+    (project / "raw" / "sequences.txt").unlink()
+    edit(project / "config.yaml", old, new)
+    for arguments in ((), ("--dry-run",), ("report",), ("--printshellcmds",)):
+        done = snakemake(project, *arguments)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and "Nothing" not in said and "taken as it is" not in said, said
+        assert f"results/data/small/interactions.parquet: datasets: small: {difference}" in said, said
+        assert "  File " not in said, said
+    assert "no job can make" not in snakemake(project, "download").stderr, "what fetches the files is not refused"
+    monkeypatch.setenv("PTEBENCH_PLAN", "1")
+    done = snakemake(project, "--dry-run")
+    asked = done.stdout + done.stderr
+    assert "stale: results/data/small/interactions.parquet: " in asked, asked  # a stub's record tells nothing
+
+
 def test_a_model_of_former_settings_is_not_ranked_where_its_training_is_refused(project):
     config = CONFIG | {
         "encoders": {"minilm": {}},
