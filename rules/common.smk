@@ -72,7 +72,8 @@ if not named:
 
 # a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
-reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, changes))
+asked = {key: value for key, value in changes.items() if key != "failed"}  # that one is of a run's end alone
+reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, asked))
 writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, cells)
 
 # the prefix passes through str.format and triggers no rerun
