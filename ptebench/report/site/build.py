@@ -16,6 +16,7 @@ from ptebench.report.site.verdicts import verdicts
 from ptebench.report.statistics import format_statistic
 
 ASSETS = ("style.css", "script.js")
+LOG = 2**18  # bytes of a log that the report has, from its end
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -28,7 +29,7 @@ class Site:
             loader=PackageLoader("ptebench.report.site"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self.templates.globals |= {"tables": results.tables, "rendering": rendering}
+        self.templates.globals |= {"tables": results.tables, "rendering": rendering, "log_page": results.log_page}
         self.templates.filters |= {"seconds": seconds, "plain": plain, "statistic": format_statistic}
 
     def write(self, path: str, template: str, **shown: Any) -> None:
@@ -66,6 +67,8 @@ def _pages(results: Results, folder: Path) -> None:
         shutil.copyfile(TEMPLATES / name, folder / name)
     site = Site(folder, results)
     written = texts.texts(results)
+    for _, failure in results.failures():
+        _log(site, failure)
     _tables(site)
     for method in results.methods:
         _method(site, method)
@@ -107,6 +110,14 @@ def facts(results: Results) -> dict[str, Any]:
         "newest": max(record.data["started"] for record in records),
         "python": ", ".join(sorted({record.data["environment"]["python"] for record in records})),
     }  # fmt: skip
+
+
+def _log(site: Site, failure: dict[str, str]) -> None:
+    """Write the end of the log of a failure, where it is there."""
+    if page := site.results.log_page(failure):
+        (site.folder / page).parent.mkdir(parents=True, exist_ok=True)
+        content = (site.results.root / failure["log"]).read_bytes()[-LOG:]
+        write_text(content.decode(errors="replace"), site.folder / page)
 
 
 def _tables(site: Site) -> None:

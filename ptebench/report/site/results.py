@@ -117,12 +117,14 @@ class Results:
                 known += [seed for seed in seeds if seed not in known]
         return found
 
-    def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield each row of a table that failed, and why."""
+    def failures(self) -> Iterator[tuple[Table, dict[str, str]]]:
+        """Yield each row of a table that failed, with its reason and its log."""
         for table in self.tables:
-            for failure in table.spec.get("failed", []):
-                row = " ".join(failure[key] for key in ("dataset", "protocol", "backbone", "representation"))
-                yield f"{table.name}: {row}", f"{failure['reason']} ({failure['log']})"
+            yield from ((table, failure) for failure in table.spec.get("failed", []))
+
+    def log_page(self, failure: dict[str, str]) -> str | None:
+        """Return where the report has the end of the log of a failure, None where the log is gone."""
+        return f"{failure['log']}.txt" if (self.root / failure["log"]).is_file() else None
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What a panel says in words: which row is best, and what each row is beyond ids, counters and its control."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import polars as pl
@@ -27,11 +28,17 @@ class Verdict(NamedTuple):
 
 
 def verdicts(results: Results, table: Table) -> list[Verdict]:
-    """Return the verdict of each panel of a table."""
-    return [verdict(results, table, panel, part) for panel, part in table.panels()]
+    """Return the verdict of each panel of a table, then of each split on which every row failed."""
+    lost = Counter((f["dataset"], f["protocol"]) for f in table.spec.get("failed", []))
+    found = [verdict(results, table, panel, part, lost[panel[:2]]) for panel, part in table.panels()]
+    there = {one.panel[:2] for one in found}
+    ranking, group, metric = (table.spec[key][0] for key in ("rankings", "groups", "metrics"))
+    empty = {split: number for split, number in lost.items() if split not in there}
+    return found + [Verdict((*s, ranking, group), metric, f"{n} of {n} rows failed.", []) for s, n in empty.items()]
 
 
-def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame) -> Verdict:
+def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame, lost: int) -> Verdict:
+    """Return the verdict of a panel, on whose split `lost` rows failed."""
     metric, k = part.select("metric", "k").row(0)
     column = part.filter(metric=metric, k=k).sort("mean", descending=True, maintain_order=True)
     means = {Method(*panel[:2], b, r): m for b, r, m in column.select("backbone", "representation", "mean").iter_rows()}
@@ -49,14 +56,16 @@ def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame) ->
         floor = counters[0] if counters else None
         control = controls[0] if controls else None
         lines.append(Line(method, mean, beside(method, ids), beside(method, floor), beside(method, control)))
-    return Verdict(panel, f"{metric}@{k}", _sentence(means, pairs), lines)
+    rows = part.select("backbone", "representation").n_unique() + lost
+    failed = f"{lost} of {rows} rows failed. " if lost else ""
+    return Verdict(panel, f"{metric}@{k}", failed + _sentence(means, pairs), lines)
 
 
 def _sentence(means: dict[Method, float], pairs: dict[tuple[str, str], Pair]) -> str:
     """Return which row is best, and whether by more than chance."""
     first, *others = means
     if not others:
-        return f"{first.name} is the only row ({means[first]:.4f})."
+        return f"{first.name} is the only row with a value ({means[first]:.4f})."
     if means[first] == means[others[0]]:
         return f"{first.name} and {others[0].name} are level at {means[first]:.4f}."
     text = f"{first.name} is best ({means[first]:.4f}), before {others[0].name} ({means[others[0]]:.4f}); "

@@ -158,16 +158,22 @@ def test_a_row_that_failed_stands_in_the_table_and_on_the_first_page(folder, tmp
     failure = {"dataset": "shop", "protocol": "cold", "backbone": "gru4rec", "representation": "id"}
     failure |= {"reason": "train: killed by signal 11 (SIGSEGV)", "log": "logs/train.log"}
     broken = Results.read(root, ["shop"], world.SETTINGS)
-    broken.tables[0].spec["failed"] = [failure]
+    lost = failure | {"protocol": "warm", "log": "logs/gone.log"}
+    broken.tables[0].spec["failed"] = [failure, lost]
+    (root / "logs").mkdir()
+    (root / "logs/train.log").write_text("<end>\n")
     build(broken, root / "results/report")
     first, table, state = (
         (root / f"results/report/{name}.html").read_text() for name in ("index", "tables/shop", "state")
     )
-    assert "1 failed" in first and '<td class="number bad">failed</td>' in table
+    assert "2 failed" in first and "1 of 5 rows failed. " in first and "warm, NDCG@10:</strong> 1 of 1 rows failed." in first
+    assert '<td class="number bad"><a href="../logs/train.log.txt">failed</a></td>' in table
+    assert (root / "results/report/logs/train.log.txt").read_text() == "<end>\n"
     panels = [part for part in re.findall(r"<tbody>.*?</tbody>", table, re.S) if "gru4rec" in part]
     columns = [{row.count("<td") for row in re.findall(r"<tr>.*?</tr>", part, re.S)} for part in panels]
     assert panels and all(len(counts) == 1 for counts in columns), "it has as many columns as others"
-    assert "shop: shop cold gru4rec id" in state and "killed by signal 11 (SIGSEGV) (logs/train.log)" in state
+    assert "shop cold gru4rec id: train: killed by signal 11 (SIGSEGV) (<a href=\"logs/train.log.txt\">logs/train.log</a>)" in state
+    assert "killed by signal 11 (SIGSEGV) (logs/gone.log)" in state
 
 
 def test_a_control_is_the_control_of_the_row_with_the_same_settings(results):
