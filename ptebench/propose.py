@@ -16,7 +16,7 @@ import yaml
 
 from ptebench.config.base import NAME
 from ptebench.config.datasets import Dataset, Sequences, Table
-from ptebench.data.filters import prepare
+from ptebench.data.filters import height, prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError, printable
 from ptebench.raw.lines import Malformed, lines
@@ -42,6 +42,7 @@ PUBLISHERS = {
 CORES = (5, 3, 2, 0)
 FEWEST = {"users": 50, "items": 20}  # that a core must leave
 TOLD = 0.01  # of the interactions that are tied
+BAD = 0.05  # of the lines that may be malformed
 SHARE = 0.2  # of the interactions that a core must leave
 
 
@@ -102,12 +103,16 @@ def columns_of(path: Path) -> list[str]:
 
 def look(path: Path, column: str) -> pl.Series:
     """Return the first texts of a column, those of lists apart; none where it holds neither."""
-    texts: list[pl.Series] = []
-    for block in table_blocks(path, [], Malformed(10**9), [column]):
+    texts, malformed = list[pl.Series](), Malformed(10**9)
+    for block in table_blocks(path, [], malformed, [column]):
         values = block[column].explode() if block.schema[column].is_nested() else block[column]
         texts.append(values.cast(pl.String, strict=False).drop_nulls())
         if sum(map(len, texts)) >= LOOK:
             break
+    if malformed.first and not any(map(len, texts)):
+        raise InputError(
+            f"{malformed.first}; {malformed.count:,} lines are malformed, and no other is there: mend them"
+        )
     return pl.concat(texts)
 
 
@@ -210,11 +215,14 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
     defaults = SOURCES[source].model_validate(settings).model_dump() | {"max_bad_rows": 10**9}
     files = {key: [path] for key in ("interactions", "sequences", "times") if key in settings}
     read = import_module(f"ptebench.data.sources.{source}").read(files, defaults)
-    if bad := read.counts["malformed_lines"]:
-        settings["max_bad_rows"] = bad
-        proposal.doubts.append(f"{path}: {bad:,} malformed lines are skipped; the job's log shows the first of them")
     users, items = (len(distinct(read.interactions, column)) for column in ("user_id", "item_id"))
-    total = pl.concat(read.interactions).select(pl.len()).collect().item()
+    total = height(read.interactions)
+    if bad := read.malformed.count:
+        lines = bad + (users if source == "sequences" else total)
+        if bad > BAD * lines:
+            raise InputError(f"{read.malformed.first}; {bad:,} of {lines:,} lines are malformed: mend the file")
+        settings["max_bad_rows"] = bad
+        proposal.doubts.append(f"{bad:,} malformed lines are skipped, the first {read.malformed.first}")
     proposal.facts.append(f"{total:,} interactions of {users:,} users with {items:,} items")
     for core in CORES:
         left = _left(read.interactions, defaults | {"user_core": core, "item_core": core, "duplicates": "first"})
@@ -248,8 +256,7 @@ def _left(parts: list[pl.LazyFrame], settings: dict) -> dict[str, int]:
         kept, _ = prepare(parts, settings)
     except InputError:  # none is left
         return {"rows": 0, "users": 0, "items": 0}
-    rows = pl.concat(kept).select(pl.len()).collect().item()
-    return {"rows": rows, "users": len(distinct(kept, "user_id")), "items": len(distinct(kept, "item_id"))}
+    return {"rows": height(kept), "users": len(distinct(kept, "user_id")), "items": len(distinct(kept, "item_id"))}
 
 
 def comment(text: str) -> str:

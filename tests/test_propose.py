@@ -92,7 +92,8 @@ def test_what_is_not_clear_is_said(tmp_path):
     assert proposal.settings["max_bad_rows"] == 1 and proposal.settings["tie_break"] == "file"
     assert proposal.settings["user_core"] == 0  # nobody has two
     told = " ".join(proposal.doubts)
-    assert "nothing reads weather" in told and "1 malformed lines" in told and "no column's name tells a time" in told
+    assert "nothing reads weather" in told and "no column's name tells a time" in told
+    assert "1 malformed lines are skipped, the first " in told and "a.tsv: line 33: expected an id" in told
 
 
 def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
@@ -116,6 +117,31 @@ def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
         ("a.csv", "user,item\n", "no line below"),
         ("a.dat", "1::Heat (1995)::Action|Crime\n", "tells who acts; it has item_id, title, genres"),
         ("a.dat", "1::F::1::10::48067\n", "expected user_id::item_id::rating::timestamp or item_id::title::genres"),
+        (
+            "a.csv",
+            "user,item,time\n" + "u1,i1,24/12/2011\n" * 20,
+            "line 2: expected a time, .* found '24/12/2011'; 20 of 20 lines are malformed",
+        ),
+        (
+            "a.csv",
+            "user,item,time\n" + "u1,i1,1\n" * 18 + "u1,i1,x\n" * 2,
+            "line 20: .* found 'x'; 2 of 20 lines are malformed",
+        ),
+        (
+            "a.csv",
+            "user,item\n" + "u1;i1\n" * 3,
+            "line 2: expected 2 fields, user,item, found 'u1;i1'; 3 lines are malformed",
+        ),
+        (
+            "a.tsv",
+            "user_id\titem_ids\ttimestamps\n" + "".join(f"u{n}\t1 2 3\t10 20\n" for n in range(9)),
+            "9 of 9 lines are malformed",
+        ),
+        (
+            "a.tsv",
+            "user_id\titem_ids\ttimestamps\n" + "".join(f"u{n}\t1 2,5\t10 20\n" for n in range(9)),
+            "9 of 9 lines are malformed",
+        ),
         ("a.csv", "1::3186::4::978300019\n", "its fields parted by ::, as MovieLens' files have; name it .dat"),
     ],
 )
@@ -123,6 +149,13 @@ def test_what_no_configuration_could_read_is_refused(tmp_path, name, content, sa
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
         propose(tmp_path / name)
+
+
+def test_texts_without_a_sound_line_are_refused_by_the_first_of_them(tmp_path):
+    shop(tmp_path)
+    (tmp_path / "products.csv").write_text("sku,name\n" + "s1,Pen,blue\n" * 3)
+    with pytest.raises(InputError, match=r"products\.csv: line 2: expected 2 fields.*; 3 lines are malformed"):
+        propose(tmp_path / "purchases.csv", tmp_path / "products.csv")
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-8"])

@@ -12,6 +12,9 @@ def main(job):
     # simulated files are in a publisher's schema and read by that publisher's reader
     source = job.spec.get("layout", job.spec["source"])
     reading = import_module(f"ptebench.data.sources.{source}").read(job.inputs, job.spec)
+    reading.check()
+    if first := reading.malformed.first:
+        print(f"skipped: {first}")
     interactions, dropped_counts = prepare(reading.interactions, job.spec)
     impressions = reading.impressions
     if impressions is not None:  # an item that was shown is in the catalogue even if nobody clicked it

@@ -16,10 +16,10 @@ LONGEST = 1 << 27  # bytes of a line, which is in memory as a whole
 
 
 class Malformed:
-    """The account of malformed lines: skipped and counted up to `limit`, an InputError beyond it."""
+    """The account of malformed lines: skipped and counted up to `limit`, an InputError beyond it; `first` tells one."""
 
     def __init__(self, limit: int | None = 0):
-        self.limit, self.count = limit or 0, 0
+        self.limit, self.count, self.first = limit or 0, 0, ""
         # without a limit there is no setting to raise
         self.mend = "mend the line" + (
             f", or raise max_bad_rows (now {limit}) to skip and count such lines" if limit is not None else ""
@@ -28,9 +28,12 @@ class Malformed:
     def add(self, path: Path, lines: pl.DataFrame, expected: str) -> None:
         """Count the rows of `lines` (line, text); raise InputError naming the first beyond the limit."""
         self.count += lines.height
-        if self.count > self.limit:
-            line, text = lines.select("line", "text").row(lines.height - (self.count - self.limit))
-            raise InputError(f"{path}: line {line}: expected {expected}, found {str(text or '')[:80]!r}; {self.mend}")
+        beyond = max(self.count - self.limit, 0)
+        line, text = lines.select("line", "text").row(lines.height - beyond if beyond else 0)
+        fault = f"{path}: line {line}: expected {expected}, found {str(text or '')[:80]!r}"
+        if beyond:
+            raise InputError(f"{fault}; {self.mend}")
+        self.first = self.first or fault
 
     def keep(self, path: Path, lines: pl.DataFrame, good: pl.Expr, expected: str) -> pl.DataFrame:
         """Return the rows of `lines` (line, text, ...) where `good` is true; `add` the others."""

@@ -29,6 +29,7 @@ def read(source: str, paths: dict, **settings):
     settings = DEFAULTS | {"source": source} | settings
     files = {name: value if isinstance(value, list) else [value] for name, value in paths.items()}
     raw = import_module(f"ptebench.data.sources.{source}").read(files, settings)
+    raw.check()
     interactions, dropped = prepare(raw.interactions, settings)
     items, found = collect_items(raw.items, interactions)
     return pl.concat(interactions).collect(), items, raw.counts | dropped | found

@@ -748,6 +748,11 @@ def test_table_faults(tmp_path):
     with pytest.raises(InputError, match=r"t\.csv: line 3: expected 2 fields"):
         path = put(tmp_path / "t.csv", "u,i\na,1\nb\n")
         read("table", {"interactions": path}, columns={"user_id": "u", "item_id": "i"})
+    rows = [("a", "x", "24/12/2011", "4")] * 2
+    with pytest.raises(
+        InputError, match=r"no interaction was read: 2 lines are malformed, the first .*t\.csv: line 2: expected a time"
+    ):
+        table(tmp_path, "t.csv", rows, max_bad_rows=9)
     with pytest.raises(InputError, match="columns: item_id is not named"):
         table(tmp_path, "t.csv", columns={"user_id": "who"})
 

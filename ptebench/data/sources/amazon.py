@@ -62,7 +62,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     path = paths["reviews" if "reviews" in paths else "ratings"][0]
     interactions = complete_interactions(blocks(path, release, malformed))
     if "metadata" not in paths:
-        return Reading(interactions, none(), {"malformed_lines": malformed.count})
+        return Reading(interactions, none(), malformed)
     # texts of items that nobody reviewed are counted by what follows, but not worth cleaning
     item_ids = (
         pl.concat(interactions).select(pl.col("item_id").unique().implode()).collect(engine="streaming").to_series()
@@ -75,7 +75,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
         frames += [_items(block.filter(has_review), release), complete(block.filter(~has_review).select(item_id=item))]
     items = pl.concat(frames)
     untitled = items.filter(pl.col("item_id").is_in(item_ids) & pl.col("title").is_null())["item_id"].n_unique()
-    return Reading(interactions, items, {"unusable_titles": untitled, "malformed_lines": malformed.count})
+    return Reading(interactions, items, malformed, notes={"unusable_titles": untitled})
 
 
 def _reviews(path: Path, release: str, malformed: Malformed) -> Iterator[pl.DataFrame]:

@@ -63,7 +63,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
         description=clean(pl.col("abstract")),
     )
     impressions = _impressions(frame) if settings["impressions"] else None
-    return Reading(interactions, complete(items, LABELS), {"malformed_lines": malformed.count}, impressions)
+    return Reading(interactions, complete(items, LABELS), malformed, impressions)
 
 
 def _impressions(frame: pl.DataFrame) -> pl.DataFrame:

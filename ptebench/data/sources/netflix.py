@@ -43,7 +43,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     if "qualifying" in paths:
         frames = chain(frames, _qualifying(paths["qualifying"][0], "train" if "probe" in paths else None, malformed))
     ratings = complete_interactions(frames)
-    return Reading(ratings, _titles(paths["titles"][0], malformed), {"malformed_lines": malformed.count})
+    return Reading(ratings, _titles(paths["titles"][0], malformed), malformed)
 
 
 def _ratings(paths: list[Path], malformed: Malformed) -> Iterator[pl.DataFrame]:

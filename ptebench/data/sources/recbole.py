@@ -20,4 +20,4 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     items = none()
     if "item" in paths:
         items = read_items(paths["item"][0], settings["item_columns"], malformed, settings["seq_separator"])
-    return Reading(interactions, items, {"malformed_lines": malformed.count})
+    return Reading(interactions, items, malformed)

@@ -61,7 +61,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
         categories=categories,
         description=clean(pl.col("abstract")),
     )
-    return Reading(complete_interactions(frames), complete(items, LABELS), {"malformed_lines": malformed.count})
+    return Reading(complete_interactions(frames), complete(items, LABELS), malformed)
 
 
 def _matrix(path: Path) -> sparse.coo_array:

@@ -30,7 +30,7 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
     malformed = Malformed(settings["max_bad_rows"])
     if "parts" in paths:
         frame = _parts(paths["parts"][0], malformed)
-        return Reading(complete([frame]), _texts(paths, settings, malformed), {"malformed_lines": malformed.count})
+        return Reading(complete([frame]), _texts(paths, settings, malformed), malformed)
     parts = [("sequences", None)] if "sequences" in paths else [(part, part) for part in ("train", "valid", "test")]
     frame = pl.concat(_read(paths[name][0], settings["user_column"], part, malformed) for name, part in parts)
     if "user_map" in paths:
@@ -41,7 +41,7 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     frame = _timed(frame, paths, malformed)
     interactions = complete([frame.explode("item_id", "timestamp")])
-    return Reading(interactions, _texts(paths, settings, malformed), {"malformed_lines": malformed.count})
+    return Reading(interactions, _texts(paths, settings, malformed), malformed)
 
 
 def _texts(paths: dict[str, list[Path]], settings: dict[str, Any], malformed: Malformed) -> pl.DataFrame:
@@ -153,7 +153,7 @@ def _timed(frame: pl.DataFrame, paths: dict[str, list[Path]], malformed: Malform
         if "user_map" in paths:  # a sequence may be the end of one that the times are of
             frame = frame.with_columns(pl.col("times").list.tail(pl.col("item_id").list.len()))
         frame = frame.rename({"times": "timestamp"})
-    elif not own:
+    elif not own and frame.height:
         raise InputError(f"{path}: expected a third column, {TIMES!r}; leave 'times' out, or name the file with times")
     times = frame["timestamp"].list.eval(pl.element().cast(pl.Int64, strict=False))
     written = pl.col("timestamp").list.eval(pl.element().str.contains(TIME)).list.all()

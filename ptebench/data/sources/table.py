@@ -17,4 +17,4 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
         raise InputError(f"columns: {sorted(missing)[0]} is not named; name the column of {path} that holds it")
     interactions = read_interactions(path, columns, malformed)
     items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
-    return Reading(interactions, items, {"malformed_lines": malformed.count})
+    return Reading(interactions, items, malformed)

@@ -28,7 +28,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
     items = pl.concat(
         _items(block) for block in json_lines(paths["businesses"][0], BUSINESS, ["business_id"], malformed)
     )
-    return Reading(interactions, items, {"malformed_lines": malformed.count})
+    return Reading(interactions, items, malformed)
 
 
 def _reviews(path: Path, malformed: Malformed) -> Iterator[pl.DataFrame]:
