@@ -19,8 +19,8 @@ from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import height, prepare
 from ptebench.data.parts import distinct
 from ptebench.errors import InputError, printable
+from ptebench.raw.columns import fault_of_names
 from ptebench.raw.lines import Malformed, lines
-from ptebench.raw.movielens import SEPARATOR
 from ptebench.raw.tables import form, header, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
@@ -35,6 +35,7 @@ NAMES = {
     "brand": ("brand", "maker", "author", "artist", "publisher", "manufacturer"),
     "description": ("description", "abstract", "summary", "text", "about"),
 }  # fmt: skip
+ACTS = {"user_id": "who acts", "item_id": "what is acted on"}
 SOURCES: dict[str, type[Dataset]] = {"table": Table, "sequences": Sequences}
 PUBLISHERS = {
     "amazon": {"asin", "reviewerID"}, "yelp": {"business_id", "review_id"}, "mind": {"impression_id", "user_id"},
@@ -88,16 +89,8 @@ def columns_of(path: Path) -> list[str]:
             raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
         nested = {key for key, value in pairs if isinstance(value, dict)}
         return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
-    if len(names) == 1 and SEPARATOR in names[0]:
-        raise InputError(
-            f"{path}: its first line, {names[0][:80]}, has its fields parted by {SEPARATOR}, as MovieLens' files have; "
-            "name it .dat, as they are named"
-        )
-    if all(name.replace(".", "").replace("-", "").isdigit() for name in names):
-        raise InputError(
-            f"{path}: its first line, {', '.join(names)}, looks like data; write the columns' names into the first "
-            "line, such as user_id,item_id,timestamp"
-        )
+    if fault := fault_of_names(names):
+        raise InputError(f"{path}: {fault}")
     return names
 
 
@@ -120,11 +113,17 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
     """Return the proposal for a file of interactions, and a file of item texts beside it."""
     columns = columns_of(path)
     chosen = named(columns, ("user_id", "item_id", "timestamp", "rating"))
-    for ours, what in (("user_id", "who acts"), ("item_id", "what is acted on")):
-        if ours not in chosen:
-            raise InputError(
-                f"{path}: no column's name tells {what}; it has {', '.join(columns)}; rename that column to {ours}"
+    if missing := [ours for ours in ACTS if ours not in chosen]:
+        swapped = items is not None and len(named(columns_of(items), tuple(ACTS))) == len(ACTS)
+        raise InputError(
+            f"{path}: no column's name tells {' or '.join(ACTS[ours] for ours in missing)}; it has "
+            f"{', '.join(columns)}; "
+            + (
+                f"are the two files swapped? {items} has these"
+                if swapped
+                else f"rename the column to {', '.join(missing)}"
             )
+        )
     if sum(column.lower().startswith(("train", "valid", "test")) for column in columns) > 1:
         raise InputError(
             f"{path}: its columns, {', '.join(columns)}, are parts of a split that somebody made; name the file "

@@ -112,7 +112,11 @@ def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
     "name, content, said",
     [
         ("a.csv", "1,2,3\n4,5,6\n", "looks like data; write the columns' names"),
-        ("a.csv", "colour,shape\nred,round\n", "no column's name tells who acts; it has colour, shape"),
+        (
+            "a.csv",
+            "colour,shape\nred,round\n",
+            "no column's name tells who acts or what is acted on; it has colour, shape; rename the column to user_id, item_id",
+        ),
         ("a.csv", "user,shape\nred,round\n", "no column's name tells what is acted on"),
         ("a.csv", "user,item\n", "no line below"),
         ("a.dat", "1::Heat (1995)::Action|Crime\n", "tells who acts; it has item_id, title, genres"),
@@ -142,13 +146,28 @@ def test_lines_of_items_are_sequences_and_a_publisher_s_file_is_known(tmp_path):
             "user_id\titem_ids\ttimestamps\n" + "".join(f"u{n}\t1 2,5\t10 20\n" for n in range(9)),
             "9 of 9 lines are malformed",
         ),
-        ("a.csv", "1::3186::4::978300019\n", "its fields parted by ::, as MovieLens' files have; name it .dat"),
+        (
+            "a.csv",
+            "user;item;time\n1;2;3\n",
+            "its first line, user;item;time, has its fields separated by ';'; save it with commas",
+        ),
+        ("a.tsv", "user,item\n1,2\n", "separated by ','; name it .csv"),
+        ("a.csv", "u1,i1,2011-12-24\n", "looks like data; write the columns' names"),
+        ("a.csv", "1::3186::4::978300019\n", "its fields separated by '::'; name it .dat, as MovieLens"),
     ],
 )
 def test_what_no_configuration_could_read_is_refused(tmp_path, name, content, said):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
         propose(tmp_path / name)
+
+
+def test_swapped_files_are_told_to_be_so(tmp_path):
+    shop(tmp_path)
+    with pytest.raises(
+        InputError, match=r"tells who acts; it has sku, name, category; are the two files swapped\? .*purch"
+    ):
+        propose(tmp_path / "products.csv", tmp_path / "purchases.csv")
 
 
 def test_texts_without_a_sound_line_are_refused_by_the_first_of_them(tmp_path):

@@ -9,7 +9,7 @@ from ptebench.config.cells import reader, sources, text_sides
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all, whole
-from ptebench.plan.raw import check_header
+from ptebench.plan.raw import check_header, names_in
 from ptebench.plan.texts import vectors
 from ptebench.recommenders.halving import places
 
@@ -51,13 +51,19 @@ class Cells:
         return backbone
 
     def check_columns(self) -> None:
-        """Raise InputError for a column that an external backbone names and its file, where it is there, lacks."""
+        """Raise InputError for a column that an external backbone reads and its file, where it is there, lacks."""
         for cell in (cell for cell in self.grid.cells if self.grid.external(cell.backbone)):
             wildcards = iocontainers.Wildcards(fromdict=cell._asdict())
             backbone = self._backbone(wildcards)
-            columns = {ours: theirs for ours, theirs in backbone["columns"].items() if isinstance(theirs, str)}
+            columns = backbone["columns"]
+            if any(isinstance(place, int) for place in columns.values()):
+                continue
             path = Path(self.config["data_root"]) / fill(backbone["file"], wildcards)
-            check_header(f"backbones: {cell.backbone}: columns", path, columns)
+            owner = "event" if "event" in columns or "event" in (names_in(path) or ()) else "user_id"
+            key, all_of_them = f"backbones.{cell.backbone}.columns", {owner: owner, "item_id": "item_id", **columns}
+            check_header(
+                key, path, all_of_them, f"tell its columns by place, {key}: {{user_id: 1, item_id: 2, rank: 3}}"
+            )
 
     def lists(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the file of lists from elsewhere that a cell reads; raise InputError where it is not there."""

@@ -8,6 +8,7 @@ from ptebench.data.downloads import advice, find
 from ptebench.errors import InputError
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import DATA, EXPORT, SPLIT, TABLES, Wildcards, fill, only, whole
+from ptebench.raw.columns import NAME_THEM, fault_of_names
 from ptebench.raw.tables import header
 
 # the settings of a source that name its files
@@ -71,17 +72,25 @@ COLUMNS = {  # the settings of a source that name columns, each with the file wh
 }
 
 
-def check_header(key: str, path: Path, columns: dict[str, str]) -> None:
-    """Raise InputError for a column of ours that a file, where it is there and can be read, does not have."""
+def names_in(path: Path) -> list[str] | None:
+    """Return the names of a file's columns; None where it is not there, has none, or cannot be read."""
     try:
-        names = header(path) if path.is_file() else None
+        return header(path) if path.is_file() else None
     except InputError:  # the job that reads it says what is wrong
+        return None
+
+
+def check_header(key: str, path: Path, columns: dict[str, str], mend: str = NAME_THEM) -> None:
+    """Raise InputError for columns of ours that a file, where it is there and can be read, does not have."""
+    names = names_in(path)
+    if names is None or not (missing := {ours: theirs for ours, theirs in columns.items() if theirs not in names}):
         return
-    for ours, theirs in columns.items():
-        if names is not None and theirs not in names:
-            near = get_close_matches(theirs, names, 1)
-            mend = f"did you mean {near[0]!r}? It" if near else "it"
-            raise InputError(f"{key}: {ours}: {path} has no column {theirs!r}; {mend} has {', '.join(names)}")
+    if fault := fault_of_names(names, mend):
+        raise InputError(f"{key}: {path}: {fault}")
+    near = {ours: match[0] for ours, theirs in missing.items() if (match := get_close_matches(theirs, names, 1))}
+    meant = f"did you mean {{{', '.join(f'{ours}: {theirs}' for ours, theirs in near.items())}}}? It" if near else "it"
+    lacks = ", ".join(map(repr, missing.values()))
+    raise InputError(f"{key}: {path} has no column {lacks}; {meant} has {', '.join(names)}")
 
 
 class Raw:
@@ -131,7 +140,7 @@ class Raw:
             files = self.files(dataset) if settings["source"] in COLUMNS else {}
             for key, file in COLUMNS.get(settings["source"], {}).items():
                 if file in files:
-                    check_header(f"datasets: {dataset}: {key}", Path(str(files[file])), settings[key])
+                    check_header(f"datasets.{dataset}.{key}", Path(str(files[file])), settings[key])
 
     def download_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the missing raw files of all requested tables, each with its entry of downloads.yaml or None."""

@@ -1,6 +1,7 @@
 """Columns of raw files: which to read, what counts as nothing, ids, and values of JSON as a column's type."""
 
 import math
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -12,14 +13,31 @@ from ptebench.errors import InputError
 MISSING = ["", "nan", "NaN", "-nan", "inf", "-inf", "NaT", "None", "null", "NULL", "<NA>", "NA", "N/A", "n/a", "#N/A"]
 WHOLE = r"^(-?\d+)\.0+$"
 ROUNDED = r"^-?\d+(\.\d+)?[eE]\+\d+$"  # a long number as spreadsheets show it: its last digits are gone
+DATUM = r"-?\d[\d.:/ -]*"  # a number, a day or a time, in the place of a column's name
+# what parts the fields of a line that was read as one, and the mend
+MARKS = {
+    "::": "name it .dat, as MovieLens' files are named", "\t": "name it .tsv", ",": "name it .csv",
+    ";": "save it with commas, as .csv", "|": "save it with commas, as .csv", " ": "save it with tabs, as .tsv",
+}  # fmt: skip
+NAME_THEM = "write the columns' names into it, such as user_id,item_id,timestamp"
+
+
+def fault_of_names(names: Collection[str], mend: str = NAME_THEM) -> str:
+    """Return why fields of a first line are no names of columns, and the mend; nothing where they may be."""
+    line = ", ".join(names)[:80]
+    if len(names) == 1 and (mark := next((mark for mark in MARKS if mark in line), None)):
+        return f"its first line, {line}, has its fields separated by {mark!r}; {MARKS[mark]}"
+    if any(re.fullmatch(DATUM, name) for name in names):
+        return f"its first line, {line}, looks like data; {mend}"
+    return ""
 
 
 def columns_to_read(path: Path, there: Collection[str], required: list[str], optional: Iterable[str]) -> list[str]:
-    """Return the columns to read; raise InputError for a required one that is not there."""
+    """Return the columns to read; raise InputError for required ones that are not there."""
     if missing := [name for name in required if name not in there]:
         raise InputError(
-            f"{path}: column {missing[0]!r} is missing; it has {', '.join(there)}; "
-            "name the columns of the file in the configuration"
+            f"{path}: column {', '.join(map(repr, missing))} is missing; "
+            + (fault_of_names(there) or f"it has {', '.join(there)}; name the columns of the file in the configuration")
         )
     return [name for name in dict.fromkeys([*required, *optional]) if name in there]
 

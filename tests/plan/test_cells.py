@@ -62,11 +62,36 @@ def test_a_column_that_a_file_of_lists_lacks_is_told_by_the_plan_where_the_file_
     cells.check_columns()  # it is not there
     (tmp_path / "news.snapshot.tsv").write_text("user_id\tmovies\trank\n")
     with pytest.raises(
-        InputError, match=r"^backbones: theirs: columns: item_id: .* no column 'movie'; did you mean 'movies'"
+        InputError, match=r"^backbones\.theirs\.columns: .* no column 'movie'; did you mean {item_id: movies}\?"
     ):
         cells.check_columns()
-    (tmp_path / "news.snapshot.tsv").write_text("user_id\tmovie\trank\n")
-    cells.check_columns()
+    for text in ("user_id\tmovie\trank\n", "event\tmovie\trank\n"):
+        (tmp_path / "news.snapshot.tsv").write_text(text)
+        cells.check_columns()
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("user,item,rank\n", r"has no column 'user_id', 'item_id'; did you mean {user_id: user, item_id: item}\? It has user, item, rank"),
+        ("user_id;item_id;rank\n", r"its first line, user_id;item_id;rank, has its fields separated by ';'; save it with commas"),
+        ("u7,1002,2870\n", r"its first line, u7, 1002, 2870, looks like data; tell its columns by place, backbones\.theirs\.columns: {user_id: 1, item_id: 2, rank: 3}"),
+    ],
+)  # fmt: skip
+def test_a_list_whose_columns_nobody_names_is_told_by_the_plan_what_to_name(tmp_path, text, said):
+    tables = {"theirs": {
+        "title": "Theirs", "datasets": ["news"], "protocols": ["snapshot"], "metrics": ["HR@10"],
+        "rows": [{"backbones": ["theirs"], "representations": ["id"]}],
+    }}  # fmt: skip
+    theirs = {"kind": "external", "file": "lists.csv"}
+    (tmp_path / "lists.csv").write_text(text)
+    cells = Cells(configuration(backbones={"theirs": theirs}, tables=tables, data_root=str(tmp_path)))
+    with pytest.raises(InputError, match=rf"^backbones\.theirs\.columns: .*lists\.csv:? {said}"):
+        cells.check_columns()
+    places = {"user_id": 1, "item_id": 2, "rank": 3}
+    Cells(
+        configuration(backbones={"theirs": theirs | {"columns": places}}, tables=tables, data_root=str(tmp_path))
+    ).check_columns()
 
 
 def test_a_tuned_cell_reads_its_study_and_others_do_not():

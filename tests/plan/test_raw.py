@@ -29,14 +29,17 @@ def test_a_column_that_a_raw_file_lacks_is_told_by_the_plan_where_the_file_is_th
     plan = raw(tmp_path, items="texts.item", item_columns={"title": "titel"})
     plan.check_columns()  # neither file is there
     (tmp_path / "my log.csv").write_text("u,j\n1,2\n")
+    with pytest.raises(InputError, match=r"^datasets\.mine\.columns: .*my log\.csv has no column 'i'; it has u, j$"):
+        plan.check_columns()
+    (tmp_path / "my log.csv").write_text("u;i\n1;2\n")
     with pytest.raises(
-        InputError, match=r"^datasets: mine: columns: item_id: .*my log\.csv has no column 'i'; it has u, j$"
+        InputError, match=r"^datasets\.mine\.columns: .*my log\.csv: its first line, u;i, has its fields"
     ):
         plan.check_columns()
     (tmp_path / "my log.csv").write_text("u,i\n1,2\n")
     (tmp_path / "texts.item").write_text("item_id:token\ttitle:token_seq\n")
     with pytest.raises(
-        InputError, match=r"item_columns: title: .* no column 'titel'; did you mean 'title'\? It has item_id, title$"
+        InputError, match=r"item_columns: .* no column 'titel'; did you mean {title: title}\? It has item_id, title$"
     ):
         plan.check_columns()
     for text in (b"", b"\xff\xfe"):  # the job says what is wrong with it

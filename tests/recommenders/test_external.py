@@ -178,7 +178,7 @@ def lists(*changes, rows=ROWS):
         (lists(rows=[(u, "strange", s) for u, _, s in ROWS[:6]]), {"unknown": "drop"}, r"6 of 6 rows have such.*these look like lists of another dataset, or of other items$"),
         (lists(rows=[(f"x{u}", i, s) for u, i, s in ROWS[:6]]), {}, r"6 of 6 rows .*or of other users$"),
         (lists((1, "user_id,item_id,rank"), (9, "u99,i92,2.5")), {}, r"line 9: expected a whole number from 0 or 1 \(of scores the column is score\) as rank, found '2.5'"),
-        (lists((1, "user_id;item_id;score")), {}, r"column 'item_id' is missing; it has user_id;item_id;score"),
+        (lists((1, "user_id;item_id;score")), {}, r"column 'item_id' is missing; its first line, user_id;item_id;score, has its fields separated by ';'; save it with commas"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_told_by_its_line(tmp_path, words, events, text, keys, said):
