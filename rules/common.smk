@@ -41,7 +41,7 @@ from ptebench.plan.paths import (
     only,
     sides,
 )
-from ptebench.plan.raw import DATASET, DESCRIPTION, EXPORTS, SIMULATED, SPLIT_FILES, SPLIT_ROWS, Raw
+from ptebench.plan.raw import DATASET, DESCRIBED, DESCRIPTION, EXPORTS, SIMULATED, SPLIT_FILES, SPLIT_ROWS, Raw
 from ptebench.plan.reporting import PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.requests import Requests
 from ptebench.plan.texts import Texts
@@ -72,8 +72,7 @@ if not named:
 
 # a plan is millions of objects that stay: looking through them for garbage took a tenth of its time
 gc.set_threshold(100_000)
-asked = {key: value for key, value in changes.items() if key != "failed"}  # that one is of a run's end alone
-reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, asked))
+reporting = Reporting(CONFIG, render_command(Path(workflow.main_snakefile), named, failures.request(changes)))
 writing, grid, information = Writing(CONFIG), cells.grid, Information(CONFIG, cells)
 
 # the prefix passes through str.format and triggers no rerun

@@ -91,7 +91,7 @@ use rule interactions as export with:
 
 use rule interactions as describe with:
     input:
-        **DATASET,
+        **DESCRIBED,
         published=PUBLISHED_STATISTICS,
     output:
         **recorded(f"{DATA}/statistics.provenance.json", **DESCRIPTION),

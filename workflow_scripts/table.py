@@ -19,7 +19,7 @@ def main(job) -> dict:
     evidence = collect_evidence(job.spec, job.inputs)
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
     pairs = build_comparisons(job.spec, evidence)
-    captions = write_captions(job.spec, job.inputs["ranks"], job.inputs["groups"], job.inputs["train"])
+    captions = write_captions(job.spec, *(job.inputs[name] for name in ("ranks", "groups", "train", "data")))
     claims = check_claims(job.spec, table, pairs, job.inputs["ranks"], job.inputs["groups"])
     write_table(table, job.outputs["csv"], TABLE)
     costs = build_costs(job.spec, metrics, job.inputs["records"], job.inputs.get("trials", []))

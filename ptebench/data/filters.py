@@ -98,13 +98,14 @@ def height(parts: list[pl.LazyFrame]) -> int:
     return sum(part.select(pl.len()).collect().item() for part in parts)
 
 
-def sampled(parts: list[pl.LazyFrame], number: int | None, seed: int) -> list[pl.LazyFrame]:
-    """Return the parts with `number` users drawn by `seed`; all where there are no more, or no number."""
+def sampled(parts: list[pl.LazyFrame], number: int | None, seed: int) -> tuple[list[pl.LazyFrame], dict[str, int]]:
+    """Return the parts with `number` users drawn by `seed`, all where there are no more; and both counts."""
     names = distinct(parts, "user_id").sort()
     if number is None or len(names) <= number:
-        return parts
+        return parts, {"users": len(names), "users_before_draw": len(names)}
     sample = names.gather(generator(seed, "users").permutation(len(names))[:number])
-    return store(part.filter(pl.col("user_id").is_in(sample.implode())).collect() for part in parts)
+    parts = store(part.filter(pl.col("user_id").is_in(sample.implode())).collect() for part in parts)
+    return parts, {"users": number, "users_before_draw": len(names)}
 
 
 def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
@@ -137,7 +138,7 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
     if counts["duplicates"] and max(settings[name] for name in cores) > 1:
         parts = store(apply_core(parts, settings["user_core"], settings["item_core"], settings["core"]))
     counts[", ".join(cores)] = height(parts)
-    parts = sampled(parts, settings.get("users"), settings["tie_seed"])
+    parts, people = sampled(parts, settings.get("users"), settings["tie_seed"])
     counts["users"] = height(parts)
     notes = {"interactions_read": counts["read"]}
     for (_, before), (name, after) in pairwise(counts.items()):
@@ -147,7 +148,7 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
                 f"{name}: no interaction is left (of {counts['read']} read, {before} reached this filter); loosen the "
                 "dataset's filters"
             )
-    return parts, notes
+    return parts, notes | people
 
 
 def select_impressions(users: pl.Series, impressions: pl.DataFrame, settings: dict) -> pl.DataFrame:

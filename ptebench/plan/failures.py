@@ -105,6 +105,11 @@ def table_command(workflow: Any, tables: Iterable[str], pages: list[str]) -> lis
     return [sys.executable, "-P", "-m", "snakemake", *words]
 
 
+def request(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `--config` says of a run, without what `table_command` adds."""
+    return {key: value for key, value in changes.items() if key != "failed"}
+
+
 def make_tables(workflow: Any, config: Mapping[str, Any], grid: Any) -> list[str]:
     """Make the tables of a run that ended with failures without the failed cells; return what to say of them.
 

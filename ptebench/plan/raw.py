@@ -30,6 +30,7 @@ SIMULATED = {
     "reclm": {"train": "train.npz", "test": "test.npz", "items": "items.jsonl.gz"},
 }
 DATASET = {"interactions": f"{DATA}/interactions.parquet", "items_": f"{DATA}/items.parquet"}
+DESCRIBED = {**DATASET, "record": f"{DATA}/provenance.json"}
 DESCRIPTION = {
     "statistics": f"{DATA}/statistics.csv",
     "drawing": f"{TABLES}/distributions/{{dataset}}.svg",

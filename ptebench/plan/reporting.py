@@ -136,7 +136,7 @@ class Reporting:
         """Return the metrics of a table's backbones, ranks of its cells, groups of its splits, published values."""
         cells = list(dict.fromkeys(self.grid.of_table(wildcards.table)))
         patterns = {"metrics": f"{METRICS}.csv", "ranks": f"{CELL}/ranks.parquet"}
-        patterns["records"] = f"{CELL}/provenance.json"
+        patterns |= {"records": f"{CELL}/provenance.json", "data": f"{DATA}/provenance.json"}
         patterns |= {name: f"{SPLIT}/{name}.parquet" for name in ("groups", "train")}
         text = {"text": "card", "encoder": self.config["diversity"], "side": "item"}
         metrics = self.tables[wildcards.table]["metrics"]

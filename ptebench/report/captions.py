@@ -1,4 +1,4 @@
-"""What stands below a panel's heading: how many test events, what of them never trained, what they rank."""
+"""What stands below a panel's heading: how many test events, what of them never trained, what they rank, of whom."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -7,18 +7,26 @@ from typing import Any
 
 import polars as pl
 
-from ptebench.files import GROUPS, RANKS, TRAIN, read_table
+from ptebench.files import GROUPS, RANKS, TRAIN, read_json, read_table
 from ptebench.report.metrics import OVERALL
 from ptebench.report.rendering import heading
 
 
+def sample(record: dict[str, Any]) -> str:
+    """Return of how many users a dataset is a sample, by the record of its interactions; "" where all stayed."""
+    users, before = (record["notes"].get(name, 0) for name in ("users", "users_before_draw"))
+    return f"a seeded sample, {users:,} of {before:,} users" if users < before else ""
+
+
 def write_captions(
-    spec: dict[str, Any], ranks: Sequence[Path], groups: Sequence[Path], train: Sequence[Path]
+    spec: dict[str, Any], ranks: Sequence[Path], groups: Sequence[Path], train: Sequence[Path], data: Sequence[Path]
 ) -> dict[str, str]:
     """Return the caption of each panel of a table that has events, by its heading.
 
-    `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups and train: of each split.
+    `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups and train: of each split;
+    data: the records of datasets, each in the folder of its name.
     """
+    samples = {path.parent.name: sample(read_json(path)) for path in data}
     files, first = iter(ranks), dict[tuple[str, str], Path]()
     for dataset, protocol, *_, seeds in spec["cells"]:
         paths = [next(files) for _ in seeds]
@@ -33,19 +41,20 @@ def write_captions(
             if group != OVERALL:
                 part = part.filter(pl.col("event").is_in(of_groups.filter(group=group)["event"].implode()))
             if part.height:
-                captions[heading(*split, ranking, group)] = _caption(part, spec["protocols"][split[1]])
+                what = _caption(part, spec["protocols"][split[1]])
+                captions[heading(*split, ranking, group)] = "; ".join(filter(None, [*what, samples[split[0]]])) + "."
     return captions
 
 
-def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> str:
-    """Return the caption of RANKS of one panel, with a column `new` for targets that never trained."""
+def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> list[str]:
+    """Return the parts of the caption of RANKS of one panel, with a column `new` for targets that never trained."""
     number, new = events["event"].n_unique(), 100 * events["new"].to_numpy().mean()
     sizes = events["candidates"].to_numpy()
     span = " to ".join(f"{size:,}" for size in dict.fromkeys((int(sizes.min()), int(sizes.max()))))
     parts = [f"{number:,} test event{'s' * (number > 1)}, {new:.1f} % of their targets never trained"]
     parts += [f"cut at {cut}"] if (cut := _cut(protocol)) else []
     history = "seen items left out" if protocol["remove_seen"] else "seen items among them"
-    return "; ".join([*parts, f"{span} candidates each, {history}"]) + "."
+    return [*parts, f"{span} candidates each, {history}"]
 
 
 def _cut(protocol: dict[str, Any]) -> str:

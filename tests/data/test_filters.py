@@ -140,5 +140,7 @@ def test_users_are_drawn_by_seed_after_all_filters():
 
     drawn, notes = users()
     assert len(drawn) == 10 and all(int(u[1:]) % 3 for u in drawn) and notes["dropped_by_users"] > 0
+    assert (notes["users"], notes["users_before_draw"]) == (10, 26)
     assert drawn == users()[0] and drawn != users(tie_seed=1)[0]
     assert len(users(users=1000)[0]) == 26 and not users(users=None)[1]["dropped_by_users"]
+    assert users(users=1000)[1]["users"] == users(users=None)[1]["users"] == 26

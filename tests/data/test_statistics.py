@@ -15,7 +15,7 @@ from ptebench.data.leakage import check_split
 from ptebench.data.protocols import cold_start_user, global_temporal, leave_one_out, long_tail, snapshot
 from ptebench.data.splits import complete, counts, of_events
 from ptebench.data.statistics import compare, describe, read_published
-from ptebench.files import EVENTS, INTERACTIONS, TRAIN, InputError, read_json, read_table
+from ptebench.files import EVENTS, INTERACTIONS, TRAIN, InputError, read_json, read_table, write_json
 from tests.conftest import REPOSITORY
 from tests.data.readers import put, read
 
@@ -328,12 +328,15 @@ def test_jobs_from_raw_file_to_split_and_statistics(tmp_path):
         == 20
     )
     assert {c["verdict"] for c in read_json(tmp_path / "leakage.json")} <= {"ok", "reported"}
+    write_json({"notes": {"users_before_draw": 50}}, tmp_path / "drawn.json")
     status, said = job(
-        "describe", {"dataset": "d", "published": None}, {**tables, "published": PUBLISHED},
+        "describe", {"dataset": "d", "published": None},
+        {**tables, "published": PUBLISHED, "record": tmp_path / "drawn.json"},
         {"statistics": "statistics.csv", "drawing": "drawing.svg"}, tmp_path,
     )  # fmt: skip
     assert status == 0, said
-    assert pl.read_csv(tmp_path / "statistics.csv").filter(pl.col("statistic") == "users")["value"].to_list() == [20]
+    counts = dict(pl.read_csv(tmp_path / "statistics.csv").select("statistic", "value").iter_rows())
+    assert (counts["users"], counts["users_before_draw"]) == (20, 50)
 
 
 def test_a_job_that_fails_says_one_line_and_leaves_nothing(tmp_path):

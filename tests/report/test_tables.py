@@ -321,7 +321,10 @@ def write_cells(folder, spec, ranks):
     groups = pl.DataFrame({"event": range(0, count, 2), "group": "item_tail"}, schema=GROUPS)
     write_table(groups, folder / "groups.parquet", GROUPS)
     write_table(pl.DataFrame({"user": [1], "history": [[1, 2]]}, schema=TRAIN), folder / "train.parquet", TRAIN)
-    return {"ranks": files, "groups": [folder / "groups.parquet"], "train": [folder / "train.parquet"]}
+    (folder / "toys").mkdir(exist_ok=True)
+    write_json({"notes": {"users": 500, "users_before_draw": 10360}}, folder / "toys/provenance.json")
+    return {"ranks": files, "groups": [folder / "groups.parquet"], "train": [folder / "train.parquet"],
+            "data": [folder / "toys/provenance.json"]}  # fmt: skip
 
 
 def test_table_script(tmp_path):
@@ -338,7 +341,8 @@ def test_table_script(tmp_path):
     spec = SPEC | {"trials": [0, 0, 0]}
     notes = table(Job(spec, inputs, outputs, code="", threads=1))
     assert (notes["values"], notes["published"]) == (12, 4)
-    said = "test events, 0.0 % of their targets never trained; 1,000 candidates each, seen items among them."
+    said = "test events, 0.0 % of their targets never trained; 1,000 candidates each, seen items among them; "
+    said += "a seeded sample, 500 of 10,360 users."
     assert notes["captions"] == {"toys, cold": f"300 {said}", "toys, cold, item_tail": f"150 {said}"}
     for form in ("md", "html", "tex"):
         text = outputs[form].read_text().replace(r"\%", "%")
@@ -376,7 +380,9 @@ def test_a_caption_says_what_the_events_of_its_panel_are(tmp_path):
     }  # fmt: skip
     files = ([tmp_path / f"{name}.parquet"] for name in "rgt")
     end = "cut at 2024-01-16; {} candidates each, seen items left out."
-    assert write_captions(spec, *files) == {
+    (tmp_path / "toys").mkdir()
+    write_json({"notes": {"users": 2, "users_before_draw": 2}}, tmp_path / "toys/provenance.json")
+    assert write_captions(spec, *files, [tmp_path / "toys/provenance.json"]) == {
         "toys, snap": f"2 test events, 33.3 % of their targets never trained; {end.format('8 to 9')}",
         "toys, snap, tail": f"1 test event, 0.0 % of their targets never trained; {end.format('9')}",
         "toys, snap, new": f"1 test event, 100.0 % of their targets never trained; {end.format('2')}",

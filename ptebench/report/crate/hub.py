@@ -57,6 +57,12 @@ def _writes(record: Record | None, adapter: str) -> bool:
     )
 
 
+def _data(records: Records, place: Place) -> str:
+    """Return what a card says of the data: dataset, protocol, and of how many users it is a sample."""
+    sample = records.sample(place.dataset)
+    return f"{place.dataset}, split by {place.protocol}" + f" ({sample})" * bool(sample)
+
+
 def _adapter(records: Records, path: str, folder: Path) -> list[str]:
     """Write an adapter and, where it was built here, its base; return their names."""
     place, record = Place.of(path), records.of(path)
@@ -73,7 +79,7 @@ def _adapter(records: Records, path: str, folder: Path) -> list[str]:
     front = {"library_name": "peft", "base_model": built[0] if built else base, "pipeline_tag": "text-generation",
              "tags": ["lora", "recommendation"]}  # fmt: skip
     text = (
-        f"{name}\n\nA LoRA adapter that writes {parts[-1]} profiles of {place.dataset}, split by {place.protocol}:"
+        f"{name}\n\nA LoRA adapter that writes {parts[-1]} profiles of {_data(records, place)}:"
         " interests as roles and phrases, from what a prompt shows of a history. Fitted on training data alone."
         "\n\n    from peft import AutoPeftModelForCausalLM\n"
         f'    model = AutoPeftModelForCausalLM.from_pretrained("{name}")'
@@ -89,7 +95,7 @@ def _base(records: Records, base: str, folder: Path, place: Place) -> None:
         return
     shutil.copytree(records.root / base, folder, ignore=shutil.ignore_patterns("provenance.json"))
     front = {"library_name": "transformers", "pipeline_tag": "text-generation", "license": "mit"}
-    text = f"A small language model, built of the training data of {place.dataset} ({place.protocol})."
+    text = f"A small language model, built of the training data of {_data(records, place)}."
     _card(folder, front, f"{folder.name}\n\n{text}", records.of(f"{base}/model.safetensors"))
 
 
@@ -115,7 +121,7 @@ def _vectors(records: Records, path: str, record: Record, folder: Path) -> str:
     if len(place.rest) == 2:  # no encoder's
         source = f"`{place.rest[0]}`, learned from texts and training pairs"
     text = (
-        f"{name}\n\nThe vectors of {len(ids):,} items of {place.dataset}, {vectors.shape[1]} wide, {source}."
+        f"{name}\n\nThe vectors of {len(ids):,} items of {_data(records, place)}, {vectors.shape[1]} wide, {source}."
         " A word is a raw item id; an id that is none has zeros."
         "\n\n    from sentence_transformers import SentenceTransformer\n"
         f'    SentenceTransformer("{name}").encode(["{next(iter(ids), "ID")}"])'

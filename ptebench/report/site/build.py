@@ -29,7 +29,8 @@ class Site:
             loader=PackageLoader("ptebench.report.site"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self.templates.globals |= {"tables": results.tables, "rendering": rendering, "log_page": results.log_page}
+        self.templates.globals |= {"tables": results.tables, "rendering": rendering}
+        self.templates.globals |= {"log_page": results.log_page, "sample": results.records.sample}
         self.templates.filters |= {"seconds": seconds, "plain": plain, "statistic": format_statistic}
 
     def write(self, path: str, template: str, **shown: Any) -> None:

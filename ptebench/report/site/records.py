@@ -10,6 +10,7 @@ from typing import Any
 from ptebench.errors import InputError
 from ptebench.provenance import canonical, file_digest
 from ptebench.records import LEFT
+from ptebench.report.captions import sample
 
 HASHED = 2**26  # bytes; a larger file is known by its record alone
 RECORD = "provenance.json"
@@ -74,6 +75,10 @@ class Records:
         if path not in self.by_output:
             raise InputError(f"{path}: no record beside it; make it again by snakemake")
         return self.by_output[path]
+
+    def sample(self, dataset: str) -> str:
+        """Return of how many users a dataset is a sample; "" where it is none."""
+        return sample(self.of(f"results/data/{dataset}/interactions.parquet").data)
 
     def chain(self, path: str) -> list[Step]:
         """Return a file and all that it was made from, each file once, inputs below what they made."""

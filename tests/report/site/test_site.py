@@ -124,6 +124,12 @@ def test_titles_of_items_are_escaped(report):
     assert "&lt;thing&gt; 2" in text and "<thing>" not in text
 
 
+def test_every_page_that_is_of_a_sample_says_so(report):
+    said = "seeded sample, 80 of 1,600 users"
+    pages = ("index", "tables/shop", "data/shop", "cells/shop/cold/sasrec/pte", "profiles/shop/cold/small", "information/mine/shop/cold")
+    assert all(said in (report / f"{page}.html").read_text() for page in pages)
+
+
 def test_verdicts_of_an_analysis_of_information_stand_on_its_page(report):
     text = (report / "information/mine/shop/cold.html").read_text()
     assert "<h2>Does it suffice?</h2>\n<h3><code>ids</code> alone</h3>" in text and "Table" not in text

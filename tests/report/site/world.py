@@ -77,7 +77,8 @@ def data(dataset, random):
     }, schema=ITEMS)  # fmt: skip
     write_table(items, f"{folder}/items.parquet", ITEMS)
     made = [f"{folder}/interactions.parquet", f"{folder}/items.parquet"]
-    note("interactions", [f"raw/{dataset}.csv"], made, f"{folder}/provenance.json")
+    notes = {"users": USERS, "users_before_draw": 1600}
+    note("interactions", [f"raw/{dataset}.csv"], made, f"{folder}/provenance.json", notes=notes)
     counts = pl.DataFrame([(dataset, "users", 80.0, 80.0, "equal", "them")], schema=STATISTICS | {"source": pl.String}, orient="row")
     write(f"{folder}/statistics.csv", counts.write_csv())
     write(f"results/tables/distributions/{dataset}.svg", "<?xml?>\n<svg viewBox='0 0 1 1'></svg>\n")
@@ -193,7 +194,7 @@ def tabulate(dataset, rows, published, compare):
     inputs = {
         "metrics": [f"results/metrics/{dataset}/cold/{b}.csv" for b in dict.fromkeys(row[2] for row in rows)],
         "ranks": [f"{f}/ranks.parquet" for f in folders], "groups": [groups], "published": [published],
-        "train": [groups.replace("groups", "train")], "records": [f"{f}/provenance.json" for f in folders],
+        "train": [groups.replace("groups", "train")], "data": [f"results/data/{dataset}/provenance.json"], "records": [f"{f}/provenance.json" for f in folders],
     }  # fmt: skip
     stem = f"results/tables/{dataset}"
     kinds = {kind: f"{stem}.{kind}" for kind in ("csv", "md", "tex", "html")}
