@@ -56,6 +56,21 @@ def with_text(kind, **settings):
         ({"backbones": {"sasrec": {"users": 600}}}, "backbones.sasrec.users: unknown key here; it is a key of datasets.NAME"),
         ({"backbones": {"sasrec": {"seeds": [1]}}}, "backbones.sasrec.seeds: unknown key here; it is a key of the top of the file"),
         ({"backbones": {"sasrec": {"learning_rat": 1}}}, "backbones.sasrec.learning_rat: unknown key; did you mean"),
+        ({"backbones": {"biasmf": {"max_length": 50}}}, "max_length: unknown key here; it is a key of dreamrec, sasrec, gru4rec, hstu and 3 more, not of biasmf"),
+        ({"backbones": {"biasmf": {}}, "tuning": {"backbones": {"biasmf": {"max_length": [5]}}}}, "tuning.backbones.biasmf.max_length: unknown key here; it is a key of dreamrec"),
+        ({"datasets": {"a": {"source": "sequences", "sequences": "x", "interactions": "y"}}}, "datasets.a.interactions: unknown key here; it is a key of table, not of sequences"),
+        ({"datasets": {"a": {"interactions": "y"}}}, "datasets.a.source: this key must be given (amazon, yelp"),
+        ({"backbones": {"mine": {"file": "x", "k": 20}}}, "backbones.mine.kind: 'mine' is unknown; with these keys, did you mean 'kind: external'?"),
+        ({"backbones": {"x": {"kind": "sasrc", "file": "x"}}}, "'sasrc' is unknown; did you mean 'sasrec'?"),
+        ({"backbones": {"external": {"file": "x", "columns": {"user_id": 0}}}}, "backbones.external.columns.user_id: expected a value of at least 1 (0 given)"),
+        ({"backbones": {"sasrec": {"epochs": "many"}}}, "backbones.sasrec.epochs: expected a whole number ('many' given)"),
+        ({"backbones": {"sasrec": {"compile": "maybe"}}}, "backbones.sasrec.compile: expected true or false ('maybe' given)"),
+        ({"backbones": {"SASRec v2": {"kind": "sasrec"}}}, "backbones.SASRec v2: expected small letters, digits, _ and - ('SASRec v2' given); did you mean 'sasrec-v2'?"),
+        ({"backbones": "sasrec"}, "backbones: expected keys with their values ('sasrec' given)"),
+        ({"protocols": {"global_temporal": {"cuts": 0.8}}}, "protocols.global_temporal.cuts: expected a list, [0.8]"),
+        ({"protocols": {"global_temporal": {"cuts": ["late"]}}}, "protocols.global_temporal.cuts no. 1: expected a date such as 2024-05-31 ('late' given)"),
+        ({"tables": {"t": {"protocols": "leave_one_out"}}}, "tables.t.protocols: expected a list, [leave_one_out]"),
+        ({"tables": {"t": {"rows": [{"backbones": ["a"]}, {"backbones": ["a", "SASRec"]}]}}}, "tables.t.rows no. 2.backbones no. 2: expected small letters, digits, _ and - ('SASRec' given); did you mean 'sasrec'?"),
         ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
         ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
         ({"datasets": {"a": {"source": "amazon", "revews": "x"}}}, "datasets.a.revews: unknown key; did you mean 'reviews'"),
@@ -63,12 +78,12 @@ def with_text(kind, **settings):
         ({"datasets": {"a": {"source": "amazon", "reviews": "x", "ratings": "y"}}}, "give either 'reviews' or 'ratings'"),
         ({"datasets": {"a": {"source": "amazon", "reviews": "x", "release": "2016"}}}, "datasets.a.release: "),
         ({"datasets": {"a": {"source": "recbole", "inter": "x", "columns": {"user": "u"}}}}, "datasets.a.columns.user"),
-        ({"datasets": {"a": {"source": "yelp", "reviews": "x"}}}, "datasets.a.businesses: Field required"),
+        ({"datasets": {"a": {"source": "yelp", "reviews": "x"}}}, "datasets.a.businesses: this key must be given"),
         ({"datasets": {"a": {"source": "sequences"}}}, "datasets.a: give either 'sequences', 'parts', or all of"),
         ({"datasets": {"a": {"source": "sequences", "sequences": "x", "tie_brek": "file"}}}, "datasets.a.tie_brek: unknown key; did you mean 'tie_break'"),
-        ({"datasets": {"a": {"source": "sequences", "sequences": 1}}}, "datasets.a.sequences: Input should be"),
+        ({"datasets": {"a": {"source": "sequences", "sequences": 1}}}, "datasets.a.sequences: expected text (1 given); in quotes it is text to YAML"),
         ({"language_models": {"embedded": {"lora": {"rnk": 1}}}}, "lora.rnk: unknown key; did you mean 'rank'?"),
-        ({"language_models": {"gpt": {"endpoint": "https://h/v1"}}}, "language_models.gpt.model: Field required"),
+        ({"language_models": {"gpt": {"endpoint": "https://h/v1"}}}, "language_models.gpt.model: this key must be given"),
         ({"language_models": {"gpt": GPT | {"temprature": 1}}}, "gpt.temprature: unknown key; did you mean 'temperature'?"),
         ({"language_models": {"gpt": GPT | {"grpo": {}}}}, "language_models.gpt: grpo: nothing is fine-tuned at an endpoint; give it to"),
         ({"language_models": {"gpt": GPT}, "encoders": {"minilm": {}}, "representations": {"pte": {"text": "gpt.grpo"}}}, "gpt is at an endpoint, where nothing is fine-tuned; name 'gpt' alone"),
@@ -79,17 +94,17 @@ def with_text(kind, **settings):
         ({"language_models": {"card": {}}, "encoders": {"minilm": {}}}, "language_models.card: the name belongs to another text"),
         ({"overrides": {"a": {}}}, "'a' is not defined under 'datasets'"),
         ({"representations": {"pte": {"text": "card", "encoder": "minilm"}}}, "'minilm' is not defined under 'encoders'"),
-        ({"protocols": {"global_temporal": {}}}, "protocols.global_temporal.cuts: Field required"),
+        ({"protocols": {"global_temporal": {}}}, "protocols.global_temporal.cuts: this key must be given"),
         ({"protocols": {"global_temporal": {"cuts": ["2020-02-01", "2020-01-01"]}}}, "expected cuts, and end after them, in ascending order"),
         ({"protocols": {"global_temporal": {"cuts": ["2020-02-01"], "end": "2020-02-01"}}}, "in ascending order"),
         ({"protocols": {"cold_start_user": {"cold_k": [1, 3, 1]}}}, "expected each cold_k once"),
-        ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "heads_compat": {"user": 9}}}}, "datasets.d.heads_compat.item: Field required"),
+        ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "heads_compat": {"user": 9}}}}, "datasets.d.heads_compat.item: this key must be given"),
         ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "published": "pte-movie"}}}, "datasets.d.published: nothing is published under 'pte-movie'; did you mean 'pte-movies'?"),
         ({"seeds": []}, "seeds: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
         ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropot": [0.1]}}}}, "tuning.backbones.sasrec.dropot: unknown key; did you mean 'dropout'?"),
-        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": [0.1, 2]}}}}, "tuning.backbones.sasrec.dropout: Input should be less than or equal to 1"),
+        ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": [0.1, 2]}}}}, "tuning.backbones.sasrec.dropout: expected a value of at most 1"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": {"low": 2, "high": 1}}}}}, "expected low < high"),
         ({"seeds": [0, 0]}, "seeds: 0 stands here twice; keep one"),
         ({"ks": [5, 10, 5]}, "ks: 5 stands here twice"),
@@ -101,7 +116,7 @@ def with_text(kind, **settings):
         ({"datasets": {"s": {"source": "sequences", "sequences": "x", "start": "2020-01-01"}}}, "start: the interactions of this source have no timestamps"),
         ({"datasets": {"a": {"source": "amazon", "reviews": "x", "start": "2020-01-02", "end": "2020-01-01"}}}, "end: 2020-01-01 is before start"),
         ({"datasets": {"a": {"source": "simulated", "layout": "mind", "items": 40}}}, "items: 40 are too few to simulate; expected at least 48"),
-        ({"protocols": {"cold_start_user": {"valid": 0}}}, "protocols.cold_start_user.valid: Input should be greater than 0"),
+        ({"protocols": {"cold_start_user": {"valid": 0}}}, "protocols.cold_start_user.valid: expected a value above 0"),
         ({"protocols": {"cold_start_user": {"valid": 0.5, "test": 0.5}}}, "leave none to train"),
         ({"protocols": {"cold_start_user": {"last": 1}}}, "protocols.cold_start_user.last: "),
         ({"protocols": {"snapshot": {"end": "2020-01-01"}}}, "end: it bounds the test period that 'cut' begins"),
@@ -117,7 +132,7 @@ def with_text(kind, **settings):
         ({"language_models": {"e": {"teacher": {}}}}, "language_models.e.teacher"),
         ({"language_models": {"e": {"encoder": "lsa"}}, "encoders": {"lsa": {}}}, "language_models.e.encoder: 'lsa' is of the kind 'lsa', which cannot judge profiles"),
         ({"backbones": {"sasrec": {"heads": 3}}}, "dimension: 64 is no multiple of heads, 3"),
-        ({"backbones": {"sasrec": {"learning_rate": 0}}}, "backbones.sasrec.learning_rate: Input should be greater than 0"),
+        ({"backbones": {"sasrec": {"learning_rate": 0}}}, "backbones.sasrec.learning_rate: expected a value above 0"),
         ({"backbones": {"sasrec": {"selection": "NDCG@0"}}}, "backbones.sasrec.selection: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"heads": [1, 3]}}}}, "tuning.backbones.sasrec: heads at 3, with all that the other axes offer: dimension: 64 is no multiple of heads, 3"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"heads": [3], "dimension": [64, 128]}}}}, "tuning.backbones.sasrec: heads at 3"),
@@ -136,7 +151,7 @@ def with_text(kind, **settings):
         (with_table(metrics=["Gini@10"]) | {"lists": 10}, "Gini@10 does not say whether lists are right; name one that does first"),
         (with_table(metrics=["NDCG@10", "Gini@10"], claims=[{"row": "sasrec.id", "above": "biasmf.id", "metric": "Gini@10", "because": "it is"}]) | {"lists": 10}, "claim 1.metric: Gini@10 has no test; name one of NDCG@10"),
         (with_table() | {"lists": 100}, "lists: 100 is more than the largest K, 50; name 100 under 'ks' or keep less"),
-        (with_table() | {"lists": 0}, "lists: Input should be greater than or equal to 1"),
+        (with_table() | {"lists": 0}, "lists: expected a value of at least 1"),
         (with_table() | {"lists": 10, "encoders": {"lsa": {}}, "diversity": "lsx"}, "diversity: 'lsx' is not defined under 'encoders'; did you mean 'lsa'?"),
         (with_table() | {"encoders": {"lsa": {}}, "diversity": "lsa"}, "diversity: it is measured of lists, and none are kept"),
         (with_table(datasets=["toys", "toys"]), "tables.one.datasets: 'toys' stands here twice"),
@@ -227,7 +242,7 @@ def test_a_comparison_with_ids_needs_ids_and_another_on_one_backbone():
     table = GRID["tables"]["one"] | {"compare": "id"}
     with pytest.raises(InputError, match=r"tables.one.compare: 'id' compares .* no backbone has both"):
         resolve(json.loads(json.dumps(GRID | {"tables": {"one": table}})), "c.yaml")
-    with pytest.raises(InputError, match=r"tables.one.compare: Input should be 'best_other', 'id' or 'each'"):
+    with pytest.raises(InputError, match=r"tables.one.compare: expected 'best_other', 'id' or 'each'"):
         resolve(json.loads(json.dumps(GRID | {"tables": {"one": table | {"compare": "ids"}}})), "c.yaml")
     both = table | {"rows": [{"backbones": ["sasrec"], "representations": ["id", "card"]}]}
     more = {"representations": {"id": {}, "card": {"kind": "pte", "text": "card"}}, "encoders": {"minilm": {}}}
@@ -314,6 +329,17 @@ def test_selection_keeps_definitions(tmp_path):
     assert [r["backbones"] for r in table["rows"]] == [["sasrec"]]
     with pytest.raises(InputError, match="did you mean 'toys'"):
         read([path], {"datasets": ["toyz"]})
+
+
+def test_a_fault_of_the_command_line_is_not_blamed_on_the_file(tmp_path):
+    (tmp_path / "c.yaml").write_text(json.dumps(GRID))
+    with pytest.raises(InputError, match=r"^--config: seed: unknown key; did you mean 'seeds'\?$"):
+        read([tmp_path / "c.yaml"], {"seed": 1, "ks": [5]})
+    with pytest.raises(InputError, match=r"c\.yaml with --config seeds ks: seeds: expected a list, \[1\]$"):
+        read([tmp_path / "c.yaml"], {"seeds": 1, "ks": [5], "datasets": ["toys"]})
+    with pytest.raises(InputError, match=r"c\.yaml: tabels: unknown key"):
+        (tmp_path / "c.yaml").write_text(json.dumps(GRID | {"tabels": 1}))
+        read([tmp_path / "c.yaml"], {"datasets": ["toys"]})
 
 
 def test_axes_may_be_impossible_together_and_not_alone():

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ptebench.config.base import Settings
+from ptebench.config.backbones import Backbone
+from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
-from ptebench.config.messages import hint, message
+from ptebench.config.messages import explain, message
 from ptebench.errors import InputError
 
 Key = TypeVar("Key")
@@ -54,8 +55,8 @@ def apply_changes(
         fault = error.errors()[0]
         key = "".join(f".{part}" for part in fault["loc"][:1])  # none where keys do not go together
         if key or not axes:
-            unknown = fault["type"] == "extra_forbidden"
-            reason = f"unknown key{hint(key, kind.model_fields)}" if unknown else message(fault)
+            section = "backbones" if isinstance(entry, Backbone) else "representations"
+            reason = explain(fault, (section, place, kind_of(entry), *fault["loc"]))
             raise InputError(f"{place}{key}: {reason}") from None
         others = {key: axis for key, axis in axes.items() if key not in changes}
         valid = first_valid(kind, (settings | point | changes for point in points(others)))

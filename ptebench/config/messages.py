@@ -1,17 +1,33 @@
 """What is said of a configuration that is not valid: a sentence a fault, with place, expectation and mend."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ptebench.config.base import kinds
+from ptebench.config.base import NAME, kinds
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.language_models import MODELS
 from ptebench.errors import InputError
 
+MOST_KINDS = 4  # that are told to have a key
+MISSING = "this key must be given"
+MAPPING, NUMBER, DATE = "keys with their values", "a whole number", "a date such as 2024-05-31"
+WORDS = {  # for pydantic's: what is expected
+    "dict_type": MAPPING, "model_type": MAPPING, "model_attributes_type": MAPPING, "list_type": "a list",
+    "int_type": NUMBER, "int_parsing": NUMBER, "int_from_float": NUMBER,
+    "float_type": "a number", "float_parsing": "a number", "finite_number": "a finite number",
+    "bool_type": "true or false", "bool_parsing": "true or false",
+    "date_type": DATE, "date_parsing": DATE, "date_from_datetime_parsing": DATE, "date_from_datetime_inexact": DATE,
+    "greater_than": "a value above {gt}", "greater_than_equal": "a value of at least {ge}",
+    "less_than": "a value below {lt}", "less_than_equal": "a value of at most {le}",
+    "string_type": "text", "string_too_short": "text that is not empty",
+    "string_too_long": "at most {max_length} characters", "string_pattern_mismatch": "text of the form {pattern}",
+    "too_short": "a list of at least {min_length}", "literal_error": "{expected}",
+}  # fmt: skip
 MOST = 12  # faults that are told at once
 
 
@@ -45,24 +61,52 @@ def explanations(error: ValidationError, raw: dict[str, Any]) -> list[str]:
 
 
 def _explain(fault: Any, raw: dict[str, Any]) -> str:
-    """Return the sentence of one of pydantic's findings."""
-    path = ".".join(map(str, _place(fault, raw)))
-    if fault["type"] == "extra_forbidden":
-        return f"{path}: unknown key{_advice(fault['loc'])}"
-    if fault["type"] == "union_tag_invalid":
-        names = [n.strip(" '") for n in fault["ctx"]["expected_tags"].split(",")]
-        tag, key = fault["ctx"]["tag"], fault["ctx"]["discriminator"].strip("'")
-        return f"{path}.{key}: {tag!r} is unknown{hint(tag, names)} ({', '.join(names)})"
-    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
-        return f"{path}: {fault['msg']} ({fault['input']!r} given){hint(fault['input'], _values(fault))}"
-    more = f" ({fault['input']!r} given)" if not isinstance(fault["input"], dict | list) else ""
-    if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float | date):
-        more += "; in quotes it is text to YAML"
-    return f"{path}: {message(fault)}{more}".removeprefix(": ")
+    """Return the sentence of one of pydantic's findings, with its place; entries of lists count from 1."""
+    path = "".join(f" no. {part + 1}" if isinstance(part, int) else f".{part}" for part in _place(fault, raw))
+    if fault["type"].startswith("union_tag"):
+        path += f".{fault['ctx']['discriminator']}".replace("'", "")
+    return f"{path.removeprefix('.')}: {explain(fault, fault['loc'])}".removeprefix(": ")
 
 
-def _advice(place: tuple[Any, ...]) -> str:
-    """Return the end of a sentence on an unknown key: one that is spelled like it here, or where a key has its name."""
+def explain(fault: Any, location: tuple[Any, ...]) -> str:
+    """Return what one of pydantic's findings, at a location in the whole configuration, says: expectation and mend."""
+    kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
+    end = "" if isinstance(value, dict | list) else f" ({value!r} given)"
+    if kind == "extra_forbidden":
+        return f"unknown key{advice(location)}"
+    if kind == "missing":
+        return MISSING
+    if kind.startswith("union_tag"):
+        return _explain_kind(value, context, kinds(_entry(location[0])))
+    if kind == "list_type" and end:
+        return f"expected a list, [{value}]"
+    if kind == "string_pattern_mismatch" and context["pattern"] == NAME:
+        name = re.sub(r"[^a-z0-9_-]+", "-", value.lower()).strip("-_")
+        return f"expected small letters, digits, _ and -{end}" + (f"; did you mean {name!r}?" if name else "")
+    if kind == "literal_error" and isinstance(value, str):
+        end += hint(value, [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")])
+    if kind == "string_type" and isinstance(value, bool | int | float | date):
+        end += "; in quotes it is text to YAML"
+    return f"expected {WORDS[kind].format(**context)}{end}" if kind in WORDS else f"{message(fault)}{end}"
+
+
+def _explain_kind(value: Any, context: dict[str, Any], classes: Mapping[str, type[BaseModel]]) -> str:
+    """Return what is said of an entry whose kind or source is missing, or none: what is spelled so, or has its keys."""
+    key, names = context["discriminator"].strip("'"), ", ".join(classes)
+    if "tag" not in context:
+        return f"{MISSING} ({names})"
+    tag = context["tag"]
+    alike = [kind for kind, model in classes.items() if {*value} <= {*model.model_fields}]
+    if len(value) > 1 and len(alike) == 1 and not get_close_matches(tag, classes, 1, 0.75):
+        return f"{tag!r} is unknown; with these keys, did you mean '{key}: {alike[0]}'? ({names})"
+    return f"{tag!r} is unknown{hint(tag, classes)} ({names})"
+
+
+def advice(place: tuple[Any, ...]) -> str:
+    """Return the end of a sentence on an unknown key at a pydantic location.
+
+    It names a key that is spelled like it here, or else kinds of the section, or other sections, that have such a key.
+    """
     *above, name = place
     keys = _keys(tuple(above))
     if not get_close_matches(str(name), keys, n=1, cutoff=0.75) and (homes := _homes(str(name), above)):
@@ -71,24 +115,28 @@ def _advice(place: tuple[Any, ...]) -> str:
 
 
 def _homes(name: str, above: list[Any]) -> list[str]:
-    """Return where a key of this name belongs, other than in the section where it stands."""
+    """Return where a key of this name belongs: in other kinds of its section, or else in other sections."""
     homes = ["the top of the file"] if above and name in Benchmark.model_fields else []
-    for section, field in Benchmark.model_fields.items():
-        entry: Any = getattr(field.annotation, "__args__", (None,))[-1]
+    for section in Benchmark.model_fields:
+        entry = _entry(section)
+        own = [kind for kind, model in kinds(entry).items() if name in model.model_fields]
+        if own and len(above) == 3 and above[0] == section:  # section, name, kind
+            more = f" and {len(own) - MOST_KINDS} more" if len(own) > MOST_KINDS else ""
+            return [f"{', '.join(own[:MOST_KINDS])}{more}, not of {above[2]}"]
         if section not in above[:1]:
             models: list[Any] = [*kinds(entry).values(), entry]
             homes += [f"{section}.NAME"] if any(_is_model(m) and name in m.model_fields for m in models) else []
     return homes
 
 
+def _entry(section: Any) -> Any:
+    """Return the annotation of the entries of a section; None of a key that is none."""
+    return getattr(Benchmark.model_fields[section].annotation, "__args__", (None,))[-1]
+
+
 def message(fault: Any) -> str:
     """Return the message of one of pydantic's findings, of a sentence of ours without pydantic's mark."""
     return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _values(fault: Any) -> list[str]:
-    """Return the words that a key may be, from pydantic's list of them ('a', 'b' or 'c')."""
-    return [word.strip(" '") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(",")]
 
 
 def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:
@@ -98,13 +146,16 @@ def _place(fault: Any, raw: dict[str, Any]) -> list[Any]:
     if _has_tag(location, raw):  # also where a key of the entry has the tag's name
         del location[2]
     for part in location[:-1]:
-        if (isinstance(node, dict) and part in node) or isinstance(node, list):
+        if _has(node, part):
             place.append(part)
             node = node[part]
     last = location[-1] if location else ""
-    if last not in ("[key]", *MODELS) and not (fault["type"].startswith("union_tag") and place and place[-1] == last):
-        place.append(last)
-    return place
+    return [*place, last] if _has(node, last) or fault["type"] == "missing" else place
+
+
+def _has(node: Any, part: Any) -> bool:
+    """Return whether a mapping has a key, or a list a place; pydantic also names the alternatives of a type so."""
+    return isinstance(node, dict) and part in node or isinstance(node, list) and isinstance(part, int)
 
 
 def _has_tag(location: list[Any], raw: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from ptebench.config.changes import cast_changes
 from ptebench.config.checks import check_names
 from ptebench.config.grid import check_grid
 from ptebench.config.loader import load
-from ptebench.config.messages import explanations, nearest, refuse
+from ptebench.config.messages import advice, explanations, nearest, refuse
 from ptebench.config.representations import Text
 from ptebench.errors import InputError
 
@@ -45,7 +45,11 @@ def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, An
         raw = merge(raw, content)
     selection = {k: v for k, v in overrides.items() if k in SELECTABLE and not isinstance(v, dict)}
     raw = merge(raw, {k: v for k, v in overrides.items() if k not in selection})
-    return select(resolve(raw, " + ".join(map(str, files))), selection)
+    refuse(
+        "--config", (f"{key}: unknown key{advice((key,))}" for key in overrides if key not in Benchmark.model_fields)
+    )
+    changes = f" with --config {' '.join(keys)}" if (keys := [key for key in overrides if key not in selection]) else ""
+    return select(resolve(raw, " + ".join(map(str, files)) + changes), selection)
 
 
 def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:

@@ -139,8 +139,8 @@ def test_the_published_settings_are_the_defaults():
     ({"id": {}}, "leave_one_out", "biasmf_reclm has no vectors of users .* id is of the kind 'id'; use a"),
     ({"pte": {"text": "card"}}, "leave_one_out", "pte is of the kind 'pte'"),
     ({"reclm": {}}, "cold_start_user", "biasmf_reclm with reclm cannot rank for users unseen in training"),
-    ({"reclm": {"card": False}}, "leave_one_out", "representations.reclm.card: Input should be True"),
-    ({"reclm": {"users": False}}, "leave_one_out", "representations.reclm.users: Input should be True"),
+    ({"reclm": {"card": False}}, "leave_one_out", "representations.reclm.card: expected True"),
+    ({"reclm": {"users": False}}, "leave_one_out", "representations.reclm.users: expected True"),
 ])  # fmt: skip
 def test_it_is_refused_where_it_makes_no_sense(representation, protocol, said):
     grid = {
