@@ -174,9 +174,9 @@ PartitionName=gpu Nodes=node Default=NO MaxTime=INFINITE State=UP
         file.unlink(missing_ok=True)
 
     def jobs(self, *options):
-        """Return the number, state and comment of every job that Slurm has seen, or of those that options choose."""
+        """Return the number, state and comment of every job that Slurm has seen, or that options choose, in order."""
         lines = self.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%k", *options).splitlines()
-        return [line.split("|", 2) for line in lines]
+        return sorted((line.split("|", 2) for line in lines), key=lambda job: int(job[0]))
 
     def state(self, number):
         """Return the state of a job."""

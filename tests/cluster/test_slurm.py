@@ -72,7 +72,7 @@ def training(folder, epoch=20):
 def slow_run(run, lab, folder, *options):
     """Start a run of the slow cell; return it and the number of its submission, once it trains."""
     started = run(folder, SLOW, *options)
-    lab.wait("training", lambda: training(folder) or started.process.poll() is not None, patience=120)
+    lab.wait("training", lambda: training(folder) or started.process.poll() is not None, patience=300)
     numbers = [number for number, state, _ in lab.jobs() if state == "RUNNING"]
     assert len(numbers) == 1, started.text
     return started, numbers[0]
