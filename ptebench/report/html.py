@@ -3,11 +3,11 @@
 from html import escape
 
 from ptebench.report.rendering import (
-    INPUTS,
     Sheet,
     failed_rows,
     failure_texts,
     input_texts,
+    inputs,
     label_row,
     lead_mark,
     letters,
@@ -68,23 +68,24 @@ def render(sheet: Sheet) -> str:
             "<table>",
             f"<caption><span>{escape(heading)}</span>{small}</caption>",
         ]
-        inputs = "".join(f'<th scope="col">{escape(name)}</th>' for name in INPUTS)
-        lines += [f'<thead><tr><th scope="col">row</th>{head}{inputs}']
+        read = {name: "" if name == "text" else ' class="number"' for name in inputs(rows)}
+        head += "".join(f'<th scope="col"{side}>{name}</th>' for name, side in read.items())
+        lines += [f'<thead><tr><th scope="col">row</th>{head}']
         lines += ['<th scope="col">record of seed</th></tr></thead>', "<tbody>"]
         labels = letters(rows)
         for backbone, representation, values in rows:
-            text, *numbers = map(escape, input_texts(values))
             cells = ""
             for v in values:
                 beside = "" if v["published"] is None else f"<small>{published_text(v)}</small>"
                 lead = lead_mark(v, labels, "<sup>{}</sup>")
                 cells += f'<td class="number">{value_text(v, "<strong>{}</strong>", "<u>{}</u>")}{lead}{beside}</td>'
-            cells += f"<td>{text}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers)
+            texts = zip(read.values(), input_texts(values, list(read)))
+            cells += "".join(f"<td{side}>{escape(text)}</td>" for side, text in texts)
             links = record_links(values, '<a href="{path}">{seed}</a>')
             name = label_row(backbone, representation, labels)
             lines.append(f'<tr><th scope="row">{backbone} {name}</th>{cells}<td>{links}</td></tr>')
         for f in failed_rows(sheet.failed, rows[0][2]):
-            cells = '<td class="number">failed</td>' * len(names) + "<td></td>" * len(INPUTS)
+            cells = '<td class="number">failed</td>' * len(names) + "<td></td>" * len(read)
             name = escape(f"{f['backbone']} {f['representation']}")
             lines.append(f'<tr><th scope="row">{name}</th>{cells}')
             lines.append(f"<td>{log_link(f, LINK)}</td></tr>")

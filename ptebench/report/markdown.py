@@ -1,11 +1,11 @@
 """A table as Markdown."""
 
 from ptebench.report.rendering import (
-    INPUTS,
     Sheet,
     failed_rows,
     failure_texts,
     input_texts,
+    inputs,
     label_row,
     lead_mark,
     letters,
@@ -28,12 +28,13 @@ def render(sheet: Sheet) -> str:
     lines = [f"# {sheet.title}", "", note(sheet.table)]
     lines += ["", sources(sheet.table)] if sources(sheet.table) else []
     for heading, names, rows in panels(sheet.table):
-        head = ["backbone", "representation", *INPUTS, *names, "record of seed"]
+        read = inputs(rows)
+        head, left = ["backbone", "representation", *read, *names, "record of seed"], 2 + ("text" in read)
         lines += ["", f"## {heading}", "", *([sheet.captions[heading], ""] if heading in sheet.captions else [])]
-        lines += [f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (2 + len(names))}---|"]
+        lines += [f"| {' | '.join(head)} |", f"|{'---|' * left}{'---:|' * (len(head) - left - 1)}---|"]
         labels = letters(rows)
         for backbone, representation, values in rows:
-            cells = input_texts(values) + [
+            cells = input_texts(values, read) + [
                 value_text(v, "**{}**", "<ins>{}</ins>")
                 + lead_mark(v, labels, "<sup>{}</sup>")
                 + ("" if v["published"] is None else f"<br>{published_text(v)}")
@@ -42,7 +43,7 @@ def render(sheet: Sheet) -> str:
             name = label_row(backbone, representation, labels)
             lines.append(f"| {backbone} | {name} | {' | '.join(cells)} | {record_links(values, '[{seed}]({path})')} |")
         for f in failed_rows(sheet.failed, rows[0][2]):
-            cells = [""] * len(INPUTS) + ["failed"] * len(names)
+            cells = [""] * len(read) + ["failed"] * len(names)
             lines.append(f"| {f['backbone']} | {f['representation']} | {' | '.join(cells)} | {log_link(f, LINK)} |")
         lines += verdicts(rows)
     below = [*failure_texts(sheet.failed, LINK), *sheet.below]

@@ -162,10 +162,15 @@ def published_text(value: dict) -> str:
     return f"published {value['published']:.4f}{sd}, Δ {difference_text(value)}"
 
 
-def input_texts(values: list[dict]) -> list[str]:
-    """Return a row's text, width and parameters, as shown."""
-    text, *numbers = (values[0][name] for name in INPUTS)
-    return [text or "", *(f"{number:,}" if number else "" for number in numbers)]
+def inputs(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
+    """Return which of INPUTS a row of a panel has: a column of nothing is not shown."""
+    return [name for name in INPUTS if any(values[0][name] for _, _, values in rows)]
+
+
+def input_texts(values: list[dict], names: Sequence[str]) -> list[str]:
+    """Return a row's text, width and parameters, as shown, those of these names."""
+    own = (values[0][name] or "" for name in names)
+    return [f"{value:,}" if isinstance(value, int) else value for value in own]
 
 
 def record_links(values: list[dict], form: str) -> str:

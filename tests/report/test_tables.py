@@ -397,6 +397,9 @@ def test_a_legend_says_nothing_of_what_is_not_there():
     assert legend.startswith("Parameters what it trains. One seed (1 a row) ± half of its 95 %")
     for absent in ("text", "width", "bold", "underlined", "↑", "Δ", "published", "Coverage"):
         assert absent not in legend, absent
+    sheet = Sheet(one, "t")
+    assert "| representation | parameters |" in markdown.render(sheet) and "|---|---|---:|" in markdown.render(sheet)
+    assert ">width</th>" not in html.render(sheet) and ">parameters</th>" in html.render(sheet)
 
 
 def test_rows_of_the_same_scores_have_hardly_a_mark(tmp_path, monkeypatch):

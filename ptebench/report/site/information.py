@@ -12,6 +12,9 @@ from ptebench.report.site.datasets import inline
 from ptebench.report.site.results import Results
 
 
+NAMES = 4  # of a measure, before its values
+
+
 class Section(NamedTuple):
     """A list of sentences below a heading of a level."""
 
@@ -42,7 +45,9 @@ def analyses(results: Results) -> list[Analysis]:
         name, dataset, protocol = path.parts[-3], path.parts[-2], path.stem
         if (dataset, protocol) in results.pairs:
             drawing = inline(path.with_suffix(".svg"), f"{name} on {dataset}, {protocol}")
-            rows.append(Analysis(name, dataset, protocol, sections(path.with_suffix(".md")), drawing, pl.read_csv(path)))
+            measures = pl.read_csv(path)
+            measures = measures[[s.name for n, s in enumerate(measures) if n < NAMES or s.count()]]
+            rows.append(Analysis(name, dataset, protocol, sections(path.with_suffix(".md")), drawing, measures))
     return rows
 
 

@@ -300,7 +300,18 @@ def test_a_row_begins_with_what_its_tables_show(results, report):
         own = results.metrics(method).filter(group="overall", metric="HR", k=5)["value"].mean()
         assert rows[0][2][1] == pytest.approx(own)
     head = re.search(r"<thead>.*?</thead>", (report / "tables/shop.html").read_text(), re.DOTALL)[0]
-    assert re.sub(r"<[^>]+>", " ", head).split() == ["row", "NDCG@10", "HR@5", "text", "width", "parameters"]
+    assert re.sub(r"<[^>]+>", " ", head).split() == ["row", "NDCG@10", "HR@5", "width", "parameters"]
+
+
+def test_a_column_without_a_value_is_left_out(results, report, tmp_path):
+    floors = {"less the ids of its backbone", "less the best counter", "less its control"}
+    assert all(f">{name}</th>" in (report / "index.html").read_text() for name in floors)
+    world.build(tmp_path, PUBLISHED, backbones=("popularity",))
+    build(Results.read(tmp_path, ["shop"], world.SETTINGS), tmp_path / "results/report")
+    row = (tmp_path / "results/report/cells/shop/cold/popularity/id.html").read_text()
+    assert not any(name in (tmp_path / "results/report/index.html").read_text() for name in floors)
+    assert '>device</th>' in row and ">null</th>" not in (report / "information/mine/shop/cold.html").read_text()
+    assert ">low</th>" in (report / "information/mine/shop/cold.html").read_text()
 
 
 def test_lists_from_elsewhere_say_so_and_are_not_ranked_beyond_their_length(results, monkeypatch):
