@@ -26,7 +26,7 @@ STYLE = """
   body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1a1a1a; }
   h1 { font-size: 1.5rem; } p { max-width: 50rem; }
   .panel { overflow-x: auto; margin: 2rem 0; }
-  table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }
+  table { border-collapse: separate; border-spacing: 0; border-top: 2px solid; border-bottom: 2px solid; }
   caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
   caption small { font-weight: normal; }
   th, td { padding: .3rem .8rem; text-align: left; vertical-align: top; white-space: nowrap; }

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 260  # as a phone is wide, so that text of 12 keeps its size there
-LEFT, RIGHT, TOP, BOTTOM = 68, 14, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 84, 14, 12, 42  # at the left, numbers beside the name of the axis
 COLOURS = 8  # classes c0 .. c7 of the style
 POINTS = 120  # of a line, at most
 LETTER = 6.4  # width, about
@@ -26,7 +26,7 @@ def ticks(low: float, high: float, number: int = 5, least: float = 0) -> list[fl
 
 def number(value: float) -> str:
     """Return a number as short as an axis wants it."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 class Frame:

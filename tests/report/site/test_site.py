@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from ptebench.errors import InputError
-from ptebench.report.site import methods
+from ptebench.report.site import drawing, methods
 from ptebench.report.site.build import Site, _tables, build
 from ptebench.report.site.compare import runs, tau
 from ptebench.report.site.results import Method, Results
@@ -282,13 +282,14 @@ def test_a_phone_shows_names_beside_values_and_text_of_drawings_can_be_read(repo
       const scroll = document.querySelector(".scroll"), edge = () => scroll.getBoundingClientRect();
       const at = (place) => scroll.querySelector("tbody tr").cells[place].getBoundingClientRect();
       const first = at(1).right <= edge().right; scroll.scrollLeft = 1e4;
+      const lines = getComputedStyle(scroll.querySelector("table")).borderCollapse;  // collapsed ones stay behind what is sticky
       const sizes = [...document.querySelectorAll("figure svg")].map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width);
-      document.title = JSON.stringify({ first, moved: scroll.scrollLeft, stays: Math.abs(at(0).left - edge().left), least: 12 * Math.min(...sizes) });
+      document.title = JSON.stringify({ first, moved: scroll.scrollLeft, stays: Math.abs(at(0).left - edge().left), lines, least: 12 * Math.min(...sizes) });
     """
     for name in ("tables/shop", "cells/shop/cold/sasrec/pte", "compare"):
         title, errors = browse(report / f"{name}.html", script, "500,900")
         seen = json.loads(title)
-        assert errors == [] and seen["least"] >= 10, (name, seen)
+        assert errors == [] and seen["least"] >= 10 and seen["lines"] == "separate", (name, seen)
         if name == "tables/shop":
             assert seen["first"] and seen["moved"] > 0 and seen["stays"] < 1, seen
 
@@ -337,6 +338,15 @@ def test_every_counter_but_the_best_stands_beside_it(tmp_path):
     results = Results.read(tmp_path, ["shop"], world.SETTINGS | {"counters": ["popularity", "sasrec"]})
     lines = verdicts(results, results.tables[0])[0].lines
     assert lines[0].counter is None and all(line.counter[0] == lines[0].method.name for line in lines[1:])
+
+
+@pytest.mark.parametrize("high", [6e-5, 6e-4, 0.006, 0.0375, 5, 1234, 123456, 1234567])
+def test_no_number_of_an_axis_stands_below_its_name(high):
+    drawn = drawing.lines({"a": [(1, 0), (2, high)]}, ("epoch", "training loss"), "t")
+    numbers = re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="e">([^<]+)</text>', drawn)
+    ((name, _),) = re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="m v">([^<]+)</text>', drawn)
+    wide = {".": 3.9, ",": 3.9}  # of a wide face (DejaVu Sans) at 12, whose digits have 7.7
+    assert numbers and all(float(x) - sum(wide.get(c, 7.7) for c in text) > float(name) + 7 for x, text in numbers)
 
 
 @needs_browser
