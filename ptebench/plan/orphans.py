@@ -27,7 +27,7 @@ def orphans(workflow: Any) -> dict[str, str]:
         for file in read_without_maker(workflow, job):
             if file not in files:
                 files[file] = reason(workflow, file)
-    return {file: text for file, text in files.items() if text}
+    return {file: files[file] for file in sorted(files) if files[file]}
 
 
 def read_without_maker(workflow: Any, job: Any) -> list[str]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,15 +105,29 @@ def place(lines: list[str]) -> str:
     return ""
 
 
-def sentence(message: str) -> str:
-    """Return an error of Snakemake without tracebacks and places in the rules; one of ours as the sentence alone."""
+def targets(workflow: Any) -> tuple[list[str], list[str]]:
+    """Return the words of the command line that are no target, and the targets that there are."""
+    names = sorted(rule.name for rule in workflow.rules if not rule.has_wildcards())
+    words = [word for word in workflow.dag_settings.targets if "/" not in word and word not in names]
+    return sorted(words), [name for name in names if not name.endswith("_table")]
+
+
+def sentence(message: str, wrong: Sequence[str] = (), names: Sequence[str] = ()) -> str:
+    """Return an error of Snakemake without tracebacks and places in the rules; one of ours as the sentence alone.
+
+    wrong, names: words of the command line that are no target, and the targets that there are.
+    """
     if message.startswith(TRACEBACK):
         return message
     if own := OWN.search(message):
         return f"error: {own[1].strip()}"
     text = HEAD.sub("", PLACE.sub("", message)).strip()
+    if text.startswith(("No rule to produce ", "Target rules may not contain wildcards")) and wrong:
+        near = get_close_matches(wrong[0], names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        return f"error: {wrong[0]!r} is no target{hint} There are {', '.join(names)}, and files by path."
     if text.startswith("No rule to produce "):
-        text += " Targets are listed in the README, paths in docs/guide/files.md, names in the configuration."
+        text += " Paths are listed in docs/guide/files.md, targets in docs/guide/use.md, names in the configuration."
     return f"error: {text}"
 
 
@@ -243,7 +258,7 @@ class Terminal(logging.Handler):
                 self.line("no more jobs begin; those that run are waited for")
             self.stopping = True
         elif record.levelno >= logging.ERROR and not self.of_a_job(text):
-            self.line(sentence(text))
+            self.line(sentence(text, *targets(self.workflow)))
         elif record.levelno == logging.WARNING:
             self.line(PLACE.sub("", text).strip())
         elif text.startswith(NOTHING) and PLAN in os.environ:

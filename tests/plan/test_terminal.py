@@ -38,7 +38,7 @@ TypeError: no index
     [
         (OURS, "error: no table asks for biasmf; name it"),
         ('WorkflowError in file "/a/common.smk", line 46:\nc.yaml: tabels: unknown\n  File "/a/b.smk", line 3, in <module>', "error: c.yaml: tabels: unknown"),
-        ("MissingRuleException:\nNo rule to produce x (if you use input functions make sure that they don't raise).", "error: No rule to produce x. Targets are listed in the README, paths in docs/guide/files.md, names in the configuration."),
+        ("MissingRuleException:\nNo rule to produce x (if you use input functions make sure that they don't raise).", "error: No rule to produce x. Paths are listed in docs/guide/files.md, targets in docs/guide/use.md, names in the configuration."),
         ('NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined\n  File "/a/Snakefile", line 5, in <module>', 'error: NameError in file "/a/Snakefile", line 5:\nname \'x\' is not defined'),
         ("Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'", "Traceback (most recent call last):\n  File \"/a.py\", line 1\nKeyError: 'x'"),
     ],
@@ -114,7 +114,10 @@ def flow(tmp_path):
     settings = SimpleNamespace(printshellcmds=False, verbose=False, debug_dag=False, quiet=None, dryrun=False)
     dag = Dag([job("train", tmp_path), job("table", tmp_path)], [])
     mode, nodes = SimpleNamespace(name="DEFAULT"), SimpleNamespace(nodes=None)
-    return SimpleNamespace(dag=dag, cores=2, resource_settings=nodes, output_settings=settings, exec_mode=mode)
+    return SimpleNamespace(
+        dag=dag, cores=2, resource_settings=nodes, output_settings=settings, exec_mode=mode, rules=[],
+        dag_settings=SimpleNamespace(targets=frozenset()),
+    )  # fmt: skip
 
 
 def log(logger, event, **fields):

@@ -92,6 +92,12 @@ def test_ctrl_c_is_one_line(project):
 
 def test_what_cannot_be_made_is_one_sentence(project):
     for target, sentence in (
+        (
+            "table",
+            "error: 'table' is no target; did you mean 'tables'? There are audit_published, audits, cells, crate, ",
+        ),
+        ("cell", "error: 'cell' is no target; did you mean 'cells'? There are "),
+        ("all", "error: 'all' is no target. There are "),
         ("results/metrics/small/leave_one_out/nobody.csv", "error: No rule to produce results/metrics/small"),
         (
             "results/tuning/small/leave_one_out/biasmf/id/best.json",
