@@ -1,9 +1,16 @@
-"""The one error of bad input, and what a reader of JSON raises."""
+"""The one error of bad input, why a path is no file, and what a reader of JSON raises."""
+
+from pathlib import Path
 
 
 def printable(text: str) -> str:
     """Return text in which all that a terminal would take for a command, or turn round, is spelled out."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def absence(path: Path | str) -> str:
+    """Return why there is no file at a path."""
+    return "is a folder; name a file" if Path(path).is_dir() else "no such file"
 
 
 class InputError(Exception):

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from ptebench import leases
-from ptebench.errors import NO_JSON
+from ptebench.errors import NO_JSON, absence
 from ptebench.errors import InputError as InputError
 
 File = str | PathLike[str]
@@ -175,7 +175,7 @@ def read_table(path: File, contract: Contract, other: Contract | None = None) ->
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {absence(path)}")
     try:
         if path.suffix == ".csv":
             frame = pl.read_csv(path, schema_overrides=contract)

@@ -18,7 +18,7 @@ from ptebench.config.base import NAME
 from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import height, prepare
 from ptebench.data.parts import distinct
-from ptebench.errors import InputError, printable
+from ptebench.errors import InputError, absence, printable
 from ptebench.raw.columns import fault_of_names
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.tables import form, header, table_blocks
@@ -81,7 +81,7 @@ def columns_of(path: Path) -> list[str]:
     Raises InputError where the first line holds data in place of names.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {absence(path)}")
     if (names := header(path)) is None:
         try:
             pairs = [pair for line in next(lines(path))["text"].head(100) for pair in json.loads(line).items()]

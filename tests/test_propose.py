@@ -195,9 +195,12 @@ def test_movielens_is_read_as_it_comes(tmp_path, encoding):
     assert read.items["categories"][3].to_list() == ["Drama", "Children's"]
 
 
-def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path):
+def test_a_file_that_is_not_there_or_a_folder_is_said_to_be_so(tmp_path):
     for name in ("a.csv", "a.parquet"):
         with pytest.raises(InputError, match=rf"{name}: no such file$"):
+            propose(tmp_path / name)
+        (tmp_path / name).mkdir()
+        with pytest.raises(InputError, match=rf"{name}: is a folder; name a file$"):
             propose(tmp_path / name)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from snakemake import iocontainers
 
 from ptebench.config.cells import reader, sources, text_sides
-from ptebench.errors import InputError
+from ptebench.errors import InputError, absence
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import ALIGNED, CELL, SPLIT, STUDY, TRAINING, Wildcards, fill, fill_all, whole
 from ptebench.plan.raw import check_header, names_in
@@ -72,8 +72,8 @@ class Cells:
         path = str(Path(self.config["data_root"]) / fill(file, wildcards))
         if not Path(path).is_file():
             raise InputError(
-                f"{path}: no such file; put the lists of {wildcards.backbone} there (`snakemake exports` writes what "
-                f"they are made from), or mend backbones.{wildcards.backbone}.file"
+                f"{path}: {absence(path)}; put the lists of {wildcards.backbone} there (`snakemake exports` writes "
+                f"what they are made from), or mend backbones.{wildcards.backbone}.file"
             )
         return {"lists": whole(path)}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ptebench.config.cells import aligned_sides, sources
-from ptebench.errors import InputError
+from ptebench.errors import InputError, absence
 from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Named, Wildcards, fill, fill_all, only, whole
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
@@ -44,7 +44,9 @@ class Texts:
                 raise InputError(f"texts.{wildcards.text}: it supplies no texts of {side}s; name a file of them")
             path = whole(str(Path(self.config["data_root"]) / name))
             if not Path(path).is_file():
-                raise InputError(f"texts.{wildcards.text}.{side}: {path}: no such file; check the path and data_root")
+                raise InputError(
+                    f"texts.{wildcards.text}.{side}: {path}: {absence(path)}; check the path and data_root"
+                )
             return path
         writer = wildcards.text.replace(".", "/")
         return fill(f"results/profiles/{{dataset}}/{{protocol}}/{writer}/{side}.parquet", wildcards)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ptebench.config.cells import aligned_sides, reader, text_sides
 from ptebench.config.language_models import WRITERS
-from ptebench.errors import InputError
+from ptebench.errors import InputError, absence
 from ptebench.plan.grid import Grid
 from ptebench.plan.paths import (
     DATA,
@@ -256,7 +256,7 @@ class Writing:
         for side, path in files.items():
             if not Path(path).is_file():
                 place = f"language_models.{wildcards.language_model}.teacher.{side}"
-                raise InputError(f"{place}: {path}: no such file; check the path and data_root")
+                raise InputError(f"{place}: {path}: {absence(path)}; check the path and data_root")
         return {f"teacher_{side}": path for side, path in files.items()}
 
     def instruction_inputs(self, wildcards: Wildcards) -> Files:

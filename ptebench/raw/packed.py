@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ptebench.errors import InputError
+from ptebench.errors import InputError, absence
 
 GZIP = b"\x1f\x8b"
 FREE = 1 << 30  # bytes that every file may unpack to
@@ -44,7 +44,7 @@ def unpack(path: Path) -> Iterator[Bounded]:
     Raises InputError for one that is not there, or that unpacks to far more than its size.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
+        raise InputError(f"{path}: {absence(path)}; check the path in the configuration and data_root")
     with open(path, "rb") as plain:
         is_gzip = plain.read(len(GZIP)) == GZIP
         plain.seek(0)

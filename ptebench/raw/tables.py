@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ptebench.errors import InputError
+from ptebench.errors import InputError, absence
 from ptebench.files import UNREADABLE
 from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
@@ -82,7 +82,7 @@ def table(
 def parquet_columns(path: Path) -> list[str]:
     """Return the names of the columns of a Parquet file."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
+        raise InputError(f"{path}: {absence(path)}; check the path in the configuration and data_root")
     try:
         return list(pl.read_parquet_schema(path))
     except UNREADABLE as error:

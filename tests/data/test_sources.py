@@ -757,7 +757,16 @@ def test_table_faults(tmp_path):
         table(tmp_path, "t.csv", columns={"user_id": "who"})
 
 
+def test_a_line_of_sequences_with_a_time_too_few_tells_how_many_it_has(tmp_path):
+    path = put(tmp_path / "s.tsv", "user_id\titem_ids\ttimestamps\nu\ta b\t1 2\nv\ta b c\t1 2\n")
+    with pytest.raises(InputError, match=r"s\.tsv: line 3: expected a time for .*, found '2 times for 3 items: 1 2'"):
+        read("sequences", {"sequences": path, "times": path})
+
+
 def test_files_that_are_not_there_or_not_whole(tmp_path):
+    (tmp_path / "d.json").mkdir()
+    with pytest.raises(InputError, match=r"d\.json: is a folder; name a file"):
+        read("amazon", {"reviews": tmp_path / "d.json"})
     with pytest.raises(InputError, match=r"none\.json: no such file"):
         read("amazon", {"reviews": tmp_path / "none.json"})
     path = put(tmp_path / "X_5.json.gz", [review(f"U{n}", "B", n) for n in range(500)])

@@ -11,7 +11,7 @@ from ptebench.data.items import clean, complete
 from ptebench.data.matrices import entries, read_npz
 from ptebench.data.reading import Reading
 from ptebench.data.unpickle import read_pickle
-from ptebench.files import InputError
+from ptebench.errors import InputError, absence
 from ptebench.raw.lines import Malformed
 from ptebench.raw.objects import json_lines
 
@@ -67,7 +67,7 @@ def read(paths: dict[str, list[Path]], settings: dict) -> Reading:
 def _matrix(path: Path) -> sparse.coo_array:
     """Read a scipy sparse matrix; its non-zero entries are the interactions, row by row."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path in the configuration and data_root")
+        raise InputError(f"{path}: {absence(path)}; check the path in the configuration and data_root")
     matrix = read_npz(path) if path.suffix == ".npz" else read_pickle(path)
     if not sparse.issparse(matrix):
         raise InputError(f"{path}: a {type(matrix).__name__}; expected a scipy sparse matrix, users x items")

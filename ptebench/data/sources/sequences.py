@@ -161,7 +161,9 @@ def _timed(frame: pl.DataFrame, paths: dict[str, list[Path]], malformed: Malform
     falls = known.list.eval(pl.element().diff() < 0).list.any()
     sound = written & (pl.col("timestamp").list.len() == pl.col("item_id").list.len()) & ~falls
     sound &= (known.list.max() < MILLISECONDS).fill_null(True)
-    checked = frame.with_columns(text=pl.col("timestamp").list.join(" "))
+    text, sizes = pl.col("timestamp").list.join(" "), [pl.col(name).list.len() for name in ("timestamp", "item_id")]
+    uneven = pl.format("{} times for {} items: {}", *sizes, text)
+    checked = frame.with_columns(text=pl.when(sizes[0] == sizes[1]).then(text).otherwise(uneven))
     kept = malformed.keep(path, checked.with_columns(parsed=times), sound, f"{EXPECTED_TIMES}, of the sequence there")
     return kept.with_columns(timestamp="parsed").drop("text", "parsed")
 

@@ -90,10 +90,11 @@ class Counter:
         if self.settings[policy] == "last" or not faulty.any():
             return
         row = int(faulty.nonzero()[0])
+        mend = {"missing": "supply a list of each", "short": "supply longer lists"}[policy]
         raise InputError(
             f"{self.file}: event {int(events.event[row])} of {self._user(int(events.users[row]))} (ranking "
-            f"{events.ranking}) {says(row)}, as do {int(faulty.sum())} of {len(faulty)} events; supply longer lists, "
-            f"of all test events, or set {policy}: last, which ties what is not listed behind what is"
+            f"{events.ranking}) {says(row)}, as do {int(faulty.sum())} of {len(faulty)} events; {mend}, "
+            f"or set {policy}: last, which ties what is not listed behind what is"
         )
 
     def _shortness(self, depth: int, place: int) -> str:
