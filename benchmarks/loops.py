@@ -13,7 +13,6 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ptebench.encoders import Encoder
 from ptebench.files import PROFILES, read_embeddings, read_json, read_table
@@ -89,6 +88,7 @@ class Loops:
     def draw(self, path: Path) -> None:
         """Write the figure; loops stand a little apart so that intervals do not hide one another."""
         figure = Figure(figsize=(3.4 * len(PANELS), 3.4), layout="constrained")
+        rounds = max(map(len, self.rounds.values()))
         for panel, (title, of) in zip(figure.subplots(1, len(PANELS)), PANELS.items()):
             for place, (name, probes) in enumerate(self.rounds.items()):
                 points = [(p["round"] + 0.06 * place, v) for p in probes if (v := of(p)) is not None]
@@ -97,8 +97,7 @@ class Loops:
                     bars = [[v["mean"] - v["low"] for v in values], [v["high"] - v["mean"] for v in values]]
                     means = [v["mean"] for v in values]
                     panel.errorbar(across, means, yerr=bars, fmt="o-", capsize=2, label=name)
-            panel.set(title=title, xlabel="round")
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            panel.set(title=title, xlabel="round", xticks=range(rounds), xlim=(-0.3, rounds - 0.4))
             panel.legend(fontsize="small")
         with matplotlib.rc_context({"svg.hashsalt": "ptebench", "svg.fonttype": "none"}):
             figure.savefig(path, format="svg", metadata={"Date": None})

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 COLOURS = ("#3b6ea5", "#b5542f")
 
@@ -45,8 +44,7 @@ def draw_rounds(probes: list[dict], title: str, path: Path) -> None:
     for panel, (name, curves) in zip(figure.subplots(1, len(panels)), panels.items()):
         for (label, values), colour in zip(curves.items(), COLOURS):
             draw_curve(panel, rounds, values, label, colour)
-        panel.set(title=name, xlabel="round")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.set(title=name, xlabel="round", xticks=rounds, xlim=(rounds[0] - 0.3, rounds[-1] + 0.3))
         if panel.lines:
             panel.legend()
     with matplotlib.rc_context({"svg.hashsalt": "ptebench", "svg.fonttype": "none"}):

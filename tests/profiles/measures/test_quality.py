@@ -160,6 +160,9 @@ def test_the_drawing_is_the_same_bytes_again(tmp_path):
     text = (tmp_path / "a.svg").read_text()
     assert text == (tmp_path / "b.svg").read_text()
     assert all(word in text for word in ("Effective rank", "Gain over the cards", "embedding"))
+    draw_rounds(probes[:2], "Profiles", tmp_path / "one.svg")  # one round to draw of the drift, none between it and 0
+    ticks = set(re.findall(r">([\d.]+)</text>", (tmp_path / "one.svg").read_text().split('"axes_2"')[0]))
+    assert {tick for tick in ticks if tick.startswith("1")} == {"1"}
 
 
 @pytest.fixture(scope="module")
