@@ -11,6 +11,7 @@ from ptebench.config.base import Settings, kinds
 Sections = Mapping[str, dict[str, dict[str, Any]]]
 BACKBONES = cast("dict[str, type[backbones.Backbone]]", kinds(benchmark.Backbone))
 REPRESENTATIONS = kinds(benchmark.Representation)
+LEAK = "saw held-out items"  # of a row whose text's writer did
 
 
 def defaults(model: type[Settings]) -> dict[str, Any]:
@@ -58,7 +59,14 @@ def text_sides(backbone: dict[str, Any], representation: dict[str, Any], config:
     return tuple(sources(settings, config, users))
 
 
-def text_label(backbone: dict[str, Any], representation: dict[str, Any], config: Sections) -> str | None:
+def saw_held_out(saw: str, protocol: Mapping[str, Any]) -> bool:
+    """Return whether who saw this wrote texts with what a protocol, by its settings, holds out."""
+    kind = protocol["kind"]
+    published = protocol["given"] if kind == "cold_start_user" else kind == "snapshot" and not protocol["cut"]
+    return saw == "all" or saw == "training" and not published
+
+
+def text_label(backbone: dict[str, Any], representation: dict[str, Any], config: Sections, protocol: str) -> str | None:
     """Return what a cell reads, for tables, and whether its writer saw held-out items; None where it reads no text."""
     settings, read = reader(backbone, representation), text_sides(backbone, representation, config)
     if settings is None:
@@ -71,4 +79,4 @@ def text_label(backbone: dict[str, Any], representation: dict[str, Any], config:
     label = ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
     text = embeddings.get(settings["text"], settings)["text"]
     supplied = config.get("texts", {}).get(text)
-    return f"{label}; saw held-out items" if supplied and supplied["saw"] == "all" else label
+    return f"{label}; {LEAK}" if supplied and saw_held_out(supplied["saw"], config["protocols"][protocol]) else label

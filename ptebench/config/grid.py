@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.cells import saw_held_out
 from ptebench.config.changes import points
 from ptebench.config.external import External
 from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
@@ -66,11 +67,11 @@ def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
     for text in sorted(texts & set(model.texts)) if not table.allow_leaks else ():
         saw = model.texts[text].saw
         for p in table.protocols:
-            if saw == "all" or (saw == "training" and not is_given(model.protocols[p])):
+            if saw_held_out(saw, model.protocols[p].model_dump()):
                 yield (
                     f"tables.{name}: its rows read {text!r}, whose writer saw {SAW[saw]}, which {p} holds out; use "
                     + ("" if saw == "all" else "a protocol with the publisher's split, or ")
-                    + "another text, or set allow_leaks: true to compare such rows among themselves"
+                    + "another text, or set allow_leaks: true in a table of such rows alone"
                 )
 
 
@@ -113,13 +114,6 @@ def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:
     parts: dict[str, Settings] = {part: model.backbones[part] for rows in table.rows for part in rows.backbones}
     parts |= {part: model.representations[part] for rows in table.rows for part in rows.representations}
     return {part: settings for part, settings in parts.items() if isinstance(settings, Reader)}
-
-
-def is_given(protocol: Protocol) -> bool:
-    """Return whether a protocol takes the publisher's split."""
-    if isinstance(protocol, ColdStartUser):
-        return protocol.given
-    return isinstance(protocol, Snapshot) and not protocol.cut
 
 
 def compared_ids(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:

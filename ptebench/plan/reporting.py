@@ -65,7 +65,7 @@ class Reporting:
     def _described(self, cell: Cell) -> dict[str, Any]:
         """Return the place of a cell and what text it reads."""
         parts = self.grid.parts(cell.backbone, cell.representation)
-        return {**cell._asdict(), "text": text_label(*parts, self.config)}
+        return {**cell._asdict(), "text": text_label(*parts, self.config, cell.protocol)}
 
     def _cells(self, wildcards: Wildcards) -> list[Cell]:
         """Return the cells of one backbone that the requested tables need; raise InputError where they need none."""

@@ -3,6 +3,7 @@
 import pytest
 from snakemake.iocontainers import Wildcards
 
+from ptebench.config.cells import saw_held_out
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.reporting import Reporting
@@ -110,9 +111,23 @@ def test_a_supplied_text_without_items_has_cards_in_their_place():
         Texts(made).inputs(at(text="gpt", encoder="minilm", side="user"))
 
 
-def test_a_table_says_which_texts_saw_held_out_items():
-    texts = {"gpt": {"user": "u.jsonl", "saw": "all"}}
+@pytest.mark.parametrize("saw, protocol, held_out", [
+    ("all", {"kind": "snapshot", "cut": None}, True),
+    ("training", {"kind": "snapshot", "cut": None}, False),
+    ("training", {"kind": "snapshot", "cut": "2024-05-31"}, True),
+    ("training", {"kind": "leave_one_out"}, True),
+    ("training", {"kind": "cold_start_user", "given": True}, False),
+    ("training", {"kind": "cold_start_user", "given": False}, True),
+    ("nothing", {"kind": "leave_one_out"}, False),
+])  # fmt: skip
+def test_the_publishers_training_part_holds_out_what_the_publishers_split_does_alone(saw, protocol, held_out):
+    assert saw_held_out(saw, protocol) == held_out
+
+
+@pytest.mark.parametrize("saw, marked", [("all", True), ("training", True), ("nothing", False)])
+def test_a_table_says_which_texts_saw_held_out_items(saw, marked):
+    texts = {"gpt": {"user": "u.jsonl", "saw": saw}}
     table = TABLE | {"allow_leaks": True, "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}]}
     made = configuration(texts=texts, representations={"pte": {"text": "gpt"}}, tables={"t": table})
     described = Reporting(made).metric_settings(at(backbone="lightgcn"))["cells"]
-    assert described[0]["text"] == "card, users by gpt; saw held-out items"
+    assert described[0]["text"] == "card, users by gpt" + "; saw held-out items" * marked

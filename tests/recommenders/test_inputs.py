@@ -204,7 +204,7 @@ def test_a_control_of_what_nobody_reads_is_refused(backbone, text, said):
 ])  # fmt: skip
 def test_a_label_says_what_a_row_reads(backbone, representation, keys, label):
     made = cell(backbone, representation, **keys)
-    assert text_label(made["backbone"], made["representation"], {}) == label
+    assert text_label(made["backbone"], made["representation"], {}, "p") == label
 
 
 @pytest.mark.parametrize("backbone", ["sasrec", "lightgcn", "tiger", "textknn"])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
+from ptebench.config.cells import LEAK
 from ptebench.files import EVENTS, GROUPS, TRAIN, read_table
 from ptebench.report.site.results import Results
 from ptebench.report.statistics import STATISTICS
@@ -57,14 +58,23 @@ def splits(results: Results, dataset: str) -> list[Split]:
 
 
 def leaks(results: Results) -> list[tuple[str, str, str]]:
-    """Return every finding of leakage that is neither as expected nor merely reported: dataset, protocol, check."""
-    return [
+    """Return every finding of leakage that is neither as expected nor merely reported: dataset, protocol, check.
+
+    A row is one, too, whose text was written by who saw what the protocol holds out.
+    """
+    found = [
         (dataset, split.protocol, finding["check"])
         for dataset in dict.fromkeys(dataset for dataset, _ in results.pairs)
         for split in splits(results, dataset)
         for finding in split.findings
         if finding["verdict"] not in ("ok", "reported")
     ]
+    rows = {
+        (row["dataset"], row["protocol"], f"{row['backbone']}/{row['representation']} {LEAK}")
+        for table in results.tables
+        for row in table.values.filter(pl.col("text").str.ends_with(LEAK)).iter_rows(named=True)
+    }
+    return found + sorted(rows)
 
 
 def published(table: pl.DataFrame) -> pl.DataFrame:

@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import polars as pl
 import pytest
 
 from ptebench.errors import InputError
-from ptebench.report.site import drawing, methods
+from ptebench.report.site import datasets, drawing, methods
 from ptebench.report.site.build import Site, _tables, build
 from ptebench.report.site.compare import runs, tau
 from ptebench.report.site.results import Method, Results
@@ -363,3 +364,13 @@ def test_a_report_of_500_cells_is_small_and_opens_at_once(tmp_path):
     for name in ("index", "compare", "state", "tables/shop0", "cells/shop0/cold/sasrec3/pte"):
         title, errors = browse(report / f"{name}.html", took)
         assert errors == [] and float(title) < 2000, (name, title)
+
+
+def test_a_row_whose_writer_saw_held_out_items_counts_as_a_leak(folder):
+    results = Results.read(folder, ["shop"], world.SETTINGS)
+    found = datasets.leaks(results)
+    values = results.tables[0].values
+    results.tables[0].values = values.with_columns(text=pl.lit("card, users by gpt; saw held-out items"))
+    names = ("dataset", "protocol", "backbone", "representation")
+    rows = {(d, p, f"{b}/{r} saw held-out items") for d, p, b, r in values.select(names).iter_rows()}
+    assert datasets.leaks(results) == found + sorted(rows) and rows
