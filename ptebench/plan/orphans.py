@@ -19,6 +19,8 @@ from ptebench.verify import PLAN
 # an error of the plan in what Snakemake makes of it
 OWN = re.compile(r'^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\n  File ".*", line |\Z)', re.M | re.S)
 
+ABSENT = re.compile(": (no such file|is a folder)")
+
 
 def orphans(workflow: Any) -> dict[str, str]:
     """Return the results that jobs of the plan read and none makes, each with why no rule makes it."""
@@ -38,16 +40,21 @@ def read_without_maker(workflow: Any, job: Any) -> list[str]:
 
 def reason(workflow: Any, file: str) -> str:
     """Return what the rule that makes a file, or what it reads, is refused for; nothing where no rule is."""
+    return refusal(workflow, file)[1]
+
+
+def refusal(workflow: Any, file: str) -> tuple[str, str]:
+    """Return which file's rule is refused, of a file and of what it is made from, and why; nothing where none is."""
     for rule in workflow.rules:
         if rule.is_producer(file):
             try:
                 inputs = rule.expand_input(rule.get_wildcards(file))[0]
             except Exception as error:  # whatever a function of the plan raises
                 own = OWN.search(str(error))
-                return own[1].strip().splitlines()[0] if own else ""
+                return file, own[1].strip().splitlines()[0] if own else ""
             gone = (str(other) for other in inputs if not Path(other).exists())
-            return next(filter(None, (reason(workflow, other) for other in gone)), "")
-    return ""
+            return next(filter(lambda found: found[1], (refusal(workflow, other) for other in gone)), (file, ""))
+    return file, ""
 
 
 def attach(workflow: Any) -> None:
@@ -66,24 +73,40 @@ def attach(workflow: Any) -> None:
 
 
 def differing(workflow: Any) -> dict[str, str]:
-    """Return the data that no job can make and that were made of other files or settings, each with what differs."""
+    """Return what no job can make and was made of other files, or data of other settings, each with what differs."""
     files = {}
     for file, text in orphans(workflow).items():
-        if file.startswith("results/data/") and (difference := compare(workflow, workflow.globals["raw"], file)):
+        data = file.startswith("results/data/")
+        if difference := compare(workflow, workflow.globals["raw"], file) if data else compare_name(workflow, file):
             files[file] = f"{difference}, and no job can make it anew: {text}"
     return files
 
 
-def compare(workflow: Any, raw: Any, file: str) -> str:
-    """Return the first setting or raw file in which data differ from what is asked for, and the mend."""
+def compare_name(workflow: Any, file: str) -> str:
+    """Return what texts or lists were made from, and the mend, where a file of another name is missing."""
+    product, text = refusal(workflow, file)
+    memory = remember(workflow, product)
+    read = sorted(str(path) for path in (memory.input if memory else ()) if not str(path).startswith("results/"))
+    if not read or not ABSENT.search(text) or any(f" {path}: " in f" {text}" for path in read):
+        return ""
+    return f"{product} was made from {', '.join(read)}; correct the name"
+
+
+def remember(workflow: Any, file: str) -> Any:
+    """Return what is known of how a file was made, by its record or by Snakemake; None where nothing is."""
     from ptebench.plan.recall import recall  # which reads modules that read this one
 
     rule = next(rule for rule in workflow.rules if rule.is_producer(file))
-    values = rule.get_wildcards(file)
-    wildcards = SimpleNamespace(**values)
-    outputs = {str(other): other for other in rule.expand_output(values)[0]}
+    outputs = {str(other): other for other in rule.expand_output(rule.get_wildcards(file))[0]}
     record = next((Path(path) for path in outputs if path.endswith(RECORD)), None)
-    memory = recall(record) or workflow.persistence.metadata(outputs[file])
+    return recall(record) or workflow.persistence.metadata(outputs[file])
+
+
+def compare(workflow: Any, raw: Any, file: str) -> str:
+    """Return the first setting or raw file in which data differ from what is asked for, and the mend."""
+    rule = next(rule for rule in workflow.rules if rule.is_producer(file))
+    wildcards = SimpleNamespace(**rule.get_wildcards(file))
+    memory = remember(workflow, file)
     if memory is None:
         return "no record tells what it was made of; put the raw files back"
     before = next(spec for spec in map(ast.literal_eval, memory.params) if spec.startswith("{"))

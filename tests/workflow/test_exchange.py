@@ -112,6 +112,22 @@ def test_the_report_and_the_crate_are_made_and_leave_no_lease(run):
     assert "external" in page and "parameters" in page
 
 
+def test_a_mistyped_name_of_lists_is_not_taken_for_what_was_made_of_others(run):
+    config, lists = run / "config.yaml", run / LISTS
+    text = config.read_text()
+    config.write_text(text.replace("{dataset}.{protocol}.tsv", "{dataset}-{protocol}.tsv"))
+    for arguments in ((), ("--dry-run",)):
+        done = snakemake(run, *arguments)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and "Nothing" not in said and "taken as it is" not in said, said
+        assert f"was made from {LISTS}; correct the name" in said and "mine-leave_one_out.tsv: no such file" in said
+    config.write_text(text)
+    lists.rename(aside := run / "aside.tsv")
+    done = snakemake(run)
+    assert done.returncode == 0 and "taken as it is" in done.stdout + done.stderr, done.stderr[-3000:]
+    aside.rename(lists)
+
+
 def test_a_changed_file_makes_its_row_anew_and_a_short_one_fails_it_alone(run):
     assert planned(run) == {}
     write_lists(run, 15)
