@@ -22,6 +22,14 @@ class Loader(yaml.SafeLoader):
             self._check(node)
         super().flatten_mapping(node)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node; raise InputError with its line where it is a day that no month has."""
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            place = f"line {node.start_mark.line + 1}: {node.value}"
+            raise InputError(f"{place} cannot be read ({error}); mend it, or quote it to make it text") from error
+
     def _check(self, node: yaml.MappingNode) -> None:
         lines: dict[str, int] = {}
         for key, _ in node.value:
@@ -60,5 +68,5 @@ def load(file: Path | str) -> Any:
         raise InputError(f"{file}: {error}") from None
     except (OSError, UnicodeError) as error:
         raise InputError(f"{file}: not readable as text in UTF-8 ({error})") from error
-    except (ValueError, RecursionError) as error:  # of a day that no month has, of lists in lists without end
-        raise InputError(f"{file}: a value cannot be read ({error}); mend it, or quote it to make it text") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: lists in lists without end ({error}); close them") from error

@@ -18,7 +18,7 @@ LONGEST = 1 << 27  # bytes of a line, which is in memory as a whole
 class Malformed:
     """The account of malformed lines: skipped and counted up to `limit`, an InputError beyond it; `first` tells one."""
 
-    def __init__(self, limit: int | None = 0):
+    def __init__(self, limit: int | None = None):
         self.limit, self.count, self.first = limit or 0, 0, ""
         # without a limit there is no setting to raise
         self.mend = "mend the line" + (

@@ -21,7 +21,7 @@ def read_lists(path: Path, vocabulary: Path, settings: dict) -> dict[str, torch.
     `settings` are those of an external backbone. List l has rows offsets[l]:offsets[l + 1], by falling score. Raises
     InputError naming the line of a value that is none, of an item that stands twice in a list, of an unknown id.
     """
-    malformed = Malformed(None)
+    malformed = Malformed()
     frame = pl.concat(_checked(path, block, malformed) for block in _blocks(path, settings["columns"], malformed))
     owner = "event" if "event" in frame.columns else "user_id"
     words = read_table(vocabulary, VOCABULARY)

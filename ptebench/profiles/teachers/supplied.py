@@ -22,7 +22,7 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
     unusable. Raises InputError where a key is missing or where no profile can be used.
     """
     keys, texts = (f"{side}_id", "id", "uid"), ("text", "output", "response", "completion", "profile")
-    frame = table(path, [], Malformed(None), [*keys, *texts], lower=True)
+    frame = table(path, [], Malformed(), [*keys, *texts], lower=True)
     told = frame.select(lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name)
                         for name in frame.columns if name != "@line")  # fmt: skip
     key, text = (pl.coalesce([pl.lit(None, pl.String), *(read(pl.col(n)) for n in names if n in told.columns)])
