@@ -53,7 +53,7 @@ def refusal(workflow: Any, file: str) -> tuple[str, str]:
                 own = OWN.search(str(error))
                 return file, own[1].strip().splitlines()[0] if own else ""
             gone = (str(other) for other in inputs if not Path(other).exists())
-            return next(filter(lambda found: found[1], (refusal(workflow, other) for other in gone)), (file, ""))
+            return next((pair for other in gone if (pair := refusal(workflow, other))[1]), (file, ""))
     return file, ""
 
 
