@@ -3,22 +3,23 @@
 It does so where what the file's rule asks for is refused, by an error of the plan (a missing raw file, a missing text).
 """
 
-import ast
 import json
 import os
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
 
+from ptebench.plan.preview import changes, parameters
+from ptebench.plan.recall import recall
 from ptebench.records import RECORD
 from ptebench.verify import PLAN
 
 # an error of the plan in what Snakemake makes of it
 OWN = re.compile(r'^ *InputError: (.*?)(?=\nWildcards:|\nTraceback:|\n  File ".*", line |\Z)', re.M | re.S)
-
+DATA = "results/data/"
 ABSENT = re.compile(": (no such file|is a folder)")
 
 
@@ -73,65 +74,50 @@ def attach(workflow: Any) -> None:
 
 
 def differing(workflow: Any) -> dict[str, str]:
-    """Return what no job can make and was made of other files, or data of other settings, each with what differs."""
+    """Return what no job can make and was made of other files or settings, each with what differs."""
     files = {}
     for file, text in orphans(workflow).items():
-        data = file.startswith("results/data/")
-        if difference := compare(workflow, workflow.globals["raw"], file) if data else compare_name(workflow, file):
+        if difference := compare(workflow, file):
             files[file] = f"{difference}, and no job can make it anew: {text}"
     return files
 
 
-def compare_name(workflow: Any, file: str) -> str:
-    """Return what texts or lists were made from, and the mend, where a file of another name is missing."""
+def compare(workflow: Any, file: str) -> str:
+    """Return the first setting or file in which a result differs from what is asked for, and the mend.
+
+    Of a result that is made from one that no job can make, the latter is compared, where it is still there.
+    """
     product, text = refusal(workflow, file)
-    memory = remember(workflow, product)
-    read = sorted(str(path) for path in (memory.input if memory else ()) if not str(path).startswith("results/"))
+    rule = next(rule for rule in workflow.rules if rule.is_producer(product))
+    wildcards = Wildcards(fromdict=rule.get_wildcards(product))
+    outputs = {str(other): other for other in rule.expand_output(wildcards)[0]}
+    record = next((Path(path) for path in outputs if path.endswith(RECORD)), None)
+    memory = recall(record) or workflow.persistence.metadata(outputs[product])
+    data = product.startswith(DATA)
+    if memory is None:
+        return "no record tells what it was made of; put the raw files back" if data else ""
+    place = f"datasets: {wildcards.dataset}" if data else product
+    before, now = parameters(memory.params)[0], json.loads(rule.params["spec"](wildcards))
+    if keys := changes(before, now):
+        return f"{place}: {keys[0]} since it was made; set it back"
+    read = {str(path) for path in memory.input if not str(path).startswith("results/")}
+    if data:
+        return compare_raw(place, workflow.globals["raw"].files(wildcards.dataset), read)
     if not read or not ABSENT.search(text) or any(f" {path}: " in f" {text}" for path in read):
         return ""
-    return f"{product} was made from {', '.join(read)}; correct the name"
+    return f"{place} was made from {', '.join(sorted(read))}; correct the name"
 
 
-def remember(workflow: Any, file: str) -> Any:
-    """Return what is known of how a file was made, by its record or by Snakemake; None where nothing is."""
-    from ptebench.plan.recall import recall  # which reads modules that read this one
-
-    rule = next(rule for rule in workflow.rules if rule.is_producer(file))
-    outputs = {str(other): other for other in rule.expand_output(rule.get_wildcards(file))[0]}
-    record = next((Path(path) for path in outputs if path.endswith(RECORD)), None)
-    return recall(record) or workflow.persistence.metadata(outputs[file])
-
-
-def compare(workflow: Any, raw: Any, file: str) -> str:
-    """Return the first setting or raw file in which data differ from what is asked for, and the mend."""
-    rule = next(rule for rule in workflow.rules if rule.is_producer(file))
-    wildcards = SimpleNamespace(**rule.get_wildcards(file))
-    memory = remember(workflow, file)
-    if memory is None:
-        return "no record tells what it was made of; put the raw files back"
-    before = next(spec for spec in map(ast.literal_eval, memory.params) if spec.startswith("{"))
-    old, new = json.loads(before), json.loads(rule.params["spec"](wildcards))
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            was, now = (json.dumps(spec.get(key), ensure_ascii=False) for spec in (old, new))
-            return f"datasets: {wildcards.dataset}: {key} is {now}, but it was made with {was}; set it back"
-    names = [path for paths in raw.files(wildcards.dataset).values() for path in aslist(paths)]
-    read = {str(path) for path in memory.input if not str(path).startswith("results/")}
-    for key, paths in raw.files(wildcards.dataset).items():
-        for path in aslist(paths):
+def compare_raw(place: str, files: dict[str, str | list[str]], read: set[str]) -> str:
+    """Return the first raw file, of those by key, that was not read, or one that was and has no key; and the mend."""
+    names = {key: [paths] if isinstance(paths, str) else paths for key, paths in files.items()}
+    for key, paths in names.items():
+        for path in paths:
             if path not in read:
-                return (
-                    f"datasets: {wildcards.dataset}: {key} is {path}, but it was made from "
-                    f"{', '.join(sorted(read))}; correct it"
-                )
-    if unread := sorted(read - set(names)):
-        return f"datasets: {wildcards.dataset}: it was made from {unread[0]} too, which no key names; name it again"
+                return f"{place}: {key} is {path}, but it was made from {', '.join(sorted(read))}; correct it"
+    if others := sorted(read.difference(*names.values())):
+        return f"{place}: it was made from {others[0]} too, which no key names; name it again"
     return ""
-
-
-def aslist(paths: str | list[str]) -> list[str]:
-    """Return the paths of one key."""
-    return [paths] if isinstance(paths, str) else paths
 
 
 def refuse(workflow: Any) -> None:
@@ -142,7 +128,7 @@ def refuse(workflow: Any) -> None:
     """
     for job in workflow.dag.needrun_jobs():
         for file in read_without_maker(workflow, job):
-            if not file.startswith("results/data/") and (text := reason(workflow, file)):
+            if not file.startswith(DATA) and (text := reason(workflow, file)):
                 raise WorkflowError(f"{file}: no job can make it for {job.rule.name}: {text}")
 
 

@@ -112,7 +112,7 @@ def test_the_report_and_the_crate_are_made_and_leave_no_lease(run):
     assert "external" in page and "parameters" not in page  # no row of the table trains any
 
 
-def test_a_mistyped_name_of_lists_is_not_taken_for_what_was_made_of_others(run):
+def test_what_was_made_of_other_lists_or_settings_is_not_taken_where_no_job_can_make_it(run):
     config, lists = run / "config.yaml", run / LISTS
     text = config.read_text()
     config.write_text(text.replace("{dataset}.{protocol}.tsv", "{dataset}-{protocol}.tsv"))
@@ -125,6 +125,10 @@ def test_a_mistyped_name_of_lists_is_not_taken_for_what_was_made_of_others(run):
     lists.rename(aside := run / "aside.tsv")
     done = snakemake(run)
     assert done.returncode == 0 and "taken as it is" in done.stdout + done.stderr, done.stderr[-3000:]
+    config.write_text(text.replace("kind: external", "kind: external\n    missing: last"))
+    done = snakemake(run)
+    assert done.returncode == 1 and "backbone.missing " in done.stdout + done.stderr, done.stdout + done.stderr
+    config.write_text(text)
     aside.rename(lists)
 
 

@@ -179,7 +179,11 @@ def test_results_that_no_job_can_make_any_more_are_named(project):
     ("old", "new", "difference"),
     [
         ("sequences.txt", "sequenzes.txt", "sequences is raw/sequenzes.txt, but it was made from raw/sequences.txt; "),
-        ("source: sequences", "source: sequences\n    user_core: 7", "user_core is 7, but it was made with "),
+        (
+            "source: sequences",
+            "source: sequences\n    user_core: 7",
+            "user_core 0 -> 7 since it was made; set it back, ",
+        ),
     ],
 )
 def test_data_of_another_path_or_setting_are_not_taken_where_no_job_can_make_them(
