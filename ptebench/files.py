@@ -62,6 +62,7 @@ METRICS = {
     "seed": pl.Int64, "ranking": pl.String, "group": pl.String, "metric": pl.String, "k": pl.Int64,
     "value": pl.Float64, "events": pl.Int64, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64,
 }  # fmt: skip
+LEAK = "saw held-out items"  # ends the text of METRICS whose writer did
 NULLABLE = {
     "timestamp", "rating", "part", "title", "brand", "description", "fields", "generation", "published", "source",
     "remove_seen", "sd", "low", "high", "published_sd", "difference", "event_sd",

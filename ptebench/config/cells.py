@@ -7,11 +7,11 @@ from pydantic_core import PydanticUndefined
 
 from ptebench.config import backbones, benchmark
 from ptebench.config.base import Settings, kinds
+from ptebench.files import LEAK
 
 Sections = Mapping[str, dict[str, dict[str, Any]]]
 BACKBONES = cast("dict[str, type[backbones.Backbone]]", kinds(benchmark.Backbone))
 REPRESENTATIONS = kinds(benchmark.Representation)
-LEAK = "saw held-out items"  # of a row whose text's writer did
 
 
 def defaults(model: type[Settings]) -> dict[str, Any]:

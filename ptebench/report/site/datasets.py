@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
-from ptebench.config.cells import LEAK
-from ptebench.files import EVENTS, GROUPS, TRAIN, read_table
+from ptebench.files import EVENTS, GROUPS, LEAK, TRAIN, read_table
 from ptebench.report.site.results import Results
 from ptebench.report.statistics import STATISTICS
 
