@@ -108,7 +108,8 @@ def place(lines: list[str]) -> str:
 def targets(workflow: Any) -> tuple[list[str], list[str]]:
     """Return the words of the command line that are no target, and the targets that there are."""
     names = sorted(rule.name for rule in workflow.rules if not rule.has_wildcards())
-    words = [word for word in workflow.dag_settings.targets if "/" not in word and word not in names]
+    asks = workflow.dag_settings.targets if workflow.dag_settings else ()  # none while the configuration is read
+    words = [word for word in asks if "/" not in word and word not in names]
     return sorted(words), [name for name in names if not name.endswith("_table")]
 
 

@@ -124,6 +124,13 @@ def log(logger, event, **fields):
     logger.info("text", extra={"event": event, **fields})
 
 
+def test_a_fault_before_there_is_a_plan_is_a_sentence(logger, flow):
+    stream, flow.dag_settings = logger.handlers[0].stream, None
+    attach(flow)
+    logger.error('WorkflowError in file "/c/rules/common.smk", line 66:\nown.yaml: ks: unknown key\n  File "x", line 6')
+    assert stream.getvalue() == "error: own.yaml: ks: unknown key\n"
+
+
 def test_a_terminal_has_one_line_that_is_written_anew(logger, flow, tmp_path):
     screen = logger.handlers[0].stream = Screen()
     terminal = attach(flow)

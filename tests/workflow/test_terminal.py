@@ -90,6 +90,11 @@ def test_ctrl_c_is_one_line(project):
     ]  # fmt: skip
 
 
+def test_a_fault_of_the_configuration_is_one_sentence(project):
+    said = snakemake(project, "--config", "ks=0").stderr.splitlines()[1:]
+    assert said == ["error: config.yaml with --config ks: ks: expected a list, [0]"]
+
+
 def test_what_cannot_be_made_is_one_sentence(project):
     for target, sentence in (
         (
