@@ -1,8 +1,9 @@
 """Encode the texts of one side of a split: item cards, or profiles of users or items."""
 
+from ptebench.data.exports import Names, check_histories
 from ptebench.embeddings.texts import read_texts, read_training_texts
 from ptebench.encoders import encode
-from ptebench.files import VOCABULARY, read_table, write_embeddings
+from ptebench.files import TRAIN, VOCABULARY, read_table, write_embeddings
 from ptebench.job import run
 from ptebench.provenance import canonical, file_digest
 
@@ -11,6 +12,9 @@ def main(job) -> dict:
     text, side, encoder = job.spec["text"], job.spec["side"], job.spec["encoder"]
     vocabulary = read_table(job.input("vocabulary"), VOCABULARY)
     columns = job.spec.get("columns", {})
+    if sha256 := job.spec.get("histories"):
+        path = job.input("histories")
+        check_histories(path, read_table(path, TRAIN), Names(vocabulary), text, sha256)
     texts, fit = read_texts(job.input("texts"), text, vocabulary.filter(side=side), columns.get(side)), None
     if encoder["kind"] == "lsa":
         fit = read_training_texts(

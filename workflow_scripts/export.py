@@ -18,7 +18,7 @@ def write(blocks, path, separator=","):
 def main(job):
     names = Names(read_table(job.input("vocabulary"), VOCABULARY))
     names.refuse_blanks()
-    parts = {"train": read_table(job.input("train"), TRAIN)}
+    parts = {part: read_table(job.input(part), TRAIN) for part in ("train", "histories")}
     parts |= {part: read_table(job.input(part), EVENTS) for part in ("valid", "test")}
     parts["test_candidates"] = read_table(job.input("candidates"), CANDIDATES, OWN_CANDIDATES)
     items = read_table(job.input("items"), ITEMS)

@@ -59,8 +59,10 @@ def text_sides(backbone: dict[str, Any], representation: dict[str, Any], config:
     return tuple(sources(settings, config, users))
 
 
-def saw_held_out(saw: str, protocol: Mapping[str, Any]) -> bool:
-    """Return whether who saw this wrote texts with what a protocol, by its settings, holds out."""
+def saw_held_out(saw: str | Mapping[str, Any], name: str, protocol: Mapping[str, Any]) -> bool:
+    """Return whether who saw this wrote texts with what a protocol, by its name and settings, holds out."""
+    if not isinstance(saw, str):
+        return name != str(saw["protocol"])
     kind = protocol["kind"]
     published = protocol["given"] if kind == "cold_start_user" else kind == "snapshot" and not protocol["cut"]
     return saw == "all" or saw == "training" and not published
@@ -79,4 +81,5 @@ def text_label(backbone: dict[str, Any], representation: dict[str, Any], config:
     label = ", ".join(part if control is None else f"{part} ({control})" for part, control in parts)
     text = embeddings.get(settings["text"], settings)["text"]
     supplied = config.get("texts", {}).get(text)
-    return f"{label}; {LEAK}" if supplied and saw_held_out(supplied["saw"], config["protocols"][protocol]) else label
+    leaks = supplied and saw_held_out(supplied["saw"], protocol, config["protocols"][protocol])
+    return f"{label}; {LEAK}" if leaks else label

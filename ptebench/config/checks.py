@@ -16,6 +16,7 @@ from ptebench.config.information import Vectors
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
 from ptebench.config.messages import hint, nearest, refuse
 from ptebench.config.readers import Reader
+from ptebench.config.texts import Histories
 from ptebench.config.tuning import FIXED
 from ptebench.encoders import KINDS as JUDGES
 
@@ -154,8 +155,10 @@ def of_an_embedding(reader: Reader, place: str) -> Iterator[str]:
 
 
 def embedding_names(model: Benchmark) -> Iterator[str]:
-    """Supplied texts and embeddings leave the names of other texts alone."""
-    for name in model.texts:
+    """Supplied texts and embeddings leave the names of other texts alone; a split that a writer saw is defined."""
+    for name, text in model.texts.items():
+        if isinstance(text.saw, Histories):
+            yield from undefined(model, "protocols", text.saw.protocol, f"texts.{name}.saw.protocol")
         if name in OTHER_TEXTS or name in model.language_models:
             yield f"texts.{name}: the name belongs to another text; choose another"
     for name in model.embeddings:

@@ -65,13 +65,13 @@ def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
     """What a row reads was written without what a protocol holds out, unless the table allows leaks."""
     texts = {model.embeddings.get(part.text, part).text for part in readers_of(model, table).values()}
     for text in sorted(texts & set(model.texts)) if not table.allow_leaks else ():
-        saw = model.texts[text].saw
+        saw = model.texts[text].model_dump()["saw"]
         for p in table.protocols:
-            if saw_held_out(saw, model.protocols[p].model_dump()):
+            if saw_held_out(saw, p, model.protocols[p].model_dump()):
+                what, mend = SAW[saw] if isinstance(saw, str) else (HISTORIES.format(**saw), f"{saw['protocol']}, or ")
                 yield (
-                    f"tables.{name}: its rows read {text!r}, whose writer saw {SAW[saw]}, which {p} holds out; use "
-                    + ("" if saw == "all" else "a protocol with the publisher's split, or ")
-                    + "another text, or set allow_leaks: true in a table of such rows alone"
+                    f"tables.{name}: its rows read {text!r}, whose writer saw {what} {p} holds out; use {mend}another "
+                    "text, or set allow_leaks: true in a table of such rows alone"
                 )
 
 
@@ -375,7 +375,11 @@ def cold_users(cell: Cell) -> Iterator[str]:
         )
 
 
-SAW = {"all": "all interactions", "training": "the publisher's training part"}
+SAW = {  # by a word: what a writer saw, and which protocol the texts are for
+    "all": ("all interactions, which", ""),
+    "training": ("the publisher's training part, which", "a protocol with the publisher's split, or "),
+}
+HISTORIES = "the histories of {protocol}, some of which"
 TABLE_LAWS = (
     leaks, same_text, unread_texts, compared_ids, claims, list_metrics, impressions, times, compat_groups,
     ranking_names, widths, depths,

@@ -103,8 +103,8 @@ def type_of(value: dict[str, Any], section: str) -> str:
     """Return what a property of a JSON schema allows, in words."""
     if "$ref" in value:
         return link(section, value["$ref"].rpartition("/")[2])
-    if "anyOf" in value:
-        return ", or ".join(type_of(each, section) for each in value["anyOf"])
+    if choices := value.get("anyOf", value.get("oneOf")):
+        return ", or ".join(type_of(each, section) for each in choices)
     if "const" in value or "enum" in value:
         return ", ".join(code(each) for each in value.get("enum", [value.get("const")]))
     if value.get("type") == "array":

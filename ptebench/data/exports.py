@@ -1,6 +1,8 @@
 """Splits as other code reads them: plain CSV, and RecBole's benchmark files, all with raw ids."""
 
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
@@ -38,14 +40,12 @@ class Names:
 def plain(parts: dict[str, pl.DataFrame], names: Names) -> dict[str, pl.DataFrame]:
     """Return by name the tables of a split in raw ids, from its frames by name.
 
-    train (user_id, item_id, position); valid and test (event, ranking, user_id, item_id), a row a target;
+    train and histories (user_id, item_id, position), the latter what a writer of texts may see; valid and test (event,
+    ranking, user_id, item_id), a row a target;
     valid_histories and test_histories (event, position, item_id), oldest first; test_candidates (ranking, item_id), or
     of events with their own (event, item_id), empty where a ranking ranks all items.
     """
-    train = _positions(parts["train"], "user")
-    tables = {
-        "train": train.select(user_id=names.of("user", train["user"]), **_item(train, names), position="position")
-    }
+    tables = {part: of_users(parts[part], names) for part in ("train", "histories")}
     for part in ("valid", "test"):
         targets = parts[part].select("event", "ranking", "user", item="targets").explode("item")
         users = names.of("user", targets["user"])
@@ -57,6 +57,23 @@ def plain(parts: dict[str, pl.DataFrame], names: Names) -> dict[str, pl.DataFram
         pool = pool.explode("events").explode("items").rename({"events": "event", "items": "item"})
     tables["test_candidates"] = pool.select(pl.exclude("item"), **_item(pool, names))
     return tables
+
+
+def of_users(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """Return the table of users' histories: user_id, item_id, position, oldest first."""
+    rows = _positions(frame, "user")
+    return rows.select(user_id=names.of("user", rows["user"]), **_item(rows, names), position="position")
+
+
+def check_histories(path: Path, frame: pl.DataFrame, names: Names, text: str, sha256: str) -> None:
+    """Raise InputError where the table of a split's histories has another digest than that which a writer saw."""
+    now = hashlib.sha256(of_users(frame, names).write_csv().encode()).hexdigest()
+    if now != sha256:
+        raise InputError(
+            f"texts.{text}.saw.histories: its writer saw a histories.csv of the sha256 {sha256}, and that of {path} is "
+            f"{now}: the split is another since; write the texts anew from what `snakemake exports` writes and name "
+            "the new sha256, or set the dataset and the protocol back"
+        )
 
 
 def _positions(frame: pl.DataFrame, owner: str) -> pl.DataFrame:

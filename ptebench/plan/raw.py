@@ -44,11 +44,11 @@ SPLIT_FILES = {
 # what an export of a split is made from, and what it writes for others to read: CSV, RecBole's files of pairs and of
 # histories
 SPLIT_ROWS = {
-    **{name: f"{SPLIT}/{name}.parquet" for name in ("vocabulary", "train", "valid", "test")},
+    **{name: f"{SPLIT}/{name}.parquet" for name in ("vocabulary", "train", "valid", "test", "histories")},
     "candidates": f"{SPLIT}/test_candidates.parquet",
     "items_": f"{DATA}/items.parquet",
 }
-TABLES_OF_SPLIT = ("train", "valid", "test", "valid_histories", "test_histories", "test_candidates")
+TABLES_OF_SPLIT = ("train", "histories", "valid", "test", "valid_histories", "test_histories", "test_candidates")
 KINDS_AND_PARTS = [(kind, part) for kind in ("general", "sequential") for part in ("train", "valid", "test")]
 EXPORTS = {
     **{name: f"{EXPORT}/{name}.csv" for name in TABLES_OF_SPLIT},

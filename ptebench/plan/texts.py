@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ptebench.config.cells import aligned_sides, sources
+from ptebench.config.cells import aligned_sides, saw_held_out, sources
 from ptebench.errors import InputError, absence
 from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Named, Wildcards, fill, fill_all, only, whole
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
@@ -30,8 +30,16 @@ class Texts:
         encoder = self.encoders[wildcards.encoder]
         settings = {"text": wildcards.text, "side": wildcards.side, "encoder": encoder}
         supplied = self.supplied.get(wildcards.text)
-        columns = {side: supplied[f"{side}_columns"] for side in ("user", "item")} if supplied else None
-        return settings | ({"columns": columns} if columns else {})
+        if supplied:
+            settings["columns"] = {side: supplied[f"{side}_columns"] for side in ("user", "item")}
+        digest = self.histories(wildcards)
+        return settings | ({"histories": digest} if digest else {})
+
+    def histories(self, wildcards: Wildcards) -> str | None:
+        """Return the digest of the histories that a text was written from, where they are to be those of this split."""
+        saw = self.supplied.get(wildcards.text, {}).get("saw")
+        of_split = isinstance(saw, dict) and not saw_held_out(saw, wildcards.protocol, {})
+        return saw["histories"] if of_split else None
 
     def file(self, wildcards: Wildcards, side: str) -> str:
         """Return the file of a side's texts: cards, what `template` or LANGUAGE_MODEL.WRITER wrote, supplied ones."""
@@ -57,6 +65,8 @@ class Texts:
             "texts": self.file(wildcards, wildcards.side),
             "vocabulary": fill(f"{SPLIT}/vocabulary.parquet", wildcards),
         }
+        if self.histories(wildcards):
+            files["histories"] = fill(f"{SPLIT}/histories.parquet", wildcards)
         if self.encoders[wildcards.encoder]["kind"] == "lsa":
             files |= {"train": fill(f"{SPLIT}/train.parquet", wildcards), "fit": self.file(wildcards, "item")}
         return files

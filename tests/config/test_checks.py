@@ -219,6 +219,9 @@ def test_a_row_whose_text_nothing_of_it_reads_is_refused(backbone, row, files, s
         ("training", {"kind": "leave_one_out"}, "a protocol with the publisher's split"),
         ("training", {"kind": "snapshot"}, None),
         ("nothing", {"kind": "leave_one_out"}, None),
+        ({"protocol": "p"}, {"kind": "leave_one_out"}, None),
+        ({"protocol": "q"}, {"kind": "leave_one_out"}, "saw the histories of q, some of which p holds out; use q, or"),
+        ("training", {"kind": "cold_start_user"}, "a protocol with the publisher's split"),
     ],
 )
 def test_texts_that_saw_held_out_items_are_refused_unless_the_table_allows_it(saw, protocol, said, through):
@@ -227,7 +230,8 @@ def test_texts_that_saw_held_out_items_are_refused_unless_the_table_allows_it(sa
         "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}],
     }  # fmt: skip
     raw = {
-        "datasets": {"d": {"source": "sequences", "parts": "x"}}, "protocols": {"p": protocol},
+        "datasets": {"d": {"source": "sequences", "parts": "x"}},
+        "protocols": {"p": protocol, "q": {"kind": "leave_one_out"}},
         "encoders": {"minilm": {}}, "backbones": {"lightgcn": {}},
         "texts": {"gpt": {"user": "u.jsonl", "saw": saw}}, "embeddings": {"e": {"text": "gpt"}},
         "representations": {"pte": {"text": "gpt" if through == "itself" else "e"}},
@@ -239,6 +243,24 @@ def test_texts_that_saw_held_out_items_are_refused_unless_the_table_allows_it(sa
         resolve(raw | {"tables": {"t": table}}, "c")
     assert said in str(error.value) and "allow_leaks: true" in str(error.value)
     resolve(raw | {"tables": {"t": table | {"allow_leaks": True}}}, "c")
+
+
+@pytest.mark.parametrize(
+    "saw, said",
+    [
+        ({"protocol": "leave_one_uot"}, r"saw\.protocol: 'leave_one_uot' is not defined under 'protocols'; did you mean 'leave_one_out'"),
+        ({"protocl": "leave_one_out"}, r"saw\.protocl: unknown key; did you mean 'protocol'"),
+        ({}, r"saw\.protocol: this key must be given"),
+        ({"protocol": "leave_one_out", "histories": "3f"}, r"saw\.histories: expected text of the form .* \('3f' given"),
+        ("leave_one_out", r"saw: expected nothing, training or all; .* \{protocol: NAME\} \('leave_one_out' given"),
+        (["all"], r"saw: expected nothing, training or all"),
+    ],
+)  # fmt: skip
+def test_what_a_writer_cannot_have_seen_is_one_fault_with_the_mend(saw, said):
+    raw = {"protocols": {"leave_one_out": {}}, "texts": {"gpt": {"user": "u.jsonl", "saw": saw}}}
+    with pytest.raises(InputError, match=said) as error:
+        resolve(raw, "c")
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

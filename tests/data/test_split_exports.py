@@ -44,9 +44,10 @@ def lists(frame, owner, names):
 
 def test_the_split_can_be_read_back_from_the_csv(parts, names):
     tables = plain(parts, names)
-    train = tables["train"].sort("user_id", "position").group_by("user_id").agg("item_id")
-    expected = {names.raw["user"][user]: items for user, items in lists(parts["train"], "user", names).items()}
-    assert dict(train.iter_rows()) == expected
+    for part in ("train", "histories"):
+        rows = tables[part].sort("user_id", "position").group_by("user_id").agg("item_id")
+        expected = {names.raw["user"][user]: items for user, items in lists(parts[part], "user", names).items()}
+        assert dict(rows.iter_rows()) == expected
     for part in ("valid", "test"):
         histories = tables[f"{part}_histories"].group_by("event", maintain_order=True).agg("item_id")
         assert dict(histories.iter_rows()) == lists(parts[part], "event", names)

@@ -119,15 +119,32 @@ def test_a_supplied_text_without_items_has_cards_in_their_place():
     ("training", {"kind": "cold_start_user", "given": True}, False),
     ("training", {"kind": "cold_start_user", "given": False}, True),
     ("nothing", {"kind": "leave_one_out"}, False),
+    ({"protocol": "p"}, {"kind": "leave_one_out"}, False),
+    ({"protocol": "p"}, {"kind": "cold_start_user", "given": True}, False),
+    ({"protocol": "q"}, {"kind": "cold_start_user", "given": True}, True),
+    ({"protocol": "q"}, {"kind": "leave_one_out"}, True),
 ])  # fmt: skip
-def test_the_publishers_training_part_holds_out_what_the_publishers_split_does_alone(saw, protocol, held_out):
-    assert saw_held_out(saw, protocol) == held_out
+def test_a_writer_saw_held_out_items_on_all_but_its_own_split(saw, protocol, held_out):
+    assert saw_held_out(saw, "p", protocol) == held_out
 
 
-@pytest.mark.parametrize("saw, marked", [("all", True), ("training", True), ("nothing", False)])
+@pytest.mark.parametrize("saw, marked", [
+    ("all", True), ("training", True), ("nothing", False), ({"protocol": "snapshot"}, False),
+    ({"protocol": "cold_start_user"}, True),
+])  # fmt: skip
 def test_a_table_says_which_texts_saw_held_out_items(saw, marked):
     texts = {"gpt": {"user": "u.jsonl", "saw": saw}}
     table = TABLE | {"allow_leaks": True, "rows": [{"backbones": ["lightgcn"], "representations": ["pte"]}]}
     made = configuration(texts=texts, representations={"pte": {"text": "gpt"}}, tables={"t": table})
     described = Reporting(made).metric_settings(at(backbone="lightgcn"))["cells"]
     assert described[0]["text"] == "card, users by gpt" + "; saw held-out items" * marked
+
+
+def test_the_histories_that_a_writer_saw_are_compared_where_they_are_to_be_those_of_the_split():
+    def read(protocol, **more):
+        texts = Texts(configuration(texts={"gpt": {"item": __file__, "saw": {"protocol": protocol} | more}}))
+        place = at(text="gpt", encoder="minilm", side="item")
+        return texts.settings(place).get("histories"), texts.inputs(place).get("histories")
+
+    assert read("snapshot", histories="a" * 64) == ("a" * 64, "results/splits/news/snapshot/histories.parquet")
+    assert read("snapshot") == read("cold_start_user", histories="a" * 64) == (None, None)
