@@ -17,9 +17,9 @@ def main(job) -> dict:
         check_histories(path, read_table(path, TRAIN), Names(vocabulary), text, sha256)
     texts, fit = read_texts(job.input("texts"), text, vocabulary.filter(side=side), columns.get(side)), None
     if encoder["kind"] == "lsa":
-        fit = read_training_texts(
-            job.input("fit"), text, vocabulary.filter(side="item"), job.input("train"), columns.get("item")
-        )
+        name = "card" if columns and "item" not in columns else text
+        items = vocabulary.filter(side="item")
+        fit = read_training_texts(job.input("fit"), name, items, job.input("train"), columns.get("item"))
     vectors = encode(texts, encoder, fit)
     used = {name: file_digest(path) for name in sorted(job.inputs) if (path := job.input(name))}
     made_of = {"text": text, "columns": columns, "side": side, "encoder": encoder, "inputs": used}

@@ -31,7 +31,7 @@ class Texts:
         settings = {"text": wildcards.text, "side": wildcards.side, "encoder": encoder}
         supplied = self.supplied.get(wildcards.text)
         if supplied:
-            settings["columns"] = {side: supplied[f"{side}_columns"] for side in ("user", "item")}
+            settings["columns"] = {side: supplied[f"{side}_columns"] for side in ("user", "item") if supplied[side]}
         digest = self.histories(wildcards)
         return settings | ({"histories": digest} if digest else {})
 
@@ -68,7 +68,9 @@ class Texts:
         if self.histories(wildcards):
             files["histories"] = fill(f"{SPLIT}/histories.parquet", wildcards)
         if self.encoders[wildcards.encoder]["kind"] == "lsa":
-            files |= {"train": fill(f"{SPLIT}/train.parquet", wildcards), "fit": self.file(wildcards, "item")}
+            of_items = self.supplied.get(wildcards.text, {"item": True})["item"]  # of users alone: cards, as its items
+            place = Named({**dict(wildcards.items()), "text": wildcards.text if of_items else "card"})
+            files |= {"train": fill(f"{SPLIT}/train.parquet", wildcards), "fit": self.file(place, "item")}
         return files
 
     def on_gpu(self, wildcards: Wildcards) -> bool:

@@ -148,3 +148,12 @@ def test_the_histories_that_a_writer_saw_are_compared_where_they_are_to_be_those
 
     assert read("snapshot", histories="a" * 64) == ("a" * 64, "results/splits/news/snapshot/histories.parquet")
     assert read("snapshot") == read("cold_start_user", histories="a" * 64) == (None, None)
+
+
+def test_lsa_of_users_alone_is_fitted_on_the_cards_that_stand_for_their_items():
+    def fit(**files):
+        made = configuration(texts={"gpt": files | {"saw": "nothing"}})
+        return Texts(made).inputs(at(text="gpt", encoder="lsa", side="user"))["fit"]
+
+    assert fit(user=__file__) == "results/data/news/items.parquet"
+    assert fit(user=__file__, item=__file__).endswith("test_texts.py")
