@@ -34,6 +34,7 @@ class Job:
     outputs: dict[str, Path]
     code: str
     threads: int
+    run: str = ""  # the command of the run, of a job whose pages show it
     digests: dict[Path, str] = field(default_factory=dict)  # of inputs, when the job began
 
     def input(self, name: str) -> Path | None:
@@ -43,7 +44,7 @@ class Job:
     def part(self, name: str, spec: dict[str, Any]) -> "Job":
         """Return the job that has the inputs `name`.X as X beside all others, and settings of its own."""
         own = {key.partition(".")[2]: paths for key, paths in self.inputs.items() if key.startswith(f"{name}.")}
-        return Job(spec, {**self.inputs, **own}, {}, self.code, self.threads, self.digests)
+        return Job(spec, {**self.inputs, **own}, {}, self.code, self.threads, self.run, self.digests)
 
     def digest(self, path: Path) -> str:
         """Return the sha256 of an input."""
@@ -64,6 +65,7 @@ def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spec", type=json.loads, default={}, help="resolved settings, JSON")
     parser.add_argument("--code", default="", help="digest of the code, for the record")
+    parser.add_argument("--run", default="", help="command of the run, for pages that show it")
     parser.add_argument("--input", nargs="+", action="append", default=[], metavar="NAME PATH")
     parser.add_argument("--output", nargs=2, action="append", default=[], metavar=("NAME", "PATH"))
     parser.add_argument("--provenance", type=Path, help="default: beside the first output")
@@ -71,7 +73,7 @@ def parse(arguments: list[str]) -> tuple[Job, argparse.Namespace]:
     options = parser.parse_args(arguments)
     inputs = {name: [Path(p) for p in paths] for name, *paths in options.input}
     outputs = {name: Path(path) for name, path in options.output}
-    return Job(options.spec, inputs, outputs, options.code, options.threads), options
+    return Job(options.spec, inputs, outputs, options.code, options.threads, options.run), options
 
 
 def run(main: Callable[[Job], dict[str, Any] | None]) -> None:

@@ -97,7 +97,7 @@ use rule metrics as report with:
         "logs/report.tsv"
     localrule: True
     params:
-        **job("report", reporting.report_settings),
+        **job("report", reporting.report_settings, run=reporting.command),
 
 
 use rule metrics as crate with:
@@ -110,7 +110,7 @@ use rule metrics as crate with:
     benchmark:
         "logs/crate.tsv"
     params:
-        **job("crate", reporting.crate_settings),
+        **job("crate", reporting.crate_settings, run=reporting.command),
 
 
 rule resources:

@@ -11,7 +11,7 @@ from ptebench.report.site.results import Results
 def main(job: Job) -> dict:
     """Write the pages; what they show is read from the records of the tables."""
     names = [path.stem for path in job.inputs["tables"]]
-    results = Results.read(Path(), names, job.spec)
+    results = Results.read(Path(), names, job.spec | {"command": job.run})
     folder = job.outputs["index"].parent
     build(results, folder)
     return {"outputs": folder_digests(folder), "tables": len(names), "rows": len(results.methods)}

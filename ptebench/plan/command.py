@@ -136,10 +136,27 @@ def files(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, A
     return " ".join(word for word in line if word)
 
 
-def job(script: str, settings: Settings | None = None, modules: Modules | None = None) -> dict[str, Any]:
+def inputs_of(words: list[str]) -> dict[str, list[str]]:
+    """Return the paths that the words of a job's command name as its inputs, by key, as the plan names them."""
+    inputs: dict[str, list[str]] = {}
+    paths: list[str] | None = None
+    for option, word in zip(["", *words], words):
+        if word.startswith("--"):
+            paths = None
+        elif option == "--input":
+            paths = inputs.setdefault(word, [])
+        elif paths is not None:
+            paths.append(word.removeprefix("./") if word.startswith("./-") else word)
+    return inputs
+
+
+def job(
+    script: str, settings: Settings | None = None, modules: Modules | None = None, run: str | None = None
+) -> dict[str, Any]:
     """Return a rule's params: its script, the settings and the code that a rerun compares, and its files.
 
-    `modules` names what the script loads by name, which the closure of its imports cannot see.
+    `modules` names what the script loads by name, which the closure of its imports cannot see. `run` is the command of
+    the run, for pages that show it: beside the files, since under another name of its configuration they are as fresh.
     """
 
     def spec(wildcards: Wildcards) -> str:
@@ -149,7 +166,7 @@ def job(script: str, settings: Settings | None = None, modules: Modules | None =
         return named_digest(f"workflow_scripts.{script}", *(modules(wildcards) if modules else ()))
 
     def line(wildcards: Wildcards, input: Mapping[str, Any], output: Mapping[str, Any]) -> str:
-        text = files(wildcards, input, output)
+        text = (f"--run {shlex.quote(run)} " if run else "") + files(wildcards, input, output)
         if (length := len((text + shlex.quote(spec(wildcards))).encode())) > LONGEST:
             raise InputError(
                 f"{script}: settings and files have {length:,} bytes, and a command takes {LONGEST:,}; part the table, "

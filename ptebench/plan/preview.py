@@ -2,31 +2,47 @@
 
 import ast
 import json
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
+from ptebench.errors import InputError
 from ptebench.plan.code import changed_modules
+from ptebench.plan.command import inputs_of
 from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.provenance import canonical
+from ptebench.records import RECORD, read_record
 
 REASONS = 6  # lines for reasons, those of most jobs
 RULES = 4  # of them that a reason names
 KEYS = 3  # changed keys that a reason names
 NEW = "not made yet"
 WIDTH = 48  # characters of a value
+LEAD = 12  # of them before the place where two values begin to differ
+# settings of tables and pages that say what rows and cells say already
+FOLLOW = ("trials", "ids", "counters", "defaults")
 
 
-def short(value: Any) -> str:
-    """Return a value of a configuration as one short word."""
-    text = canonical(value)
+def short(value: Any, start: int = 0) -> str:
+    """Return a value of a configuration as one short word, from a character on."""
+    text = ("..." if start else "") + canonical(value)[start:]
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
+def shift(before: Any, now: Any) -> str:
+    """Return two values, the long ones from a little before the place where they begin to differ."""
+    same = len(commonprefix([canonical(before), canonical(now)]))
+    start = same - LEAD if max(len(canonical(before)), len(canonical(now))) > WIDTH and same > WIDTH // 2 else 0
+    return f"{short(before, start)} -> {short(now, start)}"
+
+
 def changes(before: Any, now: Any, key: str = "") -> list[str]:
-    """Return which keys changed, from what to what; of lists of settings, how many came and went."""
+    """Return which keys changed, from what to what; of long lists, how many came and went, or what each has anew."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [*before, *(name for name in now if name not in before)]
         return [c for name in names for c in changes(before.get(name), now.get(name), f"{key}.{name}".strip("."))]
@@ -34,9 +50,13 @@ def changes(before: Any, now: Any, key: str = "") -> list[str]:
         return []
     if isinstance(before, list) and isinstance(now, list) and max(len(canonical(before)), len(canonical(now))) > WIDTH:
         came, went = ([v for v in a if v not in b] for a, b in ((now, before), (before, now)))
+        if len(came) == len(went) and all(isinstance(value, dict) for value in came + went):
+            alike = list(dict.fromkeys(c for pair in zip(went, came) for c in changes(*pair, key)))
+            if len(alike) == 1:
+                return alike
         counts = ((len(came), "more"), (len(went), "less"))
         return [f"{key}: " + (", ".join(f"{n} {word}" for n, word in counts if n) or "in another order")]
-    return [f"{key} {short(before)} -> {short(now)}"]
+    return [f"{key} {shift(before, now)}"]
 
 
 def parameters(values: Iterable[str]) -> tuple[dict[str, Any], str]:
@@ -46,26 +66,44 @@ def parameters(values: Iterable[str]) -> tuple[dict[str, Any], str]:
     return spec, next((text for text in texts if len(text) == 12 and not set(text) - set("0123456789abcdef")), "")
 
 
-def changed_parameters(change: Any) -> str:
-    """Return which settings and modules of a job changed."""
+def changed_parameters(change: Any, after: bool = False) -> str:
+    """Return which settings and modules of a job changed.
+
+    after: another job makes anew what this one reads, so that settings which only follow from that are no reason.
+    """
     (before, old), (now, new) = parameters(change.only_old), parameters(change.only_new)
-    keys = changes(before, now) if before and now else []
+    was, is_now = ({key: value for key, value in spec.items() if key not in FOLLOW} for spec in (before, now))
+    keys = changes(was, is_now)
+    if not before or not now:
+        keys = []
+    elif not keys and not after:
+        keys = changes(before, now)
     keys = keys[:KEYS] + ([f"{len(keys) - KEYS} more keys"] if len(keys) > KEYS else [])
-    return ", ".join(keys + (changed_modules(old, new) if old and new else [])) or "settings changed"
+    texts = keys + (changed_modules(old, new) if old and new else [])
+    return ", ".join(texts) or ("" if after else "settings changed")
 
 
-def changed_inputs(workflow: Any, job: Any) -> str:
-    """Return which files a job reads that it did not read before, or the reverse."""
-    before: set[str] = set()
-    for file in job.output:
-        before |= set((record := workflow.persistence.metadata(file)) and record.input or ())
-    came, went = sorted(set(job.input) - before), sorted(before - set(job.input))
-    texts = [
-        f"{verb} {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-        for verb, files in (("reads", came), ("no longer reads", went))
-        if files
-    ]
-    return ", ".join(texts) or "other inputs"
+def read_before(workflow: Any, job: Any) -> dict[str, list[str]]:
+    """Return the files that a job read when it last ran, by key; where its record is none, all by the key ""."""
+    record = next((Path(file) for file in job.output if file.endswith(RECORD)), None)
+    if record and record.exists():
+        with suppress(InputError):
+            return inputs_of(shlex.split(read_record(record).get("command", "")))
+    memories = (workflow.persistence.metadata(file) for file in job.output)
+    return {"": sorted({str(file) for memory in memories if memory for file in memory.input or ()})}
+
+
+def changed_inputs(before: dict[str, list[str]], inputs: Any) -> str:
+    """Return which files a job reads that it did not read before, or the reverse; by key, where a key has one."""
+    keys = {name.rstrip("_"): value for name, value in inputs.items()}
+    now = {key: [value] if isinstance(value, str) else list(value) for key, value in keys.items()}
+    others = [key for key, files in before.items() if len(files) == 1 == len(now.get(key, ())) and files != now[key]]
+    texts = [f"{key} {before[key][0]} -> {now[key][0]}" for key in others]
+    was, are = ({f for key, v in files.items() if key not in others for f in v} for files in (before, now))
+    for verb, files in (("reads", sorted(are - was)), ("no longer reads", sorted(was - are))):
+        if files:
+            texts.append(f"{verb} {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else ""))
+    return ", ".join(texts) or "inputs in another order"
 
 
 def why(workflow: Any, job: Any) -> str:
@@ -75,21 +113,27 @@ def why(workflow: Any, job: Any) -> str:
         return "asked for by --force"
     texts = []
     if gone := sorted(map(str, reason.missing_output)):
-        texts.append(f"{gone[0]} is gone" if any(Path(file).exists() for file in job.output) else NEW)
+        if not any(Path(file).exists() for file in job.output):
+            return NEW
+        texts.append(f"{gone[0]} is gone")
     if reason.incomplete_output:
         texts.append("was cut off")
-    if files := sorted(map(str, reason.updated_input - reason.updated_input_run)):
+    files = sorted(map(str, reason.updated_input - reason.updated_input_run))
+    before = read_before(workflow, job) if files or reason.input_changed else {}
+    others = {file for file in files if not any(file in paths for paths in before.values())}
+    if files := [file for file in files if file not in others]:
         texts.append(f"{files[0]} changed" + (f" and {len(files) - 1} more" if len(files) > 1 else ""))
     # Snakemake does not ask this of a job that runs because another one does
-    if change := reason.params_changed or workflow.persistence.params_changed(job):
-        texts.append(changed_parameters(change))
-    if reason.input_changed:
-        texts.append(changed_inputs(workflow, job))
+    change = reason.params_changed or workflow.persistence.params_changed(job)
+    settings = changed_parameters(change, bool(reason.updated_input_run)) if change else ""
+    texts.append(settings)
+    if (reason.input_changed or others) and not settings.startswith("cells"):  # which say what is read
+        texts.append(changed_inputs(before, job.input))
     if reason.code_changed:
         texts.append("the rule's command changed")
     if reason.software_stack_changed:
         texts.append("the conda environment changed")
-    return ", ".join(texts)
+    return ", ".join(filter(None, texts))
 
 
 def grouped(jobs: list[Any]) -> str:

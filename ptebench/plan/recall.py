@@ -14,6 +14,7 @@ from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, Persist
 
 from ptebench import former
 from ptebench.errors import InputError
+from ptebench.plan.command import inputs_of
 from ptebench.plan.preview import NEW, why
 from ptebench.records import RECORD, read_record
 from ptebench.verify import PLAN
@@ -64,24 +65,10 @@ def metadata_of(path: Path) -> MetadataRecord | None:
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,
         incomplete=False,
-        input=sorted(inputs_of(words)),
+        input=sorted(path for paths in inputs_of(words).values() for path in paths),
         params=sorted(map(repr, params)),
         input_checksums={name: f"sha256:{value}" for name, value in record["inputs"].items()},
     )
-
-
-def inputs_of(words: list[str]) -> list[str]:
-    """Return the paths that a job's command reads, as the plan names them."""
-    paths: list[str] = []
-    name = None  # of the option, and whether its name has passed
-    for word in words:
-        if word.startswith("--"):
-            name = word
-        elif name == "--input":
-            name = "paths"
-        elif name == "paths":
-            paths.append(word.removeprefix("./") if word.startswith("./-") else word)
-    return paths
 
 
 def set_aside(workflow: Any) -> None:

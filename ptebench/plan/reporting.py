@@ -14,13 +14,13 @@ from ptebench.provenance import REPOSITORY
 
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
 PAPERS = sorted(map(os.path.relpath, REPOSITORY.glob("ptebench/report/papers/*.csv")))
+PARTS: dict[str, Any] = {"backbones": BACKBONES, "representations": REPRESENTATIONS}  # of a row: kinds and classes
 PUBLISHED_STATISTICS = os.path.relpath(REPOSITORY / "ptebench/report/published_statistics.csv")
 
 
-def _cuts(protocol: dict[str, Any]) -> dict[str, list[Any]]:
-    """Return where a protocol parts time, as `cut`; nothing of one that does not, or leaves it to the publisher."""
-    cuts = protocol.get("cuts") or ([protocol["cut"]] if protocol.get("cut") else [])
-    return {"cut": cuts} if cuts else {}
+def _cuts(protocol: dict[str, Any]) -> dict[str, Any]:
+    """Return where a protocol parts time, by its key; nothing of one that does not, or leaves it to the publisher."""
+    return {key: protocol[key] for key in ("cut", "cuts") if protocol.get(key)}
 
 
 def _cell(wildcards: Wildcards) -> Cell:
@@ -165,23 +165,21 @@ class Reporting:
         return self._require([f"{DATA}/statistics.csv".format(dataset=dataset) for dataset in self.grid.datasets])
 
     def report_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what the report says of settings: defaults by kind, counters, and the command of the run."""
-        backbones = {settings["kind"] for settings in self.config["backbones"].values()}
-        representations = {settings["kind"] for settings in self.config["representations"].values()}
+        """Return what the report says of the settings of rows: defaults by kind, counters."""
+        rows = [rows for table in self.tables.values() for rows in table["rows"]]
+        names = {part: list(dict.fromkeys(name for row in rows for name in row[part])) for part in PARTS}
+        kinds = {part: sorted({self.config[part][name]["kind"] for name in names[part]}) for part in PARTS}
         return {
-            "command": self.command,
-            "counters": [
-                name for name in self.config["backbones"] if self.grid.counter(name) and not self.grid.external(name)
-            ],
+            "counters": [n for n in names["backbones"] if self.grid.counter(n) and not self.grid.external(n)],
             "defaults": {
-                "backbone": {kind: defaults(BACKBONES[kind]) for kind in sorted(backbones)},
-                "representation": {kind: defaults(REPRESENTATIONS[kind]) for kind in sorted(representations)},
+                part.removesuffix("s"): {kind: defaults(classes[kind]) for kind in kinds[part]}
+                for part, classes in PARTS.items()
             },
         }
 
     def crate_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what a crate holds beside files: the command of the run and the configuration with all defaults."""
-        return {"command": self.command, "configuration": self.config}
+        """Return what a crate holds beside files: the configuration with all defaults."""
+        return {"configuration": self.config}
 
     def report_inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return what the report is made from; the rest it finds by the records of the tables."""

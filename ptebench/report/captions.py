@@ -59,6 +59,6 @@ def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> list[str]:
 
 def _cut(protocol: dict[str, Any]) -> str:
     """Return where a protocol parts time, nothing where it does not, or the publisher did."""
-    cuts = protocol.get("cut") or []
+    cuts = protocol.get("cuts") or ([protocol["cut"]] if "cut" in protocol else [])
     each = [f"{100 * cut:g} % of the interactions" if isinstance(cut, float) else str(cut) for cut in cuts]
     return ", ".join(each)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from ptebench.errors import InputError
-from ptebench.plan.command import files, job, recorded, render_command
+from ptebench.plan.command import files, inputs_of, job, recorded, render_command
 
 ODD = ["a b", "it's", "$(touch x)", "a;b", "a&b", "ü", "{x}", '"', "~", "a\nb", "*", "!x", "a\\b", "#", "{a,b}"]
 
@@ -56,6 +56,15 @@ def test_a_name_that_snakemake_keeps_to_itself_ends_in_an_underscore():
 
 def test_an_input_without_files_is_still_named():
     assert files({}, {"before": []}, {"provenance": "p"}) == "--input before --provenance p"
+
+
+def test_a_command_tells_its_inputs_by_key():
+    inputs = {"items_": "-n.csv", "ranks": ["a b", "c"], "before": []}
+    line = job("report", run="snakemake --cores all --config ks=[1]")["files"](
+        {}, inputs, {"made": "m", "provenance": "p"}
+    )
+    assert inputs_of(["python", *shlex.split(line)]) == {"items": ["-n.csv"], "ranks": ["a b", "c"], "before": []}
+    assert shlex.split(line)[:2] == ["--run", "snakemake --cores all --config ks=[1]"]
 
 
 def test_a_record_stands_beside_the_first_output():

@@ -376,7 +376,7 @@ def test_a_caption_says_what_the_events_of_its_panel_are(tmp_path):
     write_table(pl.DataFrame({"user": [1], "history": [[1, 2]]}, schema=TRAIN), tmp_path / "t.parquet", TRAIN)
     spec = {
         "cells": [["toys", "snap", "ease", "id", [0]]], "rankings": ["full", "new"], "groups": ["overall", "tail", "none"],
-        "protocols": {"snap": {"kind": "snapshot", "remove_seen": True, "cut": ["2024-01-16"]}},
+        "protocols": {"snap": {"kind": "snapshot", "remove_seen": True, "cut": "2024-01-16"}},
     }  # fmt: skip
     files = ([tmp_path / f"{name}.parquet"] for name in "rgt")
     end = "cut at 2024-01-16; {} candidates each, seen items left out."

@@ -39,6 +39,9 @@ def test_a_run_is_reported_and_packed_with_every_file_explained(tmp_path):
     assert "results/data/shop/raw/Simulated_5.json.gz" in row and "<td>train</td>" in row
     graph = json.loads((folder / "results/crate/ro-crate-metadata.json").read_text())["@graph"]
     assert sum(entity["@type"] == "CreateAction" for entity in graph) == 11  # the run, and ten jobs behind the table
-    assert planned(folder, "report", "crate") == {}
+    assert "<code>snakemake --cores all" in row and "Run of snakemake --cores all" in json.dumps(graph)
+    (folder / "config.yaml").rename(folder / "own.yaml")
+    assert planned(folder, "report", "crate", "--configfile", "own.yaml") == {}, "a name is no reason to make them anew"
+    (folder / "own.yaml").rename(folder / "config.yaml")
     (folder / "results/report/index.html").unlink()
     assert planned(folder, "report", "crate") == {"report": 1}

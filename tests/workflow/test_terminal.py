@@ -242,7 +242,7 @@ def test_a_report_after_a_failed_cell_is_made_of_the_tables_without_it_or_said_t
     assert failed.returncode == 1 and failed.stderr.splitlines()[-1] == "results/report/index.html", failed.stderr
     assert page.read_text() != "old"
     command = sorted((project / ".snakemake/log").iterdir())[-1].read_text()
-    assert '"command":"snakemake --cores all"' in command, "that pages show is without what a run's end adds"
+    assert "--run 'snakemake --cores all' " in command, "that pages show is without what a run's end adds"
     monkeypatch.setenv("STUB_FAILS", "--output metrics results/metrics")
     edit(project / "config.yaml", "epochs: 3", "epochs: 4")
     failed = snakemake(project, "report", "--forcerun", "metrics")
