@@ -1,7 +1,7 @@
 """Encode the texts of one side of a split: item cards, or profiles of users or items."""
 
 from ptebench.data.exports import Names, check_histories
-from ptebench.embeddings.texts import read_texts, read_training_texts
+from ptebench.embeddings.texts import read_texts, read_training_texts, tell_gaps
 from ptebench.encoders import encode
 from ptebench.files import TRAIN, VOCABULARY, read_table, write_embeddings
 from ptebench.job import run
@@ -16,6 +16,8 @@ def main(job) -> dict:
         path = job.input("histories")
         check_histories(path, read_table(path, TRAIN), Names(vocabulary), text, sha256)
     texts, fit = read_texts(job.input("texts"), text, vocabulary.filter(side=side), columns.get(side)), None
+    if columns:
+        tell_gaps(job.input("texts"), texts, text, side, job.spec.get("partial", False))
     if encoder["kind"] == "lsa":
         name = "card" if columns and "item" not in columns else text
         items = vocabulary.filter(side="item")

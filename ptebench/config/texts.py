@@ -38,6 +38,9 @@ class SuppliedText(Settings):
     """Interactions that its writer saw: none, the publisher's training part, all, held-out ones too, or the histories
     of a protocol's split."""
 
+    partial: bool = False
+    """Whether a file may have texts of less than half of a dataset's users or items."""
+
     @field_validator("saw", mode="before")
     @classmethod
     def _one_of_them(cls, saw: Any) -> Any:

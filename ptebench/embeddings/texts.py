@@ -34,6 +34,21 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
     return vocabulary.select("raw").join(rows, on="raw", how="left").with_columns(pl.col("text").fill_null(""))
 
 
+def tell_gaps(path: Path, texts: list[str], text: str, side: str, partial: bool) -> None:
+    """Print how many owners a supplied text is of, where some have none; raise InputError below half.
+
+    texts: by dense id, after that for padding. partial: whether less than half is enough.
+    """
+    owners, number = len(texts) - 1, sum(map(bool, texts))
+    if 2 * number < owners and not partial:
+        raise InputError(
+            f"{path}: texts of {number:,} of {owners:,} {side}s, less than half; give it those of the others, or set "
+            f"texts.{text}.partial: true, and the others are read as {side}s without a text"
+        )
+    if number < owners:
+        print(f"note: texts of {text}: {number:,} of {owners:,} {side}s")
+
+
 def read_texts(path: Path, text: str, vocabulary: pl.DataFrame, columns: list[str] | None = None) -> list[str]:
     """Return the texts of one side by dense id, after an empty text for padding; raise InputError for gaps.
 

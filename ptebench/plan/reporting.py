@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, text_label
+from ptebench.config.cells import BACKBONES, REPRESENTATIONS, defaults, reader, sources, text_label, text_sides
 from ptebench.config.tables import LIST_MEANS
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
 from ptebench.plan.grid import Cell
 from ptebench.plan.paths import CELL, DATA, METRICS, SPLIT, TABLES, VECTORS, Named, Wildcards, fill
+from ptebench.plan.texts import vectors
 from ptebench.provenance import REPOSITORY
 
 PUBLISHED = os.path.relpath(REPOSITORY / "ptebench/report/published.csv")
@@ -111,17 +112,32 @@ class Reporting:
             return []
         return [str(Path(file).with_name("provenance.json")) for file in self.all_cells.trials(place)]
 
+    def supplied(self, table: str) -> dict[tuple[str, str, str, str], str]:
+        """Return the vectors of supplied texts that a table's rows read, by dataset, protocol, text and side."""
+        files: dict[tuple[str, str, str, str], str] = {}
+        for cell in self.grid.of_table(table):
+            parts = self.grid.parts(cell.backbone, cell.representation)
+            if (settings := reader(*parts)) is None:
+                continue
+            settings = self.config["embeddings"].get(settings["text"], settings)
+            texts = sources(settings, self.config, "user" in text_sides(*parts, self.config))
+            texts = {side: text for side, text in texts.items() if text in self.config["texts"]}
+            for side, file in vectors(settings, texts, Named(cell._asdict())).items():
+                files.setdefault((cell.dataset, cell.protocol, texts[side], side), file)
+        return files
+
     def table_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what a table shows, and what its caption says of protocols and published values."""
         settings, protocols = self.tables[wildcards.table], self.config["protocols"]
         methods = self.methods(wildcards.table)
         kinds = {name: settings["kind"] for name, settings in self.config["representations"].items()}
-        failed = self.grid.failed_of_table(wildcards.table)
+        failed, supplied = self.grid.failed_of_table(wildcards.table), self.supplied(wildcards.table)
         return {
             "table": wildcards.table,
             **{key: settings[key] for key in ("title", "metrics", "rankings", "groups", "compare")},
             "claims": settings["claims"],
             **({"failed": failed} if failed else {}),
+            **({"texts": list(supplied)} if supplied else {}),
             "cells": methods,
             "trials": [len(self.trials(method)) for method in methods],
             "ids": sorted({name for _, _, _, name, _ in methods if kinds[name] == "id"}),
@@ -149,7 +165,8 @@ class Reporting:
             for name, pattern in patterns.items()
         }
         trials = [file for method in self.methods(wildcards.table) for file in self.trials(method)]
-        return {**files, **({"trials": trials} if trials else {}), "published": PUBLISHED}
+        more = {"trials": trials, "texts": list(self.supplied(wildcards.table).values())}
+        return {**files, **{name: paths for name, paths in more.items() if paths}, "published": PUBLISHED}
 
     def cell_files(self) -> list[str]:
         """Return the metrics of every backbone that the requested tables need."""

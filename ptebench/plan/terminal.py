@@ -35,6 +35,7 @@ HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
 TRACEBACK = "Traceback (most recent call last):"
 FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
+NOTE = "note: "  # begins a line of a job's log that the terminal shows, too
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
 
@@ -228,6 +229,9 @@ class Terminal(logging.Handler):
         self.work.estimates.add(job, took)
         self.outputs += job.output
         text = f"{len(self.done)} of {len(self.work.jobs)}  {label(job)}, {duration(took)}"
+        for line in ending(Path(next(iter(job.log), os.devnull))):
+            if line.startswith(NOTE):
+                self.line(line)
         self.status() if self.on_terminal else self.line(text + self.time_left())
 
     def fail(self, record: Any) -> None:

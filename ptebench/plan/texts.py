@@ -32,6 +32,7 @@ class Texts:
         supplied = self.supplied.get(wildcards.text)
         if supplied:
             settings["columns"] = {side: supplied[f"{side}_columns"] for side in ("user", "item") if supplied[side]}
+            settings |= {"partial": True} if supplied["partial"] else {}
         digest = self.histories(wildcards)
         return settings | ({"histories": digest} if digest else {})
 

@@ -5,11 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from ptebench.files import GROUPS, RANKS, TRAIN, read_json, read_table
+from ptebench.files import GROUPS, RANKS, TRAIN, read_json, read_table, read_vectors
 from ptebench.report.metrics import OVERALL
 from ptebench.report.rendering import heading
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def sample(record: dict[str, Any]) -> str:
@@ -19,13 +22,22 @@ def sample(record: dict[str, Any]) -> str:
 
 
 def write_captions(
-    spec: dict[str, Any], ranks: Sequence[Path], groups: Sequence[Path], train: Sequence[Path], data: Sequence[Path]
+    spec: dict[str, Any],
+    ranks: Sequence[Path],
+    groups: Sequence[Path],
+    train: Sequence[Path],
+    data: Sequence[Path],
+    texts: Sequence[Path] = (),
 ) -> dict[str, str]:
     """Return the caption of each panel of a table that has events, by its heading.
 
     `spec` as of `tables.build`; ranks: a file for each seed of each of its cells, groups and train: of each split;
-    data: the records of datasets, each in the folder of its name.
+    data: the records of datasets, each in the folder of its name; texts: the vectors of each of its supplied texts.
     """
+    owners: dict[tuple[str, str], list[tuple[str, str, Mask]]] = {}
+    for (dataset, protocol, text, side), path in zip(spec.get("texts", []), texts, strict=True):
+        if not (there := read_vectors(path).any(1))[1:].all():
+            owners.setdefault((dataset, protocol), []).append((text, side, there))
     samples = {path.parent.name: sample(read_json(path)) for path in data}
     files, first = iter(ranks), dict[tuple[str, str], Path]()
     for dataset, protocol, *_, seeds in spec["cells"]:
@@ -41,8 +53,9 @@ def write_captions(
             if group != OVERALL:
                 part = part.filter(pl.col("event").is_in(of_groups.filter(group=group)["event"].implode()))
             if part.height:
-                what = _caption(part, spec["protocols"][split[1]])
-                captions[heading(*split, ranking, group)] = "; ".join(filter(None, [*what, samples[split[0]]])) + "."
+                what = _caption(part, spec["protocols"][split[1]]) + [samples[split[0]]]
+                what += [_gaps(part, *one) for one in owners.get(split, [])]
+                captions[heading(*split, ranking, group)] = "; ".join(filter(None, what)) + "."
     return captions
 
 
@@ -55,6 +68,14 @@ def _caption(events: pl.DataFrame, protocol: dict[str, Any]) -> list[str]:
     parts += [f"cut at {cut}"] if (cut := _cut(protocol)) else []
     history = "seen items left out" if protocol["remove_seen"] else "seen items among them"
     return [*parts, f"{span} candidates each, {history}"]
+
+
+def _gaps(events: pl.DataFrame, text: str, side: str, there: Mask) -> str:
+    """Return of how many owners a supplied text is, and of what share of RANKS of one panel; there: by dense id."""
+    read = events["target"] if side == "item" else events.unique("event")["user"]
+    what = "targets" if side == "item" else "test events"
+    share = f"{there[read].sum():,} of {len(read):,} {what}"
+    return f"texts of {text}: {there.sum():,} of {len(there) - 1:,} {side}s, {share}"
 
 
 def _cut(protocol: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Encoders: their contract, agreement with the library they speed up, and fitting on training items only."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -189,3 +191,23 @@ def test_supplied_texts_that_fit_nobody_are_one_clear_message(tmp_path, content,
     texts_file.write_text(content)
     with pytest.raises(InputError, match=said):
         main(supplied_job(paths, tmp_path / "x.safetensors", "user", {"user": ["likes"]}, texts_file))
+
+
+@pytest.mark.parametrize("number, partial, note", [
+    (5, False, None), (3, False, "note: texts of gpt: 3 of 5 items"), (2, True, "note: texts of gpt: 2 of 5 items"),
+    (2, False, None),
+])  # fmt: skip
+def test_supplied_texts_of_some_owners_are_told_and_of_few_refused(tmp_path, capsys, number, partial, note):
+    paths, texts_file = write_split(tmp_path, texts(5)), tmp_path / "t.jsonl"
+    lines = [json.dumps({"item_id": f"i{n:02}", "text": "red" if n <= number else " "}) for n in range(1, 6)]
+    texts_file.write_text("\n".join(lines))
+    given = supplied_job(paths, tmp_path / "x.safetensors", "item", {"item": ["text"]}, texts_file)
+    given.spec["partial"] = partial
+    if 2 * number < 5 and not partial:
+        said = r"t\.jsonl: texts of 2 of 5 items, less than half; .* texts\.gpt\.partial: true"
+        with pytest.raises(InputError, match=said):
+            main(given)
+        return
+    assert main(given)["empty"] == 5 - number
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert notes == ([note] if note else [])

@@ -211,6 +211,15 @@ def test_what_exports_wrote_is_named(logger, flow):
     assert terminal.stream.getvalue().endswith("2 jobs done in 0 s: train.html, results/exports/a/b/\n")
 
 
+def test_a_note_in_the_log_of_a_job_is_told(logger, flow, tmp_path):
+    (tmp_path / "train.log").write_text("reading\nnote: texts of mine: 40 of 5,521 items\nitem vectors: 40\n")
+    terminal = attach(flow)
+    log(logger, "run_info")
+    log(logger, "job_finished", job_id=0)
+    terminal.end()
+    assert terminal.stream.getvalue().splitlines()[1] == "note: texts of mine: 40 of 5,521 items"
+
+
 @pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet"])
 def test_snakemake_s_own_text_stays_where_it_is_asked_for(logger, flow, option):
     before = logger.handlers[:]

@@ -157,3 +157,27 @@ def test_lsa_of_users_alone_is_fitted_on_the_cards_that_stand_for_their_items():
 
     assert fit(user=__file__) == "results/data/news/items.parquet"
     assert fit(user=__file__, item=__file__).endswith("test_texts.py")
+
+
+def test_a_table_reads_which_owners_the_supplied_texts_of_its_rows_lack():
+    texts = {
+        "gpt": {"user": "u.jsonl", "saw": "nothing", "partial": True},
+        "own": {"item": "i.jsonl", "saw": "nothing"},
+    }
+    table = TABLE | {"rows": [{"backbones": ["lightgcn"], "representations": ["pte", "card", "own"]}]}
+    representations = {"pte": {"text": "e"}, "card": {}, "own": {"kind": "pte", "text": "own"}}
+    made = configuration(
+        texts=texts, embeddings={"e": {"text": "gpt"}}, representations=representations, tables={"t": table}
+    )
+    place = Wildcards(fromdict={"table": "t"})
+    reporting = Reporting(made)
+    assert reporting.table_settings(place)["texts"] == [
+        ("news", "snapshot", "gpt", "user"), ("news", "snapshot", "own", "item"),
+    ]  # fmt: skip
+    assert reporting.table_inputs(place)["texts"] == [
+        f"{FOLDER}/{name}.safetensors" for name in ("gpt/minilm/user", "own/minilm/item")
+    ]
+    assert Texts(made).settings(at(text="gpt", encoder="minilm", side="user"))["partial"] is True
+    assert "partial" not in Texts(made).settings(at(text="own", encoder="minilm", side="item"))
+    made["tables"]["t"]["rows"][0]["representations"] = ["card"]
+    assert "texts" not in Reporting(made).table_settings(place).keys() | Reporting(made).table_inputs(place).keys()

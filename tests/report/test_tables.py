@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.files import GROUPS, METRICS, RANKS, TRAIN, InputError, write_json, write_table
+from ptebench.files import GROUPS, METRICS, RANKS, TRAIN, InputError, write_embeddings, write_json, write_table
 from ptebench.job import Job
 from ptebench.report import html, latex, markdown, references, rendering, statistics, tables
 from ptebench.report.captions import write_captions
@@ -388,6 +388,21 @@ def test_a_caption_says_what_the_events_of_its_panel_are(tmp_path):
         "toys, snap, new": f"1 test event, 100.0 % of their targets never trained; {end.format('2')}",
         "toys, snap, new, tail": f"1 test event, 100.0 % of their targets never trained; {end.format('2')}",
     }
+
+
+def test_a_caption_says_of_how_many_a_supplied_text_is_where_some_have_none(tmp_path):
+    ranks = np.array([[1.0], [2.0], [3.0]])
+    spec = SPEC | {"cells": SPEC["cells"][:1], "groups": ["overall"]}
+    files = write_cells(tmp_path, spec, ranks).values()
+    sides = {"whole": ("item", [0, 1, 1]), "items": ("item", [0, 1, 0]), "few": ("user", [0, 1, 0, 0])}
+    vectors = []
+    for name, (_, there) in sides.items():
+        write_embeddings(np.array(there, dtype=np.float32)[:, None], tmp_path / name, {})
+        vectors.append(tmp_path / name)
+    spec["texts"] = [["toys", "cold", name, side] for name, (side, _) in sides.items()]
+    (caption,) = write_captions(spec, *files, vectors).values()
+    end = "; texts of items: 1 of 2 items, 3 of 3 targets; texts of few: 1 of 3 users, 1 of 3 test events."
+    assert caption.endswith(f"10,360 users{end}") and "whole" not in caption
 
 
 def test_a_legend_says_nothing_of_what_is_not_there():

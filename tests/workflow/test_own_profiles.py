@@ -64,14 +64,19 @@ def start(run, texts, *arguments, **changes):
     return snakemake(run, *arguments, stub=False)
 
 
-def test_texts_from_the_exported_histories_are_a_row_without_a_mark(run, settings):
+def test_texts_from_the_exported_histories_are_a_row_without_a_mark_that_says_who_has_none(run, settings):
     folder = run / "results/exports/shop/leave_one_out"
     exported, held_out = (pl.read_csv(folder / f"{name}.csv") for name in ("histories", "test"))
     assert record_of(folder / "histories.csv"), "among the outputs of a record"
     assert exported.columns == ["user_id", "item_id", "position"]
     assert exported.join(held_out, on=["user_id", "item_id"], how="semi").is_empty()
+    lines = (run / "profiles.jsonl").read_text().splitlines()
+    (run / "profiles.jsonl").write_text("\n".join(lines[1:]))
     done = start(run, settings)
     assert done.returncode == 0, done.stderr[-3000:]
+    gap = f"texts of mine: {len(lines) - 1} of {len(lines)} users"
+    assert f"note: {gap}\n" in done.stdout + done.stderr, "the terminal tells of whom there is no text"
+    assert all(gap in (run / f"results/tables/one.{form}").read_text() for form in ("md", "tex", "html"))
     table = pl.read_csv(run / "results/tables/one.csv").filter(representation="own", backbone="sasrec")
     assert table["text"].to_list() == ["card, users by mine"]
 
