@@ -10,13 +10,13 @@ from ptebench.report.claims import check_claims
 from ptebench.report.costs import COSTS, build_costs, rising
 from ptebench.report.rendering import Sheet
 from ptebench.report.significance import collect_evidence
-from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, read_published
+from ptebench.report.tables import COMPARISONS, TABLE, build, build_comparisons, leaking, read_published
 
 
 def main(job) -> dict:
     """Write one table in four forms, the comparisons behind its marks, and what its rows took."""
     metrics = pl.concat(read_table(path, METRICS) for path in job.inputs["metrics"])
-    evidence = collect_evidence(job.spec, job.inputs)
+    evidence = collect_evidence(job.spec, job.inputs, leaking(metrics))
     table = build(job.spec, metrics, read_published(job.input("published")), evidence)
     pairs = build_comparisons(job.spec, evidence)
     files = (job.inputs.get(name, []) for name in ("ranks", "groups", "train", "data", "texts"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ptebench.files import GROUPS, RANKS, read_table
+from ptebench.files import GROUPS, LEAK, RANKS, read_table
 from ptebench.report.metrics import OVERALL
 from ptebench.report.rendering import question
 
@@ -59,7 +59,12 @@ def check_claims(
             if claim["above"] is None:
                 holds, text = _against_chance(claim, value, read_table(first[split], RANKS), members)
             else:
-                difference, low, high = _difference(comparisons.filter(**at), claim["row"], claim["above"])
+                pair = _difference(comparisons.filter(**at), claim["row"], claim["above"])
+                if pair is None:
+                    text = f"{claim['row']} and {claim['above']} are not compared, since one of them {LEAK}"
+                    sentences.append(f"As expected: not known. {text} ({where}): {claim['because']}.")
+                    continue
+                difference, low, high = pair
                 holds = low > 0
                 text = f"is above {claim['above']} by {_span(difference, low, high)}"
                 if not holds:
@@ -87,11 +92,14 @@ def _row(panel: pl.DataFrame, name: str) -> dict[str, Any] | None:
     return named.row(0, named=True) if named.height else None
 
 
-def _difference(panel: pl.DataFrame, row: str, other: str) -> tuple[float, float, float]:
-    """Return the mean difference of two rows, and its interval."""
+def _difference(panel: pl.DataFrame, row: str, other: str) -> tuple[float, float, float] | None:
+    """Return the mean difference of two rows, and its interval; None where they are not compared."""
     names = (("backbone", "representation"), ("other_backbone", "other_representation"))
     one, two = (pl.concat_str(*columns, separator=".") for columns in names)
-    pair = panel.filter(((one == row) & (two == other)) | ((one == other) & (two == row))).row(0, named=True)
+    pairs = panel.filter(((one == row) & (two == other)) | ((one == other) & (two == row)))
+    if pairs.is_empty():
+        return None
+    pair = pairs.row(0, named=True)
     if f"{pair['backbone']}.{pair['representation']}" == row:
         return pair["difference"], pair["low"], pair["high"]
     return -pair["difference"], -pair["high"], -pair["low"]

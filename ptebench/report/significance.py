@@ -7,12 +7,13 @@ ranking, group) and metric:
   p           paired permutation test: the share of sign flips of the units whose difference of means is as large as
               observed in absolute value; over all 2^units flips where they are few, else over random flips and the
               observation itself
-  p_holm      p adjusted by Holm (Scandinavian Journal of Statistics 1979) within the family of a column of a panel
+  p_holm      p adjusted by Holm (Scandinavian Journal of Statistics 1979) within the family of a column of a panel,
+              where rows whose text's writer saw held-out items are compared among themselves, and are a family
   d_z         Cohen's d for paired values: the mean difference over the standard deviation of the differences of events
 All rows, metrics and groups share the same draws and flips, so each step is one product of matrices.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product, repeat
@@ -34,6 +35,7 @@ CHUNK = 2**22  # units times draws in memory
 
 
 Panel = tuple[str, str, str, str]  # dataset, protocol, ranking, group
+Row = tuple[str, str, str, str]  # dataset, protocol, backbone, representation
 
 
 @dataclass(frozen=True)
@@ -93,26 +95,40 @@ class Evidence:
 # --------------------------------------------------------------------- families
 
 
-def pair_rows(compare: str, rows: list[tuple[str, str]], ids: list[str]) -> list[tuple[int, int]]:
+def pair_rows(
+    compare: str, rows: list[tuple[str, str]], ids: list[str], leaks: Collection[int] = ()
+) -> list[tuple[int, int]]:
     """Return the pairs of rows that a column tests: with `id` each row and the id row of its backbone, else all pairs.
 
-    rows: backbone and representation of each; ids: representations that are ids. `best_other` tests all pairs too,
-    because the same events decide which row is the best.
+    rows: backbone and representation of each; ids: representations that are ids; leaks: rows whose text's writer saw
+    held-out items, which make pairs among themselves alone. `best_other` tests all pairs too, because the same events
+    decide which row is the best.
     """
     if compare != "id":
-        return list(combinations(range(len(rows)), 2))
-    return [(row, other[0]) for row, other in enumerate(find_rivals(compare, rows, ids, [])) if other]
+        return [pair for pair in combinations(range(len(rows)), 2) if (pair[0] in leaks) == (pair[1] in leaks)]
+    return [(row, other[0]) for row, other in enumerate(find_rivals(compare, rows, ids, [], leaks)) if other]
 
 
-def find_rivals(compare: str, rows: list[tuple[str, str]], ids: list[str], means: list[float]) -> list[list[int]]:
-    """Return for each row the rows that its mark compares it with: the best other, its backbone's ids, or all."""
+def find_rivals(
+    compare: str, rows: list[tuple[str, str]], ids: list[str], means: list[float], leaks: Collection[int] = ()
+) -> list[list[int]]:
+    """Return for each row the rows that its mark compares it with: the best other, its backbone's ids, or all.
+
+    A row is compared with those alone that are in `leaks` as it is, or are not as it is not.
+    """
     every = range(len(rows))
+    others = [[r for r in every if r != row and (r in leaks) == (row in leaks)] for row in every]
     if compare == "best_other":
-        return [[max((r for r in every if r != row), key=lambda r: means[r])] if len(rows) > 1 else [] for row in every]
+        return [[max(own, key=lambda r: means[r])] if own else [] for own in others]
     if compare == "each":
-        return [[r for r in every if r != row] for row in every]
+        return others
     base = {backbone: row for row, (backbone, name) in reversed(list(enumerate(rows))) if name in ids}
-    return [[base[b]] if b in base and name not in ids else [] for b, name in rows]
+    return [[base[b]] if name not in ids and base.get(b) in own else [] for own, (b, name) in zip(others, rows)]
+
+
+def find_leaks(split: tuple[str, str], methods: list[list], leaks: Collection[Row]) -> set[int]:
+    """Return the places of the rows of a split that are among `leaks`."""
+    return {place for place, method in enumerate(methods) if (*split, *method[:2]) in leaks}
 
 
 # -------------------------------------------------------------------- inference
@@ -182,8 +198,13 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
     return p_holm[np.argsort(order, kind="stable")]
 
 
-def judge(sample: Sample, pairs: list[tuple[int, int]], tested: int | None = None) -> Evidence:
-    """Return the evidence of a panel, with p adjusted within each of the first `tested` metrics, by default of all."""
+def judge(
+    sample: Sample, pairs: list[tuple[int, int]], tested: int | None = None, leaks: Collection[int] = ()
+) -> Evidence:
+    """Return the evidence of a panel, with p adjusted within each of the first `tested` metrics, by default of all.
+
+    leaks: rows whose pairs are a family of their own.
+    """
     sums, sizes = sample.sums, sample.sizes
     count, metrics, rows = sums.shape
     events = int(sizes.sum())
@@ -210,19 +231,23 @@ def judge(sample: Sample, pairs: list[tuple[int, int]], tested: int | None = Non
     d_z[(difference == 0) & (spread == 0)] = 0
     d_z[~np.isfinite(d_z)] = np.nan
     p, resolution = permute(sums, pairs, max(DRAWS, MARGIN * len(pairs)))
-    p_holm = np.array([adjust_holm(row) for row in p])
+    p_holm, leaky = np.empty_like(p), np.array([one in leaks for one, _ in pairs], dtype=bool)
+    for family in (leaky, ~leaky):
+        p_holm[:, family] = [adjust_holm(row) for row in p[:, family]]
     return Evidence(events, low, high, sample.sd, pairs, difference, apart[0], apart[1], d_z, p, p_holm, resolution)
 
 
 # ------------------------------------------------------------------------ ranks
 
 
-def collect_evidence(spec: dict, inputs: Mapping[str, Sequence[Path]]) -> dict[Panel, Evidence]:
+def collect_evidence(
+    spec: dict, inputs: Mapping[str, Sequence[Path]], leaks: Collection[Row] = ()
+) -> dict[Panel, Evidence]:
     """Return the evidence of each (dataset, protocol, ranking, group) of a table.
 
     `spec` as of `tables.build`; inputs: `ranks`, a file for each seed of each of its cells, and `groups` of each split,
     in order; where metrics of lists are shown also `lists` of each cell, and of each split `train` and the `vectors`
-    that Diversity needs.
+    that Diversity needs. leaks: rows whose text's writer saw held-out items, which are compared among themselves.
     """
     splits: dict[tuple[str, str], list[list]] = {}
     result: dict[Panel, Evidence] = {}
@@ -234,9 +259,10 @@ def collect_evidence(spec: dict, inputs: Mapping[str, Sequence[Path]]) -> dict[P
     for (split, methods), (members, train, vectors) in zip(splits.items(), sources):
         paths = [next(files) for *_, seeds in methods for _ in seeds]
         read = partial(read_values, metrics=metrics, rankings=spec["rankings"], train=train, vectors=vectors)
-        pairs = pair_rows(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"])
+        leaky = find_leaks(split, methods, leaks)
+        pairs = pair_rows(spec["compare"], [tuple(method[:2]) for method in methods], spec["ids"], leaky)
         panels = collect_samples(methods, metrics, spec["rankings"], (spec["groups"], members), paths, read)
-        result |= {split + panel: judge(sample, pairs, tested) for panel, sample in panels.items()}
+        result |= {split + panel: judge(sample, pairs, tested, leaky) for panel, sample in panels.items()}
     return result
 
 

@@ -6,6 +6,7 @@ Within a panel (dataset, protocol, ranking, group) rows are methods in the order
 """
 
 import math
+from collections.abc import Collection
 from itertools import product
 from statistics import fmean, stdev
 
@@ -14,8 +15,8 @@ import polars as pl
 
 from ptebench.files import InputError, read_table
 from ptebench.report.lists import OF_ALL, is_of_lists, metrics_of_events, metrics_of_ranks
-from ptebench.report.rendering import INPUTS
-from ptebench.report.significance import Evidence, Panel, find_rivals
+from ptebench.report.rendering import INPUTS, LEAKS
+from ptebench.report.significance import Evidence, Panel, Row, find_leaks, find_rivals
 
 TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
@@ -57,12 +58,21 @@ def read_published(path) -> pl.DataFrame:
     return frame
 
 
-def mark_best(means: list[float]) -> list[str]:
-    """Return "best", "second" or "" for each mean of a column; ties share a mark, and if all tie there is none."""
-    order = sorted(set(means), reverse=True)
+def mark_best(means: list[float], leaks: Collection[int] = ()) -> list[str]:
+    """Return "best", "second" or "" for each mean of a column; ties share a mark, and if all tie there is none.
+
+    Rows in `leaks` have none, and take none from others.
+    """
+    order = sorted({mean for row, mean in enumerate(means) if row not in leaks}, reverse=True)
     if len(order) < 2:
         return [""] * len(means)
-    return ["best" if m == order[0] else "second" if m == order[1] else "" for m in means]
+    marks = dict(zip(order, ("best", "second")))
+    return ["" if row in leaks else marks.get(mean, "") for row, mean in enumerate(means)]
+
+
+def leaking(metrics: pl.DataFrame) -> set[Row]:
+    """Return the rows of METRICS whose text's writer saw held-out items."""
+    return set(metrics.filter(LEAKS).select("dataset", "protocol", "backbone", "representation").iter_rows())
 
 
 def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: dict[Panel, Evidence]) -> pl.DataFrame:
@@ -83,15 +93,16 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     panels: dict[tuple[str, str], list[list]] = {}
     for dataset, protocol, *method in spec["cells"]:
         panels.setdefault((dataset, protocol), []).append(method)
-    rows = []
+    rows, leaks = [], leaking(metrics)
     for split, methods in panels.items():
+        leaky = find_leaks(split, methods, leaks)
         for ranking, group in product(spec["rankings"], spec["groups"]):
             panel = (*split, ranking, group)
             for metric in spec["metrics"]:
                 column = [_row(spec, panel, method, metric, values, inputs, published_values) for method in methods]
                 means = [row["mean"] for row in column]
-                more = _evidence_columns(spec, methods, means, evidence[panel], metric)
-                marks = [""] * len(means) if is_of_lists(metric) else mark_best(means)
+                more = _evidence_columns(spec, methods, means, evidence[panel], metric, leaky)
+                marks = [""] * len(means) if is_of_lists(metric) else mark_best(means, leaky)
                 rows += [row | {"mark": m} | e for row, m, e in zip(column, marks, more, strict=True)]
     return pl.DataFrame(rows, schema=TABLE)
 
@@ -128,7 +139,9 @@ def _row(
     }  # fmt: skip
 
 
-def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: Evidence, name: str) -> list[dict]:
+def _evidence_columns(
+    spec: dict, methods: list, means: list[float], evidence: Evidence, name: str, leaks: set[int]
+) -> list[dict]:
     """Return the columns that evidence adds to each row: interval, variance over events, rows it leads or trails.
 
     Where a row has one rival, `other`, its lead is the paired difference, with its interval. Metrics of lists have
@@ -141,18 +154,19 @@ def _evidence_columns(spec: dict, methods: list, means: list[float], evidence: E
         return [plain | span for span in spans]
     metric = metrics_of_events(spec["metrics"]).index(name)
     rows = [tuple(method[:2]) for method in methods]
-    others = find_rivals(spec["compare"], rows, spec["ids"], means)
+    others = find_rivals(spec["compare"], rows, spec["ids"], means, leaks)
     result = []
     for row, (other, span) in enumerate(zip(others, _spans(spec, evidence, name), strict=True)):
         signs = {"/".join(rows[o]): evidence.sign(metric, row, o) for o in other}
         lead = evidence.lead(metric, row, other[0]) if len(other) == 1 else (math.nan,) * 3
+        family = sum((one in leaks) == (row in leaks) for one, _ in evidence.pairs)
         result.append(span | {
             "events": evidence.events, "compare": spec["compare"],
             "above": ";".join(name for name, sign in signs.items() if sign > 0),
             "below": ";".join(name for name, sign in signs.items() if sign < 0),
             "other": ";".join(signs) if len(other) == 1 else "",
             **dict(zip(("lead", "lead_low", "lead_high"), map(_number, lead), strict=True)),
-            "comparisons": len(evidence.pairs), "resolution": evidence.resolution,
+            "comparisons": family, "resolution": evidence.resolution,
         })  # fmt: skip
     return result
 

@@ -83,6 +83,17 @@ def test_a_claim_about_a_failed_row_is_not_known_on_that_split(finished):
     assert check_claims(elsewhere, *rest)[0].startswith("As expected: yes")
 
 
+def test_a_claim_about_rows_that_are_not_compared_is_not_known(finished):
+    spec, table, _, ranks, groups = finished
+    leaks = {("toys", "cold", "good", "id")}
+    pairs = build_comparisons(spec, collect_evidence(spec, {"ranks": ranks, "groups": groups}, leaks))
+    assert pairs.select("backbone", "other_backbone").unique().rows() == [("bad", "bad")]
+    spec |= {"claims": [claim("good.id", "bad.id"), claim("bad.id", "bad.mean")]}
+    one, other = check_claims(spec, table, pairs, ranks, groups)
+    said = "good.id and bad.id are not compared, since one of them saw held-out items (Recall@10 of toys, cold)"
+    assert one == f"As expected: not known. {said}: it was planted." and other.startswith("As expected: no. bad.id")
+
+
 def test_chance_is_the_share_of_the_candidates(finished):
     frame = read_table(finished[3][0], RANKS)
     assert chance(frame, "full", None, 10) == 10 / ITEMS and chance(frame, "full", None, 99) == 1

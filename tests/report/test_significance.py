@@ -124,6 +124,23 @@ def test_a_family_is_what_a_table_declares():
     assert find_rivals("best_other", ROWS[:1], ["id"], means) == [[]] and pair_rows("each", ROWS[:1], []) == []
 
 
+def test_rows_that_leak_and_rows_that_do_not_are_never_a_pair_and_pay_for_none_of_the_others():
+    means, leaks = [0.1, 0.4, 0.3, 0.2], {2, 3}
+    for compare in ("best_other", "each"):
+        assert pair_rows(compare, ROWS, ["id"], leaks) == [(0, 1), (2, 3)]
+        assert find_rivals(compare, ROWS, ["id"], means, leaks) == [[1], [0], [3], [2]]
+    assert pair_rows("id", ROWS, ["id"], leaks) == [] and find_rivals("id", ROWS, ["id"], means, leaks) == [[]] * 4
+    assert find_rivals("best_other", ROWS, ["id"], means, {1}) == [[2], [], [3], [2]]
+    values = np.random.default_rng(3).normal([0, 0.15, 0.3, 0.5, 1, 2], 1, (40, 6))
+    rows, leaks = [("a", str(row)) for row in range(6)], {3, 4, 5}
+    together = judge(sample(values), pair_rows("each", rows, [], leaks), leaks=leaks)
+    for part in (slice(0, 3), slice(3, 6)):
+        alone, own = judge(sample(values[:, part]), pair_rows("each", rows[part], [])), [0, 1, 2]
+        own = [place for place, (one, _) in enumerate(together.pairs) if part.start <= one < part.stop]
+        assert len(own) == 3 and alone.p_holm.min() < 1
+        np.testing.assert_allclose(together.p_holm[:, own], alone.p_holm)
+
+
 def errors(compare, draw, tables=300):
     """Return the share of tables of rows alike with a mark anywhere, and the share of rows marked."""
     random, false, marked = np.random.default_rng(7), 0, 0

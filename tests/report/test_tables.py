@@ -63,10 +63,11 @@ EVENTS = np.random.default_rng(0).random((200, 1)) * 0.1 + np.random.default_rng
 )
 
 
-def evidence_of(spec):
+def evidence_of(spec, leaks=()):
     rows = list(dict.fromkeys((b, r) for _, _, b, r, _ in spec["cells"]))
     sums = np.stack([EVENTS[:, : len(rows)]] * len(spec["metrics"]), 1)
-    panel = judge(Sample(sums, np.ones(200), sums.std(0)), pair_rows(spec["compare"], rows, spec["ids"]))
+    pairs = pair_rows(spec["compare"], rows, spec["ids"], leaks)
+    panel = judge(Sample(sums, np.ones(200), sums.std(0)), pairs, leaks=leaks)
     splits = dict.fromkeys((d, p) for d, p, *_ in spec["cells"])
     return {
         (*split, ranking, group): panel for split in splits for ranking in spec["rankings"] for group in spec["groups"]
@@ -157,6 +158,8 @@ def test_equal_means_share_a_mark():
     assert tables.mark_best([1.0, 2.0, 2.0, 0.5]) == ["second", "best", "best", ""]
     assert tables.mark_best([1.0, 1.0]) == ["", ""]
     assert tables.mark_best([1.0]) == [""]
+    assert tables.mark_best([1.0, 2.0, 3.0, 2.0], {2, 3}) == ["second", "best", "", ""]
+    assert tables.mark_best([1.0, 2.0], {0, 1}) == tables.mark_best([1.0, 2.0], {1}) == ["", ""]
 
 
 def test_markdown(built):
@@ -307,6 +310,28 @@ def test_rows_without_a_counterpart_have_no_mark():
         one = tables.build(spec | {"compare": compare}, metrics_frame(), tables.read_published(PUBLISHED),
                            evidence_of(spec | {"compare": compare}))  # fmt: skip
         assert set(one["above"]) == set(one["below"]) == {""} and "No row is compared" in rendering.note(one)
+
+
+@pytest.mark.parametrize("compare", ["best_other", "id", "each"])
+def test_a_row_whose_writer_saw_held_out_items_has_and_takes_no_mark(compare):
+    spec = SPEC | {"compare": compare}
+    text = pl.when(representation="pte").then(pl.lit("users by gpt; saw held-out items")).alias("text")
+    one = tables.build(
+        spec, metrics_frame().with_columns(text), tables.read_published(PUBLISHED), evidence_of(spec, {2})
+    )
+    leaking = one.filter(representation="pte")
+    assert leaking["mean"].min() > one.filter(pl.col("representation") != "pte")["mean"].max() / 2, "it is ahead"
+    assert set(leaking["mark"]) == {""} and set(leaking["lead"]) == {None} and set(leaking["comparisons"]) == {0}
+    marks = one.filter(group="overall", metric="HR").select("backbone", "representation", "mark").rows()
+    assert marks[:2] == [("popularity", "id", "second"), ("sasrec", "id", "best")]
+    assert not any("pte" in row["above"] + row["below"] + row["other"] for row in one.iter_rows(named=True))
+    pairs = tables.build_comparisons(spec, evidence_of(spec, {2}))
+    assert pairs.filter(other_representation="pte").is_empty()
+    for _, _, rows in rendering.panels(one):
+        assert not any("sasrec/pte" in line for line in rendering.verdict_texts(rows))
+    legend = "Rows that saw held-out items are compared among themselves alone, and none of them is best."
+    for body in (form.render(Sheet(one, "t", "demo")) for form in (markdown, latex, html)):
+        assert legend in body
 
 
 def write_cells(folder, spec, ranks):

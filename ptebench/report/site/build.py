@@ -83,7 +83,9 @@ def _pages(results: Results, folder: Path) -> None:
     analyses = information.analyses(results)
     for analysis in analyses:
         site.write(analysis.page, "information.html.j2", analysis=analysis)
-    panels = [(t, compare.comparison(results, t, panel, part)) for t in results.tables for panel, part in t.panels()]
+    parts = ((table, *own) for table in results.tables for own in table.panels())
+    sound = [own for own in parts if not own[2].select(rendering.LEAKS.all()).item()]
+    panels = [(table, compare.comparison(results, table, panel, part)) for table, panel, part in sound]
     site.write("compare.html", "compare.html.j2", panels=panels, agreements=compare.agreements(results))
     records = results.records
     problems: dict[str, Any] = {

@@ -7,7 +7,7 @@ import polars as pl
 from markupsafe import Markup
 from scipy.stats import kendalltau
 
-from ptebench.report.rendering import PANEL, question
+from ptebench.report.rendering import LEAKS, PANEL, question
 from ptebench.report.significance import LEVEL
 from ptebench.report.site import drawing
 from ptebench.report.site.methods import ranking_path
@@ -27,9 +27,9 @@ class Comparison(NamedTuple):
 
 
 def comparison(results: Results, table: Table, panel: Panel, part: pl.DataFrame) -> Comparison:
-    """Return the critical differences and the accuracy against the cost of a panel."""
+    """Return the critical differences and the accuracy against the cost of a panel, of rows that do not leak."""
     metric, k = part.select("metric", "k").row(0)
-    column = part.filter(metric=metric, k=k).sort("mean", descending=True, maintain_order=True)
+    column = part.filter(~LEAKS, metric=metric, k=k).sort("mean", descending=True, maintain_order=True)
     means = column.select("backbone", "representation", "mean").iter_rows()
     rows = [(Method(*panel[:2], backbone, representation), mean) for backbone, representation, mean in means]
     pairs = table.pairs(panel, metric, k)
@@ -84,7 +84,7 @@ class Agreement(NamedTuple):
 
 def agreements(results: Results) -> list[Agreement]:
     """Return for each dataset how alike its questions (protocol, ranking, group, metric, K) order the rows."""
-    values = pl.concat(table.values for table in results.tables)
+    values = pl.concat(table.values for table in results.tables).filter(~LEAKS)
     found = []
     for (dataset,), own in values.group_by("dataset", maintain_order=True):
         orders: dict[str, dict[str, float]] = {}

@@ -10,6 +10,7 @@ import polars as pl
 from markupsafe import Markup
 
 from ptebench.files import EVENTS, GROUPS, LEAK, TRAIN, read_table
+from ptebench.report.rendering import LEAKS
 from ptebench.report.site.results import Results
 from ptebench.report.statistics import STATISTICS
 
@@ -71,7 +72,7 @@ def leaks(results: Results) -> list[tuple[str, str, str]]:
     rows = {
         (row["dataset"], row["protocol"], f"{row['backbone']}/{row['representation']} {LEAK}")
         for table in results.tables
-        for row in table.values.filter(pl.col("text").str.ends_with(LEAK)).iter_rows(named=True)
+        for row in table.values.filter(LEAKS).iter_rows(named=True)
     }
     return found + sorted(rows)
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from ptebench.files import LEAK
+from ptebench.report.rendering import LEAKS
 from ptebench.report.site.results import Method, Pair, Panel, Results, Table
 
 
@@ -43,6 +45,7 @@ def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame, lo
     column = part.filter(metric=metric, k=k).sort("mean", descending=True, maintain_order=True)
     means = {Method(*panel[:2], b, r): m for b, r, m in column.select("backbone", "representation", "mean").iter_rows()}
     pairs = table.pairs(panel, metric, k)
+    leaks = {Method(*panel[:2], b, r) for b, r in column.filter(LEAKS).select("backbone", "representation").iter_rows()}
 
     def beside(method: Method, other: Method | None) -> tuple[str, Pair] | None:
         found = other and pairs.get((method.name, other.name))
@@ -53,12 +56,15 @@ def verdict(results: Results, table: Table, panel: Panel, part: pl.DataFrame, lo
     for method, mean in means.items():
         ids = next((m for m in means if m.backbone == method.backbone and m.representation in table.spec["ids"]), None)
         controls = [m for m in means if results.control(m) == method]
-        floor = counters[0] if counters else None
+        floor = next((m for m in counters if (m in leaks) == (method in leaks)), None)
         control = controls[0] if controls else None
         lines.append(Line(method, mean, beside(method, ids), beside(method, floor), beside(method, control)))
     rows = part.select("backbone", "representation").n_unique() + lost
     failed = f"{lost} of {rows} rows failed. " if lost else ""
-    return Verdict(panel, f"{metric}@{k}", failed + _sentence(means, pairs), lines)
+    sound = {method: mean for method, mean in means.items() if method not in leaks}
+    apart = f" {len(leaks)} of {rows} rows {LEAK}, and {'are left out' if sound else 'no other is here'}."
+    sentence = failed + _sentence(sound or means, pairs) + apart * bool(leaks)
+    return Verdict(panel, f"{metric}@{k}", sentence, lines)
 
 
 def _sentence(means: dict[Method, float], pairs: dict[tuple[str, str], Pair]) -> str:

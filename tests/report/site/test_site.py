@@ -14,7 +14,7 @@ import pytest
 from ptebench.errors import InputError
 from ptebench.report.site import datasets, drawing, methods
 from ptebench.report.site.build import Site, _tables, build
-from ptebench.report.site.compare import runs, tau
+from ptebench.report.site.compare import comparison, runs, tau
 from ptebench.report.site.results import Method, Results
 from ptebench.report.site.verdicts import verdicts
 from tests.conftest import REPOSITORY
@@ -374,3 +374,23 @@ def test_a_row_whose_writer_saw_held_out_items_counts_as_a_leak(folder):
     names = ("dataset", "protocol", "backbone", "representation")
     rows = {(d, p, f"{b}/{r} saw held-out items") for d, p, b, r in values.select(names).iter_rows()}
     assert datasets.leaks(results) == found + sorted(rows) and rows
+
+
+def test_pages_choose_the_best_among_rows_that_do_not_leak(folder, tmp_path):
+    results = Results.read(folder, ["shop"], world.SETTINGS)
+    (table,), text = results.tables, pl.lit("users by gpt; saw held-out items")
+    before = verdicts(results, table)[0]
+    best = before.lines[0].method
+    leaking = (pl.col("backbone") == best.backbone) & (pl.col("representation") == best.representation)
+    table.values = table.values.with_columns(text=pl.when(leaking).then(text).otherwise("text"))
+    table.comparisons = table.comparisons.clear()
+    found = verdicts(results, table)[0]
+    assert found.sentence.startswith(f"{before.lines[1].method.name} is best")
+    assert found.sentence.endswith(f" 1 of {len(before.lines)} rows saw held-out items, and are left out.")
+    panel, part = next(table.panels())
+    assert best not in [method for method, *_ in comparison(results, table, panel, part).points]
+    table.values = table.values.with_columns(text=text)
+    assert verdicts(results, table)[0].sentence.startswith(f"{best.name} is best")
+    assert verdicts(results, table)[0].sentence.endswith("rows saw held-out items, and no other is here.")
+    build(results, tmp_path / "report")
+    assert (tmp_path / "report/compare.html").is_file()
