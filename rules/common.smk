@@ -60,8 +60,8 @@ try:
     changes = dict(workflow.config_settings.config)
     CONFIG = read(files, changes)
     raw, cells, texts = Raw(CONFIG), Cells(CONFIG), Texts(CONFIG)
-    raw.check_columns()
-    cells.check_columns()
+    for part in (raw, cells, texts):
+        part.check_columns()
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -15,7 +15,8 @@ def main(job):
     reading.check()
     if first := reading.malformed.first:
         print(f"skipped: {first}")
-    interactions, dropped_counts = prepare(reading.interactions, job.spec)
+    dataset = job.outputs["interactions"].parent.name
+    interactions, dropped_counts = prepare(reading.interactions, job.spec, f"datasets.{dataset}.")
     impressions = reading.impressions
     if impressions is not None:  # an item that was shown is in the catalogue even if nobody clicked it
         impressions = select_impressions(distinct(interactions, "user_id"), impressions, job.spec)

@@ -32,10 +32,10 @@ def check_names(model: Benchmark, where: str) -> None:
     refuse(where, local_models(model))
 
 
-def undefined(model: Benchmark, section: str, name: str, place: str, others: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield that `place` names what `section` does not define; `others` are further names that may stand there."""
+def undefined(model: Benchmark, section: str, name: str, place: str) -> Iterator[str]:
+    """Yield that `place` names what `section` does not define."""
     if name not in (entries := getattr(model, section)):
-        yield f"{place}: {name!r} is not defined under {section!r}{hint(name, [*entries, *others])}"
+        yield f"{place}: {name!r} is not defined under {section!r}{hint(name, entries)}"
 
 
 @cache
@@ -83,10 +83,10 @@ def grid_names(model: Benchmark) -> Iterator[str]:
         for axis in ("datasets", "protocols"):
             for name in getattr(settings, axis):
                 yield from undefined(model, axis, name, f"tables.{table}.{axis}")
-        for rows in settings.rows:
+        for number, rows in enumerate(settings.rows, 1):
             for axis in ("backbones", "representations"):
                 for name in getattr(rows, axis):
-                    yield from undefined(model, axis, name, f"tables.{table}.rows.{axis}")
+                    yield from undefined(model, axis, name, f"tables.{table}.rows no. {number}.{axis}")
 
 
 def analysed(model: Benchmark) -> Iterator[tuple[str, Vectors]]:
@@ -130,8 +130,9 @@ def texts(model: Benchmark) -> Iterator[str]:
         if settings.text in OTHER_TEXTS or settings.text in model.texts:
             continue
         name, *writer = settings.text.split(".")
-        others = (*OTHER_TEXTS, *model.texts, *model.embeddings)
-        yield from undefined(model, "language_models", name, f"{place}.text", others)
+        if name not in model.language_models:
+            near = hint(name, (*OTHER_TEXTS, *model.texts, *model.embeddings, *model.language_models))
+            yield f"{place}.text: {name!r} is not defined under 'texts', 'embeddings' or 'language_models'{near}"
         if isinstance(model.language_models.get(name), EndpointModel):
             if writer:
                 yield (

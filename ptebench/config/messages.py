@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -53,19 +53,35 @@ def refuse(where: str, faults: Iterable[str]) -> None:
 
 
 def explanations(error: ValidationError, raw: dict[str, Any]) -> list[str]:
-    """Return a sentence for each of pydantic's findings, unknown keys first, without keys that lack by their typo."""
+    """Return a sentence for each place of pydantic's findings, unknown keys first; none for the key that a typo lacks.
+
+    What all alternatives of a type say of one value is one sentence.
+    """
     faults: list[Any] = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
     meant = {(*place[:-1], nearest(str(place[-1]), _keys(place[:-1]))) for place in unknown}
-    return [_explain(fault, raw) for fault in faults if fault["type"] != "missing" or fault["loc"] not in meant]
+    by_path: dict[str, list[Any]] = {}
+    for fault in faults:
+        if fault["type"] != "missing" or fault["loc"] not in meant:
+            by_path.setdefault(_path(fault, raw), []).append(fault)
+    return [f"{path}: {text}".removeprefix(": ") for path, all_of in by_path.items() for text in _either(all_of)]
 
 
-def _explain(fault: Any, raw: dict[str, Any]) -> str:
-    """Return the sentence of one of pydantic's findings, with its place; entries of lists count from 1."""
+def _path(fault: Any, raw: dict[str, Any]) -> str:
+    """Return the place of one of pydantic's findings; entries of lists count from 1."""
     path = "".join(f" no. {part + 1}" if isinstance(part, int) else f".{part}" for part in _place(fault, raw))
     if fault["type"].startswith("union_tag"):
         path += f".{fault['ctx']['discriminator']}".replace("'", "")
-    return f"{path.removeprefix('.')}: {explain(fault, fault['loc'])}".removeprefix(": ")
+    return path.removeprefix(".")
+
+
+def _either(faults: list[Any]) -> list[str]:
+    """Return what is said of findings at one place, in one sentence where each says what is expected."""
+    texts = list(dict.fromkeys(explain(fault, fault["loc"]) for fault in faults))
+    begin, end = "expected ", f" ({faults[0]['input']!r} given)"
+    if all(text.startswith(begin) and text.endswith(end) for text in texts):
+        return [begin + ", or ".join(text.removeprefix(begin).removesuffix(end) for text in texts) + end]
+    return texts
 
 
 def explain(fault: Any, location: tuple[Any, ...]) -> str:
@@ -73,9 +89,10 @@ def explain(fault: Any, location: tuple[Any, ...]) -> str:
     kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
     end = "" if isinstance(value, dict | list) else f" ({value!r} given)"
     if kind == "extra_forbidden":
-        return f"unknown key{advice(location)}"
+        return f"unknown key{_advice_on_indents(location, value) or advice(location)}"
     if kind == "missing":
-        return MISSING
+        words = _choices(location)
+        return MISSING + (f" ({', '.join(words)})" if words else "")
     if kind.startswith("union_tag"):
         return _explain_kind(value, context, kinds(_entry(location[0])))
     if kind == "list_type" and end:
@@ -112,6 +129,33 @@ def advice(place: tuple[Any, ...]) -> str:
     if not get_close_matches(str(name), keys, n=1, cutoff=0.75) and (homes := _homes(str(name), above)):
         return f" here; it is a key of {' or '.join(homes)}"
     return hint(str(name), keys)
+
+
+def _advice_on_indents(place: tuple[Any, ...], value: Any) -> str:
+    """Return the end of a sentence on a key that is an entry of its section, by its name or by its keys; or nothing."""
+    if len(place) < 3 or get_close_matches(str(place[-1]), _keys(place[:-1]), n=1, cutoff=0.75):
+        return ""
+    entry = _entry(place[0])
+    models: list[Any] = [*kinds(entry).values(), *([entry] if _is_model(entry) else [])]
+    alike = isinstance(value, dict) and value and any({*value} <= {*model.model_fields} for model in models)
+    if not alike and place[-1] not in kinds(entry):
+        return ""
+    return f" here; is its line indented too far? As an entry of {place[0]!r} it begins where {place[1]!r} does"
+
+
+def _choices(place: tuple[Any, ...]) -> list[str]:
+    """Return what may stand at a pydantic location, where only a few words and mappings may."""
+    model = _model(place[:-1])
+    return _words(model.model_fields[place[-1]].annotation) if model and place[-1] in model.model_fields else []
+
+
+def _words(annotation: Any) -> list[str]:
+    """Return the words that are values of an annotation, and the keys that must be given of a mapping."""
+    if _is_model(annotation):
+        keys = [name for name, field in annotation.model_fields.items() if field.is_required()]
+        return [f"{{{', '.join(f'{key}: {key.upper()}' for key in keys)}}}"] if keys else []
+    parts = get_args(annotation)
+    return [str(part) for part in parts] if get_origin(annotation) is Literal else [w for p in parts for w in _words(p)]
 
 
 def _homes(name: str, above: list[Any]) -> list[str]:
@@ -168,6 +212,12 @@ def _has_tag(location: list[Any], raw: dict[str, Any]) -> bool:
 
 def _keys(location: tuple[Any, ...]) -> list[str]:
     """Return the keys that the model at a pydantic location allows."""
+    model = _model(location)
+    return list(model.model_fields) if model else []
+
+
+def _model(location: tuple[Any, ...]) -> type[BaseModel] | None:
+    """Return the model at a pydantic location, None where there is none."""
     node: Any = Benchmark
     for part in location:
         if classes := kinds(node):  # the part is the tag
@@ -178,9 +228,8 @@ def _keys(location: tuple[Any, ...]) -> list[str]:
             node = node.model_fields[part].annotation
         else:  # of a mapping its values, of a list its items
             node = getattr(node, "__args__", (node,))[-1]
-    models = [model for model in (node, *getattr(node, "__args__", ())) if _is_model(model)]
-    return list(models[0].model_fields) if models else []
+    return next((model for model in (node, *getattr(node, "__args__", ())) if _is_model(model)), None)
 
 
-def _is_model(node: Any) -> bool:
+def _is_model(node: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(node, type) and issubclass(node, BaseModel)

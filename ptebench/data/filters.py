@@ -108,11 +108,11 @@ def sampled(parts: list[pl.LazyFrame], number: int | None, seed: int) -> tuple[l
     return parts, {"users": number, "users_before_draw": len(names)}
 
 
-def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.LazyFrame], dict]:
+def prepare(interactions: list[pl.LazyFrame], settings: dict, place: str = "") -> tuple[list[pl.LazyFrame], dict]:
     """Return the filtered and sorted interactions, in parts, and the number of rows that each filter dropped.
 
     In order: date window, rating, duplicates (by time), k-core, draw of users. Raises InputError when nothing is left,
-    naming the filter that took the last row.
+    naming the filter that took the last row, after the `place` of the dataset in the configuration.
     """
     rating, duplicates, cores = settings["min_rating"], settings["duplicates"], ("user_core", "item_core")
     steps = {
@@ -145,8 +145,8 @@ def prepare(interactions: list[pl.LazyFrame], settings: dict) -> tuple[list[pl.L
         notes[f"dropped_by_{name.replace(', ', '_')}"] = before - after
         if not after:
             raise InputError(
-                f"{name}: no interaction is left (of {counts['read']} read, {before} reached this filter); loosen the "
-                "dataset's filters"
+                f"{place}{name}: no interaction is left (of {counts['read']} read, {before} reached this filter); "
+                "loosen the dataset's filters"
             )
     return parts, notes | people
 

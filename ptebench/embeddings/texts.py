@@ -8,7 +8,7 @@ from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
 from ptebench.lists import lists
 from ptebench.raw.columns import ids
 from ptebench.raw.lines import Malformed
-from ptebench.raw.tables import table
+from ptebench.raw.tables import first_names, table
 
 
 def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> pl.DataFrame:
@@ -21,17 +21,26 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
     raw = pl.coalesce([pl.lit(None, pl.String), *(ids(pl.col(key)) for key in keys if key in frame.columns)])
     parts = [lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name) for name in columns]
     text = pl.concat_str(columns, separator=" ", ignore_nulls=True).str.strip_chars()
-    rows = frame.with_columns(parts).select(raw=raw, text=text).drop_nulls("raw")
+    rows = frame.with_columns(parts).select("@line", raw=raw, text=text).drop_nulls("raw")
     if rows.is_empty():
-        raise InputError(f"{path}: no keys; expected them in one of {', '.join(keys)}")
+        raise InputError(
+            f"{path}: no keys; expected them in one of {', '.join(keys)}; it has {', '.join(first_names(path))}"
+        )
     if (twice := rows.filter(pl.col("raw").is_duplicated())).height:
-        raise InputError(f"{path}: {twice['raw'][0]!r} has two rows; expected one an owner")
+        first, second, *_ = twice.filter(raw=twice["raw"][0])["@line"]
+        raise InputError(
+            f"{path}: {twice['raw'][0]!r} stands in line {first} and in line {second}; expected one row an owner"
+        )
     if rows.join(vocabulary, on="raw", how="semi").is_empty():
         raise InputError(
             f"{path}: none of its {rows.height} keys, such as {rows['raw'].first()!r}, is an id of the dataset, "
             f"such as {vocabulary['raw'].first()!r}; give the file of the same dataset"
         )
-    return vocabulary.select("raw").join(rows, on="raw", how="left").with_columns(pl.col("text").fill_null(""))
+    return (
+        vocabulary.select("raw")
+        .join(rows.drop("@line"), on="raw", how="left")
+        .with_columns(pl.col("text").fill_null(""))
+    )
 
 
 def tell_gaps(path: Path, texts: list[str], text: str, side: str, partial: bool) -> None:

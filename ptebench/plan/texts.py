@@ -6,6 +6,7 @@ from typing import Any
 from ptebench.config.cells import aligned_sides, saw_held_out, sources
 from ptebench.errors import InputError, absence
 from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Named, Wildcards, fill, fill_all, only, whole
+from ptebench.plan.raw import names_in
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
 
@@ -41,6 +42,20 @@ class Texts:
         saw = self.supplied.get(wildcards.text, {}).get("saw")
         of_split = isinstance(saw, dict) and not saw_held_out(saw, wildcards.protocol, {})
         return saw["histories"] if of_split else None
+
+    def check_columns(self) -> None:
+        """Raise InputError for a column that a supplied file of texts, where it is there and names columns, lacks."""
+        for name, settings in self.supplied.items():
+            for side in (side for side in ("user", "item") if settings[side]):
+                path, key = Path(self.config["data_root"]) / settings[side], f"texts.{name}.{side}"
+                if (names := names_in(path)) is None:
+                    continue
+                has = f"it has {', '.join(names)}"
+                for column in settings[f"{side}_columns"]:
+                    if column not in names:
+                        raise InputError(f"{key}_columns: {path} has no column {column!r}; {has}; name one of them")
+                if not {f"{side}_id", "id", "uid"} & {*names}:
+                    raise InputError(f"{key}: {path} has no column {side}_id, id or uid; {has}; name the keys so")
 
     def file(self, wildcards: Wildcards, side: str) -> str:
         """Return the file of a side's texts: cards, what `template` or LANGUAGE_MODEL.WRITER wrote, supplied ones."""

@@ -42,6 +42,12 @@ def header(path: Path) -> list[str] | None:
     return names_of(text, suffix, f"{path}: line {line}")
 
 
+def first_names(path: Path) -> list[str]:
+    """Return the names of a table's columns; of JSON lines, those of the first record."""
+    names = header(path)
+    return list(json.loads(next(lines(path))["text"][0])) if names is None else names
+
+
 def table_blocks(
     path: Path, required: list[str], malformed: Malformed, optional: Iterable[str] = (), lower: bool = False
 ) -> Iterator[pl.DataFrame]:
@@ -116,7 +122,11 @@ def _records(
         values = [_record(text, names, case) for text in block["text"]]
         good = pl.lit(pl.Series([record is not None for record in values], dtype=pl.Boolean))
         block = malformed.keep(
-            path, block, good, f"a JSON object in a line of its own, with texts, numbers or lists as {', '.join(names)}"
+            path,
+            block,
+            good,
+            "a JSON object in a line of its own, with text, a number or a list for each of "
+            f"{', '.join(names)} that it has",
         )
         records = [record for record in values if record is not None]
         there |= dict.fromkeys(name for record in records for name in record)

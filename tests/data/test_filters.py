@@ -89,8 +89,8 @@ def test_filters_in_their_order():
     [({"start": "2020-01-01"}, "start, end"), ({"min_rating": 9.0}, "min_rating"), ({"user_core": 3}, "user_core")],
 )
 def test_nothing_left_names_the_filter(chosen, name):
-    with pytest.raises(InputError, match=f"^{name}.*: no interaction is left"):
-        prepare([log([("a", "x", 1, 5.0), ("a", "y", 2, 5.0)]).lazy()], DEFAULTS | chosen)
+    with pytest.raises(InputError, match=rf"^datasets\.mine\.{name}.*: no interaction is left"):
+        prepare([log([("a", "x", 1, 5.0), ("a", "y", 2, 5.0)]).lazy()], DEFAULTS | chosen, "datasets.mine.")
 
 
 def test_date_window_needs_times():

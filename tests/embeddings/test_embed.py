@@ -181,8 +181,15 @@ def test_supplied_texts_are_joined_by_owner_and_who_has_none_has_zeros(tmp_path)
     [
         ('{"user_id": "u1", "likes": \n', "line 1: expected .*; mend the line$"),
         ('{"user_id": "v", "likes": "x"}\n', "none of its 1 keys, such as 'v', is an id of the dataset, such as 'u1'"),
-        ('{"user_id": "u1", "likes": "x"}\n{"user_id": "u1", "likes": "y"}\n', "'u1' has two rows"),
-        ('{"who": "u1", "likes": "x"}\n', "no keys; expected them in one of user_id, id, uid"),
+        (
+            '{"user_id": "u1", "likes": "x"}\n{"user_id": "u1", "likes": "y"}\n',
+            "'u1' stands in line 1 and in line 2; expected one",
+        ),
+        ('{"who": "u1", "likes": "x"}\n', "no keys; expected them in one of user_id, id, uid; it has who, likes$"),
+        (
+            '{"user_id": "u1", "likes": {}}\n',
+            "expected a JSON object .*, with text, a number or a list for each of likes, user_id, id, uid that it has, found",
+        ),
         ('{"user_id": "u1", "like": "x"}\n', "column 'likes' is missing"),
     ],
 )

@@ -49,6 +49,25 @@ def test_cells_read_an_embedding_by_its_name_and_users_where_it_has_them():
     assert read == {"item": f"{FOLDER}/cards/item.safetensors"}
 
 
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("id,txt\n1,a\n", r"^texts\.mine\.item_columns: .*mine\.csv has no column 'text'; it has id, txt; name one of them$"),
+        ("sku,text\n1,a\n", r"^texts\.mine\.item: .*mine\.csv has no column item_id, id or uid; it has sku, text; name"),
+    ],
+)  # fmt: skip
+def test_a_column_that_a_file_of_texts_lacks_is_told_by_the_plan(tmp_path, content, said):
+    supplied = {"mine": {"item": "mine.csv", "saw": "nothing"}, "lines": {"item": "mine.jsonl", "saw": "nothing"}}
+    plan = Texts(configuration(texts=supplied, data_root=str(tmp_path)))
+    plan.check_columns()  # no file is there
+    (tmp_path / "mine.jsonl").write_text('{"sku": 1}\n')  # any later line may have the column
+    (tmp_path / "mine.csv").write_text(content)
+    with pytest.raises(InputError, match=said):
+        plan.check_columns()
+    (tmp_path / "mine.csv").write_text("uid,text\n1,a\n")
+    plan.check_columns()
+
+
 def test_an_embedding_is_made_anew_by_its_own_settings_alone():
     def settings(**changes):
         return Texts(config(**changes)).align_settings(at(embedding="aligned"))
