@@ -45,6 +45,7 @@ FEWEST = {"users": 50, "items": 20}  # that a core must leave
 TOLD = 0.01  # of the interactions that are tied
 BAD = 0.05  # of the lines that may be malformed
 SHARE = 0.2  # of the interactions that a core must leave
+MANY, SAMPLE = 10_000, 1500  # users from which on a sample is proposed for a first try, and its users
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Proposal:
     settings: dict
     facts: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    users: int = 0  # whom the filters leave
 
 
 def named(columns: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
@@ -228,6 +230,7 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
         if not core or left["rows"] >= SHARE * total and all(left[name] >= least for name, least in FEWEST.items()):
             break
     settings |= {"user_core": core, "item_core": core, "duplicates": "first"}
+    proposal.users = left["users"]
     proposal.facts.append(
         f"{core}-core, first of repeated pairs: {left['rows']:,} interactions of {left['users']:,} users"
     )
@@ -271,6 +274,11 @@ def flow(value) -> str:
 def configuration(proposal: Proposal, name: str = "own") -> str:
     """Return the proposal as a configuration file, with the `name` of its dataset and table."""
     entry = [f"    {key}: {flow(value)}" for key, value in proposal.settings.items()]
+    if proposal.users >= MANY:
+        entry += [
+            f"    # users: {SAMPLE}                     # a sample for a first try: items are not filtered again, many",
+            "    # never train, and ids suffer: `groups: [overall, known_item]` in the table tells those that trained",
+        ]
     texts, timed = "items" in proposal.settings, proposal.settings.get("tie_break") != "file"
     temporal = (
         "\n  # global_temporal: {cuts: [0.8]}   # or one timeline for all, the latest fifth of the interactions last"

@@ -39,6 +39,21 @@ def test_the_proposal_for_the_readme_s_files_is_the_configuration_that_comes_alo
     assert read([tmp_path / "own.yaml"], {})["datasets"]["own"]["user_core"] == 5
 
 
+def test_a_sample_is_proposed_of_many_users_and_what_it_costs_is_said(tmp_path, monkeypatch):
+    shop(tmp_path)
+    proposal = propose(tmp_path / "purchases.csv")
+    assert "users: 1500" not in configuration(proposal)
+    monkeypatch.setattr("ptebench.propose.MANY", 60)
+    text = configuration(proposal)
+    assert yaml.safe_load(text)["datasets"]["own"] == proposal.settings, "a comment"
+    text = text.replace("# users: 1500 ", "users: 1500 ").replace(
+        "    metrics:", "    groups: [overall, known_item]\n    metrics:"
+    )
+    (tmp_path / "own.yaml").write_text(text)
+    settings = read([tmp_path / "own.yaml"], {})
+    assert settings["datasets"]["own"]["users"] == 1500 and "`groups: [overall, known_item]`" in text
+
+
 def test_what_is_proposed_runs(tmp_path):
     shop(tmp_path)
     say = subprocess.run(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from ptebench.config import counters
+from ptebench.config import counters, representations
 from ptebench.config import histories as sequence_backbones
 from ptebench.config import pairs as pair_backbones
 from ptebench.config.cells import BACKBONES
@@ -398,7 +398,7 @@ def test_the_backbones_and_the_counter_of_the_guide_are_whole(data, monkeypatch)
     train_set, events, catalogue = data
     text = (REPOSITORY / "CONTRIBUTING.md").read_text()
     codes = re.findall(r"^```python\n(.*?)^```", text, re.S | re.M)
-    average, its_settings, added, factors, factors_settings, recent, recents_settings = codes
+    average, its_settings, added, factors, factors_settings, recent, recents_settings, *_ = codes
     made = {}
     modules = {sequence_backbones: its_settings, pair_backbones: factors_settings, counters: recents_settings}
     for module, code in modules.items():
@@ -427,6 +427,30 @@ def test_the_backbones_and_the_counter_of_the_guide_are_whole(data, monkeypatch)
     cell = {**spec("biasmf"), "backbone": made["Factors"](kind="factors", **keys).model_dump()}
     _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=True)
     assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
+
+
+def test_the_representation_of_the_guide_is_whole(data, monkeypatch):
+    train_set, events, catalogue = data
+    code, its_settings = re.findall(
+        r"^```python\n(.*?)^```", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.S | re.M
+    )[-2:]
+    module = ModuleType("ptebench.recommenders.representations.blend")
+    exec(code, vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(its_settings, own := {**vars(representations)})
+    assert not own["Blend"].cold_users
+    counts = catalogue.item_counts.clone()
+    counts[7] = 0
+    for backbone in ("sasrec", "lightgcn"):
+        keys = {**SEQUENTIAL, "epochs": 60} if backbone == "sasrec" else {"batch_size": 64, "learning_rate": 0.01}
+        cell = {**spec(backbone, **keys), "representation": {**own["Blend"](kind="blend").model_dump(), "rate": 1.0}}
+        made = build(cell, replace(catalogue, item_counts=counts))[1]
+        vectors, text = made.item_vectors(), made.layer(made.text) / 4
+        assert torch.equal(vectors[7], text[7]), "it never trained"
+        assert torch.allclose(vectors[8], text[8] + counts[8] / (counts[8] + 5) * made.free.weight[8])
+        assert not vectors[0].any() and torch.allclose(made.item_vectors(torch.tensor([3, 0])), vectors[[3, 0]])
+        _, curve, _ = train(cell, train_set, events, catalogue, remove_seen=False)
+        assert curve[-1]["loss"] < 0.7 * curve[0]["loss"]
 
 
 @pytest.mark.parametrize("name, other", [("popularity", "Backbone"), ("gru4rec", "Counter")])
