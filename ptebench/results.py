@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,20 @@ class Results:
 
     def texts(self, dataset: str) -> pl.DataFrame:
         """Return the texts of a dataset's items: item_id, title, categories, brand, description, card."""
-        return pl.read_parquet(self.folder / f"data/{dataset}/items.parquet")
+        if not (path := self.folder / f"data/{dataset}/items.parquet").is_file():
+            names = sorted(path.parent.name for path in self.folder.glob("data/*/items.parquet"))
+            raise InputError(f"{path}: no such file; there are texts of {', '.join(names) or 'no dataset'}")
+        return pl.read_parquet(path)
 
     def _of_cells(self, name: str, where: dict[str, Any]) -> pl.DataFrame:
         """Return a file of all cells that match, below one another; raise InputError where no such cell has it."""
         if strange := set(where) - set(KEY):
             raise InputError(f"{min(strange)}: no part of a cell's name; expected {', '.join(KEY)}")
+        for part, value in where.items():
+            if value not in (names := self.cells[part].unique().sort().to_list()):
+                near = get_close_matches(str(value), map(str, names), 1)
+                meant = f"did you mean {near[0]!r}? " if near else ""
+                raise InputError(f"{part}: no cell has {value!r}; {meant}there are {', '.join(map(str, names))}")
         frames = []
         for *key, folder in self.cells.filter(**where).select(*KEY, "folder").iter_rows():
             if (path := Path(folder) / name).is_file():

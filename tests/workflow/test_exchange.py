@@ -1,6 +1,7 @@
 """In and out: lists from elsewhere become a row of a table, and a changed file makes that row alone anew."""
 
 import json
+import re
 import shutil
 from collections import Counter
 
@@ -86,10 +87,30 @@ def test_results_are_data_frames_with_raw_ids(run):
     assert abs(found - hits) <= ranks["rank"].is_between(1, 12).sum()
     with pytest.raises(InputError, match="backbon: no part of a cell's name"):
         results.ranks(backbon="theirs")
-    with pytest.raises(InputError, match="has ranks.parquet"):
-        results.ranks(backbone="sasrec")
+    with pytest.raises(
+        InputError, match=r"^backbone: no cell has 'theris'; did you mean 'theirs'\? there are popularity, theirs$"
+    ):
+        results.ranks(backbone="theris")
+    with pytest.raises(InputError, match="^seed: no cell has 7; there are 0$"):
+        results.ranks(seed=7)
+    with pytest.raises(InputError, match="data/yours/items.parquet: no such file; there are texts of mine$"):
+        results.texts("yours")
     with pytest.raises(InputError, match="no results of a run"):
         load(run / "docs")
+
+
+def test_the_guide_names_the_columns_of_every_frame(run):
+    results, page = load(run / "results"), (ROOT / "docs/guide/exchange.md").read_text()
+    frames = {
+        "tables[...]": results.tables["one"], "comparisons[...]": results.comparisons["one"], "metrics": results.metrics,
+        "cells": results.cells, "ranks()": results.ranks(), "lists()": results.lists(),
+    }  # fmt: skip
+    places = {"cell": KEY, "panel": ("dataset", "protocol", "ranking", "group")}
+    rows = re.findall(r"^\| `([a-z]+(?:\[\.\.\.\]|\(\))?)` \| (.*?) \| (.*) \|$", page, re.M)
+    assert [name for name, *_ in rows] == list(frames)
+    for name, of, columns in rows:
+        own = {column for names in re.findall(r"`([^`]+)`", columns) for column in names.split(", ")}
+        assert own.union(*(parts for place, parts in places.items() if place in of)) == {*frames[name].columns}, name
 
 
 def test_the_notebook_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
