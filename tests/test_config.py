@@ -191,6 +191,34 @@ def test_faults_are_named(raw, said):
     assert str(error.value).startswith("config.yaml: ") and said in str(error.value)
 
 
+def test_a_fault_is_told_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text("ks: [5]\n\nprotocols:\n  long_tail:\n    bins: 1\n  leave_one_out:\n")
+    Path("b.yaml").write_text("protocols:\n  long_tail:\n    negatives: 0\nlists: 500\n")
+    of_a = "protocols.long_tail.bins: expected a value of at least 2 (1 given)"
+    for files, changes, said in (
+        (["a.yaml"], {}, f"a.yaml: line 5: {of_a}"),
+        (["a.yaml"], {"protocols": {"long_tail": {"bins": 0}}}, f"a.yaml with --config protocols: {of_a.replace('1 g', '0 g')}"),
+        (["b.yaml"], {"protocols": {"long_tail": {"negatives": 1}}}, "b.yaml with --config protocols: line 4: lists: 500 is more"),
+        (["a.yaml", "b.yaml"], {}, "a.yaml + b.yaml: 2 faults\n  - line 3 of b.yaml: protocols.long_tail.negatives: expected "),
+        (["a.yaml", "b.yaml"], {}, f"line 5 of a.yaml: {of_a}"),
+    ):  # fmt: skip
+        with pytest.raises(InputError) as error:
+            read(files, changes)
+        assert said in str(error.value)
+    Path("a.yaml").write_text(
+        "texts:\n  mine:\n    item: x.csv\ntables:\n  one:\n    rows:\n      -\n        {backbone: [ease]}\n"
+    )
+    with pytest.raises(InputError) as error:
+        read(["a.yaml"], {})
+    for said in (
+        "line 2: texts.mine.saw: this key",
+        "line 5: tables.one.title: this",
+        "line 8: tables.one.rows no. 1.backbone: unknown",
+    ):
+        assert said in str(error.value)
+
+
 @pytest.mark.parametrize(
     "entry, said",
     [
@@ -346,7 +374,7 @@ def test_a_fault_of_the_command_line_is_not_blamed_on_the_file(tmp_path):
         read([tmp_path / "c.yaml"], {"seed": 1, "ks": [5]})
     with pytest.raises(InputError, match=r"c\.yaml with --config seeds ks: seeds: expected a list, \[1\]$"):
         read([tmp_path / "c.yaml"], {"seeds": 1, "ks": [5], "datasets": ["toys"]})
-    with pytest.raises(InputError, match=r"c\.yaml: tabels: unknown key"):
+    with pytest.raises(InputError, match=r"c\.yaml: line 1: tabels: unknown key"):
         (tmp_path / "c.yaml").write_text(json.dumps(GRID | {"tabels": 1}))
         read([tmp_path / "c.yaml"], {"datasets": ["toys"]})
 

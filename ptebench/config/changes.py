@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
-from ptebench.config.messages import explain, message
+from ptebench.config.messages import explain, message, refuse
 from ptebench.errors import InputError
 
 Key = TypeVar("Key")
@@ -20,15 +20,23 @@ def cast_changes(config: dict[str, Any], model: Benchmark, where: str) -> None:
 
     Raises InputError where a replaced setting is not valid.
     """
+    try:
+        _cast(config, model)
+    except InputError as error:
+        refuse(where, [str(error)])
+
+
+def _cast(config: dict[str, Any], model: Benchmark) -> None:
+    """Convert the values; raise InputError that begins with the place of one that is not valid."""
     for dataset, cells in config["overrides"].items():
         for cell in sorted(cells):  # BACKBONE before BACKBONE.REPRESENTATION, which is laid over it
             backbone, _, representation = cell.partition(".")
             under = cells.get(backbone, {}) if representation else {}
-            entry, place = model.backbones[backbone], f"{where}: overrides.{dataset}.{cell}"
+            entry, place = model.backbones[backbone], f"overrides.{dataset}.{cell}"
             cells[cell] = apply_changes(entry, cells[cell], place, under)
     for section in ("backbones", "representations"):
         for name, axes in config["tuning"][section].items():
-            entry, place = getattr(model, section)[name], f"{where}: tuning.{section}.{name}"
+            entry, place = getattr(model, section)[name], f"tuning.{section}.{name}"
             for key, axis in axes.items():
                 bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
                 values = [apply_changes(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]

@@ -1,7 +1,9 @@
-"""YAML files whose keys are text and stand once."""
+"""YAML files whose keys are text and stand once; in which line one stands."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -70,3 +72,43 @@ def load(file: Path | str) -> Any:
         raise InputError(f"{file}: not readable as text in UTF-8 ({error})") from error
     except RecursionError as error:
         raise InputError(f"{file}: lists in lists without end ({error}); close them") from error
+
+
+class Origin(str):
+    """What a configuration is made from, as errors name it, which finds the line of a key in its files."""
+
+    files: Sequence[Path | str] = ()
+    changes: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, files: Sequence[Path | str], changes: Sequence[str]) -> Self:
+        """Return the origin of files and of keys that --config sets over them."""
+        origin = cls(" + ".join(map(str, files)) + (f" with --config {' '.join(changes)}" if changes else ""))
+        origin.files, origin.changes = files, changes
+        return origin
+
+    def with_line(self, sentence: str) -> str:
+        """Return a sentence that begins with a key after the line of it, or of what it would stand in."""
+        place = re.findall(r"no\. (\d+)|([^.\s]+)", sentence.partition(": ")[0])
+        keys = [int(number) - 1 if number else name for number, name in place]
+        if not keys or keys[0] in self.changes:
+            return sentence
+        places = [(*find(file, keys), file) for file in self.files]
+        depth, line, file = max(reversed(places), key=lambda place: place[0])  # the last one that has most of it
+        where = f"line {line} of {file}" if len(self.files) > 1 else f"line {line}"
+        return f"{where}: {sentence}" if depth else sentence
+
+
+def find(file: Path | str, keys: Sequence[str | int]) -> tuple[int, int]:
+    """Return how many of the keys that lead to a place stand in a file, and the line of the last of them."""
+    node, depth, line = yaml.compose(Path(file).read_text(encoding="utf-8"), yaml.SafeLoader), 0, 0
+    for key in keys:
+        if isinstance(node, yaml.MappingNode) and (at := [pair for pair in node.value if pair[0].value == key]):
+            line, node = at[0][0].start_mark.line + 1, at[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+        depth += 1
+    return depth, line

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ptebench.config.base import NAME, kinds
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.language_models import MODELS
+from ptebench.config.loader import Origin
 from ptebench.errors import InputError
 
 MOST_KINDS = 4  # that are told to have a key
@@ -43,8 +44,8 @@ def hint(name: str, names: Iterable[str]) -> str:
 
 
 def refuse(where: str, faults: Iterable[str]) -> None:
-    """Raise InputError that tells every fault once; return where there are none."""
-    sentences = list(dict.fromkeys(faults))
+    """Raise InputError that tells every fault once, of files with its line; return where there are none."""
+    sentences = list(dict.fromkeys(map(where.with_line, faults) if isinstance(where, Origin) else faults))
     if len(sentences) == 1:
         raise InputError(f"{where}: {sentences[0]}")
     if sentences:

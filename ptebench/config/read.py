@@ -14,7 +14,7 @@ from ptebench.config.benchmark import Benchmark
 from ptebench.config.changes import cast_changes
 from ptebench.config.checks import check_names
 from ptebench.config.grid import check_grid
-from ptebench.config.loader import load
+from ptebench.config.loader import Origin, load
 from ptebench.config.messages import advice, explanations, nearest, refuse
 from ptebench.config.representations import Text
 from ptebench.errors import InputError
@@ -48,8 +48,8 @@ def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, An
     refuse(
         "--config", (f"{key}: unknown key{advice((key,))}" for key in overrides if key not in Benchmark.model_fields)
     )
-    changes = f" with --config {' '.join(keys)}" if (keys := [key for key in overrides if key not in selection]) else ""
-    return select(resolve(raw, " + ".join(map(str, files)) + changes), selection)
+    changes = [key for key in overrides if key not in selection]
+    return select(resolve(raw, Origin.of(files, changes)), selection)
 
 
 def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
