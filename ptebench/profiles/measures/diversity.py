@@ -27,7 +27,7 @@ def pairwise_cosines(vectors: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.ones(count)
     rows = unit(vectors)
-    own = (rows @ rows.sum(0) - 1) / (count - 1)
+    own = (rows @ rows.sum(0) - rows.any(1)) / (count - 1)  # a text without a vector is like nothing
     return 2 * own - own.mean()
 
 

@@ -21,7 +21,7 @@ from ptebench.profiles.teachers.template import Template
 from ptebench.randomness import generator
 
 PAIRS = 4096  # of a history and its next item that are learned from, at most
-TEXTS, TOLD = 1024, 512  # users and items whose texts are learned from, at most
+TEXTS, TOLD = 1024, 512  # pairs, at most twice as many, and items, at most, whose texts are learned from
 WIDTH = 8  # of the matrices of a block
 BATCH, POOL = 256, 512  # pairs of a step, and items that their targets are ranked among
 EPOCHS, PATIENCE = 30, 3

@@ -85,6 +85,7 @@ def test_diversity():
     assert effective_rank(np.ones((5, 3))) == pytest.approx(1)
     assert mean_pairwise_cosine(np.ones((5, 3))) == pytest.approx(1)
     assert mean_pairwise_cosine(np.eye(4)) == pytest.approx(0)
+    assert mean_pairwise_cosine(np.array([[1.0, 0], [1, 0], [0, 0]])) == pytest.approx(1 / 3)  # one has no vector
     vectors = generator(0, "x").normal(size=(40, 3)) + [1, 0, 0]
     cosines = unit(vectors) @ unit(vectors).T
     assert mean_pairwise_cosine(vectors) == pytest.approx(cosines[~np.eye(40, dtype=bool)].mean())
