@@ -1,36 +1,21 @@
-"""Laws on tables and their cells: each yields a sentence for what no job could do."""
+"""Laws on tables, and the check of these and of those on cells: each yields a sentence for what no job could do."""
 
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain, product
-from typing import Any, NamedTuple
+from typing import Any
 
-from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.cell_laws import CELL_LAWS, Cell, reads_profiles
 from ptebench.config.cells import saw_held_out
 from ptebench.config.changes import points
 from ptebench.config.external import External
-from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
 from ptebench.config.messages import hint, refuse
 from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Protocol, Snapshot
 from ptebench.config.readers import Reader, UserReader
-from ptebench.config.representations import Representation, Text
+from ptebench.config.representations import Text
 from ptebench.config.tables import LIST_METRICS, TableSettings
-
-
-class Cell(NamedTuple):
-    """A place of a table's grid, whatever the dataset: names, and their settings."""
-
-    table: str
-    protocol_name: str
-    backbone_name: str
-    representation_name: str
-    protocol: Protocol
-    backbone: Backbone
-    representation: Representation
-    profiles: bool
-    """Whether there are profiles of users to read."""
 
 
 def check_grid(model: Benchmark, where: str) -> None:
@@ -56,9 +41,6 @@ def reads_users(model: Benchmark, reader: UserReader) -> bool:
         return reader.reads_users and reads_users(model, embedding)
     supplied = model.texts.get(reader.text)
     return reader.reads_users and (supplied is None or supplied.user is not None)
-
-
-# ------------------------------------------------------------------ tables
 
 
 def leaks(model: Benchmark, name: str, table: TableSettings) -> Iterator[str]:
@@ -102,11 +84,6 @@ def unread_texts(model: Benchmark, name: str, table: TableSettings) -> Iterator[
                 f"{cell.backbone_name} it reads none of users; give it texts of items, or use a backbone that reads "
                 "those of users, such as sasrec or lightgcn"
             )
-
-
-def reads_profiles(backbone: Backbone) -> bool:
-    """Return whether a backbone reads profiles of users, where its representation's text has them."""
-    return backbone.needs_users or backbone.reads_profiles
 
 
 def readers_of(model: Benchmark, table: TableSettings) -> dict[str, Reader]:
@@ -295,86 +272,6 @@ def misfits(model: Benchmark, d: str, b: str, r: str) -> Iterator[str]:
                 yield f", tuning.{section}.{name}.{key} at {value}: {misfit({axis: value})}"
 
 
-# ------------------------------------------------------------------- cells
-
-
-def causal(cell: Cell) -> Iterator[str]:
-    """A representation that learns from histories goes with a backbone that reads them in order."""
-    backbone = cell.backbone
-    in_order = isinstance(backbone, Sequential | Dreamrec) and not isinstance(backbone, Bert4rec)
-    if (reason := cell.representation.causal_alone) and not (in_order or backbone.counter):
-        yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone such "
-            "as sasrec, gru4rec or hstu"
-        )
-
-
-def pairwise(cell: Cell) -> Iterator[str]:
-    """A representation with users of its own goes with a backbone that has vectors of users."""
-    backbone = cell.backbone
-    if (reason := cell.representation.pairs_alone) and not (backbone.needs_users or backbone.counter):
-        yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone on "
-            "pairs such as biasmf_reclm or lightgcn"
-        )
-
-
-def only_representation(cell: Cell) -> Iterator[str]:
-    """A backbone that needs one kind of representation has that kind."""
-    own = kind_of(cell.representation)
-    kind, reason = cell.backbone.only_with or (own, "")
-    if own != kind:
-        yield (
-            f"tables.{cell.table}: {cell.backbone_name} {reason}, and {cell.representation_name} is of the kind "
-            f"{own!r}; use a representation of the kind {kind!r}"
-        )
-
-
-def only_backbone(cell: Cell) -> Iterator[str]:
-    """A representation that needs one kind of backbone has that kind."""
-    own = kind_of(cell.backbone)
-    kind, reason = cell.representation.only_with or (own, "")
-    if own != kind and not cell.backbone.counter:
-        yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone of "
-            f"the kind {kind!r}, or a representation such as morec"
-        )
-
-
-def control_of_users(cell: Cell) -> Iterator[str]:
-    """Profiles of users are controlled where they are read."""
-    representation, backbone = cell.representation, cell.backbone
-    control = isinstance(representation, Text) and representation.control.user
-    if control and not cell.profiles:
-        yield (
-            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, and its embedding has "
-            "none; name an embedding of profiles, or control items"
-        )
-    if control and not (reads_profiles(backbone) or backbone.counter):
-        yield (
-            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, which "
-            f"{cell.backbone_name} does not read; use one that does, such as sasrec or lightgcn, or control items"
-        )
-
-
-def cold_users(cell: Cell) -> Iterator[str]:
-    """Users without training events need a backbone that reads histories, or a representation that reads profiles."""
-    if not (isinstance(cell.protocol, ColdStartUser) and cell.backbone.needs_users):
-        return
-    representation, (table, protocol) = cell.representation, cell[:2]
-    place = f"tables.{table}: {cell.backbone_name} with {cell.representation_name}"
-    if not (representation.cold_users and cell.profiles):
-        yield (
-            f"{place} cannot rank for users unseen in training, and {protocol} has no others; use a backbone that "
-            "reads histories, or user profiles"
-        )
-    if len(cell.protocol.cold_k) > 1:
-        yield (
-            f"{place} reads user profiles, written once, from the shortest history of {protocol}; give each of "
-            f"protocols.{protocol}.cold_k a protocol of its own"
-        )
-
-
 SAW = {  # by a word: what a writer saw, and which protocol the texts are for
     "all": ("all interactions, which", ""),
     "training": ("the publisher's training part, which", "a protocol with the publisher's split, or "),
@@ -384,4 +281,3 @@ TABLE_LAWS = (
     leaks, same_text, unread_texts, compared_ids, claims, list_metrics, impressions, times, compat_groups,
     ranking_names, widths, depths,
 )  # fmt: skip
-CELL_LAWS = (causal, pairwise, only_representation, only_backbone, control_of_users, cold_users)

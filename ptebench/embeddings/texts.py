@@ -6,7 +6,7 @@ import polars as pl
 
 from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
 from ptebench.lists import lists
-from ptebench.raw.columns import ids
+from ptebench.raw.columns import ids, owner_keys
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import first_names, table
 
@@ -16,7 +16,7 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
 
     Raises InputError where an owner has two rows, or where nobody of the vocabulary has one.
     """
-    keys = (f"{vocabulary['side'][0]}_id", "id", "uid")
+    keys = owner_keys(vocabulary["side"][0])
     frame = table(path, columns, Malformed(), keys)
     raw = pl.coalesce([pl.lit(None, pl.String), *(ids(pl.col(key)) for key in keys if key in frame.columns)])
     parts = [lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name) for name in columns]

@@ -15,8 +15,9 @@ from typing import Any
 
 from ptebench.files import read_json, write_json
 from ptebench.plan.command import render_command
+from ptebench.plan.logs import reason
 from ptebench.plan.paths import CELL, TABLES
-from ptebench.plan.terminal import label, reason, there
+from ptebench.plan.terminal import label, there
 
 FAILED, REPORT = "logs/failed.json", "results/report/index.html"
 Method = tuple[str, str, str, str]  # dataset, protocol, backbone, representation

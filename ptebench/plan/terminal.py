@@ -4,7 +4,6 @@ Snakemake logs by Python's `logging`. `attach` puts a handler in the place of th
 gives the place back where it fails: no run ends because of what it says.
 """
 
-import ast
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ptebench.plan.estimates import Estimates, Work, duration
+from ptebench.plan.logs import TRACEBACK, ending, progress, reason
 from ptebench.plan.orphans import OWN, differing, warnings
 from ptebench.plan.preview import preview
 from ptebench.plan.recall import stale
@@ -25,7 +25,6 @@ from ptebench.verify import PLAN, STALE
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
 FRESH = 5.0  # seconds that an estimate of the rest stands
-TAIL = 8192  # bytes at the end of a log that are looked at
 INTERRUPTED = "Terminating processes on user request"
 STOPPING = "Will exit after finishing"
 NOTHING = "Nothing to be done"
@@ -33,8 +32,6 @@ TOLD = (NOTHING, "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
-TRACEBACK = "Traceback (most recent call last):"
-FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
 NOTE = "note: "  # begins a line of a job's log that the terminal shows, too
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
@@ -56,54 +53,6 @@ def label(job: Any) -> str:
 def there(files: Iterable[str]) -> bool:
     """Return whether files are all there."""
     return all(map(os.path.lexists, files))
-
-
-def ending(log: Path) -> list[str]:
-    """Return the last lines of a log, none where there is no log."""
-    try:
-        with open(log, "rb") as stream:
-            stream.seek(max(log.stat().st_size - TAIL, 0))
-            text = stream.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
-
-
-def progress(log: Path) -> str:
-    """Return how far a job is by the last line of its log, what its trainer prints as a dict in short."""
-    lines = [line for line in ending(log) if "warn" not in line.lower()]
-    if not lines:
-        return ""
-    if lines[-1].startswith("{") and lines[-1].endswith("}"):
-        try:
-            numbers = ast.literal_eval(lines[-1])
-        except (SyntaxError, ValueError):
-            return ""
-        return ", ".join(f"{key} {numbers[key]}" for key in ("epoch", "loss", "reward") if key in numbers)
-    return lines[-1]
-
-
-def reason(log: Path) -> str:
-    """Return the error line of a failed job: its own, else how its Python ended, else that it says nothing."""
-    lines = ending(log)
-    if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
-        return own[-1] + (", perhaps for its memory" if own[-1].startswith("killed by signal 9 ") else "")
-    if not lines:
-        return "ended without a word"
-    if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
-        return lines[-1] + place(lines)
-    words = progress(log)
-    return "ended without an error" + (f"; its last words: {words}" if words else "")
-
-
-def place(lines: list[str]) -> str:
-    """Return, in brackets, the innermost line of our code in the last traceback of a log; nothing without one."""
-    for line in reversed(lines):
-        if line == TRACEBACK:
-            break
-        if frame := FRAME.match(line):
-            return f" ({frame[1]} line {frame[2]})"
-    return ""
 
 
 def targets(workflow: Any) -> tuple[list[str], list[str]]:

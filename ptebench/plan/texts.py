@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ptebench.config.cells import aligned_sides, saw_held_out, sources
+from ptebench.config.cells import aligned_sides, sources
 from ptebench.errors import InputError, absence
 from ptebench.plan.paths import ALIGNED, DATA, SPLIT, TRAINING, VECTORS, Named, Wildcards, fill, fill_all, only, whole
 from ptebench.plan.raw import names_in
+from ptebench.raw.columns import owner_keys
 from ptebench.recommenders.alignment import MODULES as ALIGNMENT
 
 
@@ -40,7 +41,7 @@ class Texts:
     def histories(self, wildcards: Wildcards) -> str | None:
         """Return the digest of the histories that a text was written from, where they are to be those of this split."""
         saw = self.supplied.get(wildcards.text, {}).get("saw")
-        of_split = isinstance(saw, dict) and not saw_held_out(saw, wildcards.protocol, {})
+        of_split = isinstance(saw, dict) and saw["protocol"] == wildcards.protocol
         return saw["histories"] if of_split else None
 
     def check_columns(self) -> None:
@@ -54,8 +55,8 @@ class Texts:
                 for column in settings[f"{side}_columns"]:
                     if column not in names:
                         raise InputError(f"{key}_columns: {path} has no column {column!r}; {has}; name one of them")
-                if not {f"{side}_id", "id", "uid"} & {*names}:
-                    raise InputError(f"{key}: {path} has no column {side}_id, id or uid; {has}; name the keys so")
+                if not {*(keys := owner_keys(side))} & {*names}:
+                    raise InputError(f"{key}: {path} has none of {', '.join(keys)}; {has}; name the keys so")
 
     def file(self, wildcards: Wildcards, side: str) -> str:
         """Return the file of a side's texts: cards, what `template` or LANGUAGE_MODEL.WRITER wrote, supplied ones."""

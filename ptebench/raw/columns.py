@@ -22,6 +22,11 @@ MARKS = {
 NAME_THEM = "write the columns' names into it, such as user_id,item_id,timestamp"
 
 
+def owner_keys(side: str) -> tuple[str, ...]:
+    """Return the columns that may name the owner of a text, the first that is there counts."""
+    return f"{side}_id", "id", "uid"
+
+
 def fault_of_names(names: Collection[str], mend: str = NAME_THEM) -> str:
     """Return why fields of a first line are no names of columns, and the mend; nothing where they may be."""
     line = ", ".join(names)[:80]

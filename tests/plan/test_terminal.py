@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from ptebench.plan import terminal as module
-from ptebench.plan.terminal import attach, progress, reason, sentence
+from ptebench.plan.logs import progress, reason
+from ptebench.plan.terminal import attach, sentence
 from tests.plan.test_estimates import Dag, Job
 
 OURS = """InputFunctionException in rule metrics in file "/x y/rules/report.smk", line 4:

@@ -53,7 +53,7 @@ def test_cells_read_an_embedding_by_its_name_and_users_where_it_has_them():
     "content, said",
     [
         ("id,txt\n1,a\n", r"^texts\.mine\.item_columns: .*mine\.csv has no column 'text'; it has id, txt; name one of them$"),
-        ("sku,text\n1,a\n", r"^texts\.mine\.item: .*mine\.csv has no column item_id, id or uid; it has sku, text; name"),
+        ("sku,text\n1,a\n", r"^texts\.mine\.item: .*mine\.csv has none of item_id, id, uid; it has sku, text; name"),
     ],
 )  # fmt: skip
 def test_a_column_that_a_file_of_texts_lacks_is_told_by_the_plan(tmp_path, content, said):

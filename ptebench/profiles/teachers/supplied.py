@@ -9,7 +9,7 @@ from ptebench.lists import lists
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import PHRASES
 from ptebench.profiles.schema.parse import repaired
-from ptebench.raw.columns import ids, present
+from ptebench.raw.columns import ids, owner_keys, present
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import table
 
@@ -21,7 +21,7 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
     `id` / `UID`; the profile in `text` / `output` / `response` / `completion` / `profile`. A record without a text is
     unusable. Raises InputError where a key is missing or where no profile can be used.
     """
-    keys, texts = (f"{side}_id", "id", "uid"), ("text", "output", "response", "completion", "profile")
+    keys, texts = owner_keys(side), ("text", "output", "response", "completion", "profile")
     frame = table(path, [], Malformed(), [*keys, *texts], lower=True)
     told = frame.select(lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name)
                         for name in frame.columns if name != "@line")  # fmt: skip

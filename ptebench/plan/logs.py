@@ -1,0 +1,57 @@
+"""What the end of a job's log says: how far the job is, or why it failed."""
+
+import ast
+import re
+from pathlib import Path
+
+TAIL = 8192  # bytes at the end of a log that are looked at
+TRACEBACK = "Traceback (most recent call last):"
+FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
+
+
+def ending(log: Path) -> list[str]:
+    """Return the last lines of a log, none where there is no log."""
+    try:
+        with open(log, "rb") as stream:
+            stream.seek(max(log.stat().st_size - TAIL, 0))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def progress(log: Path) -> str:
+    """Return how far a job is by the last line of its log, what its trainer prints as a dict in short."""
+    lines = [line for line in ending(log) if "warn" not in line.lower()]
+    if not lines:
+        return ""
+    if lines[-1].startswith("{") and lines[-1].endswith("}"):
+        try:
+            numbers = ast.literal_eval(lines[-1])
+        except (SyntaxError, ValueError):
+            return ""
+        return ", ".join(f"{key} {numbers[key]}" for key in ("epoch", "loss", "reward") if key in numbers)
+    return lines[-1]
+
+
+def reason(log: Path) -> str:
+    """Return the error line of a failed job: its own, else how its Python ended, else that it says nothing."""
+    lines = ending(log)
+    if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
+        return own[-1] + (", perhaps for its memory" if own[-1].startswith("killed by signal 9 ") else "")
+    if not lines:
+        return "ended without a word"
+    if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
+        return lines[-1] + place(lines)
+    words = progress(log)
+    return "ended without an error" + (f"; its last words: {words}" if words else "")
+
+
+def place(lines: list[str]) -> str:
+    """Return, in brackets, the innermost line of our code in the last traceback of a log; nothing without one."""
+    for line in reversed(lines):
+        if line == TRACEBACK:
+            break
+        if frame := FRAME.match(line):
+            return f" ({frame[1]} line {frame[2]})"
+    return ""
