@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 
 from ptebench.errors import InputError
+from ptebench.files import TEXT_VECTORS, File, read_table, write_table
 from ptebench.progress import Progress
 
 KINDS = ("minilm", "sentence_transformer")  # that encode any text; what lsa knows is of one split
@@ -131,8 +133,11 @@ def sentence_vectors(texts: list[str], settings: dict) -> np.ndarray:
 class Encoder:
     """A frozen encoder with a cache, for measures and rewards: vectors have length one."""
 
-    def __init__(self, settings: dict):
-        """Load the encoder of an `encoders` entry; raise InputError for a kind that cannot encode single texts."""
+    def __init__(self, settings: dict, vectors: File | None = None):
+        """Load the encoder of an `encoders` entry; raise InputError for a kind that cannot encode single texts.
+
+        vectors: file of texts that it encoded before (TEXT_VECTORS).
+        """
         if settings["kind"] not in KINDS:
             raise InputError(
                 f"language_models: encoder of kind {settings['kind']!r} cannot judge profiles; "
@@ -140,6 +145,9 @@ class Encoder:
             )
         self.model = load(settings)
         self.vectors: dict[str, np.ndarray] = {}
+        if vectors:
+            texts = read_table(vectors, TEXT_VECTORS)
+            self.vectors = dict(zip(texts["text"], texts["vector"].to_numpy()))
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Return vectors (len(texts), d)."""
@@ -153,6 +161,13 @@ class Encoder:
         """Return vectors as if nothing had been encoded: their last digits depend on their batch."""
         self.vectors.clear()
         return self(texts)
+
+
+def write_vectors(texts: list[str], encode: Encoder, path: File) -> None:
+    """Write what an `Encoder` need not encode again."""
+    distinct = list(dict.fromkeys(texts))
+    vectors = pl.Series("vector", encode(distinct)).arr.to_list()
+    write_table(pl.DataFrame({"text": distinct, "vector": vectors}), path, TEXT_VECTORS)
 
 
 def lsa(texts: list[str], fit: list[str], dimension: int) -> np.ndarray:

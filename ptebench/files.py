@@ -48,6 +48,7 @@ GROUPS = {"event": pl.Int32, "group": pl.String}
 PROFILES = {
     "id": pl.Int32, "text": pl.String, "fields": pl.String, "prompt_sha256": pl.String, "generation": pl.String,
 }  # fmt: skip
+TEXT_VECTORS: Contract = {"text": pl.String, "vector": pl.List(pl.Float32)}
 RANKS = {
     "event": pl.Int32, "ranking": pl.String, "user": pl.Int32, "target": pl.Int32, "rank": pl.Float64,
     "targets": pl.Int32, "candidates": pl.Int32,

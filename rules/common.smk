@@ -46,7 +46,7 @@ from ptebench.plan.reporting import PAPERS, PUBLISHED_STATISTICS, Reporting
 from ptebench.plan.requests import Requests
 from ptebench.plan.texts import Texts
 from ptebench.plan.terminal import attach
-from ptebench.plan.writing import BASE, CHOICE, QUALITY, TEMPLATE_TEXTS, Writing
+from ptebench.plan.writing import BASE, CHOICE, LESSONS, QUALITY, TEMPLATE_TEXTS, Writing
 
 terminal = attach(workflow)
 recall.attach()

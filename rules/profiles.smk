@@ -62,7 +62,7 @@ use rule template_profiles as instructions with:
     input:
         unpack(writing.instruction_inputs),
     output:
-        **recorded(f"{WRITING}/instructions/provenance.json", **sides(f"{WRITING}/instructions", "jsonl")),
+        **recorded(f"{WRITING}/instructions/provenance.json", **LESSONS),
     log:
         f"logs/{WRITING}/instructions.log",
     benchmark:

@@ -22,7 +22,8 @@ def main(job):
     model, tokenizer = load(**source, adapter=job.input("adapter"), lora=spec["lora"], trainable=True)
     asked = spec["side"] == "user" and spec["grpo"]["weights"]["title"]
     titles = titles_of(model, tokenizer, split.cards, spec["context"]) if asked else None
-    judge, watched = training_judge(split, cards, evidence, template, Encoder(spec["encoder"]), spec, titles)
+    encoder = Encoder(spec["encoder"], job.input("texts"))
+    judge, watched = training_judge(split, cards, evidence, template, encoder, spec, titles)
     scratch = job.outputs["adapter"].with_name("checkpoints")
     rewards, notes = optimise(model, tokenizer, judge, watched, spec, scratch, job.fingerprint())
     for row in rewards.iter_rows(named=True):

@@ -1,9 +1,13 @@
-"""Write the distillation instructions of both sides: prompts and the teacher's answers."""
+"""Write the distillation instructions of both sides: prompts and the teacher's answers.
 
+Beside them it encodes, once for all later jobs, the texts that their scorers of the gain learn from.
+"""
+
+from ptebench.encoders import Encoder, write_vectors
 from ptebench.files import read_embeddings, write_jsonl
 from ptebench.job import run
 from ptebench.profiles.evidence.split import read_split
-from ptebench.profiles.rounds.instructions import instructions
+from ptebench.profiles.rounds.instructions import instructions, texts_of_rounds
 from ptebench.profiles.schema.tables import read_profiles
 
 
@@ -25,6 +29,7 @@ def main(job):
     for side, of in rows.items():
         write_jsonl(of, job.outputs[side])
         print(f"{len(of)} {side} instructions")
+    write_vectors(texts_of_rounds(split, job.spec), Encoder(job.spec["encoder"]), job.outputs["texts"])
     return record
 
 

@@ -19,7 +19,7 @@ def main(job):
     torch.set_num_threads(job.threads)
     split = read_split(job.input("train"), job.input("vocabulary"), job.input("items"))
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
-    probes, before = Probes(split, cards, Encoder(spec["encoder"]), spec), {}
+    probes, before = Probes(split, cards, Encoder(spec["encoder"], job.input("texts")), spec), {}
     profiles = {side: read_table(job.input(f"{side}_profiles"), PROFILES) for side in ("user", "item")}
     probe = probes.measure(profiles)
     if earlier:  # after a refused round this one has continued the one before that

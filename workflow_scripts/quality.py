@@ -21,7 +21,7 @@ def main(job):
     taught = {s: {row["id"] for row in read_jsonl(read(f"{s}_instructions"))} for s in names}
     supplied, _ = supplied_sides({s: path for s in names if (path := read(f"teacher_{s}"))}, split)
     valid = read_table(read("valid"), EVENTS)
-    sides = sides_of(split, valid, cards, frames, supplied, taught, Encoder(spec["encoder"]), spec)
+    sides = sides_of(split, valid, cards, frames, supplied, taught, Encoder(spec["encoder"], read("texts")), spec)
     frame = table(measure(sides, frames, tuned, model_source(spec, read("base"))))
     owners = {s: side.owners[:SHOWN] for s, side in sides.items()}
     prompts = {s: dict(zip(side.owners, side.owner_prompts)) for s, side in sides.items()}

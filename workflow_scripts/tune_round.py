@@ -2,7 +2,7 @@
 
 import shutil
 
-from ptebench.files import PROFILES, copy, read_embeddings, read_json, read_jsonl, read_table, write_table
+from ptebench.files import PROFILES, copy, read_embeddings, read_json, read_jsonl, read_table
 from ptebench.job import run
 from ptebench.profiles.rounds.order import FIRST, inputs_of
 
@@ -26,12 +26,12 @@ def main(job):
     cards = read_embeddings(job.input("cards"), split.items + 1).numpy()
     rows = {side: read_jsonl(job.input(f"{side}_instructions")) for side in ("user", "item")}
     adapter, *shown = map(job.input, inputs_of(job.spec["side"], probe))
-    half = HalfRound(job.spec, split, cards, rows, probe["retried"], *(p and read_table(p, PROFILES) for p in shown))
+    evidence = (path and read_table(path, PROFILES) for path in shown)
+    half = HalfRound(job.spec, split, cards, rows, probe["retried"], *evidence, vectors=job.input("texts"))
     scratch, source = job.outputs["adapter"].with_name("training"), model_source(job.spec, job.input("base"))
     model, tokenizer, notes = half.tune(source, adapter, scratch, job.fingerprint())
     save_adapter(model, job.outputs["adapter"], job.outputs["adapter_config"])
-    frame, record = half.write(model, tokenizer)
-    write_table(frame, job.outputs["profiles"], PROFILES)
+    record = half.write(model, tokenizer, job.outputs["profiles"])
     shutil.rmtree(scratch, ignore_errors=True)
     return {"passed": False, **notes, "written": record}
 

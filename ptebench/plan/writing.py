@@ -43,6 +43,7 @@ BASE = {
     "tokenizer_config": f"{WRITING}/base/tokenizer_config.json",
     "template": f"{WRITING}/base/chat_template.jinja",
 }
+LESSONS = {**sides(f"{WRITING}/instructions", "jsonl"), "texts": f"{WRITING}/instructions/texts.parquet"}
 CHOICE = {
     "convergence": f"{WRITING}/convergence.json",
     "rounds": f"{WRITING}/rounds.svg",
@@ -62,8 +63,8 @@ SETTINGS = {
     "language_model": (*EVIDENCE, "context", "embedded"),
     "teach": (*EVIDENCE, "examples", "endpoint", "schema"),
     "endpoint_profiles": ("seed", "history", "neighbours", "endpoint", "schema"),
-    "instructions": (*EVIDENCE, "examples", "collaborative", "schema"),
-    "sentences": (*EVIDENCE, "examples", "collaborative", *MODEL, "new_tokens", "write_batch"),
+    "instructions": (*EVIDENCE, "examples", "collaborative", "schema", "encoder"),
+    "sentences": (*EVIDENCE, "examples", "collaborative", *MODEL, "new_tokens", "write_batch", "encoder"),
     "tune_round": (
         *EVIDENCE, *MODEL, "new_tokens", "write_batch", "lora", "tuning", "loop", "quantization", "processes",
         "encoder",
@@ -272,8 +273,7 @@ class Writing:
         rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
         item = wildcards.side == "item"
         files = {**self._evidence(wildcards), **self._base(wildcards)}
-        for side in SIDES:
-            files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
+        files |= {f"{side}_instructions": fill(LESSONS[side], wildcards) for side in SIDES}
         if item or number:
             before = f"{rounds}/{number}/user" if item else f"{rounds}/{number - 1}/item"
             files |= {**adapter(before), "evidence": f"{before}/profiles.parquet"}
@@ -282,6 +282,7 @@ class Writing:
             files |= adapter(earlier, "earlier_adapter")
             files["earlier_profiles"] = f"{earlier}/profiles.parquet"
             files["probe"] = f"{rounds}/{number - 1}/probe.json"
+            files["texts"] = fill(LESSONS["texts"], wildcards)
         if number > 1:
             retreat = f"{rounds}/{number - 2}/item"
             files["retreat_profiles"] = f"{retreat}/profiles.parquet"
@@ -291,7 +292,7 @@ class Writing:
     def probe_inputs(self, wildcards: Wildcards) -> Files:
         """Return the profiles of a round and of the two before it, and the probe of the round before."""
         rounds, number = fill(f"{WRITING}/rounds", wildcards), int(wildcards.round)
-        files = self._evidence(wildcards)
+        files = {**self._evidence(wildcards), "texts": fill(LESSONS["texts"], wildcards)}
         if number:
             files["earlier_probe"] = f"{rounds}/{number - 1}/probe.json"
         for prefix, back in (("", number), ("earlier_", number - 1), ("retreat_", number - 2)):
@@ -323,6 +324,7 @@ class Writing:
             **adapter(fill(f"{WRITING}/best/{{side}}", wildcards)),
             "evidence": self._best_evidence(wildcards),
             "template": fill(f"{TEMPLATE}/{{side}}.parquet", wildcards),
+            "texts": fill(LESSONS["texts"], wildcards),
         }
 
     def audit_inputs(self, wildcards: Wildcards) -> Files:
@@ -377,9 +379,9 @@ class Writing:
     def quality_inputs(self, wildcards: Wildcards) -> Files:
         """Return the inputs of the measures of quality: each writer's profiles, adapters and records."""
         files = {**self.teacher_inputs(wildcards), **self._base(wildcards), **self._teacher(wildcards)}
-        files["valid"] = fill(f"{SPLIT}/valid.parquet", wildcards)
+        files |= {"valid": fill(f"{SPLIT}/valid.parquet", wildcards), "texts": fill(LESSONS["texts"], wildcards)}
         for side in SIDES:
-            files[f"{side}_instructions"] = fill(f"{WRITING}/instructions/{side}.jsonl", wildcards)
+            files[f"{side}_instructions"] = fill(LESSONS[side], wildcards)
             for writer in self._writers(wildcards):
                 folder = ADAPTERS[writer]
                 profiles = fill(f"{WRITING}/{writer}/{side}", wildcards)

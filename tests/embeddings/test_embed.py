@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptebench.encoders import encode
+from ptebench.encoders import Encoder, encode, write_vectors
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_embeddings, read_tensors, write_table
 from ptebench.job import Job
 from workflow_scripts.embed import main
@@ -32,6 +32,17 @@ def test_contract(settings):
     np.testing.assert_array_equal(vectors[-1], vectors[4])
     np.testing.assert_array_equal(encode(given, settings, fit=some), vectors)
     assert encode([""], settings, fit=some).shape == (1, vectors.shape[1])
+
+
+def test_what_was_encoded_before_is_not_encoded_again(tmp_path, monkeypatch):
+    some, asked = texts(6), []
+    encoder = Encoder(MINILM)
+    vectors = encoder(some)
+    write_vectors([*some[:4], some[0]], encoder, tmp_path / "texts.parquet")
+    again = Encoder(MINILM, tmp_path / "texts.parquet")
+    monkeypatch.setattr(again.model, "encode", lambda new, **_: asked.extend(new) or vectors[4:])
+    np.testing.assert_array_equal(again(some), vectors)
+    assert asked == some[4:]
 
 
 @pytest.fixture(scope="module")

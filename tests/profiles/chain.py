@@ -54,6 +54,7 @@ class Chain:
         self.known = self.texts | {"cards": self.files["cards"]}
         self.template = {s: root / f"template/{s}.parquet" for s in ("user", "item")}
         self.instructions = {s: root / f"instructions/{s}.jsonl" for s in ("user", "item")}
+        self.lessons = self.instructions | {"texts": root / "instructions/texts.parquet"}
         self.base = {"base": root / "base/model.safetensors"}
 
     def build(self, **changes):
@@ -64,9 +65,9 @@ class Chain:
         inputs = self.known | {f"template_{s}": p for s, p in self.template.items()} | extra
         return job(
             "instructions",
-            WRITING | {"examples": 8, "collaborative": collaborative},
+            WRITING | {"examples": 8, "collaborative": collaborative, "encoder": ENCODER},
             inputs,
-            outputs or self.instructions,
+            outputs or self.lessons,
         )
 
     def tune(self, number, side, outputs=None, **changes):
@@ -78,14 +79,15 @@ class Chain:
             inputs |= {"adapter": before["adapter"], "evidence": before["profiles"]}
         if number:
             inputs |= {f"earlier_{n}": p for n, p in half(self.root, number - 1, side).items()}
-            inputs["probe"] = self.root / f"rounds/{number - 1}/probe.json"
+            inputs |= {"probe": self.root / f"rounds/{number - 1}/probe.json", "texts": self.lessons["texts"]}
         if number > 1:
             inputs |= {f"retreat_{n}": p for n, p in half(self.root, number - 2, "item").items()}
         spec = WRITING | {"tuning": TUNING, "side": side, "round": number, "encoder": ENCODER} | changes
         return job("tune_round", spec, inputs, outputs or half(self.root, number, side))
 
     def probe(self, number, **limits):
-        inputs = self.known | {f"{s}_profiles": half(self.root, number, s)["profiles"] for s in ("user", "item")}
+        inputs = self.known | {"texts": self.lessons["texts"]}
+        inputs |= {f"{s}_profiles": half(self.root, number, s)["profiles"] for s in ("user", "item")}
         if number:
             earlier = {s: half(self.root, number - 1, s)["profiles"] for s in ("user", "item")}
             inputs |= {f"earlier_{s}_profiles": p for s, p in earlier.items()}
@@ -104,6 +106,7 @@ class Chain:
             "adapter": best / side / "adapter_model.safetensors",
             "evidence": best / {"user": "audiences.parquet", "item": "readers.parquet"}[side],
             "template": self.template[side],
+            "texts": self.lessons["texts"],
         }  # fmt: skip
         names = {
             "adapter": "adapter_model.safetensors",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ptebench.files import PROFILES, InputError, read_json, read_jsonl, read_table, write_json
-from tests.profiles.chain import EMBEDDED, PLACE, WRITING, Chain, half, job
+from tests.profiles.chain import EMBEDDED, ENCODER, PLACE, TUNING, WRITING, Chain, half, job
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +67,12 @@ def test_base_is_the_same_bytes_again(chain, tmp_path):
 def test_instructions_with_sentences_are_said_by_the_base_model_and_differ_in_nothing_else(chain, tmp_path):
     from ptebench.profiles.schema.fields import SENTENCE, strict
 
-    outputs = {side: tmp_path / f"{side}.jsonl" for side in ("user", "item")}
+    outputs = {name: tmp_path / path.name for name, path in chain.lessons.items()}
     inputs = chain.known | {f"template_{s}": p for s, p in chain.template.items()} | chain.base
-    record = job("instructions", WRITING | {"examples": 8, "collaborative": 0.0, "schema": "sentence"}, inputs, outputs)
-    for side, path in outputs.items():
-        plain, rows = read_jsonl(chain.instructions[side]), read_jsonl(path)
+    settings = {"examples": 8, "collaborative": 0.0, "schema": "sentence", "encoder": ENCODER}
+    record = job("instructions", WRITING | settings, inputs, outputs)
+    for side in ("user", "item"):
+        plain, rows = read_jsonl(chain.instructions[side]), read_jsonl(outputs[side])
         fields = [strict(row["completion"][0]["content"], side) for row in rows]
         assert record[f"{side}_sentences"] == sum(SENTENCE in f for f in fields)
         bare = [{key: value for key, value in f.items() if key != SENTENCE} for f in fields]
@@ -95,13 +96,37 @@ def test_supplied_teacher_takes_the_place_of_the_template(chain, tmp_path):
     answer = "User identity: A, B, C; User interests: D, E, F."
     lines = [json.dumps({"user_id": f"u{u:03d}", "output": answer}) for u in range(20)]
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    outputs = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
+    outputs = {name: tmp_path / path.name for name, path in chain.lessons.items()}
     notes = chain.instruct(outputs, teacher_user=tmp_path / "t.jsonl")
     assert notes["supplied_user"]["used"] == 20
     assert {r["completion"][0]["content"] for r in read_jsonl(outputs["user"])} == {
         "Roles: a; b; c\nInterests: d; e; f"
     }
     assert outputs["item"].read_bytes() != chain.instructions["item"].read_bytes()  # the profiles of readers changed
+
+
+def test_what_scorers_learn_from_is_encoded_once(chain, tmp_path, monkeypatch):
+    """By a round with new answers, its probe and GRPO; a job whose scorer holds out more encodes what then differs."""
+    from ptebench.minilm import MiniLM
+
+    known = set(pl.read_parquet(chain.lessons["texts"])["text"])
+    assert len(known) > 20
+    asked, encode = [], MiniLM.encode
+    monkeypatch.setattr(
+        MiniLM, "encode", lambda self, texts, **more: asked.extend(texts) or encode(self, texts, **more)
+    )
+    refresh = {"tuning": TUNING | {"refresh": 4}}
+    jobs = [
+        lambda: chain.tune(
+            1, "user", {n: tmp_path / p.name for n, p in half(chain.root, 1, "user").items()}, **refresh
+        ),
+        lambda: chain.probe(1),
+        lambda: chain.policy(tmp_path / "grpo", "user"),
+    ]
+    for run in jobs:
+        asked.clear()
+        run()
+        assert asked and not known & set(asked)
 
 
 @pytest.mark.parametrize("number, side", [(0, "user"), (1, "item")])

@@ -221,9 +221,9 @@ def test_the_search_finds_a_planted_leak(runs, tmp_path):
     whole = pl.read_parquet(files["test"]).select("user", pl.concat_list("history", "targets").alias("history"))
     whole.write_parquet(tmp_path / "train.parquet")
     chain = Chain(root, files | {"train": tmp_path / "train.parquet"})
-    leaky = {side: tmp_path / f"{side}.jsonl" for side in ("user", "item")}
+    leaky = {name: tmp_path / path.name for name, path in chain.lessons.items()}
     chain.instruct(leaky)
-    assert any(tells(title, others(root, path, number(files))) for path in leaky.values())
+    assert any(tells(title, others(root, leaky[side], number(files))) for side in chain.instructions)
 
 
 def test_nothing_depends_on_the_title(runs):

@@ -175,6 +175,17 @@ def texts_of_others(pairs: list[Pair], split: Split, seed: int) -> tuple[list[Pa
     return [p for p in pairs if p.target in members], items, [layout(f, "item") for f in template.items(items)]
 
 
+def pairs_with_texts(pairs: list[Pair]) -> list[Pair]:
+    """Return the pairs whose users' texts are learned from."""
+    return pairs[:: max(1, len(pairs) // TEXTS)]
+
+
+def texts_of_scorer(split: Split, seed: int) -> list[str]:
+    """Return the texts that the scorer of a split learns from."""
+    pairs = pairs_of(split, seed)
+    return [*texts_before(pairs_with_texts(pairs), split), *texts_of_others(pairs, split, seed)[2]]
+
+
 class Scorer:
     """The scorer of a split in the space of an encoder.
 
@@ -192,9 +203,9 @@ class Scorer:
         fit(self.by_cards, lambda p, i: self.card_scores(histories[p], i), pairs, warm, split, seed)
         # words go with items as cards do, to begin with
         self.user_text, self.item_text = deepcopy(self.by_cards.mean), deepcopy(self.by_cards.mean)
-        described = pairs[:: max(1, len(pairs) // TEXTS)]
-        vectors = self._center("user", encode(texts_before(described, split)))
-        fit(self.user_text, lambda p, i: self.user_scores(vectors[p], i) + self.prior(i), described, warm, split, seed)
+        with_texts = pairs_with_texts(pairs)
+        vectors = self._center("user", encode(texts_before(with_texts, split)))
+        fit(self.user_text, lambda p, i: self.user_scores(vectors[p], i) + self.prior(i), with_texts, warm, split, seed)
         pairs, items, texts = texts_of_others(pairs, split, seed)
         read, by_id = read_history([p.before for p in pairs], cards), torch.zeros_like(self.cards)
         by_id[items] = self._center("item", encode(texts))

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 
 from ptebench.encoders import Encoder
+from ptebench.files import PROFILES, write_table
 from ptebench.profiles.evidence.owners import Draw, cold_examples, draw
 from ptebench.profiles.evidence.prompts import item_prompts, messages, user_prompts
 from ptebench.profiles.evidence.split import Split
@@ -28,7 +29,8 @@ class HalfRound:
     """What a half-round works with.
 
     cards: (n_items + 1, d) vectors. instructions: rows by side. retried: whether a round was refused. evidence: the
-    other side's profiles that prompts show. earlier: profiles of items in the round that this one continues.
+    other side's profiles that prompts show. earlier: profiles of items in the round that this one continues. vectors:
+    file of texts that were encoded before.
     """
 
     spec: dict
@@ -38,11 +40,12 @@ class HalfRound:
     retried: bool
     evidence: pl.DataFrame | None = None
     earlier: pl.DataFrame | None = None
+    vectors: Path | None = None
 
     @cached_property
     def encode(self) -> Encoder:
         """The encoder by which new answers are chosen."""
-        return Encoder(self.spec["encoder"])
+        return Encoder(self.spec["encoder"], self.vectors)
 
     @cached_property
     def roles(self) -> Draw:
@@ -147,7 +150,9 @@ class HalfRound:
         notes = {"learning_rate": tuning["learning_rate"], "losses": losses, "lengths": lengths, **counts}
         return model, tokenizer, notes | {"prompts_sha256": digest(prompts)}
 
-    def write(self, model, tokenizer) -> tuple[pl.DataFrame, dict]:
-        """Write the profiles of `next_evidence`: (frame of the PROFILES contract, counts)."""
+    def write(self, model, tokenizer, path: Path) -> dict:
+        """Write the profiles of `next_evidence` (PROFILES); return counts."""
         ids, origin = self.next_evidence(), {"round": self.spec["round"]}
-        return write(merged(model), tokenizer, ids, self.prompts(ids), self.spec["side"], self.spec, origin)
+        frame, counts = write(merged(model), tokenizer, ids, self.prompts(ids), self.spec["side"], self.spec, origin)
+        write_table(frame, path, PROFILES)
+        return counts

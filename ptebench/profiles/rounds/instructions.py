@@ -7,6 +7,7 @@ from ptebench.files import InputError
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.prompts import item_lessons, messages, user_prompts
 from ptebench.profiles.evidence.split import Split
+from ptebench.profiles.measures.scorer import texts_of_scorer
 from ptebench.profiles.rounds.dialogues import conversation, dialogues, first_turn
 from ptebench.profiles.schema.fields import layout
 from ptebench.profiles.teachers.supplied import supplied_sides
@@ -41,6 +42,11 @@ def with_dialogues(rows: list[dict], split: Split, spec: dict) -> tuple[list[dic
         }  # fmt: skip
 
     return [extend(row, by_user[row["id"]]) if row["id"] in by_user else row for row in rows], len(by_user)
+
+
+def texts_of_rounds(split: Split, spec: dict) -> list[str]:
+    """Return the texts that the scorers of the rounds and of GRPO learn from, but for a few that hold out more."""
+    return texts_of_scorer(split.without(draw(split, spec["seed"], spec["probes"]).pairs), spec["seed"])
 
 
 def instructions(

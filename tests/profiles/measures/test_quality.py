@@ -187,7 +187,7 @@ def run(tmp_path_factory):
         "cold": {"tokens_written": 40, "tokens_per_second": 40},
     }
     write_json({"written": parts}, record)
-    inputs = chain.known | chain.base | {"valid": chain.files["valid"]}
+    inputs = chain.known | chain.base | {"valid": chain.files["valid"], "texts": chain.lessons["texts"]}
     for side, path in chain.template.items():
         frame = read_table(path, PROFILES).with_columns(generation=pl.lit(json.dumps({"writer": "x", "repair": None})))
         inputs |= {f"template_{side}": path, f"{side}_instructions": chain.instructions[side]}

@@ -17,6 +17,7 @@ from ptebench.profiles.schema.fields import skeleton
 from ptebench.profiles.teachers import client, endpoint
 from ptebench.profiles.teachers.client import seconds
 from ptebench.profiles.teachers.endpoint import ask, write_side
+from tests.profiles.chain import ENCODER
 from tests.profiles.synthetic import write_split
 from tests.profiles.teachers.fake_endpoint import KEY, FakeEndpoint, answer
 from tests.profiles.teachers.fake_endpoint import PROFILES as SAID
@@ -393,12 +394,10 @@ def test_a_teacher_at_an_endpoint_is_read_like_supplied_profiles(server, files, 
     assert KEY not in everything and server.asked[0][1]["Authorization"].endswith(KEY)
     # the prompts show the endpoint's own users as readers, and no probe's held-out item
     assert any("tent fan; board fan; oven fan" in p for p in server.prompts())
-    taught = {s: tmp_path / f"{s}.jsonl" for s in ("user", "item")}
+    taught = {"user": tmp_path / "user.jsonl", "item": tmp_path / "item.jsonl", "texts": tmp_path / "texts.parquet"}
     extra = {f"teacher_{s}": path for s, path in outputs.items()}
-    run(
-        "instructions",
-        command(files | extra, (*TEACH, *extra), spec | {"collaborative": 0.0, "schema": "phrases"}, taught),
-    )
+    asks = spec | {"collaborative": 0.0, "schema": "phrases", "encoder": ENCODER}
+    run("instructions", command(files | extra, (*TEACH, *extra), asks, taught))
     rows = read_jsonl(taught["user"])
     assert len(rows) == 8 and {r["completion"][0]["content"].split("\n")[0] for r in rows} == {
         "Roles: tent fan; board fan; oven fan"
