@@ -50,8 +50,8 @@ from ptebench.plan.writing import BASE, CHOICE, LESSONS, QUALITY, TEMPLATE_TEXTS
 
 terminal = attach(workflow)
 recall.attach()
-locks.free(workflow)
 try:
+    locks.begin(workflow)
     check_folder(REPOSITORY)
     # the command line's files replace config.yaml, of the working folder or else of the checkout, as a whole: a
     # benchmark is one self-contained grid
