@@ -1,13 +1,11 @@
 """The course of a training and its checkpoint, from which a killed run goes on exactly."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
-from ptebench.checkpoints import Clock
-from ptebench.files import read_tensors, write_tensors
+from ptebench.checkpoints import Clock, read_checkpoint, write_checkpoint
 
 
 @dataclass
@@ -46,18 +44,14 @@ class Checkpoint:
         tensors |= {f"best.{k}": v for k, v in best.items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        state = {"fingerprint": self.fingerprint, "course": asdict(course)}
-        write_tensors(tensors, self.path, {"state": json.dumps(state)})
+        write_checkpoint(tensors, self.path, self.fingerprint, asdict(course))
         self.clock.restart()
 
     def load(self, models, optimizer) -> tuple[Course, dict[str, torch.Tensor]] | None:
         """Restore the models and the optimizer; return the course and the best state, None without a checkpoint."""
-        if not self.path.is_file():
+        if (content := read_checkpoint(self.path, self.fingerprint)) is None:
             return None
-        tensors, metadata = read_tensors(self.path)
-        state = json.loads(metadata["state"])
-        if state["fingerprint"] != self.fingerprint:
-            return None
+        tensors, course = content
         groups: dict[str, dict[str, torch.Tensor]] = {"now": {}, "best": {}, "optimizer": {}}
         for name, value in tensors.items():
             group, key = name.split(".", 1)
@@ -68,4 +62,4 @@ class Checkpoint:
             index, key = name.split(".", 1)
             optimizer_state["state"].setdefault(int(index), {})[key] = value
         optimizer.load_state_dict(optimizer_state)
-        return Course(**state["course"]), groups["best"]
+        return Course(**course), groups["best"]

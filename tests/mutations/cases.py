@@ -283,7 +283,7 @@ READERS: dict[str, Reader] = {
     "JSON": Reader({"j.json": json.dumps({"a": [1, 2.5, "ü", None], "b": {"c": True}}, ensure_ascii=False).encode()}, lambda folder: files.read_json(folder / "j.json")),
     "JSON lines": Reader({"j.jsonl": jsonl({"key": "a", "text": "ü"}, {"key": "b", "n": [1]})}, lambda folder: files.read_jsonl(folder / "j.jsonl")),
     "record": Reader({RECORD: record_bytes()}, lambda folder: read_record(folder / RECORD)),
-    "answers": Reader({"a.answers.jsonl": jsonl({"key": "a", "text": "ü"}, {"key": "b", "n": [1]})}, read_answers),
+    "answers": Reader({"a.answers.jsonl": jsonl(seal({"key": "a", "text": "ü"}), seal({"key": "b", "n": [1]}))}, read_answers),
     "proposal": Reader(
         {"mine.csv": text("customer,product,when,stars", *(f"c{n % 7},p{n % 5},{1252800000 + n},{n % 5 + 1}" for n in range(40))),
          "items.csv": text("product,name", *(f"p{n},One {n}" for n in range(5)))},

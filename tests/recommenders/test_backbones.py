@@ -488,14 +488,20 @@ def test_counters_equal_a_plain_loop(data, backbone):
     assert np.allclose(counter.scores(events.histories, events.users)[0], expected)
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(data, killed):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_killed_run_resumes_to_the_same_bytes(data, killed, damaged, capsys):
     train_set, events, catalogue = data
     cell = spec("sasrec", epochs=6, schedule="linear", **SEQUENTIAL)
     whole, curve, _ = train(cell, train_set, events, catalogue, False)
     checkpoint = killed(cell, train_set, events, catalogue)
+    if damaged:
+        content = bytearray(checkpoint.read_bytes())
+        content[-100] ^= 1
+        checkpoint.write_bytes(content)
     resumed, curve_resumed, _ = train(cell, train_set, events, catalogue, False, checkpoint, "same")
     assert [c["value"] for c in curve] == [c["value"] for c in curve_resumed]
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
+    assert ("damaged" in capsys.readouterr().out) == damaged
 
 
 @pytest.mark.parametrize("item_bias", [True, False])

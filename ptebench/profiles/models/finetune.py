@@ -14,8 +14,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from accelerate import PartialState
 
-from ptebench.checkpoints import Clock
-from ptebench.files import InputError, atomic, read_json, write_json
+from ptebench.checkpoints import Clock, read_checkpoint, write_checkpoint
+from ptebench.files import InputError, read_json, write_json
 from ptebench.hardware import gemm_precision
 from ptebench.leases import die_with_parent
 from ptebench.profiles.models import variables
@@ -164,20 +164,25 @@ class Training:
 
     def save(self, file: Path, fingerprint: str) -> None:
         """Write a checkpoint of the job with this fingerprint."""
-        with torch.no_grad(), atomic(file) as temporary:
-            state = {"weights": self.weights, "optimizer": self.optimizer.state_dict(), "losses": self.losses}
-            torch.save({"fingerprint": fingerprint, **state}, temporary)
+        tensors = {f"weights.{n}": w.detach() for n, w in enumerate(self.weights)}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        write_checkpoint(tensors, file, fingerprint, self.losses)
 
     def resume(self, file: Path, fingerprint: str) -> None:
         """Go on from a checkpoint of the job with this fingerprint, where there is one."""
-        state = torch.load(file, map_location=self.model.device, weights_only=True) if file.is_file() else {}
-        if state.get("fingerprint") == fingerprint:
-            with torch.no_grad():
-                for weights, saved in zip(self.weights, state["weights"]):
-                    weights.copy_(saved)
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.losses = state["losses"]
-            print(f"going on from step {len(self.losses)}")
+        if (content := read_checkpoint(file, fingerprint)) is None:
+            return
+        tensors, self.losses = content
+        state = self.optimizer.state_dict()
+        with torch.no_grad():
+            for n, weights in enumerate(self.weights):
+                weights.copy_(tensors.pop(f"weights.{n}"))
+        for name, value in tensors.items():
+            _, index, key = name.split(".")
+            state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        print(f"going on from step {len(self.losses)}")
 
 
 def finetune(
@@ -188,7 +193,7 @@ def finetune(
     A checkpoint is in `scratch`; where one of the same `fingerprint` is there, training goes on from it, to the same
     weights. Raises InputError where a row has more than `context` tokens.
     """
-    lessons, size, file = encoded(rows, tokenizer, context), settings["batch_size"], scratch / "checkpoint.pt"
+    lessons, size, file = encoded(rows, tokenizer, context), settings["batch_size"], scratch / "checkpoint.safetensors"
     order = order_of(np.array([len(ids) for ids, _ in lessons]), size, settings["epochs"], seed)
     batches = [[lessons[k] for k in order[start : start + size]] for start in range(0, len(order), size)]
     answers = {turn["content"].strip() for row in rows for turn in row["completion"] if turn["role"] == "assistant"}

@@ -1,6 +1,7 @@
 """The reward as a whole on constructed cases, the watch, resuming, and the audit."""
 
 import os
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -340,13 +341,23 @@ def test_the_watch_goes_on_from_a_checkpoint_whatever_the_model_is_on(tasks, tmp
         np.testing.assert_array_equal(after.before[name], values)
 
 
-def test_only_whole_checkpoints_of_the_same_job_count(tmp_path):
-    for step, mark in ((2, "same"), (4, "same"), (6, "other"), (10, None)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if mark:
-            (tmp_path / f"checkpoint-{step}/whole").write_text(mark)
+def test_only_whole_checkpoints_of_the_same_job_count(tmp_path, capsys):
+    for step, owner in ((2, "same"), (4, "same"), (6, "other"), (10, None), (12, "same"), (14, "same"), (16, "same")):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"1234")
+        (folder / "rest").write_bytes(b"")
+        if owner:
+            state = TrainerState(global_step=step, is_world_process_zero=True)
+            Checkpoints(tmp_path, owner).on_save(None, state, None)
+    (tmp_path / "checkpoint-12/weights").write_bytes(b"1235")
+    (tmp_path / "checkpoint-14/rest").unlink()
+    (tmp_path / "checkpoint-16/whole").write_text("same")  # as of an earlier version
     assert Checkpoints(tmp_path, "same").latest() == tmp_path / "checkpoint-4"
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and all(sum(f"checkpoint-{n}: damaged" in s for s in said) == 1 for n in (12, 14, 16))
     assert Checkpoints(tmp_path, "new").latest() is None and not list(tmp_path.glob("checkpoint-*"))
+    assert not capsys.readouterr().out
 
 
 # ------------------------------------------------------- the job and its audit
@@ -423,13 +434,21 @@ def test_a_killed_job_resumes_and_ends_in_the_same_bytes(chain, tmp_path, monkey
         patch.setattr(Judge, "__call__", until)
         with pytest.raises(Killed):
             policy(chain, tmp_path / "killed")
-    assert (tmp_path / "killed/checkpoints/checkpoint-3/whole").is_file()
+    last = tmp_path / "killed/checkpoints/checkpoint-3"
+    assert (last / "whole").is_file()
+    shutil.copytree(tmp_path / "killed", tmp_path / "damaged")
+    weights = tmp_path / "damaged/checkpoints/checkpoint-3/adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
     torch.manual_seed(99)
     np.random.seed(99)
     resumed, again = policy(chain, tmp_path / "killed")
     assert again["watched"] == notes["watched"], "what was before training is in the checkpoint"
     assert again["resumed_from_step"] == 3 and not (tmp_path / "killed/checkpoints").exists()
     assert resumed == whole
+    resumed, again = policy(chain, tmp_path / "damaged")
+    assert again["resumed_from_step"] == 2 and resumed == whole
 
 
 def test_a_fault_ends_training_and_is_on_record(chain, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file
 
@@ -113,7 +114,7 @@ def test_shuffling_moves_every_profile():
     assert sorted(parsed["fields"]) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("moment", ["training", "writing"])
+@pytest.mark.parametrize("moment", ["training", "writing", "damage"])
 def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain, tmp_path, monkeypatch, moment):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     changes = {"tuning": TUNING | {"epochs": 3}}
@@ -123,28 +124,33 @@ def test_a_killed_half_round_goes_on_from_its_checkpoint_to_the_same_bytes(chain
 
     monkeypatch.setattr("ptebench.checkpoints.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        write = torch.save
+        write = safetensors.torch.save_file
 
-        def killed(state, file):
-            write(state, file)
-            if len(state["losses"]) == 4:
+        def killed(tensors, file, metadata):
+            write(tensors, file, metadata)
+            if len(json.loads(metadata["state"])["state"]) == 4:
                 raise KeyboardInterrupt  # the fourth checkpoint is not whole: the third counts
 
         def also_killed(*_):
             raise KeyboardInterrupt
 
-        if moment == "training":
-            patch.setattr(torch, "save", killed)
+        if moment != "writing":
+            patch.setattr(safetensors.torch, "save_file", killed)
         else:
             patch.setattr("ptebench.profiles.rounds.half_round.write", also_killed)
         outputs = {n: broken / p.name for n, p in outputs.items()}
         with pytest.raises(KeyboardInterrupt):
             chain.tune(1, "user", outputs, **changes)
+    if moment == "damage":
+        (checkpoint,) = broken.rglob("checkpoint.*")
+        content = bytearray(checkpoint.read_bytes())
+        content[-100] ^= 1
+        checkpoint.write_bytes(content)
     taken = []
     step = finetune.Training.step
     monkeypatch.setattr(finetune.Training, "step", lambda *a: taken.append(1) or step(*a))
     assert chain.tune(1, "user", outputs, **changes)["losses"] == losses
-    assert len(taken) == {"training": 3, "writing": 0}[moment]
+    assert len(taken) == {"training": 3, "writing": 0, "damage": 6}[moment]
     for name, path in outputs.items():
         assert path.read_bytes() == (whole / path.name).read_bytes(), name
     assert {p.name for p in broken.iterdir()} == {p.name for p in outputs.values()}

@@ -17,6 +17,7 @@ from ptebench.profiles.schema.fields import skeleton
 from ptebench.profiles.teachers import client, endpoint
 from ptebench.profiles.teachers.client import seconds
 from ptebench.profiles.teachers.endpoint import ask, write_side
+from ptebench.records import SEAL, seal
 from tests.profiles.chain import ENCODER
 from tests.profiles.synthetic import write_split
 from tests.profiles.teachers.fake_endpoint import KEY, FakeEndpoint, answer
@@ -84,9 +85,8 @@ def test_answers_belong_to_their_prompts(server, tmp_path):
     ask(MANY, 96, spec, tmp_path / "a.jsonl")
     lines = {row["key"]: row for row in read_jsonl(tmp_path / "a.jsonl")}
     for prompt in MANY:
-        lines[endpoint.digest(endpoint.canonical([spec["endpoint"], endpoint.request(prompt, 96, spec)]))]["text"] = (
-            prompt
-        )
+        key = endpoint.digest(endpoint.canonical([spec["endpoint"], endpoint.request(prompt, 96, spec)]))
+        lines[key] = seal({name: value for name, value in lines[key].items() if name != SEAL} | {"text": prompt})
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in lines.values()))
     found, counts = ask(MANY[::-1] + MANY[:1], 96, spec, tmp_path / "a.jsonl")
     assert [a["text"] for a in found] == MANY[::-1] + MANY[:1] and counts["kept"] == 12 and counts["asked"] == 0
@@ -304,6 +304,16 @@ def test_a_line_that_was_cut_short_is_asked_anew_and_harms_no_other(server, tmp_
     for _ in range(2):
         ask(["x", "y", "z"], 96, settings(server, concurrency=1), file)
     assert server.prompts() == ["x", "y", "y", "z"]
+
+
+def test_a_line_that_was_changed_is_asked_anew(server, tmp_path, capsys):
+    file = tmp_path / "a.jsonl"
+    whole, _ = ask(["x", "y"], 96, settings(server, concurrency=1), file)
+    first, second = file.read_text().splitlines()
+    file.write_text(f"{first.replace('Roles', 'Rules')}\n{second}\n")
+    again, counts = ask(["x", "y"], 96, settings(server, concurrency=1), file)
+    assert again == whole and counts["asked"] == 1 and server.prompts() == ["x", "y", "x"]
+    assert "1 lines" in capsys.readouterr().out
 
 
 JOB = """

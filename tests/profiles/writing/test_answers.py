@@ -1,5 +1,6 @@
 """Decoding within the grammar, batches, and what happens where memory does not suffice."""
 
+import json
 import re
 
 import pytest
@@ -278,6 +279,40 @@ def test_a_job_that_dies_keeps_what_was_written(tokenizer, model, monkeypatch, t
     with open_answers(tmp_path / "a.jsonl") as (answers, keep):
         _, counts = answered(model, tokenizer, texts, "user", spec, answers, keep, lambda _: None)
     assert counts["kept"] >= 2 and counts["kept"] + counts["written"] == len(set(texts))
+
+
+def test_an_answer_that_is_not_as_it_was_kept_is_written_again(tokenizer, model, tmp_path, capsys):
+    spec = {"new_tokens": {"user": 24}, "write_batch": 8, "context": 320, "model": "embedded"}
+    texts, file = prompts("user", 4), tmp_path / "answers.jsonl"
+
+    def replies():
+        with open_answers(file) as (answers, keep):
+            return answered(model, tokenizer, texts, "user", spec, answers, keep, lambda _: None)
+
+    whole, counts = replies()
+    assert counts["written"] == 4
+    first, second, *rest = file.read_bytes().splitlines(True)
+    changed = json.loads(first)
+    changed["text"] += "s"
+    earlier = json.loads(second)
+    del earlier["digest"]
+    file.write_bytes(b"".join([*(json.dumps(row).encode() + b"\n" for row in (changed, earlier)), *rest]))
+    assert "damaged" not in capsys.readouterr().out
+    again, counts = replies()
+    assert again == whole and counts["written"] == 2 and counts["kept"] == 2
+    assert f"{file}: damaged" in (said := capsys.readouterr().out) and "2 lines" in said
+
+
+def test_any_flipped_bit_of_a_kept_answer_is_seen(tmp_path):
+    file = tmp_path / "answers.jsonl"
+    with open_answers(file) as (_, keep):
+        keep("k", {"text": "ü A", "tokens": 7, "model": None})
+    whole = file.read_bytes()
+    for place in range(len(whole) - 1):  # the last one ends the line
+        for bit in range(8):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            with open_answers(file) as (answers, _):
+                assert answers in ({}, {"k": {"text": "ü A", "tokens": 7, "model": None}}), (place, bit)
 
 
 def test_answers_of_another_maker_are_not_taken(tmp_path):
