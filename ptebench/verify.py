@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.files import read_json, remove
-from ptebench.provenance import code_modules, file_digest, module_path
+from ptebench.provenance import canonical, code_modules, digest, file_digest, module_path
 from ptebench.records import LEFT, RECORD, SEAL, read_record
 
 CODE = "code"  # the folder in results where the plan says which modules a digest of code is of
 # what jobs keep for themselves to go on from, and what goes on while they run; no result
-SCRATCH = re.compile(r".*answers\.jsonl|.*checkpoint\.safetensors|.*\.lock")
+SCRATCH = re.compile(r".*answers\.jsonl|.*checkpoint\.safetensors")
 FOLDERS = ("checkpoints", "training")
 PLAN = "PTEBENCH_PLAN"  # the variable by which a plan knows that it is asked for what is stale, by the records alone
 STALE = "stale: "  # how it begins a line
@@ -60,6 +60,7 @@ class Results:
                 except InputError as error:
                     self.add("damaged", path, str(error).partition(": ")[2])
         self.digests = self.read()
+        self.codes = self.modules_by_code()
 
     def add(self, kind: str, file: Path | str, reason: str) -> None:
         """Note a finding."""
@@ -73,6 +74,23 @@ class Results:
         there = sorted(name for name in names if Path(name).is_file())
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(there, pool.map(file_digest, map(Path, there))))
+
+    def modules_by_code(self) -> dict[str, dict[str, str] | None]:
+        """Return the modules that each digest of code is of, None where their file is not as the plan wrote it."""
+        codes: dict[str, dict[str, str] | None] = {}
+        for path in (path for path in self.files if self.is_code(path)):
+            try:
+                modules = read_json(path)
+            except InputError:
+                modules = None
+            codes[path.stem] = modules if digest(canonical(modules))[: len(path.stem)] == path.stem else None
+            if codes[path.stem] is None:
+                self.add("damaged", path, "not the modules of the digest that is its name; delete it and plan a run")
+        return codes
+
+    def is_code(self, path: Path) -> bool:
+        """Return whether a file says which modules a digest of code is of."""
+        return path.suffix == ".json" and any(path.parent == folder / CODE for folder in self.folders)
 
     def verify(self) -> list[Finding]:
         """Return all findings."""
@@ -92,21 +110,21 @@ class Results:
         if home != path:
             self.add("foreign", path, f"the record of another place: {home}")
             return
-        for name, digest in record.get("outputs", {}).items():
+        for name, value in record.get("outputs", {}).items():
             if name not in self.digests:
                 self.add("gone", name, f"{path} says that it was made")
-            elif self.digests[name] != digest:
+            elif self.digests[name] != value:
                 self.add("other bytes", name, f"not what its job wrote by {path}: damaged, or changed by hand")
 
     def of_inputs(self, path: Path, record: dict[str, Any]) -> None:
         """Find what was made from other bytes than lie there now."""
-        for name, digest in record.get("inputs", {}).items():
+        for name, value in record.get("inputs", {}).items():
             if name not in self.digests:
                 if any(folder in Path(name).parents for folder in self.folders):
                     self.add("stale", path, f"made from {name}, which is gone")
                 else:
                     self.unread.add(name)
-            elif self.digests[name] != digest:
+            elif self.digests[name] != value:
                 self.add("stale", path, f"made from other bytes of {name}")
 
     def of_code(self) -> None:
@@ -121,12 +139,12 @@ class Results:
 
     def code_reason(self, code: str) -> str:
         """Return how the code of a digest differs from this checkout's, nothing where it does not."""
-        file = next((f for folder in self.folders if (f := folder / CODE / f"{code}.json").exists()), None)
-        if file is None:
+        if code not in self.codes:
             return f"made by code {code}, of which nothing is known: {self.folders[0] / CODE}/{code}.json is gone"
-        before = read_json(file)
+        if (before := self.codes[code]) is None:
+            return ""  # the file is damaged, which is told of it
         now = code_modules(*(module for module in before if module_path(module)))
-        others = sorted(module for module, digest in before.items() if now.get(module) != digest)
+        others = sorted(module for module, value in before.items() if now.get(module) != value)
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         return f"made by other code: {others[0]}{more}" if others else ""
 
@@ -134,8 +152,7 @@ class Results:
         """Find files that no record names."""
         of_records = {name for record in self.records.values() for name in record.get("outputs", {})}
         for path in self.files:
-            own = path.name.endswith(RECORD) or any(path.parent == folder / CODE for folder in self.folders)
-            if not own and str(path) not in of_records:
+            if not path.name.endswith(RECORD) and not self.is_code(path) and str(path) not in of_records:
                 self.add("no record", path, "nothing says what made it")
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from ptebench import leases, verify
 from ptebench.files import write_json
-from ptebench.provenance import code_modules, file_digest
+from ptebench.provenance import canonical, code_modules, digest, file_digest
 from ptebench.records import seal
 
 MODULES = code_modules("ptebench.errors")
+CODE = digest(canonical(MODULES))[:12]
 
 
 def plant(name, text, inputs=(), **changes):
@@ -24,7 +25,7 @@ def plant(name, text, inputs=(), **changes):
     path.write_text(text)
     record = path.with_name(f"{path.name}.provenance.json")
     read = {str(file): file_digest(Path(file)) for file in inputs}
-    made = {"outputs": {name: file_digest(path)}, "inputs": read, "code": "abc", "wall_seconds": 1.25}
+    made = {"outputs": {name: file_digest(path)}, "inputs": read, "code": CODE, "wall_seconds": 1.25}
     write_json(seal(made | {"command": f"python -m workflow_scripts.toy --provenance {record}"} | changes), record)
     return record
 
@@ -34,7 +35,7 @@ def tree(tmp_path, monkeypatch):
     """A sound tree of results: raw data, a split, a model made of it."""
     monkeypatch.chdir(tmp_path)
     Path("raw.csv").write_text("raw")
-    write_json(MODULES, Path("results/code/abc.json"))
+    write_json(MODULES, Path(f"results/code/{CODE}.json"))
     plant("results/split/train", "events", ["raw.csv"])
     plant("results/cells/model", "weights", ["results/split/train", "results/split/train.provenance.json"])
     for name in ("cells/gpt.answers.jsonl", "cells/checkpoint.safetensors", "cells/training/state"):
@@ -76,12 +77,28 @@ def test_what_was_made_from_other_bytes_or_by_other_code_is_stale(tree):
     assert findings() == [], "raw data may be taken away"
     plant("results/split/train", "other events")
     assert findings() == [("stale", "results/cells/model.provenance.json")] * 2
-    plant("results/split/train", "events", code="old")
-    write_json({**MODULES, "ptebench.errors": "0"}, Path("results/code/old.json"))
+    before = {**MODULES, "ptebench.errors": "0"}
+    old = digest(canonical(before))[:12]
+    plant("results/split/train", "events", code=old)
+    write_json(before, Path(f"results/code/{old}.json"))
     assert ("stale", "results/split/train.provenance.json") in findings()
-    Path("results/code/old.json").unlink()
+    Path(f"results/code/{old}.json").unlink()
     reason = next(f.reason for f in verify.Results([Path("results")]).verify() if "split" in f.file)
-    assert reason == "made by code old, of which nothing is known: results/code/old.json is gone"
+    assert reason == f"made by code {old}, of which nothing is known: results/code/{old}.json is gone"
+
+
+@pytest.mark.parametrize("old, new", [("{", "["), ('"ptebench.errors": "', '"ptebench.errors": "0')])
+def test_a_damaged_file_of_code_is_named_and_makes_nothing_stale(tree, old, new):
+    path = Path(f"results/code/{CODE}.json")
+    path.write_text(path.read_text().replace(old, new, 1))
+    Path("results/cells/model").write_text("weight")
+    assert sorted(findings()) == [("damaged", str(path)), ("other bytes", "results/cells/model")]
+
+
+@pytest.mark.parametrize("name", ["code/notes.txt", "cells/a.lock"])
+def test_a_stranger_is_named(tree, name):
+    Path(f"results/{name}").write_text("x")
+    assert findings() == [("no record", f"results/{name}")]
 
 
 def test_files_without_records_records_without_files_and_copies_are_named(tree):
@@ -127,4 +144,4 @@ def test_a_finding_ends_with_1_and_says_how_many(tree, monkeypatch, capsys):
     said = capsys.readouterr().out.splitlines()
     assert ended.value.code == 1 and said[-1] == "error: 1 other bytes among 5 files, 2 records"
     assert said[0].startswith("other bytes: results/cells/model: not what its job wrote by results/cells/model.prov")
-    assert json.loads(Path("results/code/abc.json").read_text()) == MODULES
+    assert json.loads(Path(f"results/code/{CODE}.json").read_text()) == MODULES
