@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 from snakemake.persistence.file import FilePersistence
 
@@ -58,7 +57,7 @@ def take(file: Path, text: str) -> None:
 
 def share() -> None:
     """Say whose results these are; raise InputError where a run of another checkout has them."""
-    own = quote(str(Path.cwd().resolve()))
+    own = str(Path.cwd().resolve()).replace(" ", "%20")
     with suppress(OSError):  # where results cannot be written, the first job says so
         if RESULTS.is_dir():
             take(RESULTS / LEASE.replace("*", str(os.getpid())), f"{leases.this_run()} {own}")
@@ -67,9 +66,10 @@ def share() -> None:
         if not is_alive(run):
             lease.unlink(missing_ok=True)
         elif checkout != own:
+            place = checkout.replace("%20", " ")
             raise InputError(
-                f"results: a run of another checkout, {unquote(checkout)}, makes files in {RESULTS.resolve()}; wait "
-                f"for its end, or link other results here. Where it is surely gone, delete {lease}"
+                f"results: a run of another checkout, {place}, makes files in {RESULTS.resolve()}; wait for its end "
+                f"or link other results here. Where it is surely gone, delete {lease}"
             )
 
 
