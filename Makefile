@@ -68,6 +68,7 @@ $(READY): requirements.txt requirements.in
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --no-compile --no-deps $$(grep '^torch==' requirements.in) & torch=$$! && \
 		$(INSTALL) --no-compile --no-deps --require-hashes -r requirements.txt && wait $$torch
+	$(INSTALL) --no-compile $$(grep '^torch==' requirements.in) # what a build for GPUs needs beside it
 	$(INSTALL) --no-deps --editable .
 	# as pip does, on all cores, but for what no run reads; files of other Pythons fail
 	.venv/bin/python -m compileall -qq -j 0 -x '/tests/|/transformers/models/[^a]' .venv/lib || true

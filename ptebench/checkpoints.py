@@ -43,6 +43,24 @@ def content_digest(tensors: Mapping[str, Any], state: str) -> str:
     return value.hexdigest()
 
 
+def optimizer_tensors(optimizer: Any) -> dict[str, Any]:
+    """Return what an optimizer has learned of its steps, by names that begin with `optimizer.`."""
+    import torch
+
+    states = optimizer.state_dict()["state"].items()
+    return {f"optimizer.{index}.{key}": torch.as_tensor(v) for index, state in states for key, v in state.items()}
+
+
+def restore_optimizer(optimizer: Any, tensors: Mapping[str, Any]) -> None:
+    """Give an optimizer what `optimizer_tensors` returned, among other tensors."""
+    state = optimizer.state_dict()
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state["state"].setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(state)
+
+
 def write_checkpoint(tensors: Mapping[str, Any], path: Path, fingerprint: str, state: Any) -> None:
     """Write torch tensors and what else the job of a fingerprint goes on from, with a digest of both."""
     text = json.dumps({"fingerprint": fingerprint, "state": state})

@@ -103,7 +103,12 @@ def code_digest(*modules: str) -> str:
     Comments, docstrings and layout do not count. A module that is loaded by name
     (a backbone, a representation, a loss) is not seen by the walk and must be named.
     """
-    return digest(canonical(code_modules(*modules)))[:12]
+    return modules_digest(code_modules(*modules))
+
+
+def modules_digest(modules: Any) -> str:
+    """Return the digest of code of modules that are given with a digest each."""
+    return digest(canonical(modules))[:12]
 
 
 def checkout() -> dict[str, Any] | None:

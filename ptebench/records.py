@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ptebench.errors import NO_JSON, InputError
-from ptebench.provenance import canonical, digest, file_digest
+from ptebench.files import read_json
+from ptebench.provenance import canonical, digest, file_digest, modules_digest
 
 RECORD = "provenance.json"  # the name of a record, or how it ends
 ABOVE = 2  # folders between a file and its record, at most: an adapter's is beside the rounds that it was chosen of
@@ -31,6 +32,15 @@ def is_sealed(record: dict[str, Any]) -> bool:
     """Return whether a record has the digest of everything else in it."""
     rest = {key: value for key, value in record.items() if key != SEAL}
     return SEAL in record and record[SEAL] == digest(canonical(rest))
+
+
+def read_modules(file: Path) -> dict[str, str] | None:
+    """Return the modules of the digest of code that names a file; None where they are not those, or not there."""
+    try:
+        modules = read_json(file)
+    except InputError:
+        return None
+    return dict(modules) if modules_digest(modules) == file.stem else None
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from ptebench import leases
 from ptebench.errors import InputError
-from ptebench.files import read_json, remove
-from ptebench.provenance import canonical, code_modules, digest, file_digest, module_path
-from ptebench.records import LEFT, RECORD, SEAL, read_record
+from ptebench.files import remove
+from ptebench.provenance import code_modules, file_digest, module_path
+from ptebench.records import LEFT, RECORD, SEAL, read_modules, read_record
 
 CODE = "code"  # the folder in results where the plan says which modules a digest of code is of
 # what jobs keep for themselves to go on from, and what goes on while they run; no result
@@ -79,13 +79,10 @@ class Results:
         """Return the modules that each digest of code is of, None where their file is not as the plan wrote it."""
         codes: dict[str, dict[str, str] | None] = {}
         for path in (path for path in self.files if self.is_code(path)):
-            try:
-                modules = read_json(path)
-            except InputError:
-                modules = None
-            codes[path.stem] = modules if digest(canonical(modules))[: len(path.stem)] == path.stem else None
-            if codes[path.stem] is None:
-                self.add("damaged", path, "not the modules of the digest that is its name; delete it and plan a run")
+            modules = read_modules(path)
+            codes[path.stem] = modules or codes.get(path.stem)
+            if modules is None:
+                self.add("damaged", path, "not the modules of its digest; the next run of that code writes it anew")
         return codes
 
     def is_code(self, path: Path) -> bool:
@@ -110,21 +107,21 @@ class Results:
         if home != path:
             self.add("foreign", path, f"the record of another place: {home}")
             return
-        for name, value in record.get("outputs", {}).items():
+        for name, digest in record.get("outputs", {}).items():
             if name not in self.digests:
                 self.add("gone", name, f"{path} says that it was made")
-            elif self.digests[name] != value:
+            elif self.digests[name] != digest:
                 self.add("other bytes", name, f"not what its job wrote by {path}: damaged, or changed by hand")
 
     def of_inputs(self, path: Path, record: dict[str, Any]) -> None:
         """Find what was made from other bytes than lie there now."""
-        for name, value in record.get("inputs", {}).items():
+        for name, digest in record.get("inputs", {}).items():
             if name not in self.digests:
                 if any(folder in Path(name).parents for folder in self.folders):
                     self.add("stale", path, f"made from {name}, which is gone")
                 else:
                     self.unread.add(name)
-            elif self.digests[name] != value:
+            elif self.digests[name] != digest:
                 self.add("stale", path, f"made from other bytes of {name}")
 
     def of_code(self) -> None:
@@ -144,7 +141,7 @@ class Results:
         if (before := self.codes[code]) is None:
             return ""  # the file is damaged, which is told of it
         now = code_modules(*(module for module in before if module_path(module)))
-        others = sorted(module for module, value in before.items() if now.get(module) != value)
+        others = sorted(module for module, digest in before.items() if now.get(module) != digest)
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         return f"made by other code: {others[0]}{more}" if others else ""
 

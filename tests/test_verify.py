@@ -11,11 +11,11 @@ import pytest
 
 from ptebench import leases, verify
 from ptebench.files import write_json
-from ptebench.provenance import canonical, code_modules, digest, file_digest
+from ptebench.provenance import code_modules, file_digest, modules_digest
 from ptebench.records import seal
 
 MODULES = code_modules("ptebench.errors")
-CODE = digest(canonical(MODULES))[:12]
+CODE = modules_digest(MODULES)
 
 
 def plant(name, text, inputs=(), **changes):
@@ -78,7 +78,7 @@ def test_what_was_made_from_other_bytes_or_by_other_code_is_stale(tree):
     plant("results/split/train", "other events")
     assert findings() == [("stale", "results/cells/model.provenance.json")] * 2
     before = {**MODULES, "ptebench.errors": "0"}
-    old = digest(canonical(before))[:12]
+    old = modules_digest(before)
     plant("results/split/train", "events", code=old)
     write_json(before, Path(f"results/code/{old}.json"))
     assert ("stale", "results/split/train.provenance.json") in findings()

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ptebench.files import read_json, write_json
+from ptebench.files import write_json
 from ptebench.provenance import code_digest, code_modules, module_path
+from ptebench.records import read_modules
 
 FOLDER = Path("results/code")
 MOST = 3  # files that a change of code names
@@ -21,19 +22,18 @@ def named_digest(*modules: str) -> str:
 
 def keep(jobs: Iterable[Any]) -> None:
     """Write, of every digest of code of Snakemake's jobs, its modules, each with a digest of its own."""
-    for job in jobs:
-        if code := getattr(job.rule.params, "code", None):
-            file = FOLDER / f"{code(job.wildcards)}.json"
-            if not file.exists():
-                write_json(code_modules(*NAMED[file.stem]), file)
+    codes = ((getattr(job.rule.params, "code", None), job.wildcards) for job in jobs)
+    for digest in sorted({code(wildcards) for code, wildcards in codes if code}):
+        if read_modules(file := FOLDER / f"{digest}.json") is None:
+            write_json(code_modules(*NAMED[digest]), file)
 
 
 def changed_modules(before: str, now: str) -> list[str]:
     """Return the files of code that differ between a digest of an earlier run and one of this plan."""
-    file = FOLDER / f"{before}.json"
-    if not file.exists() or now not in NAMED:
+    old = read_modules(FOLDER / f"{before}.json")
+    if old is None or now not in NAMED:
         return ["code changed"]
-    old, new = read_json(file), code_modules(*NAMED[now])
+    new = code_modules(*NAMED[now])
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     words = (("is new" if name not in old else "changed") if name in new else "is gone" for name in names)
     texts = [f"{path(name)} {word}" for name, word in zip(names, words)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ptebench.checkpoints import Clock, read_checkpoint, write_checkpoint
+from ptebench.checkpoints import Clock, optimizer_tensors, read_checkpoint, restore_optimizer, write_checkpoint
 
 
 @dataclass
@@ -42,9 +42,7 @@ class Checkpoint:
             return
         tensors = {f"now.{k}": v for k, v in models.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in best.items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        write_checkpoint(tensors, self.path, self.fingerprint, asdict(course))
+        write_checkpoint(tensors | optimizer_tensors(optimizer), self.path, self.fingerprint, asdict(course))
         self.clock.restart()
 
     def load(self, models, optimizer) -> tuple[Course, dict[str, torch.Tensor]] | None:
@@ -57,9 +55,5 @@ class Checkpoint:
             group, key = name.split(".", 1)
             groups[group][key] = value
         models.load_state_dict(groups["now"])
-        optimizer_state = optimizer.state_dict()
-        for name, value in groups["optimizer"].items():
-            index, key = name.split(".", 1)
-            optimizer_state["state"].setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict(optimizer_state)
+        restore_optimizer(optimizer, tensors)
         return Course(**course), groups["best"]

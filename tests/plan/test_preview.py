@@ -9,7 +9,8 @@ import pytest
 from ptebench.files import write_json
 from ptebench.plan import code
 from ptebench.plan.preview import NEW, changed_inputs, changed_parameters, changes, grouped, megabytes, why
-from ptebench.records import seal
+from ptebench.provenance import modules_digest
+from ptebench.records import read_modules, seal
 
 LONG = "x" * 60
 CELLS = [{"seed": 0, "representation": name, "text": None} for name in ("card", "pte", "pte_shuffled")]
@@ -49,11 +50,11 @@ def modules(tmp_path, monkeypatch):
     monkeypatch.setattr(
         code, "code_modules", lambda *names: {name: "9" if name == "ptebench.lists" else "1" for name in names}
     )
-    code.write_json(old, code.FOLDER / "aaaaaaaaaaaa.json")
+    code.write_json(old, code.FOLDER / f"{modules_digest(old)}.json")
 
     def plan(*names):
         code.NAMED["bbbbbbbbbbbb"] = names
-        return SimpleNamespace(only_old={"'aaaaaaaaaaaa'"}, only_new={"'bbbbbbbbbbbb'"})
+        return SimpleNamespace(only_old={repr(modules_digest(old))}, only_new={"'bbbbbbbbbbbb'"})
 
     return plan
 
@@ -66,7 +67,11 @@ def test_a_change_of_code_names_the_files(modules):
     assert changed_parameters(change) == "ptebench/lists.py changed"
     change.only_old, change.only_new = change.only_old | {"'{\"k\":1}'"}, change.only_new | {"'{\"k\":2}'"}
     assert changed_parameters(change) == "k 1 -> 2, ptebench/lists.py changed"
-    (code.FOLDER / "aaaaaaaaaaaa.json").unlink()
+    (file,) = code.FOLDER.iterdir()
+    for damaged in ("{", file.read_text().replace('"2"', '"3"')):
+        file.write_text(damaged)
+        assert changed_parameters(modules("ptebench.errors")) == "code changed"
+    file.unlink()
     assert changed_parameters(modules("ptebench.errors")) == "code changed"
 
 
@@ -74,8 +79,14 @@ def test_a_run_keeps_which_modules_its_digests_count(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     digest = code.named_digest("ptebench.lists")
     params = SimpleNamespace(code=lambda wildcards: digest)
-    code.keep([SimpleNamespace(rule=SimpleNamespace(params=p), wildcards=None) for p in (params, SimpleNamespace())])
-    assert {"ptebench.lists", "ptebench.errors"} <= set(code.read_json(code.FOLDER / f"{digest}.json"))
+    jobs = [SimpleNamespace(rule=SimpleNamespace(params=p), wildcards=None) for p in (params, SimpleNamespace())]
+    code.keep(jobs)
+    file = code.FOLDER / f"{digest}.json"
+    whole = file.read_text()
+    assert {"ptebench.lists", "ptebench.errors"} <= set(read_modules(file))
+    file.write_text("{")
+    code.keep(jobs)
+    assert file.read_text() == whole, "a damaged file is written anew"
 
 
 def test_what_follows_from_other_jobs_is_no_reason():

@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from accelerate import PartialState
 
-from ptebench.checkpoints import Clock, read_checkpoint, write_checkpoint
+from ptebench.checkpoints import Clock, optimizer_tensors, read_checkpoint, restore_optimizer, write_checkpoint
 from ptebench.files import InputError, read_json, write_json
 from ptebench.hardware import gemm_precision
 from ptebench.leases import die_with_parent
@@ -165,23 +165,17 @@ class Training:
     def save(self, file: Path, fingerprint: str) -> None:
         """Write a checkpoint of the job with this fingerprint."""
         tensors = {f"weights.{n}": w.detach() for n, w in enumerate(self.weights)}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-        write_checkpoint(tensors, file, fingerprint, self.losses)
+        write_checkpoint(tensors | optimizer_tensors(self.optimizer), file, fingerprint, self.losses)
 
     def resume(self, file: Path, fingerprint: str) -> None:
         """Go on from a checkpoint of the job with this fingerprint, where there is one."""
         if (content := read_checkpoint(file, fingerprint)) is None:
             return
         tensors, self.losses = content
-        state = self.optimizer.state_dict()
         with torch.no_grad():
             for n, weights in enumerate(self.weights):
-                weights.copy_(tensors.pop(f"weights.{n}"))
-        for name, value in tensors.items():
-            _, index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict(state)
+                weights.copy_(tensors[f"weights.{n}"])
+        restore_optimizer(self.optimizer, tensors)
         print(f"going on from step {len(self.losses)}")
 
 

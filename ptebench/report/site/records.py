@@ -16,7 +16,7 @@ HASHED = 2**26  # bytes; a larger file is known by its record alone
 RECORD = "provenance.json"
 VIEWS = tuple(f"results/{name}/" for name in ("report", ".report", "crate", ".crate"))  # made of records
 CODE = "results/code/"  # the plan writes it: what records mean by their `code`
-NO_RECORD = (RECORD, ".answers.jsonl", ".lock", ".safetensors.index.json")
+NO_RECORD = (RECORD, ".answers.jsonl", ".safetensors.index.json")
 
 
 @dataclass(frozen=True)
