@@ -33,7 +33,6 @@ def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("PTEBENCH_KEYS", "gpt=FAKE_KEY")
     monkeypatch.setenv("FAKE_KEY", KEY)
-    monkeypatch.setattr(client, "PATIENCE", 0.5)
     monkeypatch.setattr(client, "PAUSES", (0, 0.01, 0.02))
     with FakeEndpoint() as fake:
         yield fake
@@ -107,7 +106,9 @@ def test_only_what_changes_an_answer_is_asked_anew(server, tmp_path, change):
     [{"status": 429}, {"status": 500}, {"status": 503}, {"stall": 0.8}, {"drop": True}, {"status": 408}],
     ids=["rate limit", "500", "503", "time-out", "dropped", "408"],
 )
-def test_faults_that_pass_are_tried_again(server, tmp_path, way):
+def test_faults_that_pass_are_tried_again(server, tmp_path, way, monkeypatch):
+    if "stall" in way:
+        monkeypatch.setattr(client, "PATIENCE", 0.5)  # here alone: a busy machine may take as long to answer
     server.first = [way, way]
     found, _ = ask(["x"], 96, settings(server), tmp_path / "a.jsonl")
     assert found[0]["text"].startswith("Roles") and len(server.asked) == 3
