@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 from ptebench import leases
 from ptebench.errors import InputError
 from ptebench.files import remove
+from ptebench.plan.paths import SCRATCH
 from ptebench.provenance import code_modules, file_digest, module_path
 from ptebench.records import LEFT, RECORD, SEAL, read_modules, read_record
 
 CODE = "code"  # the folder in results where the plan says which modules a digest of code is of
-# what jobs keep for themselves to go on from, and what goes on while they run; no result
-SCRATCH = re.compile(r".*answers\.jsonl|.*checkpoint\.safetensors")
-FOLDERS = ("checkpoints", "training")
+# what each wildcard of a path of scratch may be; any other is a name of the configuration
+VALUES = {"side": "user|item", "maker": "[0-9a-f]{16}", "rest": ".+", "stage": "warm|cold"} | dict.fromkeys(
+    ("seed", "round", "trial", "bracket", "shard", "step"), "[0-9]+"
+)
 PLAN = "PTEBENCH_PLAN"  # the variable by which a plan knows that it is asked for what is stale, by the records alone
 STALE = "stale: "  # how it begins a line
 
@@ -37,11 +39,25 @@ class Finding(NamedTuple):
     reason: str
 
 
+def of_pattern(pattern: str) -> str:
+    """Return the regular expression of a path with wildcards."""
+    names = re.split(r"{(\w+)}", pattern)
+    return "".join(f"(?:{VALUES.get(text, '[^/]+')})" if at % 2 else re.escape(text) for at, text in enumerate(names))
+
+
+ANY_SCRATCH = re.compile("|".join(map(of_pattern, SCRATCH)))
+
+
+def is_scratch(path: Path) -> bool:
+    """Return whether jobs keep a file for themselves, at its place, to go on from."""
+    return ANY_SCRATCH.fullmatch(str(path)) is not None
+
+
 def walk(folder: Path) -> Iterator[Path]:
     """Yield every file below a folder but scratch, in the order of names; a folder may be a link."""
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if name not in FOLDERS)
-        yield from (Path(place, name) for name in sorted(names) if not SCRATCH.fullmatch(name))
+        folders.sort()
+        yield from (path for path in (Path(place, name) for name in sorted(names)) if not is_scratch(path))
 
 
 class Results:

@@ -38,10 +38,6 @@ def tree(tmp_path, monkeypatch):
     write_json(MODULES, Path(f"results/code/{CODE}.json"))
     plant("results/split/train", "events", ["raw.csv"])
     plant("results/cells/model", "weights", ["results/split/train", "results/split/train.provenance.json"])
-    for name in ("cells/gpt.answers.jsonl", "cells/checkpoint.safetensors", "cells/training/state"):
-        path = Path("results") / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("to go on from")
     return tmp_path
 
 
@@ -95,10 +91,38 @@ def test_a_damaged_file_of_code_is_named_and_makes_nothing_stale(tree, old, new)
     assert sorted(findings()) == [("damaged", str(path)), ("other bytes", "results/cells/model")]
 
 
-@pytest.mark.parametrize("name", ["code/notes.txt", "cells/a.lock"])
-def test_a_stranger_is_named(tree, name):
+WRITER = "profiles/toys/split/lm"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "code/notes.txt", "cells/a.lock", "cells/checkpoint.safetensors", "cells/training/state", "mine.answers.jsonl",
+        "cells/toys/split/sasrec/id/seed=x/checkpoint.safetensors", f"{WRITER}/checkpoints/state", f"{WRITER}/kd/answers.jsonl",
+        f"{WRITER}/kd/user.mine.answers.jsonl", f"{WRITER}/grpo/user/training/checkpoint.safetensors",
+    ],
+)  # fmt: skip
+def test_a_stranger_is_named_though_its_name_be_that_of_a_checkpoint(tree, name):
+    Path(f"results/{name}").parent.mkdir(parents=True, exist_ok=True)
     Path(f"results/{name}").write_text("x")
     assert findings() == [("no record", f"results/{name}")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cells/toys/split/sasrec/id/seed=1/checkpoint.safetensors", "embeddings/toys/split/aligned/checkpoint.safetensors",
+        "tuning/toys/split/sasrec/id/trial=3/checkpoint.safetensors",
+        "tuning/toys/split/sasrec/id/bracket=0/trial=12.checkpoint.safetensors",
+        f"{WRITER}/rounds/0/user/training/checkpoint.safetensors", f"{WRITER}/grpo/item/checkpoints/checkpoint-8/watch.pt",
+        f"{WRITER}/answers.jsonl", f"{WRITER}/kd/user.0123456789abcdef.answers.jsonl",
+        f"{WRITER}/kd/shards/item.cold.0.0123456789abcdef.answers.jsonl",
+    ],
+)  # fmt: skip
+def test_what_a_job_goes_on_from_is_no_stranger(tree, name):
+    Path(f"results/{name}").parent.mkdir(parents=True, exist_ok=True)
+    Path(f"results/{name}").write_text("x")
+    assert findings() == []
 
 
 def test_files_without_records_records_without_files_and_copies_are_named(tree):

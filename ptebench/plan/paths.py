@@ -26,6 +26,16 @@ INFORMATION = "results/information/{information}/{dataset}/{protocol}"
 TABLES = "results/tables"
 TABLE = f"{TABLES}/{{table}}"
 
+# what jobs keep for themselves to go on from, where they were killed; no results, and without records
+SCRATCH = (
+    *(f"{folder}/checkpoint.safetensors" for folder in (CELL, TRIAL, ALIGNED, f"{HALF_ROUND}/training")),
+    f"{STUDY}/bracket={{bracket}}/trial={{trial}}.checkpoint.safetensors",
+    f"{GRPO}/checkpoints/checkpoint-{{step}}/{{rest}}",
+    f"{WRITING}/answers.jsonl",
+    f"{WRITING}/{{writer}}/{{side}}.{{maker}}.answers.jsonl",
+    f"{WRITING}/{{writer}}/shards/{{side}}.{{stage}}.{{shard}}.{{maker}}.answers.jsonl",
+)
+
 # the training half of a split, which the settings of a recommender may be chosen on
 TRAINING = {
     "train": f"{SPLIT}/train.parquet",
