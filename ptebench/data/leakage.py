@@ -7,9 +7,9 @@ from functools import cached_property
 import polars as pl
 
 from ptebench.data.filters import seconds
-from ptebench.data.splits import encode, groups, highest_overlap, histories, of_events, windows
+from ptebench.data.splits import encode, groups, histories, of_events, windows
+from ptebench.data.twins import NEAR, near_duplicates
 
-NEAR = 0.5  # Jaccard overlap from which two sequences count as near duplicates
 LAST_TWO = {"leave_one_out", "long_tail"}  # of a user's items the last tests, the one before it validates
 FITTED = r"^(user_|item_|known_item$|new_item$)"  # groups that follow from training counts
 
@@ -221,7 +221,7 @@ def _negatives(case: Case) -> Iterator[Check]:
 def _twins(case: Case) -> Iterator[Check]:
     once, training = case.once, case.training
     whole, train_lists = once.select(pl.concat_list("history", "targets")).to_series(), training["history"]
-    near = int((highest_overlap(whole, train_lists, (once["user"], training["user"])) >= NEAR).sum())
+    near = int(near_duplicates(whole, train_lists, (once["user"], training["user"])).sum())
     twins = whole.list.eval(pl.element().cast(pl.String)).list.join(" ")
     same = int(twins.is_in(train_lists.list.eval(pl.element().cast(pl.String)).list.join(" ").implode()).sum())
     yield Check("identical_test_sequences", same, "test sequences, target included, that equal a training user's")

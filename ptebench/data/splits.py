@@ -5,7 +5,6 @@ from math import ceil, floor
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from ptebench.data.filters import seconds
 from ptebench.files import CANDIDATES, EVENTS, GROUPS, TRAIN, VOCABULARY, InputError
@@ -232,38 +231,6 @@ def groups(
     if twins is not None:
         label(twins, "near_duplicate", "distinct")
     return pl.concat([pl.DataFrame(schema=GROUPS), *labels]).sort("event", "group")
-
-
-def sets(lists: pl.Series, size: int) -> sparse.csr_array:
-    """Return lists of ids as a 0/1 matrix (rows, size + 1); repeats count once."""
-    rows = np.repeat(np.arange(len(lists)), lists.list.len().to_numpy())
-    values = lists.explode(empty_as_null=False).to_numpy()
-    matrix = sparse.csr_array((np.ones(len(values), np.int32), (rows, values)), shape=(len(lists), size + 1))
-    matrix.data[:] = 1
-    return matrix
-
-
-def highest_overlap(
-    left: pl.Series, right: pl.Series, owners: tuple[pl.Series, pl.Series] | None = None, limit: int = 2**24
-) -> np.ndarray:
-    """Return, per list of `left`, the highest Jaccard overlap of its items with any list of `right`.
-
-    With the `owners` of both, a list is not compared with those of its own user. At most about `limit` shared items
-    of two lists are held at once.
-    """
-    size = max(s.explode(empty_as_null=False).to_numpy().max(initial=0) for s in (left, right))
-    a, b = sets(left, size), sets(right, size)
-    sizes_a, sizes_b, transpose = np.diff(a.indptr), np.diff(b.indptr), b.T.tocsr()
-    block = (a @ b.sum(axis=0, dtype=np.int64)).cumsum() // limit
-    best = np.zeros(len(left))
-    for rows in np.split(np.arange(len(left)), np.flatnonzero(np.diff(block)) + 1):
-        common = (a[rows] @ transpose).tocoo()
-        row = rows[common.row]
-        overlap = common.data / (sizes_a[row] + sizes_b[common.col] - common.data)
-        if owners:
-            overlap[owners[0].to_numpy()[row] == owners[1].to_numpy()[common.col]] = 0
-        np.maximum.at(best, row, overlap)
-    return best
 
 
 def visible(parts: dict[str, pl.DataFrame]) -> pl.DataFrame:

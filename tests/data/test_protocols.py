@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ptebench.data.filters import sort_events
 from ptebench.data.leakage import check_split
 from ptebench.data.negatives import draw, keys
-from ptebench.data.splits import complete, counts, dated, groups, head, highest_overlap, of_events
+from ptebench.data.splits import complete, counts, dated, groups, head, of_events
 from ptebench.files import (
     CANDIDATES,
     EVENTS,
@@ -473,22 +473,6 @@ def test_tied_test_transitions():
     assert parts["groups"].filter(pl.col("group").is_in(["tied", "untied"])).rows() == [(0, "tied"), (1, "untied")]
     found = {c["check"]: c["value"] for c in check_split(log(rows), parts, LEAVE_ONE_OUT)}
     assert found["tied_test_transitions"] == 0.5
-
-
-@laws
-@given(*[st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=5), min_size=1, max_size=6)] * 2)
-def test_overlap(left, right):
-    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), limit=5)
-    plain = [max(len({*a} & {*b}) / len({*a} | {*b}) for b in right) for a in left]
-    np.testing.assert_allclose(best, plain)
-    # with owners, no list meets one of its own user
-    owners = [pl.Series([n % 2 for n in range(len(s))]) for s in (left, right)]
-    best = highest_overlap(*(pl.Series(s, dtype=pl.List(pl.Int32)) for s in (left, right)), owners, limit=5)
-    others = [
-        [len({*a} & {*b}) / len({*a} | {*b}) for b, v in zip(right, owners[1]) if v != u]
-        for a, u in zip(left, owners[0])
-    ]
-    np.testing.assert_allclose(best, [max(o, default=0) for o in others])
 
 
 BASE = log([(u, (u * 3 + n) % 20, n, None) for u in range(12) for n in range(8)])

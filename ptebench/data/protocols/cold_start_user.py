@@ -9,7 +9,6 @@ from ptebench.data.splits import (
     encode,
     events,
     groups,
-    highest_overlap,
     histories,
     next_item,
     repeats,
@@ -17,9 +16,8 @@ from ptebench.data.splits import (
     train,
     vocabulary,
 )  # fmt: skip
+from ptebench.data.twins import near_duplicates
 from ptebench.files import InputError
-
-NEAR = 0.5  # Jaccard overlap from which a test user's items count as a near duplicate of a training user's
 
 
 def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]:
@@ -59,7 +57,7 @@ def split(interactions: pl.DataFrame, settings: dict) -> dict[str, pl.DataFrame]
         "repeats": repeats(**{part: (last[part], ends[part]) for part in last}),
     }
     whole = test.select(pl.concat_list("history", "targets")).to_series()
-    twins = np.tile(highest_overlap(whole, parts["train"]["history"]) >= NEAR, len(rankings))
+    twins = np.tile(near_duplicates(whole, parts["train"]["history"]), len(rankings))
     return parts | {"groups": groups(parts, pl.concat([test["tied"]] * len(rankings)), twins)}
 
 
