@@ -3,6 +3,7 @@
 It reads sequential/ of the export alone, stops by RecBole's own validation, and tests by RecBole's own evaluator.
 """
 
+import copy
 import json
 import sys
 import time
@@ -29,11 +30,13 @@ dataset = create_dataset(config)
 train, valid, test = data_preparation(config, dataset)
 model = get_model("SASRec")(config, train.dataset).to(config["device"])
 trainer = get_trainer(config["MODEL_TYPE"], "SASRec")(config, model)
+# the best epoch's weights, kept where RecBole would write a pickle of them, its settings and its optimizer
+best = {}
+trainer._save_checkpoint = lambda *_, **__: best.update(copy.deepcopy(model.state_dict()))
 started = time.perf_counter()
 trainer.fit(train, valid, saved=True, show_progress=False, verbose=False)
 seconds = time.perf_counter() - started
-# as RecBole's own evaluate loads it, which torch since 2.6 refuses: the file holds more than weights
-model.load_state_dict(torch.load(trainer.saved_model_file, weights_only=False)["state_dict"])
+model.load_state_dict(best)
 own = trainer.evaluate(test, load_best_model=False, show_progress=False)
 with open(s["lists"], "w", encoding="utf-8") as stream, torch.inference_mode():
     stream.write("user_id\titem_id\tscore\n")

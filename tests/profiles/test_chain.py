@@ -186,11 +186,11 @@ def test_a_converged_round_is_passed_on_without_loading_a_model(chain, tmp_path)
     earlier = {f"earlier_{n}": p for n, p in half(chain.root, 0, "user").items()}
     outputs = {n: tmp_path / "out" / p.name for n, p in half(chain.root, 0, "user").items()}
     code = (
-        "import sys; from workflow_scripts.tune_round import main; from ptebench.job import Job; from pathlib import Path;"
-        "i, o = map(eval, sys.argv[1:]); main(Job({'side': 'user', 'round': 1}, {k: [Path(v)] for k, v in i.items()},"
+        "import json, sys; from workflow_scripts.tune_round import main; from ptebench.job import Job; from pathlib import Path;"
+        "i, o = map(json.loads, sys.argv[1:]); main(Job({'side': 'user', 'round': 1}, {k: [Path(v)] for k, v in i.items()},"
         " {k: Path(v) for k, v in o.items()}, '', 1)); assert not {'torch', 'transformers', 'trl'} & set(sys.modules)"
     )
-    arguments = [repr({k: str(v) for k, v in d.items()}) for d in (earlier | {"probe": probe}, outputs)]
+    arguments = [json.dumps({k: str(v) for k, v in d.items()}) for d in (earlier | {"probe": probe}, outputs)]
     root = Path(__file__).resolve().parents[2]
     environment = {"PYTHONPATH": str(root), "PATH": ""}
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)

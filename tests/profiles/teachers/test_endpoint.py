@@ -318,15 +318,15 @@ def test_a_line_that_was_changed_is_asked_anew(server, tmp_path, capsys):
 
 
 JOB = """
-import sys; from pathlib import Path
+import json, sys; from pathlib import Path
 from ptebench.profiles.teachers.endpoint import ask
-ask([f"prompt {n}" for n in range(12)], 96, eval(sys.argv[1]), Path(sys.argv[2]))
+ask([f"prompt {n}" for n in range(12)], 96, json.loads(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
 def start(server, file):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PTEBENCH_KEYS": ""}
-    return subprocess.Popen([sys.executable, "-c", JOB, repr(settings(server)), str(file)], env=env)
+    return subprocess.Popen([sys.executable, "-c", JOB, json.dumps(settings(server)), str(file)], env=env)
 
 
 def wait_for(condition):
