@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.checkouts import CONFIG, copy, digests, faults_of, finish, start
 from benchmarks.kills import kills
-from ptebench.files import write_json
+from ptebench.files import remove, write_json
 from ptebench.leases import RUN
 from ptebench.provenance import REPOSITORY
 from ptebench.records import RECORD, read_record
@@ -54,17 +54,18 @@ def remount(place: Path, option: str) -> None:
 
 
 def full_disks(base: Path, calm: dict[str, str], count: int, seed: int, note: Callable[[dict], None]) -> None:
-    """Run in a folder of results that is a link to a disk too small, look, make room, run again."""
+    """Run where results lie on a disk too small, every other time logs and Snakemake's files too; make room, run again."""
     folder, draw, rows = copy(base / "full"), random.Random(seed), list[dict]()
     need = sum(p.stat().st_size for p in (base / "calm/results/data").rglob("*") if p.is_file())
     for number in range(count):
         size = 4096 * max(2, int(draw.uniform(0.02, 1.0) * need) // 4096)
         try:
             with small_disk(base / "disk", size) as disk:
-                (folder / "results").unlink(missing_ok=True)
-                (folder / "results").symlink_to(disk, target_is_directory=True)
-                for name in (".snakemake", "logs"):
-                    shutil.rmtree(folder / name, ignore_errors=True)
+                for name in (names := ("results", "logs", ".snakemake")):
+                    remove(folder / name)
+                for name in names[: 3 if number % 2 else 1]:
+                    (disk / name).mkdir()
+                    (folder / name).symlink_to(disk / name, target_is_directory=True)
                 status, said = finish(folder, *SMALL)
                 logs = said + "".join(path.read_text(errors="replace") for path in (folder / "logs").rglob("*.log"))
                 half = faults_of(folder, calm)
@@ -72,7 +73,8 @@ def full_disks(base: Path, calm: dict[str, str], count: int, seed: int, note: Ca
                 again, _ = finish(folder, *SMALL)
                 differ = [n for n, d in digests(folder).items() if calm.get(n, d) != d]
                 row = {
-                    "bytes": size, "status": status, "told": status == 0 or "the disk is full" in logs,
+                    "bytes": size, "status": status,
+                    "told": status == 0 or ("the disk is full" in logs and "Traceback" not in said),
                     "half": half, "again": again, "differ": differ,
                 }  # fmt: skip
         except OSError as error:

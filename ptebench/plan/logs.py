@@ -2,9 +2,11 @@
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 TAIL = 8192  # bytes at the end of a log that are looked at
+BLOCK = 4096  # bytes, less than which are no room for a line in an empty log
 TRACEBACK = "Traceback (most recent call last):"
 FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
 
@@ -40,7 +42,7 @@ def reason(log: Path) -> str:
     if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
         return own[-1] + (", perhaps for its memory" if own[-1].startswith("killed by signal 9 ") else "")
     if not lines:
-        return "ended without a word"
+        return "ended without a word" + ("; the disk is full" if shutil.disk_usage(Path()).free < BLOCK else "")
     if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
         return lines[-1] + place(lines)
     words = progress(log)

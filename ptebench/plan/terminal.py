@@ -4,6 +4,7 @@ Snakemake logs by Python's `logging`. `attach` puts a handler in the place of th
 gives the place back where it fails: no run ends because of what it says.
 """
 
+import errno
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ptebench.files import no_room
 from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.plan.logs import TRACEBACK, ending, progress, reason
 from ptebench.plan.orphans import OWN, differing, warnings
@@ -70,6 +72,8 @@ def sentence(message: str, wrong: Sequence[str] = (), names: Sequence[str] = ())
     """
     if message.startswith(TRACEBACK):
         return message
+    if f"[Errno {errno.ENOSPC}]" in message:
+        return f"error: {no_room(Path('.snakemake'))}"
     if own := OWN.search(message):
         return f"error: {own[1].strip()}"
     text = HEAD.sub("", PLACE.sub("", message)).strip()
@@ -324,6 +328,7 @@ def attach(workflow: Any) -> Terminal:
         logger.removeHandler(plain)
         logger.addHandler(terminal)
         sys.excepthook = interrupted(sys.excepthook)
+        logging.raiseExceptions = False  # else a log file that cannot be written is a traceback, of each line
     return terminal
 
 

@@ -131,7 +131,7 @@ def test_the_controller_may_be_restarted_meanwhile(run, lab, without_cells, undi
 def test_a_run_that_was_killed_goes_on_while_its_jobs_still_run(run, lab, without_cells, undisturbed):
     started, _ = slow_run(run, lab, without_cells)
     second = run(without_cells, SLOW, log="second.log")  # of the same folder: it waits, and goes on
-    lab.wait("the second run's waiting", lambda: "waiting for a run" in second.text())
+    lab.wait("the second run's waiting", lambda: "waiting for a run" in second.text)
     os.killpg(started.process.pid, signal.SIGKILL)
     started.process.wait()
     second.end()

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import shutil
 import sys
 import time
 from types import SimpleNamespace
@@ -47,6 +48,17 @@ TypeError: no index
 )  # fmt: skip
 def test_an_error_is_told_without_the_way_that_it_came(message, said):
     assert sentence(message) == said
+
+
+def test_a_full_disk_under_snakemake_itself_is_told_as_one_under_a_job():
+    said = sentence("Error recording metadata for finished job ([Errno 28] No space left on device). Please ensure")
+    assert re.fullmatch(r"error: \.snakemake: the disk is full \(.* MB free\); make room there and run again", said)
+
+
+def test_a_job_that_has_no_room_for_its_log_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(10**6, 10**6, 0))
+    (tmp_path / "x.log").touch()
+    assert reason(tmp_path / "x.log") == "ended without a word; the disk is full"
 
 
 @pytest.mark.parametrize(
