@@ -54,7 +54,7 @@ def remount(place: Path, option: str) -> None:
 
 
 def full_disks(base: Path, calm: dict[str, str], count: int, seed: int, note: Callable[[dict], None]) -> None:
-    """Run where results lie on a disk too small, every other time logs and Snakemake's files too; make room, run again."""
+    """Run where results lie on a disk too small, every other time all others too; make room, run again."""
     folder, draw, rows = copy(base / "full"), random.Random(seed), list[dict]()
     need = sum(p.stat().st_size for p in (base / "calm/results/data").rglob("*") if p.is_file())
     for number in range(count):

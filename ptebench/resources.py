@@ -48,8 +48,10 @@ BASES = {
     "information": 3000,
 }
 BASE = 1000  # of every other script
-# MB for each MB of files, which are packed: 250 of a split were measured (benchmarks/results/hundred_thousand.json)
-GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 350}, 10
+# MB for each MB of files, which are packed: of a million users (benchmarks/results/million.json) a split took 40, metrics
+# 162, a Parquet file of interactions 38
+GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 60, "metrics": 200}, 10
+PARQUET = 50  # of interactions that come as a Parquet file
 # MB of the states of a text below an encoder's top layers, which an alignment that teaches these keeps: MiniLM's of 31
 # tokens, those of a title and categories, take 0.05
 STATES, TEXTS = 0.1, ("items", "item", "user")
@@ -72,10 +74,22 @@ def megabytes(script: str, settings: Settings, commit: str | None, files: Iterab
         weights = size(settings["model"], commit)
         return int(LIBRARIES + (COPY * weights + TOKENS[script](settings) * weights ** (2 / 3)) / 1e6)
     paths = [path for path in files if path.is_file()]
-    data = GROWTHS.get(script, GROWTH) * sum(path.stat().st_size for path in paths) / 1e6
+    data = sum(_growth(script, path) * path.stat().st_size for path in _at_once(script, paths)) / 1e6
     if script == "align" and (texts := [p for p in paths if p.stem in TEXTS and p.suffix == ".parquet"]):
         data += ENCODER + STATES * sum(map(_rows, texts))
     return int(BASES.get(script, BASE) + data) if paths or script == "simulate" else None
+
+
+def _growth(script: str, path: Path) -> int:
+    """Return the MB for each MB of a file."""
+    return PARQUET if script == "interactions" and path.suffix == ".parquet" else GROWTHS.get(script, GROWTH)
+
+
+def _at_once(script: str, paths: list[Path]) -> list[Path]:
+    """Return the files that are in memory at once: metrics read the ranks of one cell after another."""
+    ranks = [path for path in paths if script == "metrics" and path.stem == "ranks"]
+    largest = max(ranks, key=lambda path: path.stat().st_size, default=None)
+    return [path for path in paths if path not in ranks or path == largest]
 
 
 def seconds(script: str, settings: Settings, files: Iterable[Path]) -> float | None:

@@ -44,6 +44,21 @@ def test_memory_follows_the_bytes_that_are_read(split, tmp_path):
     assert resources.megabytes("simulate", {}, None, []) == 800
 
 
+def test_metrics_read_one_cell_after_another(tmp_path):
+    groups, small, large = (tmp_path / name for name in ("groups.parquet", "a/ranks.parquet", "b/ranks.parquet"))
+    for path, size in ((groups, 10**6), (small, 2 * 10**6), (large, 3 * 10**6)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(size))
+    assert resources.megabytes("metrics", {}, None, [groups, small, large]) == 500 + 200 * 4
+
+
+def test_a_parquet_file_of_interactions_unpacks_to_more_than_a_text(tmp_path):
+    for path in (text := tmp_path / "x.csv.gz", table := tmp_path / "x.parquet"):
+        path.write_bytes(bytes(10**6))
+    assert resources.megabytes("interactions", {}, None, [text]) == 805
+    assert resources.megabytes("interactions", {}, None, [table]) == 850
+
+
 def test_an_alignment_that_teaches_an_encoder_asks_for_its_states(split, tmp_path):
     pl.DataFrame({"x": range(20_000)}).write_parquet(cards := tmp_path / "items.parquet")
     asked = [resources.megabytes("align", {}, None, files) for files in (split, [*split, cards])]
