@@ -48,8 +48,8 @@ BASES = {
     "information": 3000,
 }
 BASE = 1000  # of every other script
-# MB for each MB of files, which are packed: of a million users (benchmarks/results/million.json) a split took 40, metrics
-# 162, a Parquet file of interactions 38
+# MB for each MB of files, which are packed: of a million users (benchmarks/results/million.json) a split took 40,
+# metrics 162, a Parquet file of interactions 38
 GROWTHS, GROWTH = {"interactions": 5, "impressions": 5, "split": 60, "metrics": 200}, 10
 PARQUET = 50  # of interactions that come as a Parquet file
 # MB of the states of a text below an encoder's top layers, which an alignment that teaches these keeps: MiniLM's of 31

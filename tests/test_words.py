@@ -28,7 +28,7 @@ LEFT = {
         "plan/command.py": "shown",
         "plan/texts.py": "chosen",
         "profiles/decoding/grammar.py": "found known",
-        "profiles/decoding/greedy.py": "kept",
+        "profiles/decoding/decode.py": "kept",
         "profiles/models/finetune.py": "found",
         "profiles/models/tokens.py": "asked said",
         "profiles/teachers/client.py": "said told",

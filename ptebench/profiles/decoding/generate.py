@@ -1,4 +1,4 @@
-"""Greedy answers of a language model to prompts, in batches alike in length."""
+"""Answers of a language model to prompts, in batches alike in length."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from ptebench.files import InputError
+from ptebench.profiles.decoding.decode import ROWS, Sampling, decode
 from ptebench.profiles.decoding.grammar import Answer, Pieces, Words, names
-from ptebench.profiles.decoding.greedy import ROWS, greedy
 from ptebench.profiles.evidence.prompts import evidence_text
 from ptebench.profiles.models.tokens import prompt_tokens
 from ptebench.profiles.schema.thoughts import MARKS
@@ -57,14 +57,18 @@ def generate(
     side: str | None = None,
     say=print,
     take=None,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
     """Return the token ids of the greedy answer to each prompt, without the prompt and the end mark.
 
     With `side`: the greedy answer within the grammar of that side's profiles; where the model has `frame_words`
-    (embedded) of these and the words of the prompt's own evidence. take(row, token ids) hears of each answer when its
-    batch is done. Where memory does not suffice the batch is halved once; raises InputError where that is not enough.
+    (embedded) of these and the words of the prompt's own evidence. With `sampling`: of each prompt in turn all its
+    samples, `batch_size` of them at once. take(number, token ids) hears of each answer when its batch is done. Where
+    memory does not suffice the batch is halved once; raises InputError where that is not enough.
     """
-    answers: list[list[int]] = [[] for _ in prompts]
+    copies = sampling.copies if sampling else 1
+    answers: list[list[int]] = [[] for _ in range(len(prompts) * copies)]
+    batch_size = max(1, batch_size // copies)
     ids = [prompt_tokens(p, tokenizer) for p in prompts]
     pad, eos = tokenizer.pad_token_id, model.generation_config.eos_token_id
     more = set(eos) if isinstance(eos, list) else {eos} - {None}
@@ -86,13 +90,14 @@ def generate(
             result = model.generate(
                 input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=new_tokens,
                 do_sample=False, temperature=None, top_p=None, top_k=None, pad_token_id=pad, eos_token_id=ends,
-                use_cache=True, custom_generate=greedy, rules=rules,
+                use_cache=True, custom_generate=decode, rules=rules,
+                sampling=sampling, places=sampling and sampling.places(batch, new_tokens),
             )  # fmt: skip
-        for row, tokens in zip(rows, result):
+        for number, tokens in zip((row * copies + copy for row in rows for copy in range(copies)), result):
             stop = next((p for p, t in enumerate(tokens) if t in ends), len(tokens))
-            answers[row] = tokens[:stop]
+            answers[number] = tokens[:stop]
             if take is not None:
-                take(int(row), answers[row])
+                take(int(number), answers[number])
 
     queue, size, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, 0
     progress, token_count = Progress("prompts", "answered", len(ids), say), 0
@@ -114,7 +119,10 @@ def generate(
             queue.append((rows, width))
             queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
             continue
-        done, token_count = done + len(rows), token_count + sum(len(answers[row]) for row in rows)
+        done, token_count = (
+            done + len(rows),
+            token_count + sum(len(answers[row * copies + n]) for row in rows for n in range(copies)),
+        )
         progress(done, f", {token_count / (time.monotonic() - progress.start_time):,.0f} tokens per second")
     return answers
 

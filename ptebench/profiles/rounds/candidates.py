@@ -1,14 +1,15 @@
 """Targets of later rounds: of some owners the best of several sampled answers, by what it adds to the cards."""
 
 import numpy as np
-import torch
 
+from ptebench.profiles.decoding.decode import Sampling
+from ptebench.profiles.decoding.generate import generate, text_of
 from ptebench.profiles.evidence.prompts import messages
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.measures.scorer import Scorer
 from ptebench.profiles.measures.tasks import Tasks, item_tasks, user_tasks
 from ptebench.profiles.measures.utility import Utility
-from ptebench.profiles.models.tokens import fitted, prompt_tokens
+from ptebench.profiles.models.tokens import fitted
 from ptebench.profiles.schema.fields import layout
 from ptebench.profiles.schema.parse import repaired
 
@@ -29,24 +30,9 @@ def tasks_of(ids: list[int], split: Split, fields: dict, cards: np.ndarray, spec
 
 def sample(model, tokenizer, prompts: list[str], limit: int, batch: int, seed: int) -> list[list[str]]:
     """Return COUNT sampled answers to each prompt, of at most `limit` tokens; the same of the same seed."""
-    torch.manual_seed(seed)
-    pad, groups = tokenizer.pad_token_id, []
-    model.eval()
-    for start in range(0, len(prompts), size := max(1, batch // COUNT)):
-        ids = [prompt_tokens(prompt, tokenizer) for prompt in prompts[start : start + size]]
-        inputs = torch.full((len(ids), max(map(len, ids))), pad)
-        mask = torch.zeros_like(inputs)
-        for place, row in enumerate(ids):
-            inputs[place, -len(row) :], mask[place, -len(row) :] = torch.tensor(row), 1
-        with torch.inference_mode():
-            answers = model.generate(
-                input_ids=inputs.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=limit,
-                do_sample=True, temperature=TEMPERATURE, top_p=1.0, top_k=0, num_return_sequences=COUNT,
-                pad_token_id=pad,
-            )  # fmt: skip
-        texts = tokenizer.batch_decode(answers[:, inputs.shape[1] :], skip_special_tokens=True)
-        groups += [texts[place : place + COUNT] for place in range(0, len(texts), COUNT)]
-    return groups
+    answers = generate(model, tokenizer, prompts, limit, batch, sampling=Sampling(COUNT, TEMPERATURE, seed))
+    texts = [text_of(tokens, tokenizer) for tokens in answers]
+    return [texts[place : place + COUNT] for place in range(0, len(texts), COUNT)]
 
 
 def best_of(answers: list[list[str]], utility: Utility, encode) -> dict[int, str]:

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from ptebench.files import read_embeddings, read_jsonl
+from ptebench.profiles.decoding.decode import Sampling
+from ptebench.profiles.decoding.generate import generate
 from ptebench.profiles.evidence.owners import draw
 from ptebench.profiles.evidence.split import read_split
 from ptebench.profiles.models.loading import load
@@ -70,9 +72,30 @@ def test_targets_are_the_models_own_and_their_prompts_show_nothing_of_what_choos
             assert split.train[user][-1] not in history and prompt.count("\n- ") == len(history[-spec["history"] :])
 
 
-def test_samples_differ_and_are_the_same_of_a_seed(chain):
-    model, tokenizer = load(str(chain.base["base"].parent), None, SPEC["context"], None, SPEC["lora"], False)
-    prompts = [row["prompt"][0]["content"] for row in read_jsonl(chain.instructions["user"])[:3]]
-    first, again = (sample(model, tokenizer, prompts, 24, 8, 0) for _ in range(2))
+@pytest.fixture(scope="module")
+def writer(chain):
+    """Return the embedded model, its tokenizer and three prompts."""
+    loaded = load(str(chain.base["base"].parent), None, SPEC["context"], None, SPEC["lora"], False)
+    return *loaded, [row["prompt"][0]["content"] for row in read_jsonl(chain.instructions["user"])[:3]]
+
+
+def test_samples_differ_and_are_the_same_of_a_seed_whatever_the_batch(writer):
+    model, tokenizer, prompts = writer
+    first, again = (sample(model, tokenizer, prompts, 24, batch, 0) for batch in (8, 4))
     assert first == again != sample(model, tokenizer, prompts, 24, 8, 1)
     assert all(len(of) == COUNT for of in first) and len({t for of in first for t in of}) > 3
+
+
+def test_samples_of_no_temperature_are_the_greedy_answers(writer):
+    model, tokenizer, prompts = writer
+    cold = generate(model, tokenizer, prompts, 24, 8, sampling=Sampling(2, 1e-4, 0))
+    assert cold[::2] == cold[1::2] == generate(model, tokenizer, prompts, 24, 8)
+
+
+def test_tokens_are_drawn_by_the_softmax_at_a_temperature():
+    share, sampling = torch.tensor([0.5, 0.0, 0.2, 0.3]), Sampling(4, 2.0, 0)
+    places = sampling.places(range(5000), 1)[:, 0]
+    assert places.shape == (20_000,) and len(set(places.tolist())) == 20_000
+    tokens = sampling.tokens((2.0 * share.log()).expand(20_000, -1), places)
+    assert torch.bincount(tokens, minlength=4).div(20_000).numpy() == pytest.approx(share.numpy(), abs=0.015)
+    assert not (tokens == 1).any(), "what has no chance is never drawn"

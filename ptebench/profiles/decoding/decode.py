@@ -1,18 +1,40 @@
-"""Greedy decoding of many prompts at once, as `generate` takes it in place of its own loop."""
+"""Decoding of many prompts at once, greedy or sampled, as `generate` takes it in place of its own loop."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers.cache_utils import Cache, DynamicLayer
 
 from ptebench.files import InputError
 from ptebench.profiles.decoding.grammar import closed
+from ptebench.randomness import generator
 
 STRETCH = 64  # tokens of every prompt that are read at once: what a layer hands on stays in the processor's cache
 ROWS = 8  # batches are multiples of this many prompts
+
+
+class Sampling(NamedTuple):
+    """How answers are sampled: so many of each prompt, by the softmax at a temperature; the same of the same seed."""
+
+    copies: int
+    temperature: float
+    seed: int
+
+    def places(self, rows: Iterable[int], steps: int) -> torch.Tensor:
+        """Return where in its distribution each token of each answer lies (B * copies, steps)."""
+        return torch.from_numpy(
+            np.concatenate([generator(self.seed, f"answers {row}").random((self.copies, steps)) for row in rows])
+        )
+
+    def tokens(self, scores: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return the token at a place (B) of the distribution that scores (B, V) are of."""
+        below = (scores.double() / self.temperature).softmax(1).cumsum(1)
+        return (below <= places.to(scores.device)[:, None]).sum(1).clamp(max=scores.shape[1] - 1)
 
 
 class Read(Exception):
@@ -50,14 +72,16 @@ class Room(DynamicLayer):
         return self.length
 
 
-def greedy(
-    model, input_ids, logits_processor, stopping_criteria, generation_config, rules=None, **model_kwargs
-) -> list[list[int]]:
-    """Return the tokens of each greedy answer up to its end mark: a `custom_generate` for `generate`.
+def decode(
+    model, input_ids, logits_processor, stopping_criteria, generation_config, rules=None, sampling=None, places=None,
+    **model_kwargs,
+) -> list[list[int]]:  # fmt: skip
+    """Return the tokens of each answer up to its end mark: a `custom_generate` for `generate`.
 
-    Each prompt stands to the right, behind padding. All of it but the last token is read in stretches and only as far
-    as the cache needs it; rows that have ended are dropped as soon as ROWS of them have. `rules` has the `Answer` of
-    each row that keeps to the grammar. Raises InputError where the model has no cache.
+    Greedy, or with `sampling` and its `places`, then of each prompt in turn all its answers. Each prompt stands to the
+    right, behind padding. All of it but the last token is read in stretches and only as far as the cache needs it; rows
+    that have ended are dropped as soon as ROWS of them have. `rules` has the `Answer` of each row that keeps to the
+    grammar. Raises InputError where the model has no cache.
     """
     cache = next((value for value in model_kwargs.values() if isinstance(value, Cache)), None)
     if cache is None:
@@ -80,6 +104,10 @@ def greedy(
         with suppress(Read):
             logits(input_ids[:, start:end], start, end)
     deepest.enough = False
+    if sampling:
+        of = [row for row in range(len(input_ids)) for _ in range(sampling.copies)]
+        cache.reorder_cache(torch.LongTensor(of))
+        input_ids, mask, positions = input_ids[of], mask[of], positions[of]
 
     ends, pad = set(generation_config.eos_token_id), generation_config.pad_token_id
     answers: list[list[int]] = [[] for _ in input_ids]
@@ -94,7 +122,7 @@ def greedy(
         if rules:
             barred = closed([rules[row] for row in rows], scores.shape[1])
             scores = scores.masked_fill(barred.to(scores.device), -torch.inf)
-        tokens = scores.argmax(1)
+        tokens = sampling.tokens(scores, places[rows, column - width]) if sampling else scores.argmax(1)
         for row, token in zip(rows, tokens.tolist()):
             if not ended[row]:
                 answers[row].append(token)
