@@ -61,15 +61,26 @@ smollm2: $(READY)
 slurm executors: $(READY)
 	$(INSTALL) --no-deps --require-hashes -r requirements-$@.txt
 
-# every file by its digest; torch alone is of the index that the machine has it from, in the build that fits the machine
-$(READY): requirements.txt requirements.in
+# the build of torch that pip of this machine prefers (from an index of its own maybe), if its digest is among those of
+# requirements-torch.txt; any other on purpose: make demo TORCH='torch==2.13.0+cu126 --index-url ADDRESS'
+TORCH =
+ANY_TORCH = $(INSTALL) --no-compile --no-deps $(TORCH)
+PINNED_TORCH = .venv/bin/pip download --quiet --disable-pip-version-check --no-deps --dest .venv/torch \
+	$$(grep '^torch==' requirements.in) && $(INSTALL) --no-compile --no-deps --require-hashes \
+	--no-index --find-links .venv/torch --requirement requirements-torch.txt && rm -r .venv/torch
+# what a build for GPUs needs beside it
+FOR_CUDA = ! grep -q '^Requires-Dist: nvidia' .venv/lib/*/site-packages/torch-*.dist-info/METADATA || \
+	$(INSTALL) --no-compile --no-deps --require-hashes --requirement requirements-cuda.txt
+
+# every file by its digest
+$(READY): requirements.txt requirements-torch.txt requirements-cuda.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PtE-Bench needs Python 3.11 or newer; set PYTHON=")'
 	@echo "Installing Python packages into .venv: 2.5 GB, some minutes, without a word until the end"
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --no-compile --no-deps $$(grep '^torch==' requirements.in) & torch=$$! && \
+	( $(if $(TORCH),$(ANY_TORCH),$(PINNED_TORCH)) ) & torch=$$! && \
 		$(INSTALL) --no-compile --no-deps --require-hashes -r requirements.txt && wait $$torch
-	$(INSTALL) --no-compile $$(grep '^torch==' requirements.in) # what a build for GPUs needs beside it
-	$(INSTALL) --no-deps --editable .
+	$(if $(TORCH),$(INSTALL) --no-compile $(TORCH),$(FOR_CUDA))
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	# as pip does, on all cores, but for what no run reads; files of other Pythons fail
 	.venv/bin/python -m compileall -qq -j 0 -x '/tests/|/transformers/models/[^a]' .venv/lib || true
 	touch $@
@@ -80,20 +91,23 @@ $(TESTS): $(READY) requirements-tests.txt
 	touch $@
 
 # what requirements*.in name, all that it needs, and the digest of every file; versions stay unless requirements*.in or
-# UPGRADE=--upgrade changes them
+# UPGRADE=--upgrade changes them; docs/locks.py puts torch, and what its builds for GPUs need, into files of their own
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate $(UPGRADE) \
-	--no-emit-package torch --custom-compile-command "make lock"
+	--custom-compile-command "make lock"
 lock: $(TESTS)
 	$(INSTALL) uv
-	$(LOCK) requirements.in --output-file requirements.txt
-	$(LOCK) requirements-tests.in --constraints requirements.txt --output-file requirements-tests.txt
-	$(LOCK) requirements-docs.in --constraints requirements.txt --output-file requirements-docs.txt
+	cat requirements.txt requirements-torch.txt requirements-cuda.txt > requirements.all
+	$(LOCK) requirements.in --output-file requirements.all
+	.venv/bin/python docs/locks.py
+	rm requirements.all
+	for name in tests docs; do $(LOCK) requirements-$$name.in --no-emit-package torch --constraints requirements.txt \
+		--output-file requirements-$$name.txt || exit 1; done
 	.venv/bin/python docs/licences.py > docs/guide/licences.md
 
 # asks a data base of vulnerabilities on the network, by the pins alone
 vulnerabilities: $(TESTS)
 	$(INSTALL) pip-audit
-	.venv/bin/pip-audit --strict --require-hashes --disable-pip $(patsubst %,--requirement %,requirements.txt requirements-tests.txt)
+	.venv/bin/pip-audit --strict --require-hashes --disable-pip $(patsubst %,--requirement %,$(wildcard requirements*.txt))
 
 clean:
 	rm -rf results logs .snakemake

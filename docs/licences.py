@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = """# Licences
 
 This repository is under the [MIT licence](https://opensource.org/license/mit). What `make` installs beside it is below:
-every package of `requirements.txt`, for tests of `requirements-tests.txt`, and torch, with the licence that the
-installed package tells of itself. `make lock` writes this page again. Models and raw data have terms of their own
-([datasets](datasets.md)).
+every package of `requirements.txt` and `requirements-torch.txt`, with torch for GPUs of `requirements-cuda.txt`, for
+tests of `requirements-tests.txt`, with the licence that the installed package tells of itself. `make lock` writes this
+page again. NVIDIA's libraries, models and raw data have terms of their own ([datasets](datasets.md)).
 
 | package | version | licence |
 |---|---|---|
@@ -24,9 +24,10 @@ NOWHERE = "installed on other systems only: not looked at here"
 
 def pins() -> dict[str, str]:
     """Return the version of each package."""
-    texts = [(ROOT / f"requirements{name}").read_text(encoding="utf-8") for name in (".txt", "-tests.txt", ".in")]
-    pinned = re.findall(r"(?m)^([\w.-]+)==([\w.+-]+)", "\n".join(texts[:2]))
-    return dict(sorted([*pinned, *re.findall(r"(?m)^(torch)==(.+)$", texts[2])]))
+    texts = [
+        (ROOT / f"requirements{name}.txt").read_text(encoding="utf-8") for name in ("", "-torch", "-cuda", "-tests")
+    ]
+    return dict(sorted(re.findall(r"(?m)^([\w.-]+)==([\w.+-]+)", "\n".join(texts))))
 
 
 def licence(name: str) -> str:

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import runpy
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +22,7 @@ def lines_of(*names):
 
 
 PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)$", lines_of("requirements.in", "requirements-tests.in")))
-LOCK = lines_of("requirements.txt", "requirements-tests.txt")
+LOCK = lines_of(*(f"requirements{name}.txt" for name in ("", "-torch", "-cuda", "-tests")))
 LOCKED = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", LOCK))
 
 
@@ -40,9 +42,7 @@ def test_installed_versions_are_the_pinned_ones():
 
 
 def test_what_is_named_is_locked_as_named():
-    assert {
-        canonicalize_name(name): version for name, version in PINS.items() if name != "torch"
-    }.items() <= LOCKED.items()
+    assert {canonicalize_name(name): version for name, version in PINS.items()}.items() <= LOCKED.items()
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
@@ -52,13 +52,56 @@ def test_every_file_to_install_is_known_by_its_digest(path):
         assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
 
 
+def commands(*targets):
+    """Return the commands of targets of the Makefile, one a line, as if nothing were made yet."""
+    command = ["make", "--dry-run", "--always-make", *targets]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.replace("\\\n", " ").splitlines()
+
+
+def installs(*targets):
+    """Return what pip installs of targets, one command each."""
+    parts = [part for line in commands(*targets) for part in re.split(r"&&?|\|\||\(|\)", line)]
+    return [part for part in parts if "pip install" in part]
+
+
+def test_nothing_is_installed_but_by_its_digest():
+    lines = installs("demo", "test", "docs", "smollm2", "slurm", "executors")
+    files = {name for line in lines for name in re.findall(r"requirements\S*\.txt", line)}
+    assert files == {path.name for path in ROOT.glob("requirements*.txt")}
+    for line in lines:
+        itself = "--no-deps --no-build-isolation --editable ." in line
+        assert ("--no-deps" in line and "--require-hashes" in line) or itself, line
+
+
+def test_a_build_of_torch_on_purpose_is_taken_with_all_that_it_needs():
+    ours = "torch==2.13.0+cu126 --index-url ADDRESS"
+    lines = installs(".venv/ready", f"TORCH={ours}")
+    assert ["--no-deps" in line for line in lines if line.strip().endswith(ours)] == [True, False]
+    assert not [line for line in lines if "requirements-torch" in line or "requirements-cuda" in line]
+
+
+def test_vulnerabilities_are_asked_of_every_file_of_requirements():
+    asked = [re.findall(r"--requirement (\S+)", line) for line in commands("vulnerabilities") if "/pip-audit " in line]
+    assert sorted(*asked) == sorted(path.name for path in ROOT.glob("requirements*.txt"))
+
+
+def test_the_lock_is_in_three_files():
+    names = ("requirements.txt", "requirements-torch.txt", "requirements-cuda.txt")
+    head, *bodies = (re.split(r"(?m)^(?=[a-z])", lines_of(name), maxsplit=1) for name in names)
+    whole = "".join([*head, *(body for _, body in bodies)])
+    split = runpy.run_path(str(ROOT / "docs/locks.py"))["split"]
+    assert split(whole) == {name: lines_of(name) for name in names}
+    torch, cuda = (dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", lines_of(name))) for name in names[1:])
+    assert torch == {"torch": PINS["torch"]} and {"triton", "nvidia-cudnn-cu13"} <= {*cuda}
+
+
 def test_nothing_is_missing_of_what_is_installed_without_looking_for_more():
-    names = {*LOCKED, "torch"}
     for name in filter(installed, LOCKED):
         for text in metadata.requires(name) or []:
             need = Requirement(text)
             if need.marker is None or need.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(need.name) in names, (name, text)
+                assert canonicalize_name(need.name) in LOCKED, (name, text)
                 assert need.specifier.contains(installed(need.name), prereleases=True), (name, text)
 
 
@@ -67,10 +110,7 @@ def test_every_package_has_its_licence_on_the_page():
     rows = {
         name: (version, licence) for name, version, licence in re.findall(r"(?m)^\| (\S+) \| (\S+) \| (.+) \|$", page)
     }
-    assert {name: version for name, (version, _) in rows.items() if name not in ("package", "---")} == {
-        **LOCKED,
-        "torch": PINS["torch"],
-    }
+    assert {name: version for name, (version, _) in rows.items() if name not in ("package", "---")} == LOCKED
     assert not [name for name, (_, licence) in rows.items() if licence == "not told"]
 
 

@@ -37,6 +37,7 @@ EXEMPT = {
     ("tests/plan/test_command.py", "test_a_shell_sees_every_path_as_it_is", "shell"): "asks a shell on purpose",
     ("tests/recommenders/test_backbones.py", "test_the_backbones_and_the_counter_of_the_guide_are_whole", "exec"): GUIDE,
     ("tests/recommenders/test_backbones.py", "test_the_representation_of_the_guide_is_whole", "exec"): GUIDE,
+    ("tests/test_environments.py", "test_the_lock_is_in_three_files", "runpy.run_path"): "a script of this project",
     ("tests/workflow/test_exchange.py", "test_the_notebook_runs_from_top_to_bottom", "exec"): "the project's notebook",
     ("tests/workflow/test_own_profiles.py", "settings", "runpy.run_path"): "the script of a page of the guide",
 }  # fmt: skip
