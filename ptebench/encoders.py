@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from ptebench.errors import InputError
+from ptebench.errors import InputError, blame
 from ptebench.files import TEXT_VECTORS, File, read_table, write_table
 from ptebench.progress import Progress
 
@@ -76,16 +76,12 @@ def load_library(settings: dict):
         model, revision = str(MODEL_DIR), None
     else:
         model, revision = settings["model"], settings["revision"]
-    try:
+    mend = "give a sentence-transformers hub id that this machine can reach, or the path of a downloaded one"
+    with blame(lambda reason: f"encoder model {model!r} cannot be loaded ({reason}); {mend}"):
         if (pooling := settings.get("pooling", "own")) == "own":
             encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
         else:
             encoder = SentenceTransformer(modules=hidden_states(model, revision, pooling), device=device())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"encoder model {model!r} cannot be loaded ({error}); give a sentence-transformers hub id that this"
-            " machine can reach, or the path of a downloaded one"
-        ) from error
     return limit(encoder, settings)
 
 

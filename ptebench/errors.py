@@ -1,5 +1,7 @@
 """The one error of bad input, why a path is no file, and what a reader of JSON raises."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -22,3 +24,20 @@ class InputError(Exception):
 
 # of text that is no UTF-8, no JSON, has a number of thousands of digits, or lists in lists without end
 NO_JSON = (ValueError, RecursionError)
+
+
+@contextmanager
+def blame(sentence: Callable[[str], str]) -> Iterator[None]:
+    """Raise InputError of whatever a library raises of the file that it reads; `sentence` has the reason in it.
+
+    Each library has errors of its own, and Rust's panic is no Exception. A GPU without memory is no fault of a file.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except BaseException as error:
+        kind = type(error).__name__
+        if kind == "OutOfMemoryError" or not (isinstance(error, Exception) or kind == "PanicException"):
+            raise
+        raise InputError(sentence((str(error).strip().splitlines() or [kind])[0])) from error

@@ -12,6 +12,7 @@ from ptebench.raw.columns import columns_to_read, flat, value_of
 from ptebench.raw.lines import Malformed, lines
 from ptebench.raw.movielens import movielens
 from ptebench.raw.movielens import names_of as fields_of
+from ptebench.raw.parquet import check_size, check_texts
 from ptebench.raw.separated import names_of, separated
 
 SEPARATED = (".csv", ".tsv", ".txt", ".inter", ".item")
@@ -101,7 +102,9 @@ def _parquet(path: Path, required: list[str], optional: Iterable[str], case: Cal
     there = {case(name): name for name in parquet_columns(path)}
     try:
         names = columns_to_read(path, there, required, optional)
+        check_size(path, {there[name] for name in names})
         frame = pl.read_parquet(path, columns=[there[name] for name in names])
+        check_texts(path, frame)
         frame = frame.select(pl.col(there[name]).alias(name) for name in names)
         # some writers do not say that their texts are texts, others that they are one of few
         return frame.with_columns(pl.col(pl.Binary, pl.Categorical, pl.Enum).cast(pl.String)).with_row_index("@line", 1)

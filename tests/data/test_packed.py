@@ -7,7 +7,10 @@ import pickle
 import zipfile
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as arrow
 from scipy import sparse
 
 from ptebench.data import matrices
@@ -15,13 +18,15 @@ from ptebench.data.matrices import entries, read_npz
 from ptebench.data.unpickle import read_pickle
 from ptebench.errors import InputError
 from ptebench.raw import lines as raw_lines
-from ptebench.raw import packed
+from ptebench.raw import packed, parquet
+from ptebench.raw.tables import table_blocks
 
 
 @pytest.fixture
 def tight(monkeypatch):
     monkeypatch.setattr(packed, "FREE", 1 << 20)
     monkeypatch.setattr(matrices, "FREE", 1 << 20)
+    monkeypatch.setattr(parquet, "FREE", 1 << 20)
 
 
 def test_a_bomb_of_lines_is_refused_and_text_is_not(tight, tmp_path):
@@ -39,6 +44,72 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monk
     file.write_bytes(gzip.compress(b"a\nb\n" + b"x" * (1 << 25)))
     with pytest.raises(InputError, match="one.gz: line 3 is longer than 8,388,608 bytes"):
         list(raw_lines.lines(file))
+
+
+def equal_rows(path):
+    pl.DataFrame({"user_id": ["u"] * 300_000, "item_id": ["i"] * 300_000}).write_parquet(path)
+
+
+def one_page(path):
+    pl.DataFrame({"user_id": ["u" * 3_000_000], "item_id": ["i"]}).write_parquet(path, compression="zstd")
+
+
+def one_text_for_many(path):
+    table = pa.table({"user_id": ["u" * 20_000] * 1_000, "item_id": ["i"] * 1_000})
+    arrow.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def one_category_for_many(path):
+    users = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1_000, dtype=np.int8)), pa.array(["u" * 20_000]))
+    arrow.write_table(pa.table({"user_id": users, "item_id": ["i"] * 1_000}), path, compression="zstd")
+
+
+def one_long_of_many(path):
+    table = pa.table({"user_id": [str(n) for n in range(9_000)] + ["u" * 20_000] * 1_000, "item_id": ["i"] * 10_000})
+    arrow.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def many_rows_by_word_alone(path):
+    pl.DataFrame({"user_id": ["u"] * 100, "item_id": ["i"] * 100}).write_parquet(path)
+    data = path.read_bytes()
+    at = data.rindex(b"\x16\xc8\x01")  # 100, as the footer writes it of a group of rows
+    longer = data[:at] + b"\x16\xc8\x81\x80\x80\x04" + data[at + 3 : -8]
+    path.write_bytes(longer + (int.from_bytes(data[-8:-4], "little") + 3).to_bytes(4, "little") + data[-4:])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [equal_rows, one_page, one_text_for_many, one_category_for_many, one_long_of_many, many_rows_by_word_alone],
+    ids=lambda write: write.__name__,
+)
+def test_a_bomb_of_parquet_is_refused(write, tight, tmp_path):
+    write(file := tmp_path / "bomb.parquet")
+    assert file.stat().st_size < 90_000
+    with pytest.raises(InputError, match="bomb.parquet: it stands for more than [0-9,]+ bytes"):
+        list(table_blocks(file, ["user_id", "item_id"], None))
+
+
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", "lz4", "uncompressed"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_table_of_parquet_is_no_bomb(compression, version, tight, tmp_path):
+    users, items = ([str(n * step % 10_007) for n in range(50_000)] for step in (1, 7919))
+    table = pa.table({"user_id": users, "item_id": items, "t": range(50_000), "list": [["a", "b"], []] * 25_000})
+    polars, other = tmp_path / "polars.parquet", tmp_path / "arrow.parquet"
+    pl.from_arrow(table).write_parquet(polars, compression=compression, row_group_size=9_000)
+    codec = {"uncompressed": None}.get(compression, compression)
+    arrow.write_table(
+        table, other, compression=codec, data_page_version=version, data_page_size=4096, row_group_size=9_000
+    )
+    for file in (polars, other):
+        (block,) = table_blocks(file, ["user_id", "item_id", "t", "list"], None)
+        assert block["item_id"].to_list() == items and block["list"].len() == 50_000
+
+
+def test_a_bomb_in_a_column_that_nothing_asks_for_harms_nobody(tight, tmp_path):
+    file = tmp_path / "t.parquet"
+    pl.DataFrame({"user_id": ["u", "v"], "text": ["x" * 5_000_000, ""]}).write_parquet(file)
+    (block,) = table_blocks(file, ["user_id"], None)
+    assert block["user_id"].to_list() == ["u", "v"]
 
 
 def test_a_bomb_of_a_pickle_is_refused(tight, tmp_path):

@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,17 @@ def jsonl(*rows: object) -> bytes:
 def parquet(**columns: list) -> bytes:
     stream = io.BytesIO()
     pl.DataFrame(columns).write_parquet(stream)
+    return stream.getvalue()
+
+
+def parquet_of_arrow(**columns: list) -> bytes:
+    """Return a table as another library writes it: categories, pages of version 2, gzip."""
+    import pyarrow as pa
+    from pyarrow import parquet as arrow
+
+    table, stream = pa.table(columns), io.BytesIO()
+    table = table.set_column(0, "user_id", table["user_id"].dictionary_encode())
+    arrow.write_table(table, stream, data_page_version="2.0", compression="gzip", row_group_size=2)
     return stream.getvalue()
 
 
@@ -175,6 +188,82 @@ def tensors() -> bytes:
     return save({"vectors": torch.arange(12, dtype=torch.float32).reshape(4, 3)}, {"text": "card"})
 
 
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 64, "hidden_size": 16, "intermediate_size": 32,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+
+
+def shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight of a tiny language model."""
+    layer = {"self_attn.": {f"{part}_proj": (16, 16) for part in "qkvo"},
+             "mlp.": {"gate_proj": (32, 16), "up_proj": (32, 16), "down_proj": (16, 32)},
+             "": {"input_layernorm": (16,), "post_attention_layernorm": (16,)}}  # fmt: skip
+    inner = {f"model.layers.0.{of}{name}.weight": shape for of, parts in layer.items() for name, shape in parts.items()}
+    outer = {"model.embed_tokens.weight": (64, 16), "model.norm.weight": (16,), "lm_head.weight": (64, 16)}
+    return inner | outer
+
+
+def model_weights() -> bytes:
+    from safetensors.torch import save
+
+    return save({name: torch.full(shape, 0.25) for name, shape in shapes().items()}, {"format": "pt"})
+
+
+def read_model(folder: Path) -> object:
+    from ptebench.profiles.models.loading import load_base
+
+    return load_base(str(folder), None, 32)
+
+
+def gguf_bytes() -> bytes:
+    """Return the same model in one file, with a tokenizer of letters."""
+    from gguf import GGUFWriter
+
+    names = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output", "input_layernorm": "attn_norm",
+             "post_attention_layernorm": "ffn_norm", "o_proj": "attn_output", "gate_proj": "ffn_gate", "up_proj": "ffn_up",
+             "down_proj": "ffn_down", **{f"{part}_proj": f"attn_{part}" for part in "qkv"}}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        writer = GGUFWriter(file := Path(folder) / "m.gguf", "llama")
+        (
+            writer.add_block_count(1),
+            writer.add_context_length(64),
+            writer.add_embedding_length(16),
+            writer.add_vocab_size(64),
+        )
+        (
+            writer.add_feed_forward_length(32),
+            writer.add_head_count(2),
+            writer.add_head_count_kv(2),
+            writer.add_layer_norm_rms_eps(1e-5),
+        )
+        (
+            writer.add_tokenizer_model("gpt2"),
+            writer.add_token_list([*(chr(33 + n) for n in range(63)), "!!"]),
+            writer.add_token_types([1] * 64),
+        )
+        (
+            writer.add_token_merges(["! !"]),
+            writer.add_eos_token_id(1),
+            writer.add_bos_token_id(0),
+            writer.add_pad_token_id(2),
+        )
+        writer.add_chat_template("{% for m in messages %}{{ m['content'] }}{% endfor %}")
+        for name, shape in shapes().items():
+            last = name.removesuffix(".weight")
+            short = names[last] if last in names else f"blk.0.{names[last.split('.')[-1]]}"
+            writer.add_tensor(f"{short}.weight", np.full(shape, 0.25, dtype=np.float32))
+        writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file(), writer.close()
+        return file.read_bytes()
+
+
+def read_gguf(folder: Path) -> object:
+    from ptebench.profiles.models.packed import unpack
+
+    with tempfile.TemporaryDirectory() as made:
+        return unpack(str(folder / "m.gguf"), Path(made))
+
+
 def read_proposal(folder: Path) -> object:
     proposal = configuration(propose(folder / "mine.csv", folder / "items.csv"))
     (folder / "own.yaml").write_text(proposal, encoding="utf-8")
@@ -216,6 +305,7 @@ READERS: dict[str, Reader] = {
     **from_lines(),
     "table of TSV": Reader({"t.tsv": text("user_id\titem_id\tt", "u1\ti1\t1", 'u2\t"i" 2\t2')}, source("table", TABLE, {"interactions": "t.tsv"})),
     "table of Parquet": Reader({"t.parquet": parquet(**PAIRS)}, source("table", TABLE, {"interactions": "t.parquet"}), binary=True),
+    "table of Parquet by Arrow": Reader({"t.parquet": parquet_of_arrow(**PAIRS)}, source("table", TABLE, {"interactions": "t.parquet"}), binary=True),
     "table items of JSON": Reader(
         {"i.jsonl": jsonl({"item_id": "i1", "title": "One", "categories": [["a"], ["b", "c"]]}, {"item_id": 7, "categories": "['x', 'y']"}),
          "t.parquet": parquet(**PAIRS)},
@@ -280,6 +370,8 @@ READERS: dict[str, Reader] = {
     **{f"contract {name}": contract(name) for name in CONTRACTS},
     "tensors": Reader({"v.safetensors": tensors()}, lambda folder: files.read_embeddings(folder / "v.safetensors", 4), binary=True),
     "vectors": Reader({"v.safetensors": tensors()}, lambda folder: files.read_vectors(folder / "v.safetensors"), binary=True),
+    "language model": Reader({"model.safetensors": model_weights(), "config.json": json.dumps(LLAMA).encode()}, read_model, binary=True),
+    **({"language model in one file": Reader({"m.gguf": gguf_bytes()}, read_gguf, binary=True)} if find_spec("gguf") else {}),
     "JSON": Reader({"j.json": json.dumps({"a": [1, 2.5, "ü", None], "b": {"c": True}}, ensure_ascii=False).encode()}, lambda folder: files.read_json(folder / "j.json")),
     "JSON lines": Reader({"j.jsonl": jsonl({"key": "a", "text": "ü"}, {"key": "b", "n": [1]})}, lambda folder: files.read_jsonl(folder / "j.jsonl")),
     "record": Reader({RECORD: record_bytes()}, lambda folder: read_record(folder / RECORD)),

@@ -4,17 +4,19 @@ import inspect
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from ptebench.errors import blame
 from ptebench.files import InputError, aside, atomic
 from ptebench.hardware import device, gemm_precision
 from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
-from ptebench.weights import weights
+from ptebench.weights import LOADED, weights
 
 
 def model_source(spec: dict, base: Path | None) -> dict:
@@ -37,13 +39,9 @@ def save(model, tokenizer, folder: Path) -> None:
 
 def load_tokenizer(source: str, revision: str | None = None, template_arguments: dict | None = None):
     """Load a tokenizer; raise InputError where it lacks what prompts need."""
-    try:
+    mend = "give a hub id that this machine can reach, or the folder of a saved model"
+    with blame(lambda reason: f"language model {source!r}: no tokenizer there ({reason}); {mend}"):
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"language model {source!r}: no tokenizer there ({str(error).splitlines()[0]}); "
-            "give a hub id that this machine can reach, or the folder of a saved model"
-        ) from error
     if not tokenizer.chat_template:
         raise InputError(f"language model {source!r}: no chat template; choose an instruction-tuned model")
     if tokenizer.eos_token_id is None:
@@ -72,18 +70,25 @@ def four_bit(source: str) -> BitsAndBytesConfig:
     )  # fmt: skip
 
 
+def whole_model(*place, **options):
+    """Return a causal language model; raise ValueError where its files lack weights, which would be random ones."""
+    loaded: Any = AutoModelForCausalLM.from_pretrained(*place, **options, output_loading_info=True)
+    model, report = loaded
+    if lacking := sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]])):
+        raise ValueError(f"its weights lack {lacking[0]}" + (f" and {len(lacking) - 1} more" if lacking[1:] else ""))
+    return model
+
+
 def load_base(source: str, revision: str | None, context: int, quantization: str | None = None):
     """Load a causal language model; raise InputError where there is none or its context is too short."""
     extra = {}
     if quantization == "4bit":
         extra = {"quantization_config": four_bit(source), "device_map": {"": torch.cuda.current_device()}}
     kind = gemm_precision(device())  # adapters stay float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind, **extra)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"language model {source!r}: no causal language model there ({str(error).splitlines()[0]})"
-        ) from error
+    files = ", ".join(sorted(file.name for file in Path(source).glob("*") if LOADED.fullmatch(file.name)))
+    mend = f"; fetch {files} again" if files else ""
+    with blame(lambda reason: f"language model {source!r}: no causal language model there ({reason}){mend}"):
+        model = whole_model(source, revision=revision, dtype=kind, **extra)
     if "past_key_values" not in inspect.signature(model.forward).parameters:
         raise InputError(
             f"language model {source!r}: {type(model).__name__} has no cache to read prompts into; choose another"
@@ -94,7 +99,7 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
             f"language model {source!r}: its context is {longest} tokens, 'context' is {context}; lower it"
         )
     model.config.weights = weights(source, revision)
-    return model if extra else model.to(device())  # type: ignore[arg-type]  # hidden by a wrapper of transformers
+    return model if extra else model.to(device())
 
 
 def load(
