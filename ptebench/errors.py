@@ -1,7 +1,8 @@
 """The one error of bad input, why a path is no file, and what a reader of JSON raises."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -11,8 +12,14 @@ def printable(text: str) -> str:
 
 
 def absence(path: Path | str) -> str:
-    """Return why there is no file at a path."""
-    return "is a folder; name a file" if Path(path).is_dir() else "no such file"
+    """Return why there is no file at a path, with the file beside it whose name is nearest."""
+    path, names = Path(path), list[str]()
+    if path.is_dir():
+        return "is a folder; name a file"
+    with suppress(OSError):
+        names = sorted(other.name for other in path.parent.iterdir())
+    near = get_close_matches(path.name, names, 1, 0.8)
+    return "no such file" + (f" (there is {near[0]})" if near else "")
 
 
 class InputError(Exception):

@@ -25,9 +25,10 @@ from ptebench.raw.tables import form, header, table_blocks
 
 LOOK = 20_000  # rows that columns are judged by
 NAMES = {
-    "user_id": ("user", "customer", "reviewer", "member", "visitor", "session", "client", "uid"),
+    "user_id": ("user", "customer", "reviewer", "member", "visitor", "session", "client", "uid", "viewer", "buyer",
+                "person", "account", "listener", "reader", "player", "subscriber"),
     "item_id": ("item", "product", "asin", "sku", "movie", "business", "book", "isbn", "news", "article", "track",
-                "song", "game", "app"),
+                "song", "game", "app", "video", "recipe", "venue", "hotel", "restaurant", "course", "poi"),
     "timestamp": ("timestamp", "unix", "time", "date", "created", "ts"),
     "rating": ("rating", "stars", "score", "overall", "grade"),
     "title": ("title", "name", "headline"),
@@ -35,6 +36,7 @@ NAMES = {
     "brand": ("brand", "maker", "author", "artist", "publisher", "manufacturer"),
     "description": ("description", "abstract", "summary", "text", "about"),
 }  # fmt: skip
+TIMES = r"^1?\d{9}(\.\d+)?$|^\d{4}-\d\d-\d\d"  # seconds since 1970, of 1973 to 2033; a day
 ACTS = {"user_id": "who acts", "item_id": "what is acted on"}
 SOURCES: dict[str, type[Dataset]] = {"table": Table, "sequences": Sequences}
 PUBLISHERS = {
@@ -131,6 +133,8 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
             f"{path}: its columns, {', '.join(columns)}, are parts of a split that somebody made; name the file "
             "yourself, `source: sequences, parts: FILE`, with the protocol snapshot, which takes such a split"
         )
+    if "timestamp" not in chosen and (times := _times(path, [c for c in columns if c not in chosen.values()])):
+        chosen["timestamp"] = times
     told = ", ".join(f"{theirs} is {ours}" for ours, theirs in chosen.items())
     interacted = look(path, chosen["item_id"])
     if not len(interacted):
@@ -157,6 +161,13 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
         _propose_texts(proposal, items, interacted)
     _propose_filters(proposal, path, "timestamp" in chosen)
     return proposal
+
+
+def _times(path: Path, columns: list[str]) -> str | None:
+    """Return the first column all of whose values look like times, whatever its name."""
+    return next(
+        (column for column in columns if len(values := look(path, column)) and values.str.contains(TIMES).all()), None
+    )
 
 
 def _propose_texts(proposal: Proposal, path: Path, interacted: pl.Series) -> None:

@@ -39,6 +39,26 @@ def test_the_proposal_for_the_readme_s_files_is_the_configuration_that_comes_alo
     assert read([tmp_path / "own.yaml"], {})["datasets"]["own"]["user_core"] == 5
 
 
+@pytest.mark.parametrize("day", ["1500000000", "978824268", "1500000000.5", "2017-07-14", "2017-07-14T02:40:00"])
+def test_a_column_of_times_is_known_by_what_it_holds(tmp_path, day):
+    shop(tmp_path)
+    text = (tmp_path / "purchases.csv").read_text().splitlines()
+    lines = [line.rpartition(",")[0] for line in text[1:]]
+    (tmp_path / "log.csv").write_text(
+        "\n".join(["viewer,sku,when,price", *(f"{line},{day},9" for line in lines)]) + "\n"
+    )
+    columns = propose(tmp_path / "log.csv").settings["columns"]
+    assert columns == {"user_id": "viewer", "item_id": "sku", "timestamp": "when"}
+
+
+def test_a_file_whose_name_is_near_is_named(tmp_path):
+    shop(tmp_path)
+    with pytest.raises(InputError, match=r"purchase.csv: no such file \(there is purchases.csv\)$"):
+        propose(tmp_path / "purchase.csv")
+    with pytest.raises(InputError, match="no such file$"):
+        propose(tmp_path / "ratings.json")
+
+
 def test_a_sample_is_proposed_of_many_users_and_what_it_costs_is_said(tmp_path, monkeypatch):
     shop(tmp_path)
     proposal = propose(tmp_path / "purchases.csv")

@@ -33,6 +33,9 @@ def quicken(representation, device: torch.device, width: int) -> None:
     representation.item_vectors = item_vectors
 
 
+RISING = 0.05  # of the epochs: a training whose best one is as near to its end was still rising
+
+
 def train(
     spec: dict, train_set, valid, catalogue, remove_seen, checkpoint: Path | None = None, fingerprint="", until=None
 ) -> tuple[dict[str, torch.Tensor], list[dict], dict]:
@@ -85,7 +88,8 @@ def train(
         raise InputError(f"validation has no {settings['selection']}: check the split's valid.parquet for events")
     notes = {"parameters": sum(p.numel() for p in parameters), "device": str(device)}
     if settings["schedule"] == "constant":  # a rate that falls to 0 ends in its best epoch by itself
-        notes["still_rising"] = course.epoch == settings["epochs"] and not course.stale
+        since_best = course.stale * settings["validate_every"]
+        notes["still_rising"] = course.epoch == settings["epochs"] and since_best <= RISING * course.epoch
     if getattr(backbone, "samples", 0):
         models.load_state_dict(best)
         notes["one_pass"] = one_pass(backbone, representation, valid, remove_seen, device)

@@ -84,6 +84,4 @@ def rising(costs: pl.DataFrame) -> list[str]:
         f"({row['still_rising']} of {row['seeds']} seeds)"
         for row in costs.filter(pl.col("still_rising") > 0).iter_rows(named=True)
     ]
-    return (
-        [f"Still rising at their last epoch, so that more 'epochs' may do better: {'; '.join(rows)}."] if rows else []
-    )
+    return [f"Still rising as they ended, so that more 'epochs' may do better: {'; '.join(rows)}."] if rows else []

@@ -20,6 +20,7 @@ from ptebench.config.read import resolve
 from ptebench.files import InputError
 from ptebench.recommenders.adapter import Adapter
 from ptebench.recommenders.backbones.dreamrec import earlier, gauss
+from ptebench.recommenders.course import Course
 from ptebench.recommenders.evaluation import rank, validation_value
 from ptebench.recommenders.graph import PART, normalise_graph, product
 from ptebench.recommenders.losses import gbce
@@ -192,7 +193,13 @@ def test_a_linear_schedule_falls_over_all_epochs_wherever_training_stops(data):
     assert whole[2] != losses("linear", 3)[2]
 
 
-def test_a_training_that_ends_in_its_best_epoch_is_said_to_rise_still(data):
+def _goes_stale(course, epoch):
+    """Have an epoch be the best one."""
+    course.stale = max(0, course.epoch - epoch)
+    return course.epoch in (1, epoch)
+
+
+def test_a_training_that_ends_near_its_best_epoch_is_said_to_rise_still(data, monkeypatch):
     """Not where the rate falls to 0, which ends so by itself."""
     train_set, events, catalogue = data
 
@@ -201,6 +208,11 @@ def test_a_training_that_ends_in_its_best_epoch_is_said_to_rise_still(data):
 
     assert notes(epochs=1)["still_rising"] is True
     assert notes(epochs=400, patience=2)["still_rising"] is False
+    monkeypatch.setattr(Course, "is_best", lambda self, value: _goes_stale(self, 19))
+    assert notes(epochs=20)["still_rising"] is True
+    monkeypatch.setattr(Course, "is_best", lambda self, value: _goes_stale(self, 18))
+    assert notes(epochs=20)["still_rising"] is False
+    monkeypatch.undo()
     assert "still_rising" not in notes(epochs=1, schedule="linear")
 
 

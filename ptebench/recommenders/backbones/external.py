@@ -93,7 +93,7 @@ class Counter:
         mend = {"missing": "supply a list of each", "short": "supply longer lists"}[policy]
         raise InputError(
             f"{self.file}: event {int(events.event[row])} of {self._user(int(events.users[row]))} (ranking "
-            f"{events.ranking}) {says(row)}, as do {int(faulty.sum())} of {len(faulty)} events; {mend}, "
+            f"{events.ranking}) {says(row)}; {int(faulty.sum()):,} of {len(faulty):,} events are so; {mend}, "
             f"or set {policy}: last, which ties what is not listed behind what is"
         )
 
