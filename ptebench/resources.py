@@ -23,6 +23,7 @@ COPY = 1.25  # of the weights, while a layer is cast or an adapter is added
 # bytes of a token by the weights' bytes to the power of 2/3, as layers times width grow: measured with SmolLM2-135M,
 # whose keys and values take 23 kB a token and whose states, kept for gradients, 1.4 MB
 READ, LEARNT = 0.1, 4.0
+SHAPES = 3600  # of a job with products of many shapes, which oneDNN keeps, in that unit: 1.5 GB with SmolLM2-135M
 PART = 512  # tokens that fine-tuning reads at once
 POLICY = 1024  # tokens that GRPO reads at once where the policy learns
 
@@ -33,10 +34,9 @@ def _writing(m: Settings) -> float:
 
 # tokens that a job holds, weighed by what each takes, by script
 TOKENS: dict[str, Callable[[Settings], float]] = {
-    "tune_round": lambda m: max(LEARNT * max(PART, m["context"]), _writing(m)),
-    "grpo": lambda m: LEARNT * max(m["context"], min(POLICY, m["grpo"]["batch_size"] * m["context"])),
-    "probe_round": lambda m: READ * m["context"],
-    "quality": lambda m: READ * m["context"],
+    "tune_round": lambda m: SHAPES + max(LEARNT * max(PART, m["context"]), _writing(m)),
+    "grpo": lambda m: SHAPES + LEARNT * max(m["context"], min(POLICY, m["grpo"]["batch_size"] * m["context"])),
+    **dict.fromkeys(("probe_round", "quality"), lambda m: SHAPES + READ * m["context"]),
     **dict.fromkeys(("instructions", "audit_grpo", "write_shard", "write_profiles"), _writing),
 }
 # MB of a job beside its data, by script
