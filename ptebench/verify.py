@@ -60,6 +60,12 @@ def walk(folder: Path) -> Iterator[Path]:
         yield from (path for path in (Path(place, name) for name in sorted(names)) if not is_scratch(path))
 
 
+def home_of(path: Path, record: dict[str, Any]) -> Path:
+    """Return where the job of a record wrote it, its own place where it does not say."""
+    words = shlex.split(record.get("command", ""))
+    return next((Path(home) for word, home in zip(words, words[1:]) if word == "--provenance"), path)
+
+
 class Results:
     """The files below folders with their records, and what was found of them."""
 
@@ -76,6 +82,7 @@ class Results:
                 except InputError as error:
                     self.add("damaged", path, str(error).partition(": ")[2])
         self.digests = self.read()
+        self.leave_out_copies()
         self.codes = self.modules_by_code()
 
     def add(self, kind: str, file: Path | str, reason: str) -> None:
@@ -90,6 +97,16 @@ class Results:
         there = sorted(name for name in names if Path(name).is_file())
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(there, pool.map(file_digest, map(Path, there))))
+
+    def leave_out_copies(self) -> None:
+        """Take copies of records that a job wrote, as a crate's, for files like others, of which its record tells."""
+        homes = {path: home_of(path, record) for path, record in self.records.items()}
+        copies = {
+            name for path, record in self.records.items() if homes[path] == path for name in record.get("outputs", {})
+        }
+        for path, home in homes.items():
+            if home != path and str(path) in copies:
+                del self.records[path]
 
     def modules_by_code(self) -> dict[str, dict[str, str] | None]:
         """Return the modules that each digest of code is of, None where their file is not as the plan wrote it."""
@@ -116,11 +133,9 @@ class Results:
 
     def of_outputs(self, path: Path, record: dict[str, Any]) -> None:
         """Find what is not what its job wrote, or lies elsewhere."""
-        words = shlex.split(record.get("command", ""))
-        home = next((Path(path) for word, path in zip(words, words[1:]) if word == "--provenance"), path)
-        if words and SEAL not in record:
+        if record.get("command") and SEAL not in record:
             self.add("damaged", path, "without a digest of itself: damaged, or of an earlier version")
-        if home != path:
+        if (home := home_of(path, record)) != path:
             self.add("foreign", path, f"the record of another place: {home}")
             return
         for name, digest in record.get("outputs", {}).items():

@@ -139,6 +139,41 @@ def test_files_without_records_records_without_files_and_copies_are_named(tree):
     ]
 
 
+@pytest.fixture
+def crate(tree):
+    """The copy of a record that a job packed, as its own record says; with that record."""
+    copy = Path("results/crate/results/cells/model.provenance.json")
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(Path("results/cells/model.provenance.json").read_bytes())
+    Path("results/crate/metadata").write_text("graph")
+    packed = {str(path): file_digest(path) for path in (copy, Path("results/crate/metadata"))}
+    return copy, plant("results/crate/metadata", "graph", ["results/cells/model"], outputs=packed)
+
+
+def test_a_copy_that_a_job_wrote_is_sound_and_only_what_happens_to_it_is_named(crate):
+    copy, record = crate
+    assert findings() == []
+    Path("results/split/train").write_text("others")
+    assert str(copy) not in [file for _, file in findings()], "what is stale is named at its place"
+    Path("results/split/train").write_text("events")
+    copy.write_bytes(Path("results/split/train.provenance.json").read_bytes())
+    assert findings() == [("other bytes", str(copy))]
+    copy.write_text("{}")
+    assert ("other bytes", str(copy)) in findings()
+    copy.unlink()
+    assert findings() == [("gone", str(copy))]
+
+
+def test_a_copy_is_foreign_beside_what_a_job_wrote_and_where_that_is_a_copy_too(crate):
+    copy, record = crate
+    beside = copy.with_name("other.provenance.json")
+    beside.write_bytes(copy.read_bytes())
+    assert findings() == [("foreign", str(beside))]
+    beside.unlink()
+    moved = record.rename("results/cells/metadata.provenance.json")
+    assert ("foreign", str(copy)) in findings() and ("foreign", str(moved)) in findings()
+
+
 def test_what_a_kill_left_is_removed_and_what_a_job_still_writes_is_not(tree, monkeypatch, capsys):
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     dead, cells = gone.stdout.strip(), Path("results/cells")

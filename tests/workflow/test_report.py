@@ -40,6 +40,8 @@ def test_a_run_is_reported_and_packed_with_every_file_explained(tmp_path):
     graph = json.loads((folder / "results/crate/ro-crate-metadata.json").read_text())["@graph"]
     assert sum(entity["@type"] == "CreateAction" for entity in graph) == 11  # the run, and ten jobs behind the table
     assert "<code>snakemake --cores all" in row and "Run of snakemake --cores all" in json.dumps(graph)
+    checked = snakemake(folder, "verify", stub=False)
+    assert checked.returncode == 0, f"{checked.stdout}{checked.stderr[-3000:]}"
     (folder / "config.yaml").rename(folder / "own.yaml")
     assert planned(folder, "report", "crate", "--configfile", "own.yaml") == {}, "a name is no reason to make them anew"
     (folder / "own.yaml").rename(folder / "config.yaml")
