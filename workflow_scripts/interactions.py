@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from ptebench.data.doubts import doubts
 from ptebench.data.filters import collect_items, prepare, select_impressions
 from ptebench.data.parts import distinct, write_parts
 from ptebench.files import INTERACTIONS, ITEMS, write_table
@@ -26,6 +27,8 @@ def main(job):
     notes = {**reading.counts, **dropped_counts, **item_counts}
     for name, value in notes.items():
         print(f"{name.replace('_', ' ')}: {value:,}")
+    for doubt in doubts(reading.items, items, notes, job.spec):
+        print(f"note: datasets.{dataset}.{doubt}")
     return {"notes": notes}
 
 

@@ -6,7 +6,7 @@ from ptebench.files import GROUPS, METRICS, RANKS, read_json, read_table, write_
 from ptebench.job import run
 from ptebench.report.checks import check_metrics
 from ptebench.report.lists import read_measures
-from ptebench.report.metrics import average_events, event_values, find_partitions
+from ptebench.report.metrics import average_events, event_values, find_partitions, vain_cuts
 
 
 def measure(path, groups: pl.DataFrame, ks: list[int], of_lists: pl.DataFrame | None) -> pl.DataFrame:
@@ -28,6 +28,9 @@ def main(job) -> dict:
         cost = {key: read_json(record)[key] for key in ("width", "parameters")}
         columns = (pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in {**cell, **cost}.items())
         frames.append(measure(ranks, groups, ks, lists).with_columns(columns).select(*METRICS))
+    one = job.spec["cells"][0]
+    for cuts in vain_cuts(read_table(job.inputs["ranks"][0], RANKS), ks):
+        print(f"note: {one['dataset']}, {one['protocol']}: {cuts}")
     write_table(pl.concat(frames), job.outputs["metrics"], METRICS)
     return {"cells": len(frames)}
 

@@ -101,6 +101,7 @@ class Terminal(logging.Handler):
         self.done: set[int] = set()
         self.failures: list[Failure] = []
         self.outputs: list[str] = []
+        self.notes: set[str] = set()
         self.interrupted = self.stopping = self.foreseen = False
         self.began = self.last_line = self.estimated = time.monotonic()
         self.rest = ""
@@ -183,7 +184,8 @@ class Terminal(logging.Handler):
         self.outputs += job.output
         text = f"{len(self.done)} of {len(self.work.jobs)}  {label(job)}, {duration(took)}"
         for line in ending(Path(next(iter(job.log), os.devnull))):
-            if line.startswith(NOTE):
+            if line.startswith(NOTE) and line not in self.notes:  # several jobs may know it
+                self.notes.add(line)
                 self.line(line)
         self.status() if self.on_terminal else self.line(text + self.time_left())
 

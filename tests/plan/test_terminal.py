@@ -227,10 +227,14 @@ def test_what_exports_wrote_is_named(logger, flow):
 def test_a_note_in_the_log_of_a_job_is_told(logger, flow, tmp_path):
     (tmp_path / "train.log").write_text("reading\nnote: texts of mine: 40 of 5,521 items\nitem vectors: 40\n")
     terminal = attach(flow)
+    flow.dag.jobs[1].log[:] = flow.dag.jobs[0].log
     log(logger, "run_info")
     log(logger, "job_finished", job_id=0)
+    log(logger, "job_finished", job_id=1)
     terminal.end()
-    assert terminal.stream.getvalue().splitlines()[1] == "note: texts of mine: 40 of 5,521 items"
+    said = terminal.stream.getvalue().splitlines()
+    assert said[1] == "note: texts of mine: 40 of 5,521 items", said
+    assert sum(line.startswith("note: ") for line in said) == 1, "what two jobs know is told once"
 
 
 @pytest.mark.parametrize("option", ["printshellcmds", "verbose", "debug_dag", "quiet"])

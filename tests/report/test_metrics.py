@@ -242,7 +242,7 @@ def test_ndcg_may_fall_with_k_where_targets_are_several():
         check_metrics(frame, {"full"})
 
 
-def test_scripts(tmp_path):
+def test_scripts(tmp_path, capsys):
     """Two rankings, one with several targets an event, of two cells, in the order given."""
     one, many = ranks_frame([1, 2.5, 9], [1, 1, 1], 9), ranks_frame([1, 2, 3], [1, 2], 5, "zero_shot")
     many = many.with_columns(pl.col("event") + 3)
@@ -259,3 +259,8 @@ def test_scripts(tmp_path):
     assert frame.height == 2 * 2 * 3 * 2 * 6  # seeds, rankings, groups, Ks, metrics
     row = frame.filter(seed=0, ranking="zero_shot", group="overall", metric="Recall", k=5).row(0, named=True)
     assert row["value"] == 1 and row["events"] == 2
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("note: "))
+    assert note == (
+        "note: d, p: @5 of ranking zero_shot: 2 of 2 events have at most 5 candidates (fewest 5), and whatever stands "
+        "among them is a hit"
+    ), "once for all cells, and of ranking full, with nine candidates, nothing"
