@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ptebench.errors import InputError, absence
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOTS = {"ptebench": REPOSITORY, "workflow_scripts": REPOSITORY}
 PACKAGES = (
@@ -49,19 +51,41 @@ def module_path(module: str) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
+def _tree(module: str) -> tuple[str, ast.Module]:
+    """Return the path of a project module in the checkout and its syntax tree; raise InputError where it has none."""
+    base = ROOTS[module.split(".")[0]]
+    if (path := module_path(module)) is None:
+        file = base.joinpath(*module.split(".")).with_suffix(".py")
+        raise InputError(
+            f"{file.relative_to(base)}: {absence(file)}; jobs load it by its name: write it (CONTRIBUTING.md shows "
+            f"how), or name another kind than {file.stem} in the configuration"
+        )
+    place = str(path.relative_to(base))
+    try:
+        return place, ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        text = f": {error.text.strip()}" if error.text else ""
+        raise InputError(f"{place}: line {error.lineno}: {error.msg}{text}; mend the line or the one above") from error
+    except ValueError as error:
+        raise InputError(f"{place}: no Python ({error}); write it anew") from error
+
+
 @cache
 def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     """Return the syntax tree of a module without docstrings, and the project modules it imports."""
-    path = module_path(module)
-    assert path is not None, module
-    tree = ast.parse(path.read_bytes())
+    place, tree = _tree(module)
     modules_of: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
+            _check_modules(place, node.lineno, *(alias.name for alias in node.names))
             modules_of.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
-                raise ValueError(f"{module}: relative import; the code digest follows absolute ones only")
+                raise InputError(
+                    f"{place}: line {node.lineno}: a relative import, which the digest of code does not follow; give "
+                    "the module's full name"
+                )
+            _check_modules(place, node.lineno, node.module)
             modules_of.add(node.module)
             modules_of.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -70,11 +94,20 @@ def _parse(module: str) -> tuple[str, tuple[str, ...]]:
     return ast.dump(tree), tuple(sorted(m for m in modules_of if module_path(m)))
 
 
+def _check_modules(place: str, line: int, *modules: str) -> None:
+    """Raise InputError for modules of this project that a line imports and that are not there."""
+    for module in modules:
+        base = ROOTS.get(module.split(".")[0])
+        if base and module_path(module) is None and not (folder := base.joinpath(*module.split("."))).is_dir():
+            why = absence(folder.with_suffix(".py"))
+            raise InputError(f"{place}: line {line}: imports {module}: {why}; mend its name")
+
+
 @cache
 def import_closure(*modules: str) -> tuple[str, ...]:
     """Return every project module that importing `modules` executes.
 
-    Raises ModuleNotFoundError for a root that has no file.
+    Raises InputError for a root that has no file, and for one that is no Python.
     """
     pending: list[str] = list(modules)
     visited: set[str] = set()
@@ -82,8 +115,6 @@ def import_closure(*modules: str) -> tuple[str, ...]:
         module = pending.pop()
         if module in visited:
             continue
-        if module_path(module) is None:
-            raise ModuleNotFoundError(f"{module}: no such module in this project")
         visited.add(module)
         parts = module.split(".")
         pending += [p for i in range(1, len(parts)) if module_path(p := ".".join(parts[:i]))]

@@ -55,10 +55,24 @@ def test_code_digest(project):
     assert project(aside="z = 2\n") == first, "a module outside the closure does not count"
     assert project(deep="y = 2\n") != first, "a module deep in the closure counts"
     assert project("toy.top", "toy.aside") != project(), "a module loaded by name is added by name"
-    with pytest.raises(ModuleNotFoundError):
-        project("toy.gone")
-    with pytest.raises(ValueError, match="relative import"):
-        project(top="from . import middle\n")
+
+
+@pytest.mark.parametrize("text, said", [
+    ("x = 1\ndef f()\n    return 1\n", r"toy/top\.py: line 2: expected ':': def f\(\); mend the line or"),
+    ("x = 1\n\0", r"toy/top\.py: .*null bytes"),
+    ("from . import middle\n", r"toy/top\.py: line 1: a relative import, .* full name"),
+    ("\nimport toy.midle\n", r"toy/top\.py: line 2: imports toy\.midle: no such file \(there is middle\.py\)"),
+    ("from toy.gone import x\n", r"toy/top\.py: line 1: imports toy\.gone: no such file; mend its name"),
+])  # fmt: skip
+def test_a_module_that_no_job_could_load_is_refused_with_file_and_line(project, text, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        project(top=text)
+
+
+def test_a_module_of_a_kind_that_is_not_there_is_named_as_a_file(project):
+    project()
+    with pytest.raises(InputError, match=r"^toy/midle\.py: no such file \(there is middle\.py\); jobs load it by its"):
+        project("toy.midle")
 
 
 def test_canonical_text_does_not_depend_on_key_order():

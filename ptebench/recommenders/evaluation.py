@@ -47,6 +47,9 @@ def ask(backbone, representation, events, remove_seen: bool, device) -> tuple[to
         "history": history.values, "history_offsets": history.offsets,
         "candidates": candidates, "remove_seen": remove_seen,
     }  # fmt: skip
+    if representation is None:
+        file = f"{type(backbone).__module__.replace('.', '/')}.py"
+        questions["cause"] = f"nothing of it is trained: mend `scores` of {file}, where 0 / 0 may stand"
     if hasattr(backbone, "attend"):
         backbone.attend(events, remove_seen)
     return order, score, questions, n_items

@@ -10,6 +10,7 @@ import torch
 
 from ptebench.files import InputError
 
+DIVERGED = "the model diverged, lower its learning rate"  # why scores are no numbers, where nothing else is known
 BLOCK = 2**24  # scores held at once; also the largest count that float32 sums exactly
 
 
@@ -55,18 +56,15 @@ def _tally_all(scores, thresholds, rows, buffer) -> torch.Tensor:
     return counts / 2
 
 
-def check_scores(scores: torch.Tensor, events: int, width: int, first: int) -> None:
-    """Raise InputError for a score that is not a number; `first` is the number of the first event."""
+def check_scores(scores: torch.Tensor, events: int, width: int, first: int, cause: str = DIVERGED) -> None:
+    """Raise InputError for a score that is not a number, with its cause; `first` is the number of the first event."""
     if scores.shape != (events, width):
         raise ValueError(f"scores have the shape {tuple(scores.shape)}, expected ({events}, {width})")
     # a sum is one cheap pass and not a number where any term is; only then look closer (inf - inf)
     real = scores[:, 1:]
     if real.sum(1).isnan().any() and (bad := real.isnan()).any():
         row, item = (int(i) for i in bad.nonzero()[0])
-        raise InputError(
-            f"event {first + row}: the score of item {item + 1} is not a number; the model diverged,"
-            " lower its learning rate"
-        )
+        raise InputError(f"event {first + row}: the score of item {item + 1} is not a number; {cause}")
 
 
 class Pool(NamedTuple):
@@ -147,6 +145,7 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
       remove_seen                bool: seen items are not candidates (a target always is)
       candidates                 None: all items; bool (n_items + 1,): these items, the targets among them;
                                  int64 (events, C): these items of each event (0 is padding) and its targets
+      cause                      why a score may be no number, and the mend; without, that the model diverged
     Returns the ranks (targets,) float64 in the order of `targets`, and the number of candidates (events,) int64.
     Raises InputError for a score that is not a number and for a target outside a common candidate set.
     """
@@ -160,7 +159,7 @@ def rank_events(score_fn, events: dict, n_items: int, chunk: int = 256) -> tuple
     for start in range(0, count, step):
         stop = min(start + step, count)
         scores = score_fn(start, stop)
-        check_scores(scores, stop - start, width, start)
+        check_scores(scores, stop - start, width, start, events.get("cause", DIVERGED))
         device = scores.device
         first, last = int(target_offsets[start]), int(target_offsets[stop])
         rows = torch.repeat_interleave(torch.arange(stop - start), target_offsets[start : stop + 1].diff()).to(device)

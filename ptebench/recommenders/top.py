@@ -3,7 +3,7 @@
 import torch
 
 from ptebench.recommenders.evaluation import CHUNK, ask
-from ptebench.recommenders.ranking import BLOCK, Pool, check_scores, pool_of, tensor
+from ptebench.recommenders.ranking import BLOCK, DIVERGED, Pool, check_scores, pool_of, tensor
 
 FACTORS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)  # of SplitMix64, as signed numbers
 
@@ -57,7 +57,7 @@ def list_events(
     for start in range(0, count, step):
         stop = min(start + step, count)
         scores = score_fn(start, stop)
-        check_scores(scores, stop - start, width, start)
+        check_scores(scores, stop - start, width, start, events.get("cause", DIVERGED))
         keys = pool.keys[int(bounds[start]) : int(bounds[stop])] - start * width
         rows, items, levels = _best(scores, _outside(pool, keys, scores), numbers[start:stop], k)
         place = torch.arange(len(rows)) - torch.searchsorted(rows, rows)

@@ -1,6 +1,7 @@
 """Mid-ranks: against an independent loop, two public evaluators and the laws that no evaluator may break."""
 
 import time
+import types
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptebench.files import InputError
+from ptebench.recommenders.evaluation import rank
 from ptebench.recommenders.ranking import rank_events
+from ptebench.recommenders.sampling import Ragged
+from ptebench.recommenders.top import recommend
 
 ITEMS = 23
 
@@ -107,6 +111,18 @@ def test_refuses_scores_that_are_not_numbers():
     scores[3, 7] = torch.nan
     with pytest.raises(InputError, match="event 3: the score of item 7 is not a number"):
         rank_events(scored(scores), make_events([[1]] * 5), ITEMS, chunk=2)
+
+
+def test_scores_of_a_counter_that_are_not_numbers_are_not_told_as_a_training_that_diverged():
+    counter = types.SimpleNamespace(items=9, scores=lambda histories, users: torch.full((len(users), 10), torch.nan))
+    one = Ragged(torch.tensor([1, 2]), torch.tensor([0, 1, 2]))
+    events = types.SimpleNamespace(
+        histories=one, targets=one, users=torch.tensor([1, 2]), candidates=None, event=torch.arange(2)
+    )
+    told = r"event 0: the score of item 1 is not a number; nothing of it is trained: mend `scores` of types\.py"
+    for ask in (rank, lambda *words: recommend(*words, 5)):
+        with pytest.raises(InputError, match=told):
+            ask(counter, None, events, False)
 
 
 def test_infinite_scores_are_numbers():

@@ -113,6 +113,29 @@ def test_what_cannot_be_made_is_one_sentence(project):
         assert len(said) == 1 and said[0].startswith(sentence), said
 
 
+def test_a_fault_in_the_code_of_a_kind_is_one_sentence_before_any_job(project):
+    file = project / "ptebench/recommenders/backbones/biasmf.py"
+    code = file.read_text()
+    for text, sentence in (
+        (code.replace("):\n", ")\n"), r"line \d+: expected ':': class Backbone.*; mend the line or the one above"),
+        (code + "import ptebench.recommenders.pear\n", r"line \d+: imports ptebench\.recommenders\.pear: no such file"),
+        (
+            None,
+            r"no such file.*; jobs load it by its name: write it \(CONTRIBUTING\.md .*\), or name another kind than ",
+        ),
+    ):
+        file.unlink()
+        if text:
+            assert text != code
+            file.write_text(text)
+        for options in ((), ("--dry-run",)):
+            done = snakemake(project, *options)
+            said = [line for line in (done.stdout + done.stderr).splitlines() if " profile " not in line]
+            assert len(said) == 1, said
+            assert re.match(rf"error: ptebench/recommenders/backbones/biasmf\.py: {sentence}", said[0])
+        file.write_text(code)
+
+
 def edit(path, old, new):
     text = path.read_text()
     assert old in text, f"{path}: {old!r} is gone; mend the test"
