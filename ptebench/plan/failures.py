@@ -17,7 +17,7 @@ from ptebench.files import read_json, write_json
 from ptebench.plan.command import render_command
 from ptebench.plan.logs import reason
 from ptebench.plan.paths import CELL, TABLES
-from ptebench.plan.terminal import label, there
+from ptebench.plan.terminal import label, there, told_to_end
 
 FAILED, REPORT = "logs/failed.json", "results/report/index.html"
 Method = tuple[str, str, str, str]  # dataset, protocol, backbone, representation
@@ -117,7 +117,7 @@ def make_tables(workflow: Any, config: Mapping[str, Any], grid: Any) -> list[str
     Nothing is made where the run was stopped or gave up early, where `strict` is set, or in the run that this starts.
     """
     scheduler = workflow.scheduler
-    if config["strict"] or config["failed"] or scheduler.running or scheduler.open_jobs:
+    if config["strict"] or config["failed"] or scheduler.running or scheduler.open_jobs or told_to_end(workflow):
         return []
     failures = failed_cells(workflow, grid.by_backbone)
     lost = {tuple(folder.split("/")[2:6]) for folder in failures}

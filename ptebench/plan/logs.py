@@ -8,6 +8,9 @@ from pathlib import Path
 TAIL = 8192  # bytes at the end of a log that are looked at
 BLOCK = 4096  # bytes, less than which are no room for a line in an empty log
 TRACEBACK = "Traceback (most recent call last):"
+ERROR = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b")  # begins the last line of a traceback
+WITHOUT_WORD, WITHOUT_ERROR = "ended without a word", "ended without an error"
+TERMINATED = ("killed by signal 15 ", WITHOUT_WORD, WITHOUT_ERROR)  # the shell of a job may end before it says why
 FRAME = re.compile(r'File ".*/((?:ptebench|workflow_scripts)/(?:\w+/)*\w+\.py)", line (\d+)')  # of our code
 
 
@@ -25,6 +28,8 @@ def ending(log: Path) -> list[str]:
 def progress(log: Path) -> str:
     """Return how far a job is by the last line of its log, what its trainer prints as a dict in short."""
     lines = [line for line in ending(log) if "warn" not in line.lower()]
+    if lines and ERROR.match(lines[-1]) and TRACEBACK in lines:
+        lines = lines[: lines.index(TRACEBACK)]  # it ends, as after Ctrl-C
     if not lines:
         return ""
     if lines[-1].startswith("{") and lines[-1].endswith("}"):
@@ -42,11 +47,11 @@ def reason(log: Path) -> str:
     if own := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
         return own[-1] + (", perhaps for its memory" if own[-1].startswith("killed by signal 9 ") else "")
     if not lines:
-        return "ended without a word" + ("; the disk is full" if shutil.disk_usage(Path()).free < BLOCK else "")
-    if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit|Warning)\b", lines[-1]):
+        return WITHOUT_WORD + ("; the disk is full" if shutil.disk_usage(Path()).free < BLOCK else "")
+    if ERROR.match(lines[-1]):
         return lines[-1] + place(lines)
     words = progress(log)
-    return "ended without an error" + (f"; its last words: {words}" if words else "")
+    return WITHOUT_ERROR + (f"; its last words: {words}" if words else "")
 
 
 def place(lines: list[str]) -> str:

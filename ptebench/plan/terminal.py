@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ptebench.files import no_room
 from ptebench.plan.estimates import Estimates, Work, duration
-from ptebench.plan.logs import TRACEBACK, ending, progress, reason
+from ptebench.plan.logs import TERMINATED, TRACEBACK, ending, progress, reason
 from ptebench.plan.orphans import OWN, differing, warnings
 from ptebench.plan.preview import preview
 from ptebench.plan.recall import stale
@@ -55,6 +55,11 @@ def label(job: Any) -> str:
 def there(files: Iterable[str]) -> bool:
     """Return whether files are all there."""
     return all(map(os.path.lexists, files))
+
+
+def told_to_end(workflow: Any) -> bool:
+    """Return whether SIGTERM told a run to end; Snakemake knows it when its main thread next wakes."""
+    return bool(getattr(getattr(workflow, "scheduler", None), "_user_kill", None))
 
 
 def targets(workflow: Any) -> tuple[list[str], list[str]]:
@@ -100,6 +105,7 @@ class Terminal(logging.Handler):
         self.running: dict[int, float] = {}
         self.done: set[int] = set()
         self.failures: list[Failure] = []
+        self.untold: list[Failure] = []  # of these, those of which no line is written yet
         self.outputs: list[str] = []
         self.notes: set[str] = set()
         self.interrupted = self.stopping = self.foreseen = False
@@ -204,9 +210,22 @@ class Terminal(logging.Handler):
         if why.startswith("KeyboardInterrupt"):
             self.interrupted = True
             return
+        failure = Failure(label(job), why, str(log))
         self.failures = [f for f in self.failures if f.job != label(job)]  # of a job that was tried again, the last
-        self.failures.append(Failure(label(job), why, str(log)))
-        self.line(f"failed: {label(job)}: {why}\n        {log}")
+        self.failures.append(failure)
+        self.untold.append(failure)
+        if not why.startswith(TERMINATED):
+            self.tell_failures()
+
+    def tell_failures(self) -> None:
+        """Tell which jobs failed, and which have ended with the run by SIGTERM instead."""
+        for failure in self.untold:
+            if told_to_end(self.workflow) and failure.reason.startswith(TERMINATED):
+                self.failures.remove(failure)
+                self.line(f"ended by SIGTERM: {failure.job}")
+            else:
+                self.line(f"failed: {failure.job}: {failure.reason}\n        {failure.log}")
+        self.untold.clear()
 
     def message(self, record: logging.LogRecord) -> None:
         """Tell of warnings, errors and the few words of Snakemake that say something."""
@@ -214,6 +233,7 @@ class Terminal(logging.Handler):
         if text.startswith(INTERRUPTED):
             self.interrupted = True
         elif text.startswith(STOPPING):  # Snakemake says so whenever a job ends
+            self.tell_failures()
             if not self.stopping:
                 self.line("no more jobs begin; those that run are waited for")
             self.stopping = True
@@ -243,7 +263,7 @@ class Terminal(logging.Handler):
 
     def status(self) -> None:
         """Write how far the run is and how far the job is that runs longest: in the status line, or as a line."""
-        if self.work is None or not self.running:
+        if self.work is None or not self.running or self.interrupted:
             return
         text = f"{len(self.done)} of {len(self.work.jobs)}{self.time_left()}; {self.longest(self.work)}"
         if self.on_terminal:
@@ -280,6 +300,7 @@ class Terminal(logging.Handler):
         while not self.ended.wait(1.0):
             with self.lock or threading.RLock():
                 try:
+                    self.tell_failures()
                     if self.on_terminal or time.monotonic() - self.last_line > QUIET:
                         self.status()
                 except Exception as error:
@@ -292,9 +313,11 @@ class Terminal(logging.Handler):
                 print(*tables, sep="\n", file=self.stream)
             return
         self.ended.set()
+        self.tell_failures()
         all_, took = len(self.work.jobs), duration(time.monotonic() - self.began)
         if self.interrupted or (self.stopping and not self.failures and len(self.done) < all_):
-            self.line(f"stopped after {len(self.done)} of {all_} jobs; the same command goes on from there")
+            how = "stopped" if self.interrupted else "ended by SIGTERM"
+            self.line(f"{how} after {len(self.done)} of {all_} jobs; the same command goes on from there")
         elif self.failures:
             missing = all_ - len(self.done) - len(self.failures)
             counts = f"{len(self.failures)} failed, {missing} wait for these:"

@@ -106,11 +106,12 @@ def test_tables_are_made_with_the_configuration_of_the_run_and_the_failed_cells_
     ]
 
 
-@pytest.mark.parametrize("case", ["strict", "failed", "stopped", "gave up"])
+@pytest.mark.parametrize("case", ["strict", "failed", "stopped", "gave up", "SIGTERM"])
 def test_no_table_is_made_where_it_was_not_to_be(run, started, case):
     config = configuration()
     grid = Grid(config)
     config |= {"strict": case == "strict", "failed": "x" if case == "failed" else None}
+    run.scheduler._user_kill = "graceful" if case == "SIGTERM" else None
     run.scheduler.running = {1} if case == "stopped" else set()
     run.scheduler.open_jobs = [1] if case == "gave up" else []
     assert failures.make_tables(run, config, grid) == [] and started.all == []

@@ -87,6 +87,7 @@ def test_the_reason_of_a_failure_is_the_error_line_of_its_log(tmp_path, text, sa
         ("epoch 1/9  loss 5\nepoch 2/9  loss 4\n", "epoch 2/9  loss 4"),
         ("Loading:   0%|  | 0/20\rLoading: 100%|##| 20/20\n", "Loading: 100%|##| 20/20"),
         ("{'loss': '1.075', 'grad_norm': '1.9', 'epoch': '0.08'}\n  warnings.warn(\n", "epoch 0.08, loss 1.075"),
+        ("epoch 1/9\nTraceback (most recent call last):\n  File\nKeyboardInterrupt\n", "epoch 1/9"),
         ("", ""),
     ],
 )
@@ -199,8 +200,38 @@ def test_a_run_that_is_told_to_end_says_once_that_it_waits_and_at_its_end_how_fa
     assert terminal.stream.getvalue().splitlines()[1:] == [
         "no more jobs begin; those that run are waited for",
         "1 of 2  train a seed=0, 0 s",
-        "stopped after 1 of 2 jobs; the same command goes on from there",
+        "ended by SIGTERM after 1 of 2 jobs; the same command goes on from there",
     ]
+
+
+@pytest.mark.parametrize("text", ["epoch 1/9\n", "epoch 1/9\nerror: killed by signal 15 (SIGTERM)\n", ""])
+def test_a_job_that_ends_with_its_run_by_sigterm_has_not_failed(logger, flow, tmp_path, text):
+    (tmp_path / "train.log").write_text(text)
+    terminal, flow.scheduler = attach(flow), SimpleNamespace(_user_kill=None)
+    log(logger, "run_info")
+    log(logger, "job_info", jobid=0)
+    log(logger, "job_error", jobid=0)
+    flow.scheduler._user_kill = "graceful"  # often only now
+    logger.info("Will exit after finishing currently running jobs (scheduler).")
+    terminal.end()
+    assert terminal.stream.getvalue().splitlines()[1:] == [
+        "ended by SIGTERM: train a seed=0",
+        "no more jobs begin; those that run are waited for",
+        "ended by SIGTERM after 0 of 2 jobs; the same command goes on from there",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, why", [("error: x.csv: no user", "x.csv: no user"), ("epoch 1", "ended without an error")]
+)
+def test_a_failure_of_its_own_is_told_whether_the_run_is_told_to_end_or_not(logger, flow, tmp_path, text, why):
+    (tmp_path / "train.log").write_text(f"{text}\n")
+    terminal, flow.scheduler = attach(flow), SimpleNamespace(_user_kill=None if text == "epoch 1" else "graceful")
+    log(logger, "run_info")
+    log(logger, "job_error", jobid=0)
+    terminal.end()
+    said = terminal.stream.getvalue()
+    assert said.count(f"failed: train a seed=0: {why}") == 1 and "1 failed, 1 wait for these:" in said
 
 
 def test_where_a_result_can_be_made_no_more_nothing_is_said_to_be_up_to_date(logger, flow, monkeypatch):

@@ -90,6 +90,25 @@ def test_ctrl_c_is_one_line(project):
     ]  # fmt: skip
 
 
+def test_sigterm_is_no_failure_of_a_job(project):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
+    env = stubbed() | {"STUB_SLEEPS": "30"}
+    run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = project / "logs/data/small/interactions.log"
+    while not (log.exists() and log.read_text()):
+        assert run.poll() is None
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGTERM)  # as `timeout` does
+    said = run.communicate(timeout=60)[1].splitlines()
+    first, *others, last = said[1:]
+    assert run.returncode and first == "14 jobs on 2 cores", said
+    assert sorted(others) == [
+        "ended by SIGTERM: interactions small",
+        "no more jobs begin; those that run are waited for",
+    ]
+    assert last == "ended by SIGTERM after 0 of 14 jobs; the same command goes on from there"
+
+
 def test_a_fault_of_the_configuration_is_one_sentence(project):
     said = snakemake(project, "--config", "ks=0").stderr.splitlines()[1:]
     assert said == ["error: config.yaml with --config ks: ks: expected a list, [0]"]
