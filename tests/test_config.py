@@ -1,6 +1,7 @@
 """The configuration refuses what it does not know, and says what was probably meant."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from ptebench.config.benchmark import Benchmark
 from ptebench.config.read import read, resolve
 from ptebench.config.schema import schema
 from ptebench.files import InputError
+from tests.conftest import REPOSITORY
 
 ROOT = Path(__file__).resolve().parents[1]
 GRID = {
@@ -507,3 +509,20 @@ def test_entries_of_the_page_on_datasets_are_valid():
     }
     for entry in entries:
         resolve({"datasets": entry}, "docs/guide/datasets.md")
+
+
+OVERLAYS = [path for path in sorted((REPOSITORY / "configs").glob("*.yaml")) if "laid over" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
+def test_a_file_that_is_laid_over_another_says_so_where_it_stands_alone(path, tmp_path):
+    with pytest.raises(InputError) as error:
+        read([path], {})
+    base = re.search(r"laid over (?:a grid such as )?(\w+)\.yaml", path.read_text())[1]
+    told = str(error.value).splitlines()[-1]
+    assert told.startswith(f"  {path} says that it is laid over ") and f"{base}.yaml" in told, told
+    assert told.endswith("; name that before it")
+    (wrong := tmp_path / "wrong.yaml").write_text("# nothing\nseeds: none\n")
+    with pytest.raises(InputError) as error:
+        read([wrong, path], {})
+    assert "laid over" not in str(error.value), "behind another file it says nothing"

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from ptebench.config.read import base_of
 from tests.conftest import REPOSITORY
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "benchmarks/README.md"])
@@ -71,6 +72,18 @@ def test_every_page_is_reached_from_the_index():
     index = (REPOSITORY / "docs/index.md").read_text()
     names = {str(path.relative_to(REPOSITORY / "docs")) for path in (REPOSITORY / "docs").rglob("*.md")} - {"index.md"}
     assert names == {link for link in LINK.findall(index) if not link.startswith("..")}
+
+
+def test_the_page_on_use_names_every_benchmark_with_what_it_is_laid_over():
+    page = (REPOSITORY / "docs/guide/use.md").read_text()
+    section = page.partition("## Benchmarks on real data")[2].partition("\n## ")[0]
+    lines = re.findall(r"^- \[?(`\w+`)(.*)$", section, re.MULTILINE)
+    files = {f"`{path.stem}`": path for path in (REPOSITORY / "configs").glob("*.yaml")}
+    assert sorted(name for name, _ in lines) == sorted(files)
+    for name, text in lines:
+        over = base_of(files[name]) or ""
+        bases = {f"`{base}`" for base in re.findall(r"(\w+)\.yaml", over)}
+        assert ("laid over" in text) == bool(over) and bases <= set(re.findall(r"`\w+`", text)), f"{name}: {over}"
 
 
 def test_the_page_on_architecture_names_every_rule_and_package():

@@ -3,6 +3,7 @@
 python -m ptebench.config.read own.yaml     # prints the tables that it makes, or what is wrong in which line
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,20 @@ def read(files: Sequence[Path | str], overrides: dict[str, Any]) -> dict[str, An
         "--config", (f"{key}: unknown key{advice((key,))}" for key in overrides if key not in Benchmark.model_fields)
     )
     changes = [key for key in overrides if key not in selection]
-    return select(resolve(raw, Origin.of(files, changes)), selection)
+    try:
+        return select(resolve(raw, Origin.of(files, changes)), selection)
+    except InputError as error:
+        if not files or (base := base_of(files[0])) is None:
+            raise
+        hint = f"{files[0]} says that it is laid over {base}; name that before it"
+        raise InputError(f"{error}\n  {hint}") from error
+
+
+def base_of(file: Path | str) -> str | None:
+    """Return what a file is to be laid over by its first comment; None where it stands alone."""
+    comment = re.match(r"(?:#.*\n)*", Path(file).read_text(encoding="utf-8"))
+    clause = re.search(r"laid over ([^,:;]*?)(?=[,:;]|\.?$)", comment[0] if comment else "", re.MULTILINE)
+    return clause[1] if clause else None
 
 
 def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
