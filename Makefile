@@ -62,12 +62,14 @@ slurm executors: $(READY)
 	$(INSTALL) --no-deps --require-hashes -r requirements-$@.txt
 
 # the build of torch that pip of this machine prefers (from an index of its own maybe), if its digest is among those of
-# requirements-torch.txt; any other on purpose: make demo TORCH='torch==2.13.0+cu126 --index-url ADDRESS'
+# requirements-torch.txt; any other on purpose: make demo TORCH=torch==2.13.0+cu126
 TORCH =
 ANY_TORCH = $(INSTALL) --no-compile --no-deps $(TORCH)
 PINNED_TORCH = .venv/bin/pip download --quiet --disable-pip-version-check --no-deps --dest .venv/torch \
 	$$(grep '^torch==' requirements.in) && $(INSTALL) --no-compile --no-deps --require-hashes \
-	--no-index --find-links .venv/torch --requirement requirements-torch.txt && rm -r .venv/torch
+	--no-index --find-links .venv/torch --requirement requirements-torch.txt && rm -r .venv/torch || { \
+	echo "error: torch is not installed (why: above). If its digest is not that of requirements-torch.txt and you" \
+	"trust what pip of this machine prefers: rm -r .venv; make demo TORCH=$$(grep '^torch==' requirements.in)" >&2; false; }
 # what a build for GPUs needs beside it
 FOR_CUDA = ! grep -q '^Requires-Dist: nvidia' .venv/lib/*/site-packages/torch-*.dist-info/METADATA || \
 	$(INSTALL) --no-compile --no-deps --require-hashes --requirement requirements-cuda.txt

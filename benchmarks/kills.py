@@ -161,7 +161,11 @@ def kill(folder: Path, calm: dict[str, str], moment: Moment) -> dict:
             process, names = wait_for_job(folder, run, moment), []
         if process:
             break
-        run.wait()  # its writes were over too soon
+        if status := run.wait():  # else its writes were over too soon
+            said = (folder / "run.log").read_text(errors="replace")[-500:]
+            return moment._asdict() | {"signal": moment.signal.name, "hit": False, "half": [], "left": [],
+                                       "wrong": [f"a run ended with {status} by itself: {said}"], "again": 0,
+                                       "differ": []}  # fmt: skip
     row: dict = moment._asdict() | {"signal": moment.signal.name, "hit": bool(process), "half": names}
     if process:
         strike(run, process, moment)

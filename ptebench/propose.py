@@ -4,7 +4,6 @@ python -m ptebench.propose purchases.csv --items products.csv > own.yaml
 """
 
 import argparse
-import json
 import re
 import sys
 from dataclasses import dataclass, field
@@ -18,25 +17,11 @@ from ptebench.config.base import NAME
 from ptebench.config.datasets import Dataset, Sequences, Table
 from ptebench.data.filters import height, prepare
 from ptebench.data.parts import distinct
-from ptebench.errors import InputError, absence, printable
-from ptebench.raw.columns import fault_of_names
-from ptebench.raw.lines import Malformed, lines
-from ptebench.raw.tables import form, header, table_blocks
+from ptebench.errors import InputError, printable
+from ptebench.raw.lines import Malformed
+from ptebench.raw.meaning import NAMES, columns_of, find_times, look, named
+from ptebench.raw.tables import form, table_blocks
 
-LOOK = 20_000  # rows that columns are judged by
-NAMES = {
-    "user_id": ("user", "customer", "reviewer", "member", "visitor", "session", "client", "uid", "viewer", "buyer",
-                "person", "account", "listener", "reader", "player", "subscriber"),
-    "item_id": ("item", "product", "asin", "sku", "movie", "business", "book", "isbn", "news", "article", "track",
-                "song", "game", "app", "video", "recipe", "venue", "hotel", "restaurant", "course", "poi"),
-    "timestamp": ("timestamp", "unix", "time", "date", "created", "ts"),
-    "rating": ("rating", "stars", "score", "overall", "grade"),
-    "title": ("title", "name", "headline"),
-    "categories": ("categor", "genre", "tags", "topic", "department"),
-    "brand": ("brand", "maker", "author", "artist", "publisher", "manufacturer"),
-    "description": ("description", "abstract", "summary", "text", "about"),
-}  # fmt: skip
-TIMES = r"^1?\d{9}(\.\d+)?$|^\d{4}-\d\d-\d\d"  # seconds since 1970, of 1973 to 2033; a day
 ACTS = {"user_id": "who acts", "item_id": "what is acted on"}
 SOURCES: dict[str, type[Dataset]] = {"table": Table, "sequences": Sequences}
 PUBLISHERS = {
@@ -60,59 +45,6 @@ class Proposal:
     users: int = 0  # whom the filters leave
 
 
-def named(columns: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
-    """Return the column for each of our names in `wanted` that a column's name tells, each column once."""
-    found: dict[str, str] = {}
-    for ours in wanted:
-        left = [column for column in columns if column not in found.values()]
-        plain = {column: column.lower().replace("-", "_") for column in left}
-        # a name that begins with the word, and one that says it is an id, come first
-        order = sorted(
-            left, key=lambda c: (not plain[c].endswith(("id", "_no")), len(c)) if ours.endswith("_id") else 0
-        )
-        for word in (ours, *NAMES[ours]):
-            if match := next((c for c in order if plain[c].startswith(word)), None) or next(
-                (c for c in order if word in plain[c]), None
-            ):
-                found[ours] = match
-                break
-    return found
-
-
-def columns_of(path: Path) -> list[str]:
-    """Return the names of a file's columns; of JSON lines, the keys of its first records without those of objects.
-
-    Raises InputError where the first line holds data in place of names.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: {absence(path)}")
-    if (names := header(path)) is None:
-        try:
-            pairs = [pair for line in next(lines(path))["text"].head(100) for pair in json.loads(line).items()]
-        except (ValueError, RecursionError, AttributeError) as error:
-            raise InputError(f"{path}: its first lines are no records ({error}); see what they hold") from error
-        nested = {key for key, value in pairs if isinstance(value, dict)}
-        return [key for key in dict.fromkeys(key for key, _ in pairs) if key not in nested]
-    if fault := fault_of_names(names):
-        raise InputError(f"{path}: {fault}")
-    return names
-
-
-def look(path: Path, column: str) -> pl.Series:
-    """Return the first texts of a column, those of lists apart; none where it holds neither."""
-    texts, malformed = list[pl.Series](), Malformed(10**9)
-    for block in table_blocks(path, [], malformed, [column]):
-        values = block[column].explode() if block.schema[column].is_nested() else block[column]
-        texts.append(values.cast(pl.String, strict=False).drop_nulls())
-        if sum(map(len, texts)) >= LOOK:
-            break
-    if malformed.first and not any(map(len, texts)):
-        raise InputError(
-            f"{malformed.first}; {malformed.count:,} lines are malformed, and no other is there: mend them"
-        )
-    return pl.concat(texts)
-
-
 def propose(path: Path, items: Path | None = None) -> Proposal:
     """Return the proposal for a file of interactions, and a file of item texts beside it."""
     columns = columns_of(path)
@@ -133,7 +65,7 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
             f"{path}: its columns, {', '.join(columns)}, are parts of a split that somebody made; name the file "
             "yourself, `source: sequences, parts: FILE`, with the protocol snapshot, which takes such a split"
         )
-    if "timestamp" not in chosen and (times := _times(path, [c for c in columns if c not in chosen.values()])):
+    if "timestamp" not in chosen and (times := find_times(path, [c for c in columns if c not in chosen.values()])):
         chosen["timestamp"] = times
     told = ", ".join(f"{theirs} is {ours}" for ours, theirs in chosen.items())
     interacted = look(path, chosen["item_id"])
@@ -161,13 +93,6 @@ def propose(path: Path, items: Path | None = None) -> Proposal:
         _propose_texts(proposal, items, interacted)
     _propose_filters(proposal, path, "timestamp" in chosen)
     return proposal
-
-
-def _times(path: Path, columns: list[str]) -> str | None:
-    """Return the first column all of whose values look like times, whatever its name."""
-    return next(
-        (column for column in columns if len(values := look(path, column)) and values.str.contains(TIMES).all()), None
-    )
 
 
 def _propose_texts(proposal: Proposal, path: Path, interacted: pl.Series) -> None:

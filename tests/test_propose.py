@@ -14,7 +14,8 @@ from ptebench.config.datasets import Table
 from ptebench.config.read import read
 from ptebench.data.sources import table
 from ptebench.errors import InputError
-from ptebench.propose import configuration, named, propose
+from ptebench.propose import configuration, propose
+from ptebench.raw.meaning import named
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -49,6 +50,14 @@ def test_a_column_of_times_is_known_by_what_it_holds(tmp_path, day):
     )
     columns = propose(tmp_path / "log.csv").settings["columns"]
     assert columns == {"user_id": "viewer", "item_id": "sku", "timestamp": "when"}
+
+
+@pytest.mark.parametrize("name", ["order_id", "OrderNo", "isbn", "price"])
+def test_a_column_of_numbers_as_large_as_times_is_none_by_its_name(tmp_path, name):
+    shop(tmp_path)
+    text = (tmp_path / "purchases.csv").read_text().replace("time", name, 1)
+    (tmp_path / "log.csv").write_text(text)
+    assert "timestamp" not in propose(tmp_path / "log.csv").settings["columns"]
 
 
 def test_a_file_whose_name_is_near_is_named(tmp_path):

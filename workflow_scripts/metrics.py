@@ -9,9 +9,9 @@ from ptebench.report.lists import read_measures
 from ptebench.report.metrics import average_events, event_values, find_partitions, vain_cuts
 
 
-def measure(path, groups: pl.DataFrame, ks: list[int], of_lists: pl.DataFrame | None) -> pl.DataFrame:
+def measure(ranks: pl.DataFrame, groups: pl.DataFrame, ks: list[int], of_lists: pl.DataFrame | None) -> pl.DataFrame:
     """Return the metrics of one cell from its ranks, with those of its lists where there are any."""
-    values = event_values(read_table(path, RANKS), ks)
+    values = event_values(ranks, ks)
     several = set(values.filter(pl.col("targets") > 1)["ranking"])
     single = set(values["ranking"]) - several
     metrics = [average_events(values, groups), *([] if of_lists is None else [of_lists])]
@@ -24,13 +24,13 @@ def main(job) -> dict:
     ks = sorted(job.spec["ks"])
     of_lists = read_measures(job.inputs, groups, [k for k in ks if k <= job.spec.get("lists", 0)])
     files = (job.inputs["ranks"], job.inputs["records"], of_lists)
-    for cell, ranks, record, lists in zip(job.spec["cells"], *files, strict=True):
+    for cell, path, record, lists in zip(job.spec["cells"], *files, strict=True):
+        ranks = read_table(path, RANKS)
+        for cuts in [] if frames else vain_cuts(ranks, ks):  # the same of all cells
+            print(f"note: {cell['dataset']}, {cell['protocol']}: {cuts}")
         cost = {key: read_json(record)[key] for key in ("width", "parameters")}
         columns = (pl.lit(value, dtype=METRICS[key]).alias(key) for key, value in {**cell, **cost}.items())
         frames.append(measure(ranks, groups, ks, lists).with_columns(columns).select(*METRICS))
-    one = job.spec["cells"][0]
-    for cuts in vain_cuts(read_table(job.inputs["ranks"][0], RANKS), ks):
-        print(f"note: {one['dataset']}, {one['protocol']}: {cuts}")
     write_table(pl.concat(frames), job.outputs["metrics"], METRICS)
     return {"cells": len(frames)}
 

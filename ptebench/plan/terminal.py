@@ -4,25 +4,22 @@ Snakemake logs by Python's `logging`. `attach` puts a handler in the place of th
 gives the place back where it fails: no run ends because of what it says.
 """
 
-import errno
 import logging
 import os
-import re
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ptebench.files import no_room
 from ptebench.plan.estimates import Estimates, Work, duration
-from ptebench.plan.logs import TERMINATED, TRACEBACK, ending, progress, reason
-from ptebench.plan.orphans import OWN, differing, warnings
+from ptebench.plan.logs import TERMINATED, ending, progress, reason
+from ptebench.plan.orphans import differing, warnings
 from ptebench.plan.preview import preview
 from ptebench.plan.recall import stale
+from ptebench.plan.sentences import PLACE, sentence, targets
 from ptebench.verify import PLAN, STALE
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
@@ -32,8 +29,6 @@ STOPPING = "Will exit after finishing"
 NOTHING = "Nothing to be done"
 TOLD = (NOTHING, "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
-HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
-PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
 NOTE = "note: "  # begins a line of a job's log that the terminal shows, too
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
@@ -60,35 +55,6 @@ def there(files: Iterable[str]) -> bool:
 def told_to_end(workflow: Any) -> bool:
     """Return whether SIGTERM told a run to end; Snakemake knows it when its main thread next wakes."""
     return bool(getattr(getattr(workflow, "scheduler", None), "_user_kill", None))
-
-
-def targets(workflow: Any) -> tuple[list[str], list[str]]:
-    """Return the words of the command line that are no target, and the targets that there are."""
-    names = sorted(rule.name for rule in workflow.rules if not rule.has_wildcards())
-    asks = workflow.dag_settings.targets if workflow.dag_settings else ()  # none while the configuration is read
-    words = [word for word in asks if "/" not in word and word not in names]
-    return sorted(words), [name for name in names if not name.endswith("_table")]
-
-
-def sentence(message: str, wrong: Sequence[str] = (), names: Sequence[str] = ()) -> str:
-    """Return an error of Snakemake without tracebacks and places in the rules; one of ours as the sentence alone.
-
-    wrong, names: words of the command line that are no target, and the targets that there are.
-    """
-    if message.startswith(TRACEBACK):
-        return message
-    if f"[Errno {errno.ENOSPC}]" in message:
-        return f"error: {no_room(Path('.snakemake'))}"
-    if own := OWN.search(message):
-        return f"error: {own[1].strip()}"
-    text = HEAD.sub("", PLACE.sub("", message)).strip()
-    if text.startswith(("No rule to produce ", "Target rules may not contain wildcards")) and wrong:
-        near = get_close_matches(wrong[0], names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        return f"error: {wrong[0]!r} is no target{hint} There are {', '.join(names)}, and files by path."
-    if text.startswith("No rule to produce "):
-        text += " Paths are listed in docs/guide/files.md, targets in docs/guide/use.md, names in the configuration."
-    return f"error: {text}"
 
 
 class Terminal(logging.Handler):

@@ -125,12 +125,12 @@ def vain_cuts(ranks: pl.DataFrame, ks: list[int]) -> list[str]:
     """Return, of each ranking, at which K all candidates of events lie within K, so that it tells nothing of them."""
     sentences = []
     events = ranks.group_by("ranking", "event").agg(pl.col("candidates").first())
-    for name, part in sorted(events.partition_by("ranking", as_dict=True).items()):
-        sizes = part["candidates"].to_list()
-        if vain := [k for k in ks if k >= min(sizes)]:
-            number, cuts = sum(size <= vain[-1] for size in sizes), ", ".join(f"@{k}" for k in vain)
+    for ranking, fewest in events.group_by("ranking").agg(pl.col("candidates").min()).sort("ranking").rows():
+        if vain := [k for k in ks if k >= fewest]:
+            sizes = events.filter(pl.col("ranking") == ranking)["candidates"]
+            number, cuts = int((sizes <= vain[-1]).sum()), ", ".join(f"@{k}" for k in vain)
             sentences.append(
-                f"{cuts} of ranking {name[0]}: {number:,} of {len(sizes):,} events have at most {vain[-1]:,} "
-                f"candidates (fewest {min(sizes):,}), and whatever stands among them is a hit"
+                f"{cuts} of ranking {ranking}: {number:,} of {len(sizes):,} events have at most {vain[-1]:,} "
+                f"candidates (fewest {fewest:,}), and whatever stands among them is a hit"
             )
     return sentences

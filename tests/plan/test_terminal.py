@@ -12,7 +12,8 @@ import pytest
 
 from ptebench.plan import terminal as module
 from ptebench.plan.logs import progress, reason
-from ptebench.plan.terminal import attach, sentence
+from ptebench.plan.sentences import sentence
+from ptebench.plan.terminal import attach
 from tests.plan.test_estimates import Dag, Job
 
 OURS = """InputFunctionException in rule metrics in file "/x y/rules/report.smk", line 4:

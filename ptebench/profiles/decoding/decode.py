@@ -1,6 +1,6 @@
 """Decoding of many prompts at once, greedy or sampled, as `generate` takes it in place of its own loop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -72,6 +72,17 @@ class Room(DynamicLayer):
         return self.length
 
 
+def read(cache: Cache, tokens: torch.Tensor, logits: Callable[[torch.Tensor, int, int], Any]) -> None:
+    """Read tokens (B, T) into a cache in stretches; logits(tokens of a stretch, start, end) runs the model."""
+    deepest: Any = cache.layers[-1]
+    deepest.enough = True  # which Room heeds
+    width = tokens.shape[1]
+    for start, end in pairwise(sorted({0, *range(width % STRETCH, width + 1, STRETCH)})):
+        with suppress(Read):
+            logits(tokens[:, start:end], start, end)
+    deepest.enough = False
+
+
 def decode(
     model, input_ids, logits_processor, stopping_criteria, generation_config, rules=None, sampling=None, places=None,
     **model_kwargs,
@@ -98,12 +109,7 @@ def decode(
         )
         return model(**inputs, return_dict=True).logits[:, -1]
 
-    deepest: Any = cache.layers[-1]
-    deepest.enough = True  # which Room heeds
-    for start, end in pairwise(sorted({0, *range(width % STRETCH, width + 1, STRETCH)})):
-        with suppress(Read):
-            logits(input_ids[:, start:end], start, end)
-    deepest.enough = False
+    read(cache, input_ids[:, :width], logits)
     if sampling:
         of = [row for row in range(len(input_ids)) for _ in range(sampling.copies)]
         cache.reorder_cache(torch.LongTensor(of))

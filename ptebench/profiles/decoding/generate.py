@@ -48,6 +48,15 @@ def grammar(
     return lambda row: Answer(pieces, side, new_tokens, ends, Words(pieces, own[row], set(frame)))
 
 
+def padded(rows: list[list[int]], width: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tokens (B, width) behind padding, and the mask of those that are no padding."""
+    inputs = torch.full((len(rows), width), pad)
+    mask = torch.zeros_like(inputs)
+    for place, ids in enumerate(rows):
+        inputs[place, -len(ids) :], mask[place, -len(ids) :] = torch.tensor(ids), 1
+    return inputs, mask
+
+
 def generate(
     model,
     tokenizer,
@@ -76,15 +85,10 @@ def generate(
     rules_of = grammar(model, tokenizer, prompts, new_tokens, ends, side) if side and prompts else None
     model.eval()
 
-    def answer(rows: np.ndarray, width: int) -> None:
+    def answer(rows: np.ndarray, width: int) -> int:
         step = min(ROWS, size)
-        count = -(-len(rows) // step) * step
-        inputs = torch.full((count, width + 1), pad)
-        mask = torch.zeros_like(inputs)
-        batch = np.resize(rows, count)  # up with the first
-        for place, row in enumerate(batch):
-            inputs[place, -len(ids[row]) :] = torch.tensor(ids[row])
-            mask[place, -len(ids[row]) :] = 1
+        batch = np.resize(rows, -(-len(rows) // step) * step)  # up with the first
+        inputs, mask = padded([ids[row] for row in batch], width + 1, pad)
         rules = rules_of and list(map(rules_of, batch))
         with torch.inference_mode():
             result = model.generate(
@@ -98,13 +102,14 @@ def generate(
             answers[number] = tokens[:stop]
             if take is not None:
                 take(int(number), answers[number])
+        return sum(len(answers[row * copies + copy]) for row in rows for copy in range(copies))
 
     queue, size, done = batches([len(i) for i in ids], batch_size)[::-1], batch_size, 0
     progress, token_count = Progress("prompts", "answered", len(ids), say), 0
     while queue:
         rows, width = queue.pop()
         try:
-            answer(rows, width)
+            token_count += answer(rows, width)
         except RuntimeError as error:
             if not too_large(error):
                 raise
@@ -119,10 +124,7 @@ def generate(
             queue.append((rows, width))
             queue = [(part, w) for r, w in queue for part in np.split(r, range(half, len(r), half))[::-1]]
             continue
-        done, token_count = (
-            done + len(rows),
-            token_count + sum(len(answers[row * copies + n]) for row in rows for n in range(copies)),
-        )
+        done += len(rows)
         progress(done, f", {token_count / (time.monotonic() - progress.start_time):,.0f} tokens per second")
     return answers
 
