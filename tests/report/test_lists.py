@@ -173,7 +173,7 @@ def test_a_table_says_which_metrics_of_lists_have_an_interval(split):
         lists = measure_lists(
             pl.read_parquet(inputs["lists"][seed]), groups, [2], train, read_vectors(inputs["vectors"][0])
         )
-        found = measure(path, groups, [2], lists)
+        found = measure(pl.read_parquet(path), groups, [2], lists)
         place = {"dataset": "d", "protocol": "p", "backbone": "sasrec", "representation": "id", "seed": seed}
         beside = {"text": None, "width": 0, "parameters": 1}
         metrics.append(found.with_columns(pl.lit(v).alias(k) for k, v in (place | beside).items()))
