@@ -78,7 +78,7 @@ def differing(workflow: Any) -> dict[str, str]:
     files = {}
     for file, text in orphans(workflow).items():
         if difference := compare(workflow, file):
-            files[file] = f"{difference}, and no job can make it anew: {text}"
+            files[file] = f"no job can make it anew ({text}), and {difference}"
     return files
 
 
@@ -96,16 +96,16 @@ def compare(workflow: Any, file: str) -> str:
     data = product.startswith(DATA)
     if memory is None:
         return "no record tells what it was made of; put the raw files back" if data else ""
-    place = f"datasets: {wildcards.dataset}" if data else product
+    place = f"datasets: {wildcards.dataset}: " if data else "" if product == file else f"{product}: "
     before, now = parameters(memory.params)[0], json.loads(rule.params["spec"](wildcards))
     if keys := changes(before, now):
-        return f"{place}: {keys[0]} since it was made; set it back"
+        return f"{place}{keys[0]} since it was made; set it back"
     read = {str(path) for path in memory.input if not str(path).startswith("results/")}
     if data:
         return compare_raw(place, workflow.globals["raw"].files(wildcards.dataset), read)
     if not read or not ABSENT.search(text) or any(f" {path}: " in f" {text}" for path in read):
         return ""
-    return f"{place} was made from {', '.join(sorted(read))}; correct the name"
+    return f"{place}it was made from {', '.join(sorted(read))}; correct the name"
 
 
 def compare_raw(place: str, files: dict[str, str | list[str]], read: set[str]) -> str:
@@ -114,9 +114,9 @@ def compare_raw(place: str, files: dict[str, str | list[str]], read: set[str]) -
     for key, paths in names.items():
         for path in paths:
             if path not in read:
-                return f"{place}: {key} is {path}, but it was made from {', '.join(sorted(read))}; correct it"
+                return f"{place}{key} is {path}, but it was made from {', '.join(sorted(read))}; correct it"
     if others := sorted(read.difference(*names.values())):
-        return f"{place}: it was made from {others[0]} too, which no key names; name it again"
+        return f"{place}it was made from {others[0]} too, which no key names; name it again"
     return ""
 
 

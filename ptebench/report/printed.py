@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptebench.errors import InputError
+from ptebench.report.lists import is_of_lists
 
 METRIC = re.compile(r"([A-Za-z]+)@([1-9]\d{0,8})", re.ASCII)
 COUNT = re.compile(r"\d{1,12}", re.ASCII)
@@ -66,7 +67,8 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
 
     All columns but those of metrics are labels, the last of them the method's; of a table with a row a value, LABELS
     are. `group` is "overall" or "GROUPING: NAME"; `targets` says "several" where an event has more than one, as
-    `several` says of the whole table; `events` (and `seeds`) counts test events. `percent`: values are in percent.
+    `several` says of the whole table; `events` (and `seeds`) counts test events. Metrics of lists, which obey none of
+    the laws, are passed over. `percent`: values are in percent.
     Raises InputError naming line and column.
     """
     try:
@@ -96,6 +98,8 @@ def read_printed(path: Path, several: bool = False, percent: bool = False) -> Pr
             row = rows.setdefault((*row.labels.values(),), row)
         else:
             rows[(line,)] = row
+        if long and is_of_lists(record["metric"]):
+            continue
         for name in [long] if long else wide:
             column = _column(path, line, f"{record['metric']}@{record['k']}" if long else name)
             text = record[name].strip().removesuffix("%")

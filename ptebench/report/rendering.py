@@ -153,7 +153,8 @@ def verdict_heading(rows: list[tuple[str, str, list[dict]]]) -> str:
 def value_text(value: dict, best: str, second: str) -> str:
     text = f"{value['mean']:.4f}"
     text = {"best": best, "second": second}.get(value["mark"], "{}").format(text)
-    return text if value["low"] is None else f"{text} ± {(value['high'] - value['low']) / 2:.4f}"
+    # where all events are alike, resampling them says nothing of the spread
+    return text if value["low"] in (None, value["high"]) else f"{text} ± {(value['high'] - value['low']) / 2:.4f}"
 
 
 def difference_text(value: dict) -> str:

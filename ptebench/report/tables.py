@@ -22,7 +22,8 @@ TABLE = {
     "dataset": pl.String, "protocol": pl.String, "ranking": pl.String, "group": pl.String, "backbone": pl.String,
     "representation": pl.String, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64, "metric": pl.String,
     "k": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "events": pl.Int64, "event_sd": pl.Float64, "seed_sd": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "events": pl.Int64, "targets": pl.String,
+    "event_sd": pl.Float64, "seed_sd": pl.Float64,
     "mark": pl.String, "compare": pl.String, "above": pl.String, "below": pl.String, "other": pl.String,
     "lead": pl.Float64, "lead_low": pl.Float64, "lead_high": pl.Float64, "comparisons": pl.Int64,
     "resolution": pl.Float64, "published": pl.Float64, "published_sd": pl.Float64,
@@ -126,14 +127,15 @@ def _row(
     cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
     each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
     mean = fmean(each)
+    targets = "several" if rules["kind"] in SEVERAL_TARGETS else "one"
     # one target is all of them: papers call the same value Recall
-    as_published = "Recall" if name == "HR" and rules["kind"] not in SEVERAL_TARGETS else name
+    as_published = "Recall" if name == "HR" and targets == "one" else name
     place = (spec["published"].get(dataset), rules["kind"], backbone, representation, ranking, group)
     value, sd, source = published_values.get((*place, rules["remove_seen"], as_published, k), (None, None, None))
     return {
         "dataset": dataset, "protocol": protocol, "ranking": ranking, "group": group,
         "backbone": backbone, "representation": representation, **inputs[cells[0]], "metric": name, "k": k,
-        "seeds": len(each), "mean": mean, "seed_sd": stdev(each) if len(each) > 1 else None,
+        "seeds": len(each), "mean": mean, "targets": targets, "seed_sd": stdev(each) if len(each) > 1 else None,
         "published": value, "published_sd": sd, "difference": None if value is None else mean - value,
         "source": source, "provenance": ";".join(_provenance(*cell) for cell in cells),
     }  # fmt: skip

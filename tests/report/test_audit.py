@@ -14,6 +14,7 @@ from ptebench.report.printed import read_printed
 from tests.conftest import REPOSITORY
 
 PAPERS = REPOSITORY / "ptebench/report/papers"
+RESULTS = REPOSITORY / "docs/results"
 
 
 def paper(name):
@@ -147,6 +148,24 @@ def test_a_table_with_a_row_a_value_is_read_as_ours_are(tmp_path):
         {("HR", 5): 0.255, ("HR", 10): 0.25},
     )
     assert laws_broken(tmp_path, text) == ["falls with K"]
+
+
+@pytest.mark.parametrize("path", [p for p in sorted(RESULTS.glob("*.csv")) if ",event_sd," in p.read_text()], ids=str)
+def test_our_own_tables_break_no_law(path):
+    assert breaches(read_printed(path)) == []
+
+
+def test_our_own_tables_say_which_events_have_several_targets():
+    rows = read_printed(RESULTS / "verdict_mind.csv").rows + read_printed(RESULTS / "verdict_toys.csv").rows
+    assert {(row.labels["protocol"] == "snapshot", row.single) for row in rows} == {(True, False), (False, True)}
+
+
+def test_metrics_of_lists_obey_no_law_and_are_passed_over(tmp_path):
+    text = (
+        "backbone,representation,metric,k,mean\nsasrec,id,HR,5,0.2\nsasrec,id,Novelty,5,7.5\nsasrec,id,Coverage,5,0.9\n"
+    )
+    (row,) = table(tmp_path, text).rows
+    assert row.values == {("HR", 5): 0.2}
 
 
 @pytest.mark.parametrize("text, expected", [

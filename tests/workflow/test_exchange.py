@@ -141,7 +141,8 @@ def test_what_was_made_of_other_lists_or_settings_is_not_taken_where_no_job_can_
         done = snakemake(run, *arguments)
         said = done.stdout + done.stderr
         assert done.returncode == 1 and "Nothing" not in said and "taken as it is" not in said, said
-        assert f"was made from {LISTS}; correct the name" in said and "mine-leave_one_out.tsv: no such file" in said
+        assert "mine-leave_one_out.tsv: no such file" in said
+        assert f"), and it was made from {LISTS}; correct the name" in said, said
     config.write_text(text)
     lists.rename(aside := run / "aside.tsv")
     done = snakemake(run)

@@ -225,12 +225,12 @@ def test_results_that_no_job_can_make_any_more_are_named(project):
 @pytest.mark.parametrize(
     ("old", "new", "difference"),
     [
-        ("sequences.txt", "sequenzes.txt", "sequences is raw/sequenzes.txt, but it was made from raw/sequences.txt; "),
         (
-            "source: sequences",
-            "source: sequences\n    user_core: 7",
-            "user_core 0 -> 7 since it was made; set it back, ",
+            "sequences.txt",
+            "sequenzes.txt",
+            "sequences is raw/sequenzes.txt, but it was made from raw/sequences.txt; correct it",
         ),
+        ("source: sequences", "source: sequences\n    user_core: 7", "user_core 0 -> 7 since it was made; set it back"),
     ],
 )
 def test_data_of_another_path_or_setting_are_not_taken_where_no_job_can_make_them(
@@ -243,7 +243,8 @@ def test_data_of_another_path_or_setting_are_not_taken_where_no_job_can_make_the
         done = snakemake(project, *arguments)
         said = done.stdout + done.stderr
         assert done.returncode == 1 and "Nothing" not in said and "taken as it is" not in said, said
-        assert f"results/data/small/interactions.parquet: datasets: small: {difference}" in said, said
+        assert "results/data/small/interactions.parquet: no job can make it anew (" in said, said
+        assert f"), and datasets: small: {difference}" in said, said
         assert arguments == ("--printshellcmds",) or "  File " not in said, said
     assert "no job can make" not in snakemake(project, "download").stderr, "what fetches the files is not refused"
     monkeypatch.setenv("PTEBENCH_PLAN", "1")

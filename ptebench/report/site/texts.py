@@ -114,7 +114,7 @@ def _rounds(rounds: list[dict[str, Any]]) -> list[Markup]:
     for name, label in (("effective_rank", "effective rank"), ("parse_rate", "share with fields")):
         each = [{"round": r["round"], **(r[name] or {})} for r in rounds]
         sides = {side: _points(each, side) for side in ("user", "item")}
-        drawn.append(drawing.lines(sides, ("round", label), label.capitalize()))
+        drawn.append(drawing.lines(sides, ("round", label), label.capitalize(), zero=True))
     return [one for one in drawn if one]
 
 
@@ -128,8 +128,7 @@ def _rewards(path: Path, side: str) -> list[Markup]:
     if not path.exists():
         return []
     frame = pl.read_csv(path)
-    known = {"step", "reward", "reward_std", "likeness", "effective_rank", "kl", "loss", "tokens", "clipped", "entropy"}
-    parts = [c for c in frame.columns if c not in known and not c.endswith("_std")]
+    parts = [c for c in frame.columns if c != "reward" and f"{c}_std" in frame.columns]
     kinds = {"reward": ["reward"], "components of the reward": parts, "effective rank of texts": ["effective_rank"],
              "KL from the fine-tuned model": ["kl"]}  # fmt: skip
     drawn = []

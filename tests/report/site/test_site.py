@@ -120,6 +120,11 @@ def test_a_page_of_a_row_has_settings_ranks_groups_cost_and_the_chain_to_the_raw
     assert world.file_digest(ranks) in text
 
 
+def test_the_components_of_a_reward_are_drawn_alone(report):
+    drawings = re.findall(r'aria-label="(Components of the reward[^"]*)"', (report / "profiles/shop/cold/small.html").read_text())
+    assert drawings == ["Components of the reward by step of GRPO, user profiles. rank: 0.1 to 0.1"]
+
+
 def test_titles_of_items_are_escaped(report):
     text = (report / "profiles/shop/cold/small.html").read_text()
     assert "&lt;thing&gt; 2" in text and "<thing>" not in text

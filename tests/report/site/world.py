@@ -116,7 +116,7 @@ def profiles(dataset, protocol):
             write_table(texts, f"{base}/{writer}/{side}.parquet", PROFILES)
             note("write_profiles", [f"results/splits/{dataset}/{protocol}/train.parquet"], [f"{base}/{writer}/{side}.parquet"],
                  f"{base}/{writer}/{side}.provenance.json")  # fmt: skip
-    write(f"{base}/small/grpo/user/rewards.csv", "step,reward,reward_std,kl,effective_rank,rank,rank_std\n1,0.1,0.1,0,2,0.1,0\n2,0.2,0.1,0,2,NaN,0\n")
+    write(f"{base}/small/grpo/user/rewards.csv", "step,reward,reward_std,kl,effective_rank,gradient,rank,rank_std\n1,0.1,0.1,0,2,9,0.1,0\n2,0.2,0.1,0,2,9,NaN,0\n")
     rounds = [{"round": n, "utility": 0.1 * n, "utility_of_cards": 0.1, "embedding_drift": {"mean": 0.1} if n else None, "field_drift": None,
                "effective_rank": {"user": 2.0, "item": 3.0}, "parse_rate": {"user": 1.0, "item": 1.0}} for n in range(3)]  # fmt: skip
     write(f"{base}/small/convergence.json", json.dumps({"best": 1, "rounds": rounds}))
