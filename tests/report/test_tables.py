@@ -98,6 +98,12 @@ def test_values_intervals_and_marks(built):
     assert popularity["provenance"] == "results/cells/toys/cold/popularity/id/seed=0/provenance.json"
 
 
+def test_a_value_that_all_events_have_is_without_a_spread(built):
+    value = value_of(built, backbone="popularity", metric="HR", group="overall") | {"mark": "", "mean": 0.0}
+    assert " ± 0.0" in rendering.value_text(value, "", "")
+    assert rendering.value_text(value | {"low": 0.0, "high": 0.0}, "", "") == "0.0000"
+
+
 def test_published_values_stand_beside(built):
     base = value_of(built, backbone="sasrec", representation="id", metric="NDCG", group="overall")
     assert base["published"] == 0.0255 and base["difference"] == pytest.approx(0.03 - 0.0255)
@@ -141,6 +147,7 @@ def test_a_published_recall_of_several_targets_is_no_hit_rate():
         of_kind = spec | {"protocols": {"p": {"kind": kind, "remove_seen": True}}}
         of_line = published.with_columns(protocol=pl.lit(kind), remove_seen=True)
         built = tables.build(of_kind, pl.DataFrame(rows, schema=METRICS, orient="row"), of_line, evidence_of(of_kind))
+        assert set(built["targets"]) == {"several" if kind == "snapshot" else "one"}
         assert built["published"].to_list() == beside
 
 
