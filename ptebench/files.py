@@ -61,7 +61,8 @@ LISTS: Contract = {
 METRICS = {
     "dataset": pl.String, "protocol": pl.String, "backbone": pl.String, "representation": pl.String,
     "seed": pl.Int64, "ranking": pl.String, "group": pl.String, "metric": pl.String, "k": pl.Int64,
-    "value": pl.Float64, "events": pl.Int64, "text": pl.String, "width": pl.Int64, "parameters": pl.Int64,
+    "value": pl.Float64, "events": pl.Int64, "targets": pl.String, "text": pl.String, "width": pl.Int64,
+    "parameters": pl.Int64,
 }  # fmt: skip
 LEAK = "saw held-out items"  # ends the text of METRICS whose writer did
 NULLABLE = {

@@ -12,10 +12,11 @@ from ptebench.report.metrics import average_events, event_values, find_partition
 def measure(ranks: pl.DataFrame, groups: pl.DataFrame, ks: list[int], of_lists: pl.DataFrame | None) -> pl.DataFrame:
     """Return the metrics of one cell from its ranks, with those of its lists where there are any."""
     values = event_values(ranks, ks)
-    several = set(values.filter(pl.col("targets") > 1)["ranking"])
-    single = set(values["ranking"]) - several
-    metrics = [average_events(values, groups), *([] if of_lists is None else [of_lists])]
-    return check_metrics(pl.concat(metrics), single, find_partitions(values, groups))
+    metrics = pl.concat([average_events(values, groups), *([] if of_lists is None else [of_lists])])
+    most = values.group_by("ranking").agg(targets=pl.col("targets").max())
+    single = set(most.filter(pl.col("targets") == 1)["ranking"])
+    targets = pl.when(pl.col("ranking").is_in(single)).then(pl.lit("one")).otherwise(pl.lit("several"))
+    return check_metrics(metrics, single, find_partitions(values, groups)).with_columns(targets=targets)
 
 
 def main(job) -> dict:

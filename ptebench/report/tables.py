@@ -41,7 +41,6 @@ PUBLISHED = {
     "value": pl.Float64, "sd": pl.Float64, "source": pl.String,
 }  # fmt: skip
 PUBLISHED_KEY = list(PUBLISHED)[:9]
-SEVERAL_TARGETS = {"snapshot"}  # the kinds of protocol with events of several targets
 
 
 def read_published(path) -> pl.DataFrame:
@@ -86,7 +85,7 @@ def build(spec: dict, metrics: pl.DataFrame, published: pl.DataFrame, evidence: 
     """
     cell_key = ["dataset", "protocol", "backbone", "representation", "seed"]
     keys = [*cell_key, "ranking", "group", "metric", "k"]
-    values = {tuple(row[:-1]): row[-1] for row in metrics.select(*keys, "value").iter_rows()}
+    values = {row[:-2]: row[-2:] for row in metrics.select(*keys, "value", "targets").iter_rows()}
     inputs = {
         row[:5]: dict(zip(INPUTS, row[5:], strict=True)) for row in metrics.select(*cell_key, *INPUTS).iter_rows()
     }
@@ -125,9 +124,9 @@ def _row(
     backbone, representation, seeds = method
     rules, name, k = spec["protocols"][protocol], metric.split("@")[0], int(metric.split("@")[1])
     cells = [(dataset, protocol, backbone, representation, seed) for seed in seeds]
-    each = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
+    pairs = [_value(values, spec["table"], cell, ranking, group, name, k) for cell in cells]
+    each, targets = [value for value, _ in pairs], pairs[0][1]
     mean = fmean(each)
-    targets = "several" if rules["kind"] in SEVERAL_TARGETS else "one"
     # one target is all of them: papers call the same value Recall
     as_published = "Recall" if name == "HR" and targets == "one" else name
     place = (spec["published"].get(dataset), rules["kind"], backbone, representation, ranking, group)
@@ -207,7 +206,10 @@ def _provenance(dataset, protocol, backbone, representation, seed) -> str:
     return f"results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}/provenance.json"
 
 
-def _value(values: dict, table: str, cell: tuple, ranking: str, group: str, metric: str, k: int) -> float:
+def _value(
+    values: dict, table: str, cell: tuple, ranking: str, group: str, metric: str, k: int
+) -> tuple[float, str]:
+    """Return a value and whether its events have one target or several."""
     value = values.get((*cell, ranking, group, metric, k))
     if value is None:
         *names, seed = cell

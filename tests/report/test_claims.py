@@ -36,7 +36,7 @@ def finished(tmp_path):
             "representation": representation,
             "seed": 0,
         }
-        beside = {"text": None, "width": 0, "parameters": 1}
+        beside = {"targets": "one", "text": None, "width": 0, "parameters": 1}
         metrics.append(found.with_columns(pl.lit(v).alias(k) for k, v in (place | beside).items()))
         cells.append(["toys", "cold", backbone, representation, [0]])
     spec = SPEC | {"cells": cells, "groups": ["overall"], "metrics": ["Recall@10", "NDCG@10"]}

@@ -259,6 +259,8 @@ def test_scripts(tmp_path, capsys):
     assert frame.height == 2 * 2 * 3 * 2 * 6  # seeds, rankings, groups, Ks, metrics
     row = frame.filter(seed=0, ranking="zero_shot", group="overall", metric="Recall", k=5).row(0, named=True)
     assert row["value"] == 1 and row["events"] == 2
+    of_rankings = frame.select("ranking", "targets").unique().rows()
+    assert sorted(of_rankings) == [("full", "one"), ("zero_shot", "several")]
     (note,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("note: "))
     assert note == (
         "note: d, p: @5 of ranking zero_shot: 2 of 2 events have at most 5 candidates (fewest 5), and whatever stands "

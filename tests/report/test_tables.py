@@ -49,7 +49,7 @@ INPUTS = {"id": (None, 0, 1234), "pte": ("template + card, users", 768, 57664)}
 
 def metrics_frame():
     rows = [
-        ("toys", "cold", *cell, "full", group, metric, 10, value * 2 ** (metric == "HR"), 100, *INPUTS[cell[1]])
+        ("toys", "cold", *cell, "full", group, metric, 10, value * 2 ** (metric == "HR"), 100, "one", *INPUTS[cell[1]])
         for cell, value in VALUES.items()
         for group in ("overall", "item_tail")
         for metric in ("HR", "NDCG")
@@ -138,16 +138,15 @@ def test_published_values_need_the_same_protocol():
 def test_a_published_recall_of_several_targets_is_no_hit_rate():
     line = "d,snapshot,sasrec,id,full,overall,,Recall,10,0.5,,a paper"
     published = pl.read_csv(f"{','.join(tables.PUBLISHED)}\n{line}".encode(), schema_overrides=tables.PUBLISHED)
-    rows = [
-        ("d", "p", "sasrec", "id", 0, "full", "overall", metric, 10, 0.6, 9, None, 0, 7) for metric in ("HR", "Recall")
-    ]
+    published = published.with_columns(remove_seen=pl.lit(True))
+    place = ("d", "p", "sasrec", "id", 0, "full", "overall")
     spec = SPEC | {"cells": [["d", "p", "sasrec", "id", [0]]], "published": {"d": "d"}, "groups": ["overall"],
                    "metrics": ["HR@10", "Recall@10"]}  # fmt: skip
-    for kind, beside in (("snapshot", [None, 0.5]), ("leave_one_out", [0.5, 0.5])):
-        of_kind = spec | {"protocols": {"p": {"kind": kind, "remove_seen": True}}}
-        of_line = published.with_columns(protocol=pl.lit(kind), remove_seen=True)
-        built = tables.build(of_kind, pl.DataFrame(rows, schema=METRICS, orient="row"), of_line, evidence_of(of_kind))
-        assert set(built["targets"]) == {"several" if kind == "snapshot" else "one"}
+    spec |= {"protocols": {"p": {"kind": "snapshot", "remove_seen": True}}}
+    for targets, beside in (("several", [None, 0.5]), ("one", [0.5, 0.5])):
+        rows = [(*place, metric, 10, 0.6, 9, targets, None, 0, 7) for metric in ("HR", "Recall")]
+        built = tables.build(spec, pl.DataFrame(rows, schema=METRICS, orient="row"), published, evidence_of(spec))
+        assert set(built["targets"]) == {targets}
         assert built["published"].to_list() == beside
 
 
