@@ -11,6 +11,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
+from ptebench.data.downloads import advice
 from ptebench.errors import InputError
 from ptebench.plan.code import changed_modules
 from ptebench.plan.command import inputs_of
@@ -18,6 +19,7 @@ from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.provenance import canonical
 from ptebench.records import RECORD, read_record
 
+FILES = 20  # lines for files that are fetched
 REASONS = 6  # lines for reasons, those of most jobs
 RULES = 4  # of them that a reason names
 KEYS = 3  # changed keys that a reason names
@@ -153,12 +155,26 @@ def reasons(workflow: Any, jobs: list[Any]) -> list[str]:
         groups.setdefault(why(workflow, job), []).append(job)
     if set(groups) == {NEW}:
         return [f"all are {NEW}"]
+    if set(groups) == {""}:
+        return ["asked for by name"]
     after = groups.pop("", [])
     first = sorted(groups.items(), key=lambda group: -len(group[1]))
     lines = [f"{grouped(group)}: {text}" for text, group in first[:REASONS]]
     if rest := first[REASONS:]:
         lines.append(f"{sum(len(group) for _, group in rest)} more for {len(rest)} more reasons")
     return lines + ([f"{grouped(after)} read what these make"] if after else [])
+
+
+def raw_files(jobs: list[Any]) -> list[tuple[str, str]]:
+    """Return a line for each raw file that is missing: from where it is fetched by which terms, or how to get it."""
+    missing = [entry for job in jobs if job.rule.name == "download" for entry in json.loads(job.params.spec).items()]
+    lines = [
+        ("fetch", f"{path}, from {facts['url']} (terms: {facts['licence']})")
+        if "url" in (facts or {})
+        else ("lack", advice(path, facts))
+        for path, facts in missing[:FILES]
+    ]
+    return lines + ([("", f"{len(missing) - FILES} more files")] if len(missing) > FILES else [])
 
 
 def space(estimates: Estimates, jobs: list[Any]) -> str:
@@ -190,10 +206,11 @@ def preview(workflow: Any) -> list[str]:
     )
     if familiar and unknown:
         time += f", which had {familiar} of the {len(jobs)} jobs or some like them"
-    lines = [("why", text) for text in reasons(workflow, jobs)] + [("time", time), ("disk", space(estimates, jobs))]
+    lines = [("why", text) for text in reasons(workflow, jobs)]
+    lines += [*raw_files(jobs), ("time", time), ("disk", space(estimates, jobs))]
     heads = (head if before != head else "" for (before, _), (head, _) in zip([("", ""), *lines], lines))
     return [
-        f"{len(jobs)} jobs: {', '.join(f'{rule} {count}' for rule, count in counts.items())}",
+        f"{len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(f'{rule} {count}' for rule, count in counts.items())}",
         *(f"{head:5} {text}" for head, (_, text) in zip(heads, lines)),
         "-n -p lists each job with its files and command",
     ]

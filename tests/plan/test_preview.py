@@ -8,7 +8,7 @@ import pytest
 
 from ptebench.files import write_json
 from ptebench.plan import code
-from ptebench.plan.preview import NEW, changed_inputs, changed_parameters, changes, grouped, megabytes, why
+from ptebench.plan.preview import NEW, changed_inputs, changed_parameters, changes, grouped, megabytes, raw_files, why
 from ptebench.provenance import modules_digest
 from ptebench.records import read_modules, seal
 
@@ -170,3 +170,14 @@ def test_jobs_of_one_reason_are_counted_by_rule_with_what_they_share():
 
 def test_bytes_as_one_says_them():
     assert (megabytes(1_234_000), megabytes(2.5e9)) == ("1.2 MB", "2.5 GB")
+
+
+def test_a_plan_to_fetch_says_from_where_and_what_is_got_by_hand():
+    files = {"a.gz": {"url": "https://a/a.gz", "licence": "any"}, "b.gz": None}
+    params = SimpleNamespace(spec=json.dumps(files | {f"{n}.gz": files["a.gz"] for n in range(20)}))
+    others = SimpleNamespace(rule=SimpleNamespace(name="split"), params=None)
+    lines = raw_files([others, SimpleNamespace(rule=SimpleNamespace(name="download"), params=params)])
+    assert lines[0] == ("fetch", "a.gz, from https://a/a.gz (terms: any)")
+    head, text = lines[1]
+    assert head == "lack" and text.startswith("b.gz: no such file; check its name")
+    assert lines[20:] == [("", "2 more files")] and raw_files([others]) == []
