@@ -206,9 +206,7 @@ def _provenance(dataset, protocol, backbone, representation, seed) -> str:
     return f"results/cells/{dataset}/{protocol}/{backbone}/{representation}/seed={seed}/provenance.json"
 
 
-def _value(
-    values: dict, table: str, cell: tuple, ranking: str, group: str, metric: str, k: int
-) -> tuple[float, str]:
+def _value(values: dict, table: str, cell: tuple, ranking: str, group: str, metric: str, k: int) -> tuple[float, str]:
     """Return a value and whether its events have one target or several."""
     value = values.get((*cell, ranking, group, metric, k))
     if value is None:

@@ -189,7 +189,10 @@ def test_a_dry_run_says_in_ten_lines_what_would_run_why_how_long_and_how_much_di
     assert any(re.fullmatch(r"      .*1 table.* read what these make", line) for line in said)
     assert any(re.fullmatch(r"time  about \d min on 2 cores, by earlier runs", line) for line in said)
     assert any(re.fullmatch(r"disk  about 0.0 MB written, .* GB free", line) for line in said)
-    assert snakemake(project, "-n", "download").stdout.splitlines()[:2] == ["1 job: download 1", "why   asked for by name"]
+    assert snakemake(project, "-n", "download").stdout.splitlines()[:2] == [
+        "1 job: download 1",
+        "why   asked for by name",
+    ]
 
 
 def test_a_failed_cell_takes_no_table_and_the_next_run_makes_it_whole(project, monkeypatch):
