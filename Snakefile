@@ -18,6 +18,7 @@ include: "rules/report.smk"
 
 groups.attach(workflow, groups.Groups(requests, cells, gpus.count))
 orphans.attach(workflow)
+signals.attach()
 
 
 onstart:

@@ -28,6 +28,7 @@ AIMS = [
 SOME = 4  # jobs whose files are removed at once
 TRIES = 4
 PATIENCE = 120.0  # seconds to wait for what is aimed at
+LONGEST = 900.0  # seconds after a kill in which a run ends, however slow the machine
 VICTIMS = ["run", "job", "job", "group"]
 
 
@@ -97,9 +98,9 @@ def catch(folder: Path, run: subprocess.Popen[bytes], moment: Moment) -> tuple[i
     return 0, []
 
 
-def wait_for_job(folder: Path, run: subprocess.Popen[bytes], moment: Moment) -> int:
-    """Wait for a moment that is not aimed; return the process of a job."""
-    until = time.monotonic() + moment.delay
+def wait_for_job(folder: Path, run: subprocess.Popen[bytes], moment: Moment, delay: float) -> int:
+    """Wait for a moment that is not aimed, `delay` seconds; return the process of a job."""
+    until = time.monotonic() + delay
     while run.poll() is None:
         if time.monotonic() > until and (targets := jobs(folder)):
             return int(random.Random(moment.number).choice(targets).pid)
@@ -140,6 +141,17 @@ def remove(folder: Path, moment: Moment) -> list[str]:
     return [str(path.relative_to(folder)) for path in chosen]
 
 
+def has_ended(run: subprocess.Popen[bytes]) -> bool:
+    """Wait for a run that was struck; return whether it ended, and end it where it did not."""
+    try:
+        run.wait(LONGEST)
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        return False
+    return True
+
+
 def until_gone(folder: Path) -> bool:
     """Return whether a job still runs a minute after its run ended; one that still imports ends after that."""
     end = time.monotonic() + 60
@@ -152,31 +164,33 @@ def until_gone(folder: Path) -> bool:
 
 def kill(folder: Path, calm: dict[str, str], moment: Moment) -> dict:
     """Kill at one moment, look, run again, compare; return what came of it."""
-    for _ in range(TRIES):
+    for number in range(TRIES):
         targets = remove(folder, moment)
         run = start(folder, *targets)
         if moment.script:
             process, names = catch(folder / Path(targets[0]).parent, run, moment)
         else:
-            process, names = wait_for_job(folder, run, moment), []
+            process, names = wait_for_job(folder, run, moment, moment.delay / 2**number), []
         if process:
             break
-        if status := run.wait():  # else its writes were over too soon
+        if status := run.wait():  # else its writes, or all its jobs, were over too soon
             said = (folder / "run.log").read_text(errors="replace")[-500:]
             return moment._asdict() | {"signal": moment.signal.name, "hit": False, "half": [], "left": [],
                                        "wrong": [f"a run ended with {status} by itself: {said}"], "again": 0,
-                                       "differ": []}  # fmt: skip
+                                       "asked": [], "differ": []}  # fmt: skip
     row: dict = moment._asdict() | {"signal": moment.signal.name, "hit": bool(process), "half": names}
     if process:
         strike(run, process, moment)
-    run.wait()
+    endless = not has_ended(run)
     alone = until_gone(folder)
     left = [p.name for p in (folder / "results").rglob(".*.*") if p.name[1:].split(".")[0].isdigit()]
-    wrong = faults_of(folder, calm) + ["a job outlives its run"] * alone
+    wrong = faults_of(folder, calm) + ["a job outlives its run"] * alone + ["a run does not end"] * endless
     again = next((status for _ in range(2) if (status := finish(folder, *targets)[0]) == 0), 1)
+    if asked := sorted(calm.keys() - digests(folder)):  # what nothing lacks that the targets are made of
+        again = again or finish(folder, *asked)[0]
     now = digests(folder)
     differ = sorted(name for name in calm.keys() | now.keys() if calm.get(name) != now.get(name))
-    return row | {"left": left, "wrong": wrong, "again": again, "differ": differ}
+    return row | {"left": left, "wrong": wrong, "again": again, "asked": asked, "differ": differ}
 
 
 def is_sound(row: dict) -> bool:

@@ -14,7 +14,7 @@ sys.path[:] = [str(REPOSITORY / "imports"), *(p for p in sys.path if Path(p).res
 from ptebench.config.read import read
 from ptebench.errors import InputError
 from ptebench.plan.cells import Cells
-from ptebench.plan import code, failures, groups, locks, orphans, recall, submissions
+from ptebench.plan import code, failures, groups, locks, orphans, recall, signals, submissions
 from ptebench.plan.command import RUN, check_folder, environment, render_command, job, recorded
 from ptebench.plan.gpus import Gpus
 from ptebench.plan.information import Information
