@@ -1,6 +1,7 @@
 """Kills of a run, of a job, of the whole group at seeded moments, every other one within a write.
 
-A job is halted when what it writes is there in part, looked at once more, and only then ended: such a kill hits.
+A job is halted when what it writes is there in part, or some of its files and not all, looked at once more, and only
+then ended: such a kill hits.
 """
 
 import json
@@ -21,6 +22,7 @@ from ptebench.records import RECORD, read_record
 
 # what is aimed at: a script, and what it has half written
 AIMS = [
+    ("split", "renames"), ("grpo", "renames"), ("language_model", "renames"),
     ("grpo", "checkpoint"), ("write_profiles", "answers"), ("grpo", "output"), ("write_profiles", "output"),
     ("train", "checkpoint"), ("tune_round", "checkpoint"), ("grpo", "checkpoint"), ("tune_round", "output"),
     ("write_profiles", "output"), ("embed", "output"), ("grpo", "output"), ("split", "output"), ("train", "output"),
@@ -81,15 +83,22 @@ def owner(folder: Path) -> int:
     return 0
 
 
-def catch(folder: Path, run: subprocess.Popen[bytes], moment: Moment) -> tuple[int, list[str]]:
+def catch(folder: Path, run: subprocess.Popen[bytes], moment: Moment, outputs: list[Path]) -> tuple[int, list[str]]:
     """Wait until a job has half written what is aimed at, and halt it; return its process and what is there."""
+
+    def look(process: int) -> list[str]:
+        if moment.what != "renames":
+            return half_written(folder, moment.what, process)
+        names = [path.name for path in outputs if path.exists()]
+        return names if len(names) < len(outputs) else []
+
     until = time.monotonic() + PATIENCE
     while run.poll() is None and time.monotonic() < until:
         try:
-            if (process := owner(folder)) and half_written(folder, moment.what, process):
+            if (process := owner(folder)) and look(process):
                 os.kill(process, signal.SIGSTOP)
                 time.sleep(0.02)
-                if names := half_written(folder, moment.what, process):
+                if names := look(process):
                     return process, names
                 os.kill(process, signal.SIGCONT)
         except (ProcessLookupError, FileNotFoundError):
@@ -121,8 +130,8 @@ def strike(run: subprocess.Popen[bytes], process: int, moment: Moment) -> None:
         pass
 
 
-def remove(folder: Path, moment: Moment) -> list[str]:
-    """Remove the files of the job that is aimed at, or of some, so that there is work; return one of each job."""
+def remove(folder: Path, moment: Moment) -> dict[str, list[Path]]:
+    """Remove the files of the job that is aimed at, or of some, so that there is work; return these by their record."""
     draw = random.Random(moment.number)
     records = {path: read_record(path) for path in sorted((folder / "results").rglob(f"*{RECORD}"))}
     if moment.script:
@@ -132,13 +141,14 @@ def remove(folder: Path, moment: Moment) -> list[str]:
         chosen = [draw.choice(fit)]
     else:
         chosen = draw.sample(sorted(records), SOME)
+    files = {path: [folder / name for name in records[path]["outputs"]] + [path] for path in chosen}
     for path in chosen:
         if moment.what == "answers":  # that a run in peace has kept
             for answers in path.parent.glob("*.answers.jsonl"):
                 answers.unlink()
-        for name in [*records[path]["outputs"], str(path)]:
-            (folder / name).unlink(missing_ok=True)
-    return [str(path.relative_to(folder)) for path in chosen]
+        for file in files[path]:
+            file.unlink(missing_ok=True)
+    return {str(path.relative_to(folder)): outputs for path, outputs in files.items()}
 
 
 def has_ended(run: subprocess.Popen[bytes]) -> bool:
@@ -168,7 +178,8 @@ def kill(folder: Path, calm: dict[str, str], moment: Moment) -> dict:
         targets = remove(folder, moment)
         run = start(folder, *targets)
         if moment.script:
-            process, names = catch(folder / Path(targets[0]).parent, run, moment)
+            target, outputs = next(iter(targets.items()))
+            process, names = catch(folder / Path(target).parent, run, moment, outputs)
         else:
             process, names = wait_for_job(folder, run, moment, moment.delay / 2**number), []
         if process:

@@ -13,7 +13,8 @@ def test_every_other_moment_is_aimed_at_checkpoints_answers_and_outputs():
         "a longer run has the same first ones"
     )
     aims = Counter((row.script, row.what) for row in rows if row.script)
-    assert sum(aims.values()) == 25 and Counter(what for _, what in aims.elements())["checkpoint"] >= 5
+    whats = Counter(what for _, what in aims.elements())
+    assert sum(aims.values()) == 25 and whats["checkpoint"] >= 5 and whats["renames"] >= 3
     assert sum(count for (script, _), count in aims.items() if script == "grpo") >= 6
     assert sum(count for (script, _), count in aims.items() if script == "write_profiles") >= 5
     assert {row.victim for row in rows} == {"run", "job", "group"} and len({row.signal for row in rows}) == 2
