@@ -133,7 +133,8 @@ def strike(run: subprocess.Popen[bytes], process: int, moment: Moment) -> None:
 def remove(folder: Path, moment: Moment) -> dict[str, list[Path]]:
     """Remove the files of the job that is aimed at, or of some, so that there is work; return these by their record."""
     draw = random.Random(moment.number)
-    records = {path: read_record(path) for path in sorted((folder / "results").rglob(f"*{RECORD}"))}
+    paths = sorted(path for path in (folder / "results").rglob(f"*{RECORD}") if not path.name.startswith("."))
+    records = {path: read_record(path) for path in paths}
     if moment.script:
         fit = [path for path, record in records.items() if record.get("script") == moment.script]
         if (moment.script, moment.what) == ("train", "checkpoint"):
