@@ -32,7 +32,8 @@ FEWEST = {"users": 50, "items": 20}  # that a core must leave
 TOLD = 0.01  # of the interactions that are tied
 BAD = 0.05  # of the lines that may be malformed
 SHARE = 0.2  # of the interactions that a core must leave
-MANY, SAMPLE = 10_000, 1500  # users from which on a sample is proposed for a first try, and its users
+# users, and interactions, from which on a sample is proposed for a first try, and its users
+MANY, LONG, SAMPLE = 10_000, 500_000, 1500
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Proposal:
     facts: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     users: int = 0  # whom the filters leave
+    total: int = 0  # interactions
 
 
 def propose(path: Path, items: Path | None = None) -> Proposal:
@@ -107,15 +109,19 @@ def _propose_texts(proposal: Proposal, path: Path, interacted: pl.Series) -> Non
             "write the ids of both files alike, in a column item_id"
         )
     texts = named([column for column in columns if column != key], ("title", "categories", "brand", "description"))
+    if not texts:
+        proposal.doubts.append(
+            f"{path}: no column's name tells a title, categories, a brand or a description, so the file is left out; "
+            "rename its columns"
+        )
+        return
     proposal.settings |= {"items": str(path), "item_columns": {"item_id": key, **texts}}
     proposal.facts.append(f"{path}: {key} is item_id, {', '.join(f'{t} is {o}' for o, t in texts.items())}")
-    if not texts:
-        proposal.doubts.append(f"{path}: no column's name tells a title, categories, a brand or a description")
-    _check_ids(proposal, path, key, share, interacted, next(iter(texts.values()), None))
+    _check_ids(proposal, path, key, share, interacted, next(iter(texts.values())))
 
 
 def _check_ids(
-    proposal: Proposal, path: Path, key: str, share: dict[str, int], interacted: pl.Series, text: str | None
+    proposal: Proposal, path: Path, key: str, share: dict[str, int], interacted: pl.Series, text: str
 ) -> None:
     """Say how many items have a row, which other column has their ids too, and whose plain numbers they may be."""
     distinct_ids = interacted.unique()
@@ -131,9 +137,9 @@ def _check_ids(
         )
     if distinct_ids.str.contains(r"^\d{1,7}$").all():
         most = interacted.alias("item").value_counts().sort("count", "item", descending=[True, False])["item"][0]
-        name = f" Item {most}, chosen most, would be {_text_of(path, key, most, text)!r}; is it?" if text else ""
         proposal.doubts.append(
-            f"{path}: ids are plain numbers, so that a file of any other catalogue would seem to fit too.{name}"
+            f"{path}: ids are plain numbers, so that a file of any other catalogue would seem to fit too. Item {most}, "
+            f"chosen most, would be {_text_of(path, key, most, text)!r}; is it?"
         )
 
 
@@ -166,7 +172,9 @@ def _propose_filters(proposal: Proposal, path: Path, timed: bool) -> None:
         if not core or left["rows"] >= SHARE * total and all(left[name] >= least for name, least in FEWEST.items()):
             break
     settings |= {"user_core": core, "item_core": core, "duplicates": "first"}
-    proposal.users = left["users"]
+    proposal.users, proposal.total = left["users"], left["rows"]
+    if few := [f"{left[name]:,} {name}" for name, least in FEWEST.items() if left[name] < least]:
+        proposal.doubts.append(f"{path}: {' and '.join(few)} are too few to tell one method from another")
     proposal.facts.append(
         f"{core}-core, first of repeated pairs: {left['rows']:,} interactions of {left['users']:,} users"
     )
@@ -210,7 +218,7 @@ def flow(value) -> str:
 def configuration(proposal: Proposal, name: str = "own") -> str:
     """Return the proposal as a configuration file, with the `name` of its dataset and table."""
     entry = [f"    {key}: {flow(value)}" for key, value in proposal.settings.items()]
-    if proposal.users >= MANY:
+    if proposal.users >= MANY or proposal.total >= LONG:
         entry += [
             f"    # users: {SAMPLE}                     # a sample for a first try: items are not filtered again, many",
             "    # never train, and ids suffer: `groups: [overall, known_item]` in the table tells those that trained",

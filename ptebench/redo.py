@@ -18,6 +18,7 @@ import polars as pl
 from ptebench.errors import InputError
 from ptebench.files import read_json
 from ptebench.provenance import REPOSITORY, checkout, file_digest, processor
+from ptebench.records import RECORD
 
 CLOCKED = "training.csv"  # has a column of seconds, which no two runs share
 
@@ -26,7 +27,9 @@ def records(places: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
     """Return the records of folders and files, in the order in which they were made; raise InputError for none."""
     paths = []
     for place in places:
-        files = sorted(place.glob("*provenance.json")) if place.is_dir() else [place]
+        if place.is_file() and not place.name.endswith(RECORD):
+            raise InputError(f"{place}: no record; name the one that stands beside it, or their folder")
+        files = sorted(place.glob(f"*{RECORD}")) if place.is_dir() else [place]
         if not files or not place.exists():
             raise InputError(f"{place}: no record there; give a folder with a provenance.json, or such a file")
         paths += files

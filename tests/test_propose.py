@@ -267,6 +267,14 @@ def test_texts_of_other_ids_are_refused(tmp_path):
         propose(tmp_path / "purchases.csv", tmp_path / "products.csv")
 
 
+def test_a_file_without_texts_is_left_out(tmp_path):
+    shop(tmp_path)
+    (tmp_path / "products.csv").write_text("sku,stars\ns0,5\ns1,4\n")
+    proposal = propose(tmp_path / "purchases.csv", tmp_path / "products.csv")
+    assert "items" not in proposal.settings
+    assert any("no column's name tells a title" in doubt and "is left out" in doubt for doubt in proposal.doubts)
+
+
 def test_plain_numbers_as_ids_are_doubted_by_name_since_any_other_file_has_them_too(tmp_path):
     rows = [f"{u},{(u + n) % 20 if n else 7},{1_500_000_000 + n * 86_400}" for u in range(60) for n in range(6)]
     (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,timestamp", *rows]) + "\n")

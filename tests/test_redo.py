@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -102,6 +103,7 @@ def test_a_folder_without_a_record_and_a_record_without_a_command_are_refused(ce
         (cell(), "has no command"),
         (tmp_path, "no record there"),
         (tmp_path / "none", "no record there"),
+        (Path(__file__), "no record; name the one that stands beside it"),
     ):
         with pytest.raises(InputError, match=said):
             redo.records([place])

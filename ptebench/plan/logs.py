@@ -27,7 +27,7 @@ def ending(log: Path) -> list[str]:
 
 def progress(log: Path) -> str:
     """Return how far a job is by the last line of its log, what its trainer prints as a dict in short."""
-    lines = [line for line in ending(log) if "warn" not in line.lower()]
+    lines = [line for line in ending(log) if "warn" not in line.lower() and "%|" not in line]  # no bar of a library
     if lines and ERROR.match(lines[-1]) and TRACEBACK in lines:
         lines = lines[: lines.index(TRACEBACK)]  # it ends, as after Ctrl-C
     if not lines:

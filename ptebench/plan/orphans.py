@@ -6,6 +6,7 @@ It does so where what the file's rule asks for is refused, by an error of the pl
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,10 @@ def refusal(workflow: Any, file: str) -> tuple[str, str]:
 
 
 def attach(workflow: Any) -> None:
-    """Let every plan stop at data of other raw files or settings than it asks for; that of `verify` names them."""
+    """Let every plan stop at what is neither there nor can be made, and at data of other raw files or settings.
+
+    That of `verify` names the latter.
+    """
     from snakemake.dag import DAG  # only within Snakemake: its modules import each other
 
     own = DAG.postprocess
@@ -67,10 +71,20 @@ def attach(workflow: Any) -> None:
     async def postprocess(self: Any, *place: Any, **names: Any) -> None:
         await own(self, *place, **names)
         if names.get("check_initial") and PLAN not in os.environ:
+            for text in absent(workflow):
+                raise WorkflowError(f"InputError: {text}")
             for file, text in differing(workflow).items():
                 raise WorkflowError(f"InputError: {file}: {text}")
 
     DAG.postprocess = postprocess
+
+
+def absent(workflow: Any) -> Iterator[str]:
+    """Yield why no job can make a result that a job which would run reads, of each that is not there."""
+    for job in workflow.dag.needrun_jobs():
+        for file in read_without_maker(workflow, job):
+            if not Path(file).exists() and (text := reason(workflow, file)):
+                yield text
 
 
 def differing(workflow: Any) -> dict[str, str]:

@@ -50,15 +50,24 @@ def changes(before: Any, now: Any, key: str = "") -> list[str]:
         return [c for name in names for c in changes(before.get(name), now.get(name), f"{key}.{name}".strip("."))]
     if before == now:
         return []
+    if {type(before), type(now)} == {list, type(None)} and len(canonical(before or now)) > WIDTH:
+        before, now = before or [], now or []
     if isinstance(before, list) and isinstance(now, list) and max(len(canonical(before)), len(canonical(now))) > WIDTH:
         came, went = ([v for v in a if v not in b] for a, b in ((now, before), (before, now)))
-        if len(came) == len(went) and all(isinstance(value, dict) for value in came + went):
-            alike = list(dict.fromkeys(c for pair in zip(went, came) for c in changes(*pair, key)))
+        if len(came) == len(went):
+            alike = list(dict.fromkeys(c for pair in zip(went, came) for c in _changes_of_rows(*pair, key)))
             if len(alike) == 1:
                 return alike
         counts = ((len(came), "more"), (len(went), "less"))
         return [f"{key}: " + (", ".join(f"{n} {word}" for n, word in counts if n) or "in another order")]
     return [f"{key} {shift(before, now)}"]
+
+
+def _changes_of_rows(before: Any, now: Any, key: str) -> list[str]:
+    """Return how two rows of a list differ, of lists at each place."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return [f"{key} {shift(a, b)}" for a, b in zip(before, now) if a != b]
+    return changes(before, now, key)
 
 
 def parameters(values: Iterable[str]) -> tuple[dict[str, Any], str]:
@@ -154,7 +163,7 @@ def reasons(workflow: Any, jobs: list[Any]) -> list[str]:
     for job in jobs:
         groups.setdefault(why(workflow, job), []).append(job)
     if set(groups) == {NEW}:
-        return [f"all are {NEW}"]
+        return [NEW if len(jobs) == 1 else f"all are {NEW}"]
     if set(groups) == {""}:
         return ["asked for by name"]
     after = groups.pop("", [])
@@ -168,6 +177,8 @@ def reasons(workflow: Any, jobs: list[Any]) -> list[str]:
 def raw_files(jobs: list[Any]) -> list[tuple[str, str]]:
     """Return a line for each raw file that is missing: from where it is fetched by which terms, or how to get it."""
     missing = [entry for job in jobs if job.rule.name == "download" for entry in json.loads(job.params.spec).items()]
+    if not missing and any(job.rule.name == "download" for job in jobs):
+        return [("fetch", "nothing: no raw file is missing")]
     lines = [
         ("fetch", f"{path}, from {facts['url']} (terms: {facts['licence']})")
         if "url" in (facts or {})
@@ -184,6 +195,11 @@ def space(estimates: Estimates, jobs: list[Any]) -> str:
     word = "about" if len(amounts) == len(jobs) else "at least"
     text = f"{word} {megabytes(sum(amounts))} written" if amounts else "not known"
     return f"{text}, {megabytes(free)} free"
+
+
+def counted(jobs: int) -> str:
+    """Return a number of jobs in words."""
+    return "1 job" if jobs == 1 else f"{jobs} jobs"
 
 
 def megabytes(count: float) -> str:
@@ -210,7 +226,7 @@ def preview(workflow: Any) -> list[str]:
     lines += [*raw_files(jobs), ("time", time), ("disk", space(estimates, jobs))]
     heads = (head if before != head else "" for (before, _), (head, _) in zip([("", ""), *lines], lines))
     return [
-        f"{len(jobs)} job{'s' * (len(jobs) > 1)}: {', '.join(f'{rule} {count}' for rule, count in counts.items())}",
+        f"{counted(len(jobs))}: {', '.join(f'{rule} {count}' for rule, count in counts.items())}",
         *(f"{head:5} {text}" for head, (_, text) in zip(heads, lines)),
         "-n -p lists each job with its files and command",
     ]

@@ -11,6 +11,11 @@ from ptebench.files import no_room
 from ptebench.plan.logs import TRACEBACK
 from ptebench.plan.orphans import OWN
 
+# what is no target of Snakemake, by the names that one may look for
+COMMANDS = {
+    "redo": "ptebench.redo", "init": "ptebench.propose", "propose": "ptebench.propose",
+    "audit": "ptebench.report.audit",
+}  # fmt: skip
 HEAD = re.compile(r'^(?:MissingRuleException|WorkflowError|InputError)(?: in (?:rule \w+ in )?file ".*", line \d+)?:\n')
 PLACE = re.compile(r'^(?:Traceback:|  File ".*", line \d+.*)\n?| \(if you use input functions .*\)', re.M)
 
@@ -36,6 +41,8 @@ def sentence(message: str, wrong: Sequence[str] = (), names: Sequence[str] = ())
         return f"error: {own[1].strip()}"
     text = HEAD.sub("", PLACE.sub("", message)).strip()
     if text.startswith(("No rule to produce ", "Target rules may not contain wildcards")) and wrong:
+        if module := COMMANDS.get(wrong[0]):
+            return f"error: {wrong[0]!r} is no target but a command of its own: python -m {module} --help"
         near = get_close_matches(wrong[0], names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         return f"error: {wrong[0]!r} is no target{hint} There are {', '.join(names)}, and files by path."

@@ -1,5 +1,9 @@
-"""SIGTERM at any moment: Snakemake's handler takes locks that the thread which it interrupts may hold."""
+"""SIGTERM at any moment: the first one lets running jobs end, the second one ends them.
 
+Snakemake's handler takes locks that the thread which it interrupts may hold.
+"""
+
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +17,13 @@ def attach() -> None:
 
 
 def aside(handler: Callable[..., None]) -> Callable[..., None]:
-    """Return a handler of signals that runs another in a thread of its own, which waits until the locks are free."""
+    """Return a handler that runs another in a thread, which waits until locks are free; a second time it is Ctrl-C."""
+    earlier = list[Any]()
 
     def handle(*arguments: Any) -> None:
+        if earlier:
+            signal.raise_signal(signal.SIGINT)
+        earlier.append(arguments)
         threading.Thread(target=handler, args=arguments, daemon=True).start()
 
     return handle

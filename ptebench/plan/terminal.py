@@ -6,6 +6,7 @@ gives the place back where it fails: no run ends because of what it says.
 
 import logging
 import os
+import re
 import shutil
 import sys
 import threading
@@ -17,18 +18,20 @@ from typing import Any, NamedTuple
 from ptebench.plan.estimates import Estimates, Work, duration
 from ptebench.plan.logs import TERMINATED, ending, progress, reason
 from ptebench.plan.orphans import differing, warnings
-from ptebench.plan.preview import preview
+from ptebench.plan.preview import counted, preview
 from ptebench.plan.recall import stale
 from ptebench.plan.sentences import PLACE, sentence, targets
 from ptebench.verify import PLAN, STALE
 
 QUIET = 15.0  # seconds without a word, after which a line tells what runs
+LEFT = re.compile(r"(?:about|at most) ([\d,]+) s left")  # of a job, by its log
 FRESH = 5.0  # seconds that an estimate of the rest stands
 INTERRUPTED = "Terminating processes on user request"
 STOPPING = "Will exit after finishing"
 NOTHING = "Nothing to be done"
 TOLD = (NOTHING, "Trying to restart", "Unlocked", "Job rate limit")
 AFTER_FAILURE = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not complete")
+END = " (SIGTERM once more, or Ctrl-C, ends them)"
 NOTE = "note: "  # begins a line of a job's log that the terminal shows, too
 NUMERIC = ("seed", "round", "shard", "trial", "bracket", "rung", "place")
 
@@ -76,7 +79,7 @@ class Terminal(logging.Handler):
         self.notes: set[str] = set()
         self.interrupted = self.stopping = self.foreseen = False
         self.began = self.last_line = self.estimated = time.monotonic()
-        self.rest = ""
+        self.rest, self.left = "", 0.0
         self.ended = threading.Event()
 
     # what Snakemake logs
@@ -138,7 +141,7 @@ class Terminal(logging.Handler):
             return
         self.work = Work(self.workflow, Estimates())
         self.warn()
-        self.line(f"{len(self.work.jobs)} jobs on {self.work.place}{self.time_left()}")
+        self.line(f"{counted(len(self.work.jobs))} on {self.work.place}{self.time_left()}")
         threading.Thread(target=self.beat, daemon=True).start()
 
     def start(self, record: Any) -> None:
@@ -201,7 +204,7 @@ class Terminal(logging.Handler):
         elif text.startswith(STOPPING):  # Snakemake says so whenever a job ends
             self.tell_failures()
             if not self.stopping:
-                self.line("no more jobs begin; those that run are waited for")
+                self.line("no more jobs begin; those that run are waited for" + END)
             self.stopping = True
         elif record.levelno >= logging.ERROR and not self.of_a_job(text):
             self.line(sentence(text, *targets(self.workflow)))
@@ -231,7 +234,10 @@ class Terminal(logging.Handler):
         """Write how far the run is and how far the job is that runs longest: in the status line, or as a line."""
         if self.work is None or not self.running or self.interrupted:
             return
-        text = f"{len(self.done)} of {len(self.work.jobs)}{self.time_left()}; {self.longest(self.work)}"
+        rest, job = self.time_left(), self.longest(self.work)
+        if (own := LEFT.search(job)) and float(own[1].replace(",", "")) > self.left:  # who runs knows better
+            rest = ""
+        text = f"{len(self.done)} of {len(self.work.jobs)}{rest}; {job}"
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
             self.stream.write(f"\r\x1b[K{text[:width]}")
@@ -256,9 +262,9 @@ class Terminal(logging.Handler):
             not self.rest or now - self.estimated > FRESH or len(self.done) == len(self.work.jobs)
         ):
             begun = {number: now - since for number, since in self.running.items()}
-            seconds, unknown = self.work.left(self.done, begun)
+            self.left, unknown = self.work.left(self.done, begun)
             word, few = "at least" if unknown else "about", 2 * unknown <= len(self.work.jobs) - len(self.done)
-            self.rest, self.estimated = f"; {word} {duration(seconds)} left" if seconds >= 1 and few else "", now
+            self.rest, self.estimated = f"; {word} {duration(self.left)} left" if self.left >= 1 and few else "", now
         return self.rest
 
     def beat(self) -> None:
@@ -295,8 +301,9 @@ class Terminal(logging.Handler):
         else:
             pages = [str(file) for file in self.outputs if str(file).endswith(".html")]
             folders = dict.fromkeys(f"{Path(file).parent}/" for file in self.outputs if Path(file).name == "train.csv")
-            jobs = "1 job" if all_ == 1 else f"{all_} jobs"
-            self.line(f"{jobs} done in {took}" + (": " if pages or folders else "") + ", ".join([*pages, *folders]))
+            self.line(
+                f"{counted(all_)} done in {took}" + (": " if pages or folders else "") + ", ".join([*pages, *folders])
+            )
 
 
 def attach(workflow: Any) -> Terminal:

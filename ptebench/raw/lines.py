@@ -89,4 +89,4 @@ def lines(path: Path, encoding: str = "utf-8") -> Iterator[pl.DataFrame]:
             yield frame
         first += block.count(b"\n")
     if empty:
-        raise InputError(f"{path}: the file is empty; fetch it again")
+        raise InputError(f"{path}: the file is empty; fetch it or make it again")

@@ -135,10 +135,10 @@ def verdict_texts(rows: list[tuple[str, str, list[dict]]]) -> list[str]:
         if value["lead"] is None:
             continue
         where = "ahead of" if value["above"] else "behind" if value["below"] else "level with"
-        span = "" if value["lead_low"] is None else f" [{value['lead_low']:+.4f}, {value['lead_high']:+.4f}]"
+        span = "" if value["lead_low"] is None else f" [{value['lead_low']:+z.4f}, {value['lead_high']:+z.4f}]"
         alone = where == "level with" and span and not value["lead_low"] <= 0 <= value["lead_high"]
         span += f", an interval of this pair alone: p by Holm is above {LEVEL}" if alone else ""
-        texts.append(f"{backbone}/{representation}: {where} {value['other']}, {value['lead']:+.4f}{span}")
+        texts.append(f"{backbone}/{representation}: {where} {value['other']}, {value['lead']:+z.4f}{span}")
     return texts
 
 
@@ -158,7 +158,7 @@ def value_text(value: dict, best: str, second: str) -> str:
 
 
 def difference_text(value: dict) -> str:
-    text = f"{value['difference']:+.4f}"
+    text = f"{value['difference']:+z.4f}"
     return text if text.strip("+-") != "0.0000" else "0.0000"
 
 

@@ -35,6 +35,15 @@ CELLS = [{"seed": 0, "representation": name, "text": None} for name in ("card", 
         ({"cells": CELLS}, {"cells": [*CELLS[:2], {**CELLS[2], "text": "a"}]}, ['cells.text null -> "a"']),
         ({"cells": CELLS}, {"cells": [*CELLS[:2], {"seed": 1, "text": "a"}]}, ["cells: 1 more, 1 less"]),
         ({"cells": list(range(40))}, {"cells": list(range(40))[::-1]}, ["cells: in another order"]),
+        (
+            {"cells": [[name, "id", [0]] for name in ("sasrec", "gru4rec", "bert4rec", "lightgcn")]},
+            {
+                "cells": [[name, "id", [0, 1]] for name in ("sasrec", "gru4rec")]
+                + [["bert4rec", "id", [0]], ["lightgcn", "id", [0]]]
+            },
+            ["cells [0] -> [0,1]"],
+        ),
+        ({"failed": CELLS}, {}, ["failed: 3 less"]),
     ],
 )
 def test_a_change_of_settings_names_the_key_and_both_values(before, now, said):
@@ -180,4 +189,6 @@ def test_a_plan_to_fetch_says_from_where_and_what_is_got_by_hand():
     assert lines[0] == ("fetch", "a.gz, from https://a/a.gz (terms: any)")
     head, text = lines[1]
     assert head == "lack" and text.startswith("b.gz: no such file; check its name")
+    download = SimpleNamespace(rule=SimpleNamespace(name="download"), params=SimpleNamespace(spec="{}"))
+    assert raw_files([download]) == [("fetch", "nothing: no raw file is missing")]
     assert lines[20:] == [("", "2 more files")] and raw_files([others]) == []

@@ -14,7 +14,8 @@ from ptebench.plan.signals import aside
 @pytest.fixture
 def scheduler():
     scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
-    before = signal.signal(signal.SIGTERM, lambda *_: aside(JobScheduler.exit_gracefully)(scheduler))
+    handle = aside(JobScheduler.exit_gracefully)
+    before = signal.signal(signal.SIGTERM, lambda *_: handle(scheduler))
     yield scheduler
     signal.signal(signal.SIGTERM, before)
 
@@ -24,3 +25,5 @@ def test_a_signal_while_the_scheduler_is_locked_waits_for_it_and_is_heard(schedu
         os.kill(os.getpid(), signal.SIGTERM)
         assert scheduler._user_kill is None
     assert scheduler._open_jobs.acquire(timeout=30) and scheduler._user_kill == "graceful"
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -51,6 +51,11 @@ def test_an_error_is_told_without_the_way_that_it_came(message, said):
     assert sentence(message) == said
 
 
+def test_what_is_a_command_of_its_own_and_no_target_is_told_so():
+    said = sentence("MissingRuleException:\nNo rule to produce redo (if you use input functions", ["redo"], ["report"])
+    assert said == "error: 'redo' is no target but a command of its own: python -m ptebench.redo --help"
+
+
 def test_a_full_disk_under_snakemake_itself_is_told_as_one_under_a_job():
     said = sentence("Error recording metadata for finished job ([Errno 28] No space left on device). Please ensure")
     assert re.fullmatch(r"error: \.snakemake: the disk is full \(.* MB free\); make room there and run again", said)
@@ -86,7 +91,7 @@ def test_the_reason_of_a_failure_is_the_error_line_of_its_log(tmp_path, text, sa
     "text, said",
     [
         ("epoch 1/9  loss 5\nepoch 2/9  loss 4\n", "epoch 2/9  loss 4"),
-        ("Loading:   0%|  | 0/20\rLoading: 100%|##| 20/20\n", "Loading: 100%|##| 20/20"),
+        ("answers: 3 of 9\nLoading:   0%|  | 0/20\rLoading: 100%|##| 20/20\n", "answers: 3 of 9"),
         ("{'loss': '1.075', 'grad_norm': '1.9', 'epoch': '0.08'}\n  warnings.warn(\n", "epoch 0.08, loss 1.075"),
         ("epoch 1/9\nTraceback (most recent call last):\n  File\nKeyboardInterrupt\n", "epoch 1/9"),
         ("", ""),
@@ -155,6 +160,14 @@ def test_a_terminal_has_one_line_that_is_written_anew(logger, flow, tmp_path):
     with terminal.lock:
         terminal.status()
     assert screen.getvalue().endswith("\r\x1b[K0 of 2; train a seed=0, 0 s: epoch 7/9  NDCG@10 0.5")
+    (tmp_path / "train.log").write_text("epoch 7/9, at most 90 s left\n")
+    for left, rest in ((60.0, ""), (95.0, "; about 95 s left")):  # a job that has more knows better
+        with terminal.lock:
+            terminal.left, terminal.rest = left, f"; about {left:.0f} s left"
+            terminal.estimated = time.monotonic()
+            terminal.status()
+        assert screen.getvalue().endswith(f"0 of 2{rest}; train a seed=0, 0 s: epoch 7/9, at most 90 s left")
+    terminal.rest, terminal.estimated = "", 0.0
     log(logger, "job_finished", job_id=0)
     log(logger, "job_info", jobid=1)
     log(logger, "job_finished", job_id=1)
@@ -199,7 +212,7 @@ def test_a_run_that_is_told_to_end_says_once_that_it_waits_and_at_its_end_how_fa
     terminal.end()
     logger.error("WorkflowError:\nAt least one job did not complete successfully.")
     assert terminal.stream.getvalue().splitlines()[1:] == [
-        "no more jobs begin; those that run are waited for",
+        "no more jobs begin; those that run are waited for (SIGTERM once more, or Ctrl-C, ends them)",
         "1 of 2  train a seed=0, 0 s",
         "ended by SIGTERM after 1 of 2 jobs; the same command goes on from there",
     ]
@@ -217,7 +230,7 @@ def test_a_job_that_ends_with_its_run_by_sigterm_has_not_failed(logger, flow, tm
     terminal.end()
     assert terminal.stream.getvalue().splitlines()[1:] == [
         "ended by SIGTERM: train a seed=0",
-        "no more jobs begin; those that run are waited for",
+        "no more jobs begin; those that run are waited for (SIGTERM once more, or Ctrl-C, ends them)",
         "ended by SIGTERM after 0 of 2 jobs; the same command goes on from there",
     ]
 

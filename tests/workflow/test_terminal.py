@@ -104,7 +104,7 @@ def test_sigterm_is_no_failure_of_a_job(project):
     assert run.returncode and first == "14 jobs on 2 cores", said
     assert sorted(others) == [
         "ended by SIGTERM: interactions small",
-        "no more jobs begin; those that run are waited for",
+        "no more jobs begin; those that run are waited for (SIGTERM once more, or Ctrl-C, ends them)",
     ]
     assert last == "ended by SIGTERM after 0 of 14 jobs; the same command goes on from there"
 
@@ -275,7 +275,7 @@ def test_a_model_of_former_settings_is_not_ranked_where_its_training_is_refused(
     done = snakemake(project)
     said = done.stdout + done.stderr
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode != 0 and "no job can make it for " in error and "nope.jsonl: no such file" in error, said
+    assert done.returncode != 0 and "nope.jsonl: no such file" in error, said
     assert "rank small" not in said and model.read_bytes() == before
 
 

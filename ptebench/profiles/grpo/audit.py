@@ -75,10 +75,10 @@ def markdown(frame: pl.DataFrame, side: str) -> str:
     ]
     for row in frame.iter_rows(named=True):
         role = "training" if row["judged_training"] else "second"
-        values = [f"{row['before']:.4f}", f"{row['after']:.4f}", f"{row['difference']:+.4f}"]
+        values = [f"{row['before']:.4f}", f"{row['after']:.4f}", f"{row['difference']:+z.4f}"]
         if row["low"] > 0 or row["high"] < 0:
             values[-1] = f"**{values[-1]}**"
-        values += [f"{row['low']:+.4f} to {row['high']:+.4f}", str(row["pairs"])]
+        values += [f"{row['low']:+z.4f} to {row['high']:+z.4f}", str(row["pairs"])]
         lines.append(f"| {row['encoder']} ({role}) | {row['component']} | " + " | ".join(values) + " |")
     return "\n".join(lines) + "\n"
 
