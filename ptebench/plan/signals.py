@@ -5,10 +5,13 @@ Snakemake's handler takes locks that the thread which it interrupts may hold.
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from snakemake.scheduling.job_scheduler import JobScheduler
+
+APART = 1.0  # seconds between two that are meant: `timeout` sends one to the process and one to its group
 
 
 def attach() -> None:
@@ -18,12 +21,13 @@ def attach() -> None:
 
 def aside(handler: Callable[..., None]) -> Callable[..., None]:
     """Return a handler that runs another in a thread, which waits until locks are free; a second time it is Ctrl-C."""
-    earlier = list[Any]()
+    times = list[float]()
 
     def handle(*arguments: Any) -> None:
-        if earlier:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            threading.Thread(target=handler, args=arguments, daemon=True).start()
+        elif times[-1] - times[0] > APART:
             signal.raise_signal(signal.SIGINT)
-        earlier.append(arguments)
-        threading.Thread(target=handler, args=arguments, daemon=True).start()
 
     return handle

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.scheduling.job_scheduler import JobScheduler
 
+from ptebench.plan import signals
 from ptebench.plan.signals import aside
 
 
@@ -20,10 +21,12 @@ def scheduler():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_signal_while_the_scheduler_is_locked_waits_for_it_and_is_heard(scheduler):
+def test_a_signal_while_the_scheduler_is_locked_waits_for_it_and_is_heard(scheduler, monkeypatch):
     with scheduler._lock:
         os.kill(os.getpid(), signal.SIGTERM)
         assert scheduler._user_kill is None
     assert scheduler._open_jobs.acquire(timeout=30) and scheduler._user_kill == "graceful"
+    os.kill(os.getpid(), signal.SIGTERM)  # at once, as `timeout` does
+    monkeypatch.setattr(signals, "APART", 0.0)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
