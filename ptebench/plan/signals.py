@@ -3,12 +3,13 @@
 Snakemake's handler takes locks that the thread which it interrupts may hold.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import psutil
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 APART = 1.0  # seconds between two that are meant: `timeout` sends one to the process and one to its group
@@ -28,6 +29,9 @@ def aside(handler: Callable[..., None]) -> Callable[..., None]:
         if len(times) == 1:
             threading.Thread(target=handler, args=arguments, daemon=True).start()
         elif times[-1] - times[0] > APART:
-            signal.raise_signal(signal.SIGINT)
+            for job in psutil.Process().children(recursive=True):  # Ctrl-C reaches them by the terminal
+                with suppress(psutil.Error):
+                    job.terminate()
+            raise KeyboardInterrupt  # no SIGINT, which a run in the background may ignore
 
     return handle

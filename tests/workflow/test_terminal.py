@@ -109,6 +109,24 @@ def test_sigterm_is_no_failure_of_a_job(project):
     assert last == "ended by SIGTERM after 0 of 14 jobs; the same command goes on from there"
 
 
+def test_a_second_sigterm_ends_what_runs(project):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
+    env = stubbed() | {"STUB_SLEEPS": "600"}
+    run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = project / "logs/data/small/interactions.log"
+    while not (log.exists() and log.read_text()):
+        assert run.poll() is None
+        time.sleep(0.1)
+    for _ in range(2):
+        os.kill(run.pid, signal.SIGTERM)
+        time.sleep(2)
+    said = run.communicate(timeout=60)[1].splitlines()
+    assert run.returncode and said[-2:] == [
+        "no more jobs begin; those that run are waited for (SIGTERM once more, or Ctrl-C, ends them)",
+        "stopped after 0 of 14 jobs; the same command goes on from there",
+    ]
+
+
 def test_a_fault_of_the_configuration_is_one_sentence(project):
     said = snakemake(project, "--config", "ks=0").stderr.splitlines()[1:]
     assert said == ["error: config.yaml with --config ks: ks: expected a list, [0]"]
