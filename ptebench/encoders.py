@@ -6,14 +6,14 @@ any word of the encoder's vocabulary, gets zeros. Equal texts are encoded once a
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from unittest.mock import patch
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 
 from ptebench.errors import InputError, blame
 from ptebench.files import TEXT_VECTORS, File, read_table, write_table
+from ptebench.pretrained import whole_models
 from ptebench.progress import Progress
 
 KINDS = ("minilm", "sentence_transformer")  # that encode any text; what lsa knows is of one split
@@ -77,35 +77,15 @@ def load_library(settings: dict):
         model, revision = str(MODEL_DIR), None
     else:
         model, revision = settings["model"], settings["revision"]
-    mend = "give a sentence-transformers hub id that this machine can reach, or the path of a downloaded one"
+    mend = (
+        "give a sentence-transformers hub id that this machine can reach, or the path of one that is downloaded whole"
+    )
     with blame(lambda reason: f"encoder model {model!r} cannot be loaded ({reason}); {mend}"), whole_models():
         if (pooling := settings.get("pooling", "own")) == "own":
             encoder = SentenceTransformer(model, revision=revision, device=device(), local_files_only=local)
         else:
             encoder = SentenceTransformer(modules=hidden_states(model, revision, pooling), device=device())
     return limit(encoder, settings)
-
-
-@contextlib.contextmanager
-def whole_models() -> Iterator[None]:
-    """Raise ValueError for a model of transformers whose files lack weights, which would be random ones.
-
-    Those of a pooler may lack: no vector reads it.
-    """
-    from transformers import PreTrainedModel
-
-    own = vars(PreTrainedModel)["from_pretrained"].__func__
-
-    def from_pretrained(cls, *place, **options):
-        model, report = own(cls, *place, **options, output_loading_info=True)
-        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-        if lacking := [name for name in names if not name.startswith("pooler.")]:
-            more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
-            raise ValueError(f"its weights lack {lacking[0]}{more}; fetch them again")
-        return model
-
-    with patch.object(PreTrainedModel, "from_pretrained", classmethod(from_pretrained)):
-        yield
 
 
 def hidden_states(model: str, revision: str | None, pooling: str) -> list:

@@ -19,6 +19,7 @@ SHARED = {
         "files",
         "hardware",
         "lists",
+        "pretrained",
         "progress",
         "provenance",
         "randomness",

@@ -17,10 +17,10 @@ APART = 1.0  # seconds between two that are meant: `timeout` sends one to the pr
 
 def attach() -> None:
     """Let a run end whenever SIGTERM comes; else one that just then writes down a finished job waits for itself."""
-    JobScheduler.exit_gracefully = aside(JobScheduler.exit_gracefully)
+    JobScheduler.exit_gracefully = in_thread(JobScheduler.exit_gracefully)
 
 
-def aside(handler: Callable[..., None]) -> Callable[..., None]:
+def in_thread(handler: Callable[..., None]) -> Callable[..., None]:
     """Return a handler that runs another in a thread, which waits until locks are free; a second time it is Ctrl-C."""
     times = list[float]()
 

@@ -159,7 +159,7 @@ def value_text(value: dict, best: str, second: str) -> str:
 
 def difference_text(value: dict) -> str:
     text = f"{value['difference']:+z.4f}"
-    return text if text.strip("+-") != "0.0000" else "0.0000"
+    return "0.0000" if text == "+0.0000" else text
 
 
 def published_text(value: dict) -> str:

@@ -9,13 +9,13 @@ import pytest
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 from ptebench.plan import signals
-from ptebench.plan.signals import aside
+from ptebench.plan.signals import in_thread
 
 
 @pytest.fixture
 def scheduler():
     scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
-    handle = aside(JobScheduler.exit_gracefully)
+    handle = in_thread(JobScheduler.exit_gracefully)
     before = signal.signal(signal.SIGTERM, lambda *_: handle(scheduler))
     yield scheduler
     signal.signal(signal.SIGTERM, before)

@@ -75,14 +75,20 @@ def test_a_job_that_a_signal_ended_names_it_and_the_shell_says_nothing(project, 
     assert ": killed by signal 11 (SIGSEGV)" in (project / "logs/failed.json").read_text()
 
 
-def test_ctrl_c_is_one_line(project):
+def busy(project):
+    """Return a run whose first job says something and then goes on for minutes."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
-    env = stubbed() | {"STUB_SLEEPS": "30"}
+    env = stubbed() | {"STUB_SLEEPS": "600"}
     run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (project / "logs/data/small/interactions.log").exists():
+    log = project / "logs/data/small/interactions.log"
+    while not (log.exists() and log.read_text()):
         assert run.poll() is None
         time.sleep(0.1)
-    time.sleep(0.5)
+    return run
+
+
+def test_ctrl_c_is_one_line(project):
+    run = busy(project)
     os.killpg(run.pid, signal.SIGINT)
     said = run.communicate(timeout=60)[1].splitlines()
     assert run.returncode and said[1:] == [
@@ -91,13 +97,7 @@ def test_ctrl_c_is_one_line(project):
 
 
 def test_sigterm_is_no_failure_of_a_job(project):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
-    env = stubbed() | {"STUB_SLEEPS": "30"}
-    run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    log = project / "logs/data/small/interactions.log"
-    while not (log.exists() and log.read_text()):
-        assert run.poll() is None
-        time.sleep(0.1)
+    run = busy(project)
     os.killpg(run.pid, signal.SIGTERM)  # as `timeout` does
     said = run.communicate(timeout=60)[1].splitlines()
     first, *others, last = said[1:]
@@ -110,13 +110,7 @@ def test_sigterm_is_no_failure_of_a_job(project):
 
 
 def test_a_second_sigterm_ends_what_runs(project):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"]
-    env = stubbed() | {"STUB_SLEEPS": "600"}
-    run = subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    log = project / "logs/data/small/interactions.log"
-    while not (log.exists() and log.read_text()):
-        assert run.poll() is None
-        time.sleep(0.1)
+    run = busy(project)
     for _ in range(2):
         os.kill(run.pid, signal.SIGTERM)
         time.sleep(2)

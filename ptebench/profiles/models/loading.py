@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from ptebench.errors import blame
 from ptebench.files import InputError, aside, atomic
 from ptebench.hardware import device, gemm_precision
+from ptebench.pretrained import whole_models
 from ptebench.profiles.models.adapters import merged, with_adapter
 from ptebench.profiles.models.templates import with_template
 from ptebench.weights import LOADED, weights
@@ -70,15 +71,6 @@ def four_bit(source: str) -> BitsAndBytesConfig:
     )  # fmt: skip
 
 
-def whole_model(*place, **options):
-    """Return a causal language model; raise ValueError where its files lack weights, which would be random ones."""
-    loaded: Any = AutoModelForCausalLM.from_pretrained(*place, **options, output_loading_info=True)
-    model, report = loaded
-    if lacking := sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]])):
-        raise ValueError(f"its weights lack {lacking[0]}" + (f" and {len(lacking) - 1} more" if lacking[1:] else ""))
-    return model
-
-
 def load_base(source: str, revision: str | None, context: int, quantization: str | None = None):
     """Load a causal language model; raise InputError where there is none or its context is too short."""
     extra = {}
@@ -87,8 +79,11 @@ def load_base(source: str, revision: str | None, context: int, quantization: str
     kind = gemm_precision(device())  # adapters stay float32
     files = ", ".join(sorted(file.name for file in Path(source).glob("*") if LOADED.fullmatch(file.name)))
     mend = f"; fetch {files} again" if files else ""
-    with blame(lambda reason: f"language model {source!r}: no causal language model there ({reason}){mend}"):
-        model = whole_model(source, revision=revision, dtype=kind, **extra)
+    with (
+        blame(lambda reason: f"language model {source!r}: no causal language model there ({reason}){mend}"),
+        whole_models(),
+    ):
+        model: Any = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=kind, **extra)
     if "past_key_values" not in inspect.signature(model.forward).parameters:
         raise InputError(
             f"language model {source!r}: {type(model).__name__} has no cache to read prompts into; choose another"

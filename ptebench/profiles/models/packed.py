@@ -5,10 +5,11 @@ import struct
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from ptebench.errors import InputError, blame
-from ptebench.profiles.models.loading import save, whole_model
+from ptebench.pretrained import whole_models
+from ptebench.profiles.models.loading import save
 from ptebench.weights import gguf_file
 
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of a value, by its type
@@ -80,7 +81,8 @@ def unpack(model: str, folder: Path) -> dict:
         tokenizer = AutoTokenizer.from_pretrained(**place)
         # whole numbers again: a model of packed ones can be neither saved nor given an adapter
         whole = GgufConfig(dequantize=True)
-        base = whole_model(**place, dtype=torch.bfloat16, quantization_config=whole)
+        with whole_models():
+            base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.bfloat16, quantization_config=whole)
     if not tokenizer.chat_template:
         raise InputError(f"{file}: no chat template; choose an instruction-tuned model")
     base.config.name_or_path = file.stem
