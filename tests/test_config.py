@@ -485,11 +485,21 @@ def test_a_file_is_read_alone_to_see_what_it_makes_or_where_it_is_wrong(tmp_path
 def test_every_configuration_of_the_project_is_valid(path):
     # NAME_more.yaml is laid over NAME.yaml, tuned.yaml over whole grids
     own = path.with_name(path.stem.split("_")[0] + ".yaml")
-    grids = [["games", "games_representations"], ["paper"]] if path.stem == "tuned" else [[own.stem]]
+    over = {"tuned": [["games", "games_representations"], ["paper"]], "long_tail_tuned": [["long_tail"]]}
+    grids = over.get(path.stem, [[own.stem]])
     for grid in grids:
         layers = [*(path.with_name(f"{name}.yaml") for name in grid), path]
         config = read([layer for layer in dict.fromkeys(layers) if layer.exists()], {})
         assert config["tables"] or config["information"], "it asks for something"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_what_the_head_of_a_configuration_lays_over_another_fits(path):
+    layers = re.compile(r"--configfile((?: configs/[a-z0-9_]+\.yaml)+)")
+    commands = [line for line in path.read_text().splitlines() if line.startswith("#") and layers.search(line)]
+    assert commands or path.stem == "own"
+    for line in commands:
+        read([ROOT / name for name in layers.search(line)[1].split()], {})
 
 
 def test_the_committed_schema_is_the_one_of_the_models():

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from ptebench.config.base import Name, Names, Settings
 
+NULLS = ("random", "hashed", "popularity")  # what a suite holds its vectors against, and calls so
+
 
 class Vectors(Settings):
     """Vectors of items: of a trained cell, or of texts."""
@@ -40,3 +42,9 @@ class Analysis(Settings):
     """Names under `protocols`."""
     vectors: Annotated[dict[Name, Vectors], Field(min_length=2)]
     """Vectors by name, at least two; the budget curve is of the first two."""
+
+    @model_validator(mode="after")
+    def _beside_the_nulls(self) -> Self:
+        if doubles := sorted(self.vectors.keys() & set(NULLS)):
+            raise ValueError(f"vectors: '{doubles[0]}' is the name of vectors that know no item; give another name")
+        return self

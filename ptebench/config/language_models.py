@@ -105,7 +105,7 @@ class Grpo(Settings):
     @classmethod
     def _preset(cls, settings: Any) -> Any:
         if isinstance(settings, dict) and isinstance(weights := settings.get("weights", {}), dict):
-            return {**settings, "weights": PRESETS.get(settings.get("reward", "pte"), {}) | weights}
+            return {**settings, "weights": PRESETS.get(str(settings.get("reward", "pte")), {}) | weights}
         return settings
 
     @model_validator(mode="after")

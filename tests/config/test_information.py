@@ -37,6 +37,8 @@ def test_vectors_of_a_cell_and_of_a_text_get_their_defaults():
         ({"ids": {"backbone": "sasrec", "representation": "idd"}}, "'idd' is not defined under 'representations'"),
         ({"cards": {"text": "card", "encoder": "minlm"}}, "information.mine.vectors.cards.encoder: 'minlm' is not defined"),
         ({"cards": {"text": "cardd"}}, "information.mine.vectors.cards.text: 'cardd'"),
+        ({"random": {"text": "card"}}, "'random' is the name of vectors that know no item"),
+        ({"popularity": {"text": "card"}}, "'popularity' is the name of vectors that know no item"),
     ],
 )  # fmt: skip
 def test_vectors_that_nothing_makes_are_refused(changes, said):

@@ -42,7 +42,7 @@ def plain(text: str) -> str:
     for brace in re.finditer("{", text):
         try:
             fields, _ = json.JSONDecoder().raw_decode(text, brace.start())
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         lines = [
             f"{name.replace('_', ' ')}: {'; '.join(map(str, value)) if isinstance(value, list) else value}"

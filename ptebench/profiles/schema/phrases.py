@@ -2,7 +2,7 @@
 
 import re
 
-from ptebench.profiles.schema.fields import BULLET, EDGES
+from ptebench.profiles.schema.fields import ASIDE, BULLET, EDGES
 
 NUMBERED = re.compile(r"\s(?=\(?\d[.)]\s)")
 CHAT = re.compile(
@@ -37,7 +37,7 @@ def pieces(body: str, count: int) -> list[str]:
 
 def _cut(line: str, count: int) -> list[str]:
     """Return the phrases of one line."""
-    line = CHAT.sub("", line).strip(" ;,.\t|")
+    line = ASIDE.sub("", CHAT.sub("", line)).strip(" ;,.\t|")
     pieces = line.split(";")
     for separators in (r";", r"\|", r",", r"[;,]", r"\s/\s"):
         if (parts := re.split(separators, line)) and len(parts) >= count > 1:

@@ -34,21 +34,24 @@ def compose(ids, prompts: list[str], answers: list[str], side: str, made: list[d
 
     A text that cannot be parsed is kept, without thoughts, and has no fields; texts that were repaired are laid out
     anew.
-    `made` says of each answer how it came about, `tokens` among it; `counts` are those of the answers so far.
+    `made` says of each answer how it came about, `tokens` among it; `counts` are those of the answers so far. What was
+    decoded within the grammar is counted apart, and is neither parsed nor strict.
     """
     found = [repaired(text.strip(), side) for text in answers]
+    forced = ["within the grammar" in how.get("decoding", "") for how in made]
     counts = Counter(counts)
     counts.update(
-        "strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"
-        for fields, repair in found
-    )
+        "within the grammar" if by_grammar
+        else "strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"
+        for (fields, repair), by_grammar in zip(found, forced)
+    )  # fmt: skip
     texts = [
         without_thoughts(text) if fields is None else layout(fields, side) for text, (fields, _) in zip(answers, found)
     ]
     generation = [{**how, "repair": repair} for how, (_, repair) in zip(made, found)]
     fields = [f for f, _ in found]
     frame = profiles_frame(ids, texts, fields, [digest(p) for p in prompts], generation)
-    record = {"profiles": len(ids), "parsed": sum(f is not None for f in fields)}
+    record = {"profiles": len(ids), "parsed": sum(f is not None and not g for f, g in zip(fields, forced))}
     record |= {"tokens": sum(how["tokens"] for how in made), **dict(sorted(counts.items()))}
     say(f"{side} profiles: " + ", ".join(f"{k} {v:,}" for k, v in record.items()))
     return frame.sort("id"), record

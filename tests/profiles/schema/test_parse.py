@@ -217,6 +217,14 @@ def test_an_answer_cut_within_its_thoughts_is_none(name):
         (GOOD.replace("hiker", "b0071y61r8 buyer"), "item ids"),
         (GOOD.replace("hiker", "buyer of 1234567"), "item ids"),
         (GOOD.replace("hiker", "item 4711"), "item ids"),
+        (GOOD.replace("hiker", "item_42"), "item ids"),
+        (GOOD.replace("hiker", "reader of item #12"), "item ids"),
+        (GOOD.replace("hiker", "id 42"), "item ids"),
+        (GOOD.replace("hiker", "n123"), "item ids"),
+        ('{"a":' * 3000, "missing heading"),
+        (GOOD + "; let me know if you need anything else!", None),
+        (GOOD + " let me know if you need anything else!", None),
+        (GOOD.replace("long trails", "let me know if you need anything else!"), "too few phrases"),
         (GOOD.replace("hiker", "1. hiker"), None),
     ],
 )
@@ -228,7 +236,18 @@ def test_nothing_is_invented(text, why):
 
 @pytest.mark.parametrize(
     "phrase",
-    ["1990s music", "80s cook", "4x4 driver", "ps4", "windows2000", "3d printing", "lover of new interests: art"],
+    [
+        "1990s music",
+        "80s cook",
+        "4x4 driver",
+        "ps4",
+        "windows2000",
+        "n64 games",
+        "vitamin b12",
+        "items in 3d",
+        "3d printing",
+        "lover of new interests: art",
+    ],
 )
 def test_numbers_of_things_are_no_ids(phrase):
     text = GOOD.replace("hiker", phrase)
