@@ -10,13 +10,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def configuration(**changes):
-    """Return the demo's configuration with two seeds and a second backbone on pairs, read, with sections changed.
+    """Return the demo's configuration with two seeds, a second backbone on pairs and no analysis, sections changed.
 
     Changes of `language_models` are settings of its one model; those of `datasets` are further entries; those of other
     sections stand in the place of the section.
     """
     demo = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    demo["seeds"] = [0, 1]
+    demo["seeds"], demo["information"] = [0, 1], {}
     demo["backbones"]["biasmf"] = {"dimension": 32, "device": "cpu"}
     demo["tables"]["snapshot"]["rows"].append({"backbones": ["biasmf"], "representations": ["id", "pte"]})
     demo["language_models"]["embedded"] |= {"max_rounds": 2} | changes.pop("language_models", {})

@@ -53,6 +53,6 @@ def test_a_tuned_cell_is_read_with_the_settings_that_won():
 
 def test_the_target_asks_for_every_page_and_says_so_where_there_is_none():
     assert planned().pages(AT) == ["results/information/mine/news/snapshot.md"]
-    config = configuration(information={})
+    config = configuration()
     with pytest.raises(InputError, match="no analysis is asked for; define one under 'information'"):
         Information(config, Cells(config)).pages(AT)
