@@ -21,7 +21,7 @@ LOADED = re.compile(
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MEMORY = Path(".snakemake/weights.json")  # digests by place, size and times of a file: a plan reads no weights twice
-PATIENCE = 1.5  # seconds for the hub to answer
+PATIENCE = 2.5  # seconds for the hub to answer
 
 
 def packed(model: str) -> bool:

@@ -1,9 +1,13 @@
 """Analyses of information: what each may name."""
 
+import numpy as np
 import pytest
+import torch
 
+from ptebench.config.information import NULLS
 from ptebench.config.read import resolve
 from ptebench.errors import InputError
+from ptebench.information.suite import nulls
 
 
 def analysis(**vectors):
@@ -54,3 +58,7 @@ def test_one_set_of_vectors_or_an_unknown_split_is_refused():
     raw["information"]["mine"]["datasets"] = ["toy"]
     with pytest.raises(InputError, match=r"information\.mine\.datasets: 'toy' is not defined"):
         resolve(raw, "c")
+
+
+def test_names_that_a_suite_gives_to_noise_are_those_that_are_refused():
+    assert tuple(nulls({"cards": torch.eye(4)}, np.arange(4), seed=0)) == NULLS

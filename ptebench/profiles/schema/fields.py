@@ -15,7 +15,7 @@ SPACE = re.compile(r"\s+")
 EDGES = " .,;:-*_\"'`[](){}“”‘’«»…"
 # a number of a catalogue: a long one, letters among the digits of a long word, or one that is called so
 ID = re.compile(
-    r"\d{5,}|\b(?=\w{8})(?=(?:\w*?\d){3})\w*\d[^\W\d]+\d|\b(?:items?|products?|users?|ids?|asin|sku)[\W_]*\d+\b"
+    r"\d{5,}|\b(?=\w{8})(?=(?:\w*?\d){3})\w*\d[^\W\d]+\d|\b(?:items?|products?|users?|ids?|asin|sku)(?:\W*\d{3,}|[\W_]+\d+)\b"
     r"|\b[inu]\d{3,}\b", re.I,
 )  # fmt: skip
 SLOT = re.compile(r"(?:(?:audience |user )?(?:role|identity|interest)|phrase|item)s? ?\d+", re.I)
@@ -23,7 +23,10 @@ OFFER = re.compile(
     r"(?<=[.!?])\s+(?:let me know|note\b|feel free|please|is there|if you|i hope|hope this).*\Z", re.I | re.S
 )
 # words to the reader, which no phrase has
-ASIDE = re.compile(r"\s*\b(?:let me know if|feel free to|i hope this|hope this helps|thank you for)\b.*\Z", re.I | re.S)
+ASIDE = re.compile(
+    r"\s*\b(?:let me know if|feel free to|i hope this|hope this helps|thank you for (?:asking|reading|your))\b.*\Z",
+    re.I | re.S,
+)
 MARK = re.compile(r"<[^<>]+>|<\|")  # of a language model or of HTML
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]")
 BULLET = re.compile(r"[ \t]*(?:[-*•·‣◦▪–—+][ \t]+|\(?\d{1,2}[.):](?:[ \t]+|(?=[^\W\d]))|[(]?[a-e][)][ \t]+)")

@@ -8,7 +8,7 @@ import polars as pl
 from ptebench.files import InputError
 from ptebench.profiles.schema.fields import layout
 from ptebench.profiles.schema.parse import repaired
-from ptebench.profiles.schema.tables import profiles_frame
+from ptebench.profiles.schema.tables import first_parses, profiles_frame
 from ptebench.profiles.schema.thoughts import without_thoughts
 from ptebench.provenance import digest
 
@@ -38,20 +38,21 @@ def compose(ids, prompts: list[str], answers: list[str], side: str, made: list[d
     decoded within the grammar is counted apart, and is neither parsed nor strict.
     """
     found = [repaired(text.strip(), side) for text in answers]
-    forced = ["within the grammar" in how.get("decoding", "") for how in made]
-    counts = Counter(counts)
-    counts.update(
-        "within the grammar" if by_grammar
-        else "strict" if repair is None else f"{'failed' if fields is None else 'repaired'}: {repair}"
-        for (fields, repair), by_grammar in zip(found, forced)
-    )  # fmt: skip
     texts = [
         without_thoughts(text) if fields is None else layout(fields, side) for text, (fields, _) in zip(answers, found)
     ]
     generation = [{**how, "repair": repair} for how, (_, repair) in zip(made, found)]
     fields = [f for f, _ in found]
     frame = profiles_frame(ids, texts, fields, [digest(p) for p in prompts], generation)
-    record = {"profiles": len(ids), "parsed": sum(f is not None and not g for f, g in zip(fields, forced))}
+    first = first_parses(frame)
+    counts = Counter(counts)
+    counts.update(
+        f"failed: {repair}" if f is None
+        else "within the grammar" if not once
+        else "strict" if repair is None else f"repaired: {repair}"
+        for (f, repair), once in zip(found, first)
+    )  # fmt: skip
+    record = {"profiles": len(ids), "parsed": int(first.sum())}
     record |= {"tokens": sum(how["tokens"] for how in made), **dict(sorted(counts.items()))}
     say(f"{side} profiles: " + ", ".join(f"{k} {v:,}" for k, v in record.items()))
     return frame.sort("id"), record

@@ -245,6 +245,8 @@ def test_nothing_is_invented(text, why):
         "n64 games",
         "vitamin b12",
         "items in 3d",
+        "id4 fan",
+        "thank you for smoking fan",
         "3d printing",
         "lover of new interests: art",
     ],

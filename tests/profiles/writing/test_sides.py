@@ -71,3 +71,14 @@ def test_without_any_profile_the_prompt_is_the_plain_one(split):
     known = histories.filter(pl.col("user") < 48)
     frame, record = everybody("user", split, known, cards, {}, SPEC, written({}, lambda u: "nonsense"))
     assert frame["text"][47] == "" and "strangers" not in record
+
+
+def test_what_the_grammar_made_is_counted_apart_and_what_failed_stays_a_failure():
+    texts = [layout(fields(1), "user"), layout(fields(2), "user"), "nothing"]
+    made = [{"tokens": 1}, {"tokens": 1, "decoding": "greedy, within the grammar"}, {"tokens": 1}]
+    record = compose([1, 2, 3], ["a", "b", "c"], texts, "user", made, Counter(), lambda *_: None)[1]
+    counts = {"strict": 1, "within the grammar": 1, "failed: missing heading": 1}
+    assert record == {"profiles": 3, "parsed": 1, "tokens": 3, **counts}
+    made[2]["decoding"] = made[1]["decoding"]
+    again = compose([1, 2, 3], ["a", "b", "c"], texts, "user", made, Counter(), lambda *_: None)[1]
+    assert again == record, "an answer cut within the grammar has failed"
