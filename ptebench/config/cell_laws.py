@@ -1,19 +1,20 @@
-"""Laws on the cells of tables: each yields a sentence for what no job could do."""
+"""Laws on the cells of tables and analyses: each yields a sentence for what no job could do."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ptebench.config.backbones import Backbone
-from ptebench.config.base import kind_of
+from ptebench.config.base import Settings, kind_of
 from ptebench.config.histories import Bert4rec, Dreamrec, Sequential
 from ptebench.config.protocols import ColdStartUser, Protocol
+from ptebench.config.readers import Reader
 from ptebench.config.representations import Representation, Text
 
 
 class Cell(NamedTuple):
-    """A place of a table's grid, whatever the dataset: names, and their settings."""
+    """What a table or an analysis asks for, whatever the dataset: the key that does, names, and their settings."""
 
-    table: str
+    place: str
     protocol_name: str
     backbone_name: str
     representation_name: str
@@ -23,10 +24,16 @@ class Cell(NamedTuple):
     profiles: bool
     """Whether there are profiles of users to read."""
 
+    @property
+    def reader(self) -> Reader | None:
+        """Return what reads text, the backbone where it counts; None where nothing does."""
+        settings: Settings = self.backbone if self.backbone.counter else self.representation
+        return settings if isinstance(settings, Reader) else None
 
-def reads_profiles(backbone: Backbone) -> bool:
-    """Return whether a backbone reads profiles of users, where its representation's text has them."""
-    return backbone.needs_users or backbone.reads_profiles
+    @property
+    def reads_users(self) -> bool:
+        """Return whether profiles of users are read."""
+        return self.profiles and (self.backbone.needs_users or self.backbone.reads_profiles)
 
 
 def causal(cell: Cell) -> Iterator[str]:
@@ -35,7 +42,7 @@ def causal(cell: Cell) -> Iterator[str]:
     in_order = isinstance(backbone, Sequential | Dreamrec) and not isinstance(backbone, Bert4rec)
     if (reason := cell.representation.causal_alone) and not (in_order or backbone.counter):
         yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone such "
+            f"{cell.place}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone such "
             "as sasrec, gru4rec or hstu"
         )
 
@@ -45,7 +52,7 @@ def pairwise(cell: Cell) -> Iterator[str]:
     backbone = cell.backbone
     if (reason := cell.representation.pairs_alone) and not (backbone.needs_users or backbone.counter):
         yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone on "
+            f"{cell.place}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone on "
             "pairs such as biasmf_reclm or lightgcn"
         )
 
@@ -56,7 +63,7 @@ def only_representation(cell: Cell) -> Iterator[str]:
     kind, reason = cell.backbone.only_with or (own, "")
     if own != kind:
         yield (
-            f"tables.{cell.table}: {cell.backbone_name} {reason}, and {cell.representation_name} is of the kind "
+            f"{cell.place}: {cell.backbone_name} {reason}, and {cell.representation_name} is of the kind "
             f"{own!r}; use a representation of the kind {kind!r}"
         )
 
@@ -67,7 +74,7 @@ def only_backbone(cell: Cell) -> Iterator[str]:
     kind, reason = cell.representation.only_with or (own, "")
     if own != kind and not cell.backbone.counter:
         yield (
-            f"tables.{cell.table}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone of "
+            f"{cell.place}: {cell.representation_name} {reason.format(cell.backbone_name)}; use a backbone of "
             f"the kind {kind!r}, or a representation such as morec"
         )
 
@@ -78,12 +85,12 @@ def control_of_users(cell: Cell) -> Iterator[str]:
     control = isinstance(representation, Text) and representation.control.user
     if control and not cell.profiles:
         yield (
-            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, and its embedding has "
+            f"{cell.place}: {cell.representation_name} controls the profiles of users, and its embedding has "
             "none; name an embedding of profiles, or control items"
         )
-    if control and not (reads_profiles(backbone) or backbone.counter):
+    elif control and not (cell.reads_users or backbone.counter):
         yield (
-            f"tables.{cell.table}: {cell.representation_name} controls the profiles of users, which "
+            f"{cell.place}: {cell.representation_name} controls the profiles of users, which "
             f"{cell.backbone_name} does not read; use one that does, such as sasrec or lightgcn, or control items"
         )
 
@@ -92,9 +99,9 @@ def cold_users(cell: Cell) -> Iterator[str]:
     """Users without training events need a backbone that reads histories, or a representation that reads profiles."""
     if not (isinstance(cell.protocol, ColdStartUser) and cell.backbone.needs_users):
         return
-    representation, (table, protocol) = cell.representation, cell[:2]
-    place = f"tables.{table}: {cell.backbone_name} with {cell.representation_name}"
-    if not (representation.cold_users and cell.profiles):
+    protocol = cell.protocol_name
+    place = f"{cell.place}: {cell.backbone_name} with {cell.representation_name}"
+    if not (cell.representation.cold_users and cell.profiles):
         yield (
             f"{place} cannot rank for users unseen in training, and {protocol} has no others; use a backbone that "
             "reads histories, or user profiles"

@@ -12,6 +12,7 @@ from ptebench.config.embeddings import Embedding
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.external import External
 from ptebench.config.folders import missing_folder, unfit_model
+from ptebench.config.histories import Generative
 from ptebench.config.information import Vectors
 from ptebench.config.language_models import WRITERS, EndpointModel, LanguageModel
 from ptebench.config.messages import hint, nearest, refuse
@@ -103,12 +104,16 @@ def information_names(model: Benchmark) -> Iterator[str]:
             for of in getattr(analysis, axis):
                 yield from undefined(model, axis, of, f"information.{name}.{axis}")
     for place, vectors in analysed(model):
+        text = model.texts.get(vectors.text or "")
+        if text and text.item is None:
+            yield f"{place}.text: {vectors.text!r} has texts of users alone; name one of items"
         if vectors.backbone is None:
             continue
         for key, named in (("backbone", vectors.backbone), ("representation", vectors.representation)):
             yield from undefined(model, f"{key}s", named, f"{place}.{key}")
-        if (backbone := model.backbones.get(vectors.backbone)) and backbone.counter:
-            yield f"{place}.backbone: {vectors.backbone!r} has no vectors of items; name one that trains here"
+        backbone = model.backbones.get(vectors.backbone)
+        if backbone and (backbone.counter or isinstance(backbone, Generative)):
+            yield f"{place}.backbone: {vectors.backbone!r} has no vectors of items; name one that learns them here"
 
 
 def texts(model: Benchmark) -> Iterator[str]:
@@ -117,9 +122,8 @@ def texts(model: Benchmark) -> Iterator[str]:
     readers |= {f"representations.{n}": s for n, s in model.representations.items()}
     readers |= {f"embeddings.{n}": s for n, s in model.embeddings.items()}
     for place, vectors in analysed(model):
-        if vectors.text is not None:
-            fields = vectors.model_fields_set & {"text", "encoder"}
-            readers[place] = Reader(**{key: getattr(vectors, key) for key in fields})
+        if reader := vectors.reader:
+            readers[place] = reader
     for place, settings in readers.items():
         if not isinstance(settings, Reader):
             continue
@@ -207,10 +211,12 @@ def teachers(model: Benchmark) -> Iterator[str]:
 
 
 def local_models(model: Benchmark) -> Iterator[str]:
-    """Models in folders that a table's rows read are there, and those that are taught can be."""
+    """Models in folders that a table or an analysis reads are there, and those that are taught can be."""
     rows = [rows for table in model.tables.values() for rows in table.rows]
+    rows += [rows for analysis in model.information.values() for rows in analysis.rows]
     parts: list[Settings] = [model.backbones[name] for block in rows for name in block.backbones]
     parts += [model.representations[name] for block in rows for name in block.representations]
+    parts += [reader for _, vectors in analysed(model) if (reader := vectors.reader)]
     readers = [model.embeddings.get(part.text, part) for part in parts if isinstance(part, Reader)]
     writers = dict.fromkeys(part.text.partition(".")[0] for part in readers)
     models = {name: model.language_models[name] for name in writers if name in model.language_models}

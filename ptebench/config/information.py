@@ -5,6 +5,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from ptebench.config.base import Name, Names, Settings
+from ptebench.config.readers import Reader
+from ptebench.config.tables import Rows
 
 NULLS = ("random", "hashed", "popularity")  # what a suite holds its vectors against, and calls so
 
@@ -30,6 +32,11 @@ class Vectors(Settings):
             raise ValueError(f"{wrong[0]}: {'a cell' if self.backbone else 'a text'} has none; leave it out")
         return self
 
+    @property
+    def reader(self) -> Reader | None:
+        """Return what reads the texts; None of a cell."""
+        return Reader(**self.model_dump(include=self.model_fields_set & {"text", "encoder"})) if self.text else None
+
 
 class Analysis(Settings):
     """What vectors of the same items tell of each other, and what each is worth to a recommender."""
@@ -42,6 +49,17 @@ class Analysis(Settings):
     """Names under `protocols`."""
     vectors: Annotated[dict[Name, Vectors], Field(min_length=2)]
     """Vectors by name, at least two; the budget curve is of the first two."""
+
+    @property
+    def rows(self) -> list[Rows]:
+        """Return the cells that it asks for, as a table does."""
+        cells = [v for v in self.vectors.values() if v.backbone]
+        return [Rows(backbones=[v.backbone], representations=[v.representation]) for v in cells]
+
+    @property
+    def texts(self) -> dict[str, Reader]:
+        """Return what reads the texts that it asks for, by name."""
+        return {name: reader for name, v in self.vectors.items() if (reader := v.reader)}
 
     @model_validator(mode="after")
     def _beside_the_nulls(self) -> Self:

@@ -94,7 +94,7 @@ def resolve(raw: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def select(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with its tables reduced to the selected names; raise InputError for unknown ones."""
+    """Return the configuration with selected names alone in tables and analyses; raise InputError for unknown ones."""
     for axis, names in selection.items():
         names = names if isinstance(names, list) else [names]
         for name in names:
@@ -114,6 +114,9 @@ def select(config: dict[str, Any], selection: dict[str, Any]) -> dict[str, Any]:
             if entry["datasets"] and entry["protocols"] and entry["rows"]:
                 tables[table] = entry
         config["tables"] = tables
+        if axis in ("datasets", "protocols"):
+            for analysis in config["information"].values():
+                analysis[axis] = [name for name in analysis[axis] if name in names]
     return config
 
 

@@ -83,7 +83,8 @@ class TableSettings(Settings):
     groups: Annotated[list[str], Field(min_length=1), EachOnce] = ["overall"]
     """Groups of test events, such as `overall` or `item_tail`."""
     text: Literal["same"] | None = None
-    """Same: rows that read text are held to one text, encoder and use of cards; null: each reads what it names."""
+    """Same: rows that read text are held to one text, encoder and use of cards, and those that train to all or none
+    of them reading profiles of users; null: each reads what it names."""
     allow_leaks: bool = False
     """Rows may read supplied texts whose writer saw interactions that the protocol holds out; the table says so."""
     compare: Literal["best_other", "id", "each"] = "best_other"

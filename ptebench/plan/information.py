@@ -68,5 +68,5 @@ class Information:
             for protocol in analysis["protocols"]
         ]
         if not files:
-            raise InputError("no analysis is asked for; define one under 'information'")
+            raise InputError("no analysis is asked for; define one under 'information', of what --config selects")
         return files

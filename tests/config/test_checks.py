@@ -264,20 +264,46 @@ def test_what_a_writer_cannot_have_seen_is_one_fault_with_the_mend(saw, said):
 
 
 @pytest.mark.parametrize(
-    "other, same", [({"text": "e"}, True), ({"text": "card"}, True), ({"text": "card", "encoder": "lsa"}, False), ({"text": "template"}, False)]
+    "first, other, said",
+    [
+        ({"text": "card"}, {"text": "e"}, None),
+        ({"text": "card"}, {"text": "card"}, None),
+        ({"text": "template"}, {"text": "template", "control": {"item": "shuffled"}}, None),
+        ({"text": "card"}, {"text": "card", "encoder": "lsa"}, "sasrec.pte reads card by minilm and sasrec.alphafuse reads card by lsa; name"),
+        ({"text": "card"}, {"text": "template"}, "sasrec.pte reads card by minilm and sasrec.alphafuse reads template + card by"),
+        ({"text": "template"}, {"text": "template", "items": False}, "reads template + card by minilm and sasrec.alphafuse reads card by"),
+        ({"text": "template", "users": False}, {"text": "template"}, "reads no profiles of users and sasrec.alphafuse reads profiles of users; set"),
+    ],
 )  # fmt: skip
-def test_a_table_of_one_text_refuses_rows_of_another(other, same):
+def test_a_table_of_one_text_refuses_rows_of_another(first, other, said):
     table = {
         "title": "T", "datasets": ["d"], "protocols": ["leave_one_out"], "text": "same",
-        "rows": [{"backbones": ["sasrec"], "representations": ["id", "pte", "alphafuse"]}],
+        "rows": [
+            {"backbones": ["sasrec"], "representations": ["id", "pte", "alphafuse"]}, {"backbones": ["textknn"]}
+        ],
     }  # fmt: skip
     raw = {
         "datasets": {"d": TOYS}, "protocols": {"leave_one_out": {}}, "encoders": {"minilm": {}, "lsa": {}},
-        "backbones": {"sasrec": {}}, "embeddings": {"e": {"text": "card"}}, "tables": {"t": table},
-        "representations": {"id": {}, "pte": {"text": "card"}, "alphafuse": other},
+        "backbones": {"sasrec": {}, "textknn": {"text": first["text"]}}, "embeddings": {"e": {"text": "card"}},
+        "representations": {"id": {}, "pte": first, "alphafuse": other}, "tables": {"t": table},
     }  # fmt: skip
-    if same:
+    if said is None:
         resolve(raw, "c")
         return
-    with pytest.raises(InputError, match=r"tables\.t\.text: 'same', but pte reads card by minilm and alphafuse reads"):
+    with pytest.raises(InputError) as error:
+        resolve(raw, "c")
+    assert "tables.t.text: 'same', but " in str(error.value) and said in str(error.value)
+
+
+def test_a_backbone_that_reads_no_profiles_is_no_equal_of_one_that_does():
+    table = {
+        "title": "T", "datasets": ["d"], "protocols": ["leave_one_out"], "text": "same",
+        "rows": [{"backbones": ["sasrec", "bert4rec"], "representations": ["pte"]}],
+    }  # fmt: skip
+    raw = {
+        "datasets": {"d": TOYS}, "protocols": {"leave_one_out": {}}, "encoders": {"minilm": {}},
+        "backbones": {"sasrec": {}, "bert4rec": {}}, "representations": {"pte": {"text": "template"}},
+        "tables": {"t": table},
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"sasrec\.pte reads profiles of users and bert4rec\.pte reads no profiles"):
         resolve(raw, "c")
