@@ -91,7 +91,7 @@ def draw(vectors: dict[str, torch.Tensor], frame: pl.DataFrame, counts: np.ndarr
     axes[1, 0].set_ylabel("by category")
     if labels:
         handles, categories = axes[1, 0].get_legend_handles_labels()
-        figure.legend(handles, categories, ncols=COLOURS + 1, markerscale=3, loc="outside lower left")
+        figure.legend(handles=handles, labels=categories, ncols=COLOURS + 1, markerscale=3, loc="outside lower left")
     grid(axes[0, -1], matrix(frame, names), names, "sufficiency, cross-fitted")
     grid(axes[1, -1], PRINTED, STUDY, "as printed in the study")
     with matplotlib.rc_context({"svg.hashsalt": "ptebench", "svg.fonttype": "none"}):
