@@ -224,6 +224,9 @@ def configuration(proposal: Proposal, name: str = "own") -> str:
             "    # never train, and ids suffer: `groups: [overall, known_item]` in the table tells those that trained",
         ]
     texts, timed = "items" in proposal.settings, proposal.settings.get("tie_break") != "file"
+    floors = {"popularity": "", "markov": "", "itemknn": ""}
+    if texts:
+        floors["textknn_whitened"] = " {kind: textknn, components: 256}"
     temporal = (
         "\n  # global_temporal: {cuts: [0.8]}   # or one timeline for all, the latest fifth of the interactions last"
     )
@@ -243,10 +246,8 @@ def configuration(proposal: Proposal, name: str = "own") -> str:
         + (temporal if timed else ""),
         "",
         *(["encoders:", "  minilm:", ""] if texts else []),
-        "backbones:                           # the first three count, and are what a model has to beat",
-        "  popularity:",
-        "  markov:",
-        "  itemknn:",
+        f"backbones:                           # the first {len(floors)} count, and are what a model has to beat",
+        *(f"  {name}:{settings}" for name, settings in floors.items()),
         "  sasrec: {max_length: 50, dimension: 64, dropout: 0.3, epochs: 60, patience: 10}",
         "",
         "representations:",
@@ -259,7 +260,7 @@ def configuration(proposal: Proposal, name: str = "own") -> str:
         f"    datasets: [{name}]",
         "    protocols: [leave_one_out]",
         "    rows:",
-        "      - backbones: [popularity, markov, itemknn]",
+        f"      - backbones: [{', '.join(floors)}]",
         f"      - {{backbones: [sasrec], representations: [{'id, card' if texts else 'id'}]}}",
         "    metrics: [HR@10, NDCG@10]",
         "",

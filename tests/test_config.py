@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.counters import Textknn
+from ptebench.config.grid import readers_of
 from ptebench.config.read import read, resolve
 from ptebench.config.schema import schema
 from ptebench.files import InputError
@@ -493,13 +495,23 @@ def test_every_configuration_of_the_project_is_valid(path):
         assert config["tables"] or config["information"], "it asks for something"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
-def test_what_the_head_of_a_configuration_lays_over_another_fits(path):
+def stacks(path):
+    """Return the files of each command in the head of a configuration; of none, itself."""
     layers = re.compile(r"--configfile((?: configs/[a-z0-9_]+\.yaml)+)")
-    commands = [line for line in path.read_text().splitlines() if line.startswith("#") and layers.search(line)]
-    assert commands or path.stem == "own"
-    for line in commands:
-        read([ROOT / name for name in layers.search(line)[1].split()], {})
+    commands = [found[1].split() for line in path.read_text().splitlines() if (found := layers.search(line))]
+    return [[ROOT / name for name in names] for names in commands] or [[path]]
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_every_table_with_text_has_the_floor_of_text(path):
+    for stack in stacks(path):
+        model = Benchmark.model_validate(read(stack, {}) | {"information": {}})
+        for name, table in model.tables.items():
+            texts = readers_of(model, table)
+            floors = [part for part, reader in texts.items() if isinstance(reader, Textknn) and reader.components]
+            assert floors or not texts, f"{path.name}: table {name} shows {', '.join(texts)} and no textknn_whitened"
 
 
 def test_the_committed_schema_is_the_one_of_the_models():

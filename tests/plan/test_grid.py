@@ -14,7 +14,7 @@ PLACE = {"dataset": "shop", "protocol": "cold_start_user"}
 
 def test_a_counter_has_one_seed_and_each_cell_stands_once():
     grid = Grid(configuration())
-    assert len(grid.cells) == len(set(grid.cells)) == 27
+    assert len(grid.cells) == len(set(grid.cells)) == 30
     assert [cell.seed for cell in grid.by_backbone["shop", "cold_start_user", "markov"]] == [0]
     assert [cell.seed for cell in grid.cells if cell[2:4] == ("sasrec", "id")] == [0, 1]
     assert grid.cells[0].folder == "results/cells/shop/cold_start_user/popularity/id/seed=0"
