@@ -20,6 +20,16 @@ def require_text(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor
     return rows
 
 
+def require_difference(vectors: torch.Tensor, train_ids: torch.Tensor) -> None:
+    """Raise InputError where rows `train_ids` of `vectors` (n + 1, d) have text, more than one, and all the same."""
+    rows = require_text(vectors, train_ids)
+    if len(rows) > 1 and (rows == rows[0]).all():
+        raise InputError(
+            f"text vectors: the {len(rows):,} texts that training knows are all alike, so that nothing can be learned "
+            "from them; check the columns that the dataset's texts are read from, or read another text"
+        )
+
+
 def rescale(vectors: torch.Tensor, train_ids: torch.Tensor) -> torch.Tensor:
     """Return `vectors` (n + 1, d) at unit mean square over `train_ids`, the scale that layers are initialised for."""
     return vectors / require_text(vectors, train_ids).square().mean().sqrt()

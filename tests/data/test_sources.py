@@ -667,6 +667,20 @@ def test_a_split_whose_numbers_are_its_own_has_texts_and_times_of_another_file_b
         read("sequences", paths, user_column=False)
 
 
+def test_a_map_of_items_that_fits_badly_is_counted_and_one_that_fits_nowhere_is_refused(tmp_path):
+    paths = {
+        "sequences": put(tmp_path / "s.txt", "u 1 2 3\nv 2 4\n"),
+        "items": put(tmp_path / "i.tsv", "item_id\ttitle\n11\tOne\n12\tTwo\n"),
+        "item_map": put(tmp_path / "m.tsv", "item_id\tother\n1\t11\n2\t12\n3\t12\n4\t14\n"),
+    }
+    _, items, counts = read("sequences", paths)
+    assert dict(items.select("item_id", "title").rows()) == {"1": "One", "2": "Two", "3": "Two", "4": None}
+    assert (counts["items_mapped_to_no_row"], counts["items_mapped_to_a_row_of_another"]) == (1, 2)
+    put(tmp_path / "m.tsv", "other\titem_id\n11\t1\n12\t2\n")
+    with pytest.raises(InputError, match=r"m\.tsv: .*i\.tsv has none of the 2 ids of the second column, such as '1'"):
+        read("sequences", paths)
+
+
 def test_a_publishers_parts_of_each_user_stand_in_a_column_each(tmp_path):
     path = put(tmp_path / "p.tsv", "user_id\ttrain_item_ids\tvalid_item_ids\ttest_item_ids\n0\t5 0\t7\t9\n1\t7\t\t5\n")
     interactions = read("sequences", {"parts": path})[0]

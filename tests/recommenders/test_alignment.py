@@ -236,3 +236,11 @@ def test_where_the_start_is_kept_users_have_the_components_of_their_profiles():
     training, valid, catalogue, *_ = world(profiles=True)
     users = final_vectors(build(settings(), catalogue)[1], True)["user"]
     assert users.shape == (USERS + 1, 32) and torch.linalg.matrix_rank(users[1:]) == 32
+
+
+def test_texts_that_are_all_alike_are_refused():
+    _, _, catalogue, _, _ = world(users=20)
+    alike = torch.ones_like(catalogue.item_text)
+    alike[0] = 0
+    with pytest.raises(InputError, match="texts that training knows are all alike"):
+        build(settings(), replace(catalogue, text={"item": alike}))

@@ -30,7 +30,8 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
     malformed = Malformed(settings["max_bad_rows"])
     if "parts" in paths:
         frame = _parts(paths["parts"][0], malformed)
-        return Reading(complete([frame]), _texts(paths, settings, malformed), malformed)
+        items, notes = _texts(paths, settings, malformed)
+        return Reading(complete([frame]), items, malformed, notes=notes)
     parts = [("sequences", None)] if "sequences" in paths else [(part, part) for part in ("train", "valid", "test")]
     frame = pl.concat(_read(paths[name][0], settings["user_column"], part, malformed) for name, part in parts)
     if "user_map" in paths:
@@ -41,13 +42,18 @@ def read(paths: dict[str, list[Path]], settings: dict[str, Any]) -> Reading:
         raise InputError(f"{path}: line {line}: user {user!r} has a line already; expected one line a user")
     frame = _timed(frame, paths, malformed)
     interactions = complete([frame.explode("item_id", "timestamp")])
-    return Reading(interactions, _texts(paths, settings, malformed), malformed)
+    items, notes = _texts(paths, settings, malformed)
+    return Reading(interactions, items, malformed, notes=notes)
 
 
-def _texts(paths: dict[str, list[Path]], settings: dict[str, Any], malformed: Malformed) -> pl.DataFrame:
-    """Return the items and their texts."""
-    items = read_items(paths["items"][0], settings["item_columns"], malformed) if "items" in paths else none()
-    return _mapped(items, paths["item_map"][0], malformed) if "item_map" in paths else items
+def _texts(
+    paths: dict[str, list[Path]], settings: dict[str, Any], malformed: Malformed
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return the items and their texts, and what of a map of them is odd."""
+    if "items" not in paths:
+        return none(), {}
+    items = read_items(paths["items"][0], settings["item_columns"], malformed)
+    return _mapped(items, paths["item_map"][0], paths["items"][0], malformed) if "item_map" in paths else (items, {})
 
 
 def _parts(path: Path, malformed: Malformed) -> pl.DataFrame:
@@ -168,11 +174,23 @@ def _timed(frame: pl.DataFrame, paths: dict[str, list[Path]], malformed: Malform
     return kept.with_columns(timestamp="parsed").drop("text", "parsed")
 
 
-def _mapped(items: pl.DataFrame, path: Path, malformed: Malformed) -> pl.DataFrame:
-    """Return the items of a table of an item's id in the sequences and in `items`, by the former."""
+def _mapped(items: pl.DataFrame, path: Path, texts: Path, malformed: Malformed) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return the items of `texts` by their ids in the sequences, and how many have no row there or one that is shared.
+
+    The file at `path` is a table of an item's id in the sequences and in `texts`.
+    """
     pairs = _columns(path, 2, malformed, "an item's id in the sequences, a tab, and its id in items")
     pairs = pairs.select(ours=ids(pl.col("0")), theirs=ids(pl.col("1"))).drop_nulls()
     if (twice := pairs.filter(pl.col("ours").is_duplicated())).height:
         raise InputError(f"{path}: {twice['ours'][0]!r} stands here twice; expected one row an item")
-    mapped = pairs.join(items, left_on="theirs", right_on="item_id", maintain_order="left")
-    return mapped.with_columns(item_id="ours").select(items.columns)
+    rows = pairs.join(items, left_on="theirs", right_on="item_id", how="inner", maintain_order="left")
+    if pairs.height and not rows.height:
+        raise InputError(
+            f"{path}: {texts} has none of the {pairs.height:,} ids of the second column, such as "
+            f"{pairs['theirs'][0]!r}; expected an item's id in the sequences first, and second its id there"
+        )
+    notes = {
+        "items_mapped_to_no_row": pairs.join(rows, on="ours", how="anti").height,
+        "items_mapped_to_a_row_of_another": pairs.filter(pl.col("theirs").is_duplicated()).height,
+    }
+    return rows.with_columns(item_id="ours").select(items.columns), notes

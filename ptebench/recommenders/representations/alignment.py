@@ -10,7 +10,7 @@ from ptebench.hardware import gemm_precision
 from ptebench.recommenders.adapter import Adapter
 from ptebench.recommenders.representation import Base, rows
 from ptebench.recommenders.top_layers import TopLayers
-from ptebench.recommenders.whitening import Whitened
+from ptebench.recommenders.whitening import Whitened, require_difference
 
 
 class Correction(Adapter):
@@ -63,6 +63,7 @@ class Tower(nn.Module):
         encode: Callable[..., torch.Tensor] | None,
     ):  # fmt: skip
         super().__init__()
+        require_difference(text, known)
         whitening = text, known, settings["shrinkage"], False, settings["components"]
         self.text = Encoded(encode, *whitening) if encode else Whitened(*whitening)
         self.width = 2 * dimension
