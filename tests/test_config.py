@@ -76,6 +76,8 @@ def with_text(kind, **settings):
         ({"tables": {"t": {"protocols": "leave_one_out"}}}, "tables.t.protocols: expected a list, [leave_one_out]"),
         ({"tables": {"t": {"rows": [{"backbones": ["a"]}, {"backbones": ["a", "SASRec"]}]}}}, "tables.t.rows no. 2.backbones no. 2: expected small letters, digits, _ and - ('SASRec' given); did you mean 'sasrec'?"),
         ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
+        ({"language_models": {"m": {"model": "smolm2"}}}, "language_models.m.model: 'smolm2' is unknown; did you mean 'smollm2'? (a folder of that name: ./smolm2)"),
+        ({"language_models": {"m": {"model": "Embeded"}}}, "language_models.m.model: 'Embeded' is unknown; did you mean 'embedded'?"),
         ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
         ({"datasets": {"a": {"source": "amazon", "revews": "x"}}}, "datasets.a.revews: unknown key; did you mean 'reviews'"),
         ({"datasets": {"a": {"source": "amazon"}}}, "give either 'reviews' or 'ratings'"),

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -11,6 +12,7 @@ from ptebench.config.base import Above, Name, Place, Positive, Seed, Settings, S
 
 Side = Literal["user", "item"]
 warnings.filterwarnings("ignore", 'Field name "schema"')  # hides a method that pydantic gave up
+BUILT_IN = ("embedded", "smollm2")  # models that need no hub
 WRITERS = ("kd", "sft", "grpo")  # of a language model that runs here
 
 
@@ -240,6 +242,14 @@ class LanguageModel(WritingModel):
                 f"tuning.batch_size: {self.tuning.batch_size} is no multiple of processes, {self.processes}; change one"
             )
         return self
+
+    @field_validator("model")
+    @classmethod
+    def _no_slip_of_a_built_in_name(cls, value: str) -> str:
+        near = get_close_matches(value, BUILT_IN, n=1, cutoff=0.8)
+        if near and value not in BUILT_IN:
+            raise ValueError(f"{value!r} is unknown; did you mean {near[0]!r}? (a folder of that name: ./{value})")
+        return value
 
     @field_validator("template_arguments")
     @classmethod
