@@ -6,7 +6,7 @@ import polars as pl
 
 from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
 from ptebench.lists import lists
-from ptebench.raw.columns import ids, owner_keys
+from ptebench.raw.columns import ids, owner_keys, refuse_repeats
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import first_names, table
 
@@ -26,11 +26,7 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
         raise InputError(
             f"{path}: no keys; expected them in one of {', '.join(keys)}; it has {', '.join(first_names(path))}"
         )
-    if (twice := rows.filter(pl.col("raw").is_duplicated())).height:
-        first, second, *_ = twice.filter(raw=twice["raw"][0])["@line"]
-        raise InputError(
-            f"{path}: {twice['raw'][0]!r} stands in line {first} and in line {second}; expected one row an owner"
-        )
+    refuse_repeats(path, rows["raw"], rows["@line"])
     if rows.join(vocabulary, on="raw", how="semi").is_empty():
         raise InputError(
             f"{path}: none of its {rows.height} keys, such as {rows['raw'].first()!r}, is an id of the dataset, "

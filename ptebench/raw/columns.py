@@ -59,6 +59,13 @@ def ids(column: pl.Expr) -> pl.Expr:
     return pl.when(~text.str.contains(ROUNDED)).then(text)
 
 
+def refuse_repeats(path: Path, keys: pl.Series, lines: pl.Series) -> None:
+    """Raise InputError where a key of owners stands in two `lines` of a table."""
+    if (twice := keys.filter(keys.is_duplicated())).len():
+        first, second, *_ = lines.filter(keys == twice[0])
+        raise InputError(f"{path}: {twice[0]!r} stands in line {first} and in line {second}; expected one row an owner")
+
+
 def value_of(value, kind):
     """Return a JSON value as `kind`; NaN is null, and a lone string where a list belongs becomes a list of one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

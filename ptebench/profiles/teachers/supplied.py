@@ -9,7 +9,7 @@ from ptebench.lists import lists
 from ptebench.profiles.evidence.split import Split
 from ptebench.profiles.schema.fields import PHRASES
 from ptebench.profiles.schema.parse import repaired
-from ptebench.raw.columns import ids, owner_keys, present
+from ptebench.raw.columns import ids, owner_keys, present, refuse_repeats
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import table
 
@@ -19,7 +19,7 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
 
     A table as of a dataset (raw.tables), the names of its columns in any case. The key is in `user_id` / `item_id` /
     `id` / `UID`; the profile in `text` / `output` / `response` / `completion` / `profile`. A record without a text is
-    unusable. Raises InputError where a key is missing or where no profile can be used.
+    unusable. Raises InputError where a key is missing or stands in two rows, or where no profile can be used.
     """
     keys, texts = owner_keys(side), ("text", "output", "response", "completion", "profile")
     frame = table(path, [], Malformed(), [*keys, *texts], lower=True)
@@ -35,6 +35,7 @@ def supplied(path: Path, raw: dict[str, int], side: str) -> tuple[dict[int, dict
             f"{path}: line {line}: expected a key in one of {', '.join(keys)} and a profile in one of "
             f"{', '.join(texts)}; name the columns so, and write a key in each record"
         )
+    refuse_repeats(path, rows["key"], rows["line"])
     used, counts = {}, {"rows": rows.height, "unknown": 0, "unusable": 0}
     for key, text in rows.select("key", "text").iter_rows():
         fields, _ = repaired(text or "", side)

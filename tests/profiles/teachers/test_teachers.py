@@ -106,6 +106,7 @@ def test_supplied_files_as_other_tools_write_them(tmp_path, name, data):
         ),
         ("p.jsonl", b'{"user_id": 1, "text": {"a": 1}}\n', "line 1: expected a JSON object"),
         ("p.jsonl", b"\xff\n", "line 1: not utf-8 text"),
+        ("p.csv", b"id,text\n7,x\n8,x\n7.0,y\n", "'7' stands in line 2 and in line 4; expected one row an owner"),
     ],
 )
 def test_bad_supplied_files(tmp_path, name, data, message):
