@@ -77,6 +77,7 @@ def with_text(kind, **settings):
         ({"tables": {"t": {"rows": [{"backbones": ["a"]}, {"backbones": ["a", "SASRec"]}]}}}, "tables.t.rows no. 2.backbones no. 2: expected small letters, digits, _ and - ('SASRec' given); did you mean 'sasrec'?"),
         ({"backbones": {"x": {"kind": "sasrc"}}}, "did you mean 'sasrec'?"),
         ({"language_models": {"m": {"model": "smolm2"}}}, "language_models.m.model: 'smolm2' is unknown; did you mean 'smollm2'? (a folder of that name: ./smolm2)"),
+        ({"language_models": {"m": {"model": "SmolLM2"}}}, "language_models.m.model: 'SmolLM2' is unknown; did you mean 'smollm2'?"),
         ({"language_models": {"m": {"model": "Embeded"}}}, "language_models.m.model: 'Embeded' is unknown; did you mean 'embedded'?"),
         ({"backbones": {"sasrec": {"learning_rate": "1e-3x"}}}, "backbones.sasrec.learning_rate: "),
         ({"datasets": {"a": {"source": "amazon", "revews": "x"}}}, "datasets.a.revews: unknown key; did you mean 'reviews'"),
@@ -498,9 +499,11 @@ def test_every_configuration_of_the_project_is_valid(path):
 
 
 def stacks(path):
-    """Return the files of each command in the head of a configuration; of none, itself."""
+    """Return the files of each command in the head of a configuration; of one to be copied or the default, itself."""
     layers = re.compile(r"--configfile((?: configs/[a-z0-9_]+\.yaml)+)")
-    commands = [found[1].split() for line in path.read_text().splitlines() if (found := layers.search(line))]
+    head = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    commands = [found[1].split() for line in head if (found := layers.search(line))]
+    assert commands or path.stem in ("own", "config"), "its head has no command"
     return [[ROOT / name for name in names] for names in commands] or [[path]]
 
 

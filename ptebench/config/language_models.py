@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from ptebench.config.base import Above, Name, Place, Positive, Seed, Settings, Share
+from ptebench.weights import PACKED
 
 Side = Literal["user", "item"]
 warnings.filterwarnings("ignore", 'Field name "schema"')  # hides a method that pydantic gave up
-BUILT_IN = ("embedded", "smollm2")  # models that need no hub
+BUILT_IN = ("embedded", PACKED)  # models that need no hub
 WRITERS = ("kd", "sft", "grpo")  # of a language model that runs here
 
 
@@ -246,8 +247,8 @@ class LanguageModel(WritingModel):
     @field_validator("model")
     @classmethod
     def _no_slip_of_a_built_in_name(cls, value: str) -> str:
-        near = get_close_matches(value, BUILT_IN, n=1, cutoff=0.8)
-        if near and value not in BUILT_IN:
+        near = get_close_matches(value.lower(), BUILT_IN, n=1, cutoff=0.8)
+        if near and value not in BUILT_IN and "/" not in value:
             raise ValueError(f"{value!r} is unknown; did you mean {near[0]!r}? (a folder of that name: ./{value})")
         return value
 

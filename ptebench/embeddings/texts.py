@@ -6,7 +6,7 @@ import polars as pl
 
 from ptebench.files import ITEMS, PROFILES, TRAIN, InputError, read_table
 from ptebench.lists import lists
-from ptebench.raw.columns import ids, owner_keys, refuse_repeats
+from ptebench.raw.columns import ids, owner_keys, present, refuse_repeats
 from ptebench.raw.lines import Malformed
 from ptebench.raw.tables import first_names, table
 
@@ -19,7 +19,8 @@ def read_supplied(path: Path, columns: list[str], vocabulary: pl.DataFrame) -> p
     keys = owner_keys(vocabulary["side"][0])
     frame = table(path, columns, Malformed(), keys)
     raw = pl.coalesce([pl.lit(None, pl.String), *(ids(pl.col(key)) for key in keys if key in frame.columns)])
-    parts = [lists(frame[name], f"{path}: column {name!r}").list.join(" ").alias(name) for name in columns]
+    parts = [lists(frame[name], f"{path}: column {name!r}").list.eval(present(pl.element())).list.join(" ").alias(name)
+             for name in columns]  # fmt: skip
     text = pl.concat_str(columns, separator=" ", ignore_nulls=True).str.strip_chars()
     rows = frame.with_columns(parts).select("@line", raw=raw, text=text).drop_nulls("raw")
     if rows.is_empty():

@@ -67,8 +67,8 @@ def refuse_repeats(path: Path, keys: pl.Series, lines: pl.Series) -> None:
 
 
 def value_of(value, kind):
-    """Return a JSON value as `kind`; NaN is null, and a lone string where a list belongs becomes a list of one."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """Return a JSON value as `kind`; a lone string where a list belongs becomes a list of one."""
+    if value is None:
         return None
     if isinstance(kind, pl.List) and isinstance(value, (str, list, tuple)):
         return [value_of(v, kind.inner) for v in ([value] if isinstance(value, str) else value)]

@@ -29,6 +29,10 @@ def test_an_unknown_key_of_an_optional_mapping_is_answered_by_the_nearest():
         resolve({"tuning": {"halving": {"facto": 3}}}, "c")
 
 
+def test_a_folder_may_be_named_nearly_as_a_built_in_model_is():
+    resolve({"encoders": {"minilm": {}}, "language_models": {"m": {"model": "./smolm2"}}}, "c")
+
+
 TABLE = {"source": "table", "interactions": "x", "columns": {"user_id": "u", "item_id": "i", "timestamp": "t"}}
 
 

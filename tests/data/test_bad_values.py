@@ -98,14 +98,6 @@ def test_an_empty_title_is_none(case, title, tmp_path):
     assert items["title"].null_count() == 1 and not items["card"].str.contains("Title: ?\\.").any()
 
 
-@pytest.mark.parametrize("case, title", [
-    ("amazon 2018 items", '"One"'), ("amazon 2023 items", '"One"'), ("yelp items", '"Deli"'), ("sequences items", '"One"'),
-])  # fmt: skip
-def test_a_title_that_is_no_number_is_none(case, title, tmp_path):
-    items = try_to_read(case, tmp_path, changed(case, title, "NaN"), 0)[1]
-    assert items["title"].null_count() == 1 and not items["card"].str.contains("(?i)nan").any()
-
-
 HEADERS = {
     "amazon ratings 2023": "parent_asin", "recbole": "item_id:token", "recbole items": "item_id:token", "table": "u,",
     "table items": "name",

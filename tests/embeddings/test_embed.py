@@ -210,6 +210,23 @@ def test_supplied_texts_are_joined_by_owner_and_who_has_none_has_zeros(tmp_path)
 
 
 @pytest.mark.parametrize(
+    "name, content",
+    [
+        ("t.jsonl", '{"user_id": "u1", "likes": "red"}\n{"user_id": "u2", "likes": NaN}\n'),
+        ("t.csv", "user_id,likes\nu1,red\nu2,nan\n"),
+    ],
+)
+def test_a_supplied_text_that_is_no_number_is_no_text(tmp_path, name, content):
+    paths, texts_file = write_split(tmp_path, texts(5)), tmp_path / name
+    texts_file.write_text(content)
+    notes = main(supplied_job(paths, tmp_path / "x.safetensors", "user", {"user": ["likes"]}, texts_file))
+    assert notes["empty"] == 1
+    with pytest.raises(InputError, match="less than half"):
+        texts_file.write_text(content.replace("red", "NaN"))
+        main(supplied_job(paths, tmp_path / "x.safetensors", "user", {"user": ["likes"]}, texts_file))
+
+
+@pytest.mark.parametrize(
     "content, said",
     [
         ('{"user_id": "u1", "likes": \n', "line 1: expected .*; mend the line$"),
