@@ -12,7 +12,7 @@ import yaml
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.counters import Textknn
 from ptebench.config.grid import readers_of
-from ptebench.config.read import read, resolve
+from ptebench.config.read import base_of, read, resolve
 from ptebench.config.schema import schema
 from ptebench.files import InputError
 from tests.conftest import REPOSITORY
@@ -109,7 +109,8 @@ def with_text(kind, **settings):
         ({"datasets": {"d": {"source": "amazon", "reviews": "r.json", "published": "pte-movie"}}}, "datasets.d.published: nothing is published under 'pte-movie'; did you mean 'pte-movies'?"),
         ({"seeds": []}, "seeds: "),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"loss": ["bce"]}}}}, "tuning.backbones.sasrec.loss: no axis"),
-        ({"tuning": {"backbones": {"sasrec": {}}}}, "'sasrec' is not defined under 'backbones'"),
+        ({"tuning": {"backbones": {"sasrek": {}}}}, "'sasrek' is not defined under 'backbones', and no kind there"),
+        ({"tuning": {"backbones": {"bert4rec": {"dropout": [0.1, 0.2]}}}}, "nothing would be tuned"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropot": [0.1]}}}}, "tuning.backbones.sasrec.dropot: unknown key; did you mean 'dropout'?"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": [0.1, 2]}}}}, "tuning.backbones.sasrec.dropout: expected a value of at most 1"),
         ({"backbones": {"sasrec": {}}, "tuning": {"backbones": {"sasrec": {"dropout": {"low": 2, "high": 1}}}}}, "expected low < high"),
@@ -488,9 +489,12 @@ def test_a_file_is_read_alone_to_see_what_it_makes_or_where_it_is_wrong(tmp_path
     "path", [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))], ids=lambda p: p.name
 )
 def test_every_configuration_of_the_project_is_valid(path):
-    # NAME_more.yaml is laid over NAME.yaml, tuned.yaml over whole grids
+    # NAME_more.yaml is laid over NAME.yaml, tuned.yaml over any
     own = path.with_name(path.stem.split("_")[0] + ".yaml")
-    over = {"tuned": [["games", "games_representations"], ["paper"]], "long_tail_tuned": [["long_tail"]]}
+    bases = [layer.stem for layer in path.parent.glob("*.yaml") if not base_of(layer) and layer.stem != "config"]
+    over = {
+        "tuned": [["games", "games_representations"], ["mind", "mind_representations"], *([name] for name in bases)]
+    }
     grids = over.get(path.stem, [[own.stem]])
     for grid in grids:
         layers = [*(path.with_name(f"{name}.yaml") for name in grid), path]
@@ -545,7 +549,7 @@ OVERLAYS = [path for path in sorted((REPOSITORY / "configs").glob("*.yaml")) if 
 def test_a_file_that_is_laid_over_another_says_so_where_it_stands_alone(path, tmp_path):
     with pytest.raises(InputError) as error:
         read([path], {})
-    base = re.search(r"laid over (?:a grid such as )?(\w+)\.yaml", path.read_text())[1]
+    base = re.search(r"laid over (?:any grid such as )?(\w+)\.yaml", path.read_text())[1]
     told = str(error.value).splitlines()[-1]
     assert told.startswith(f"  {path} says that it is laid over ") and f"{base}.yaml" in told, told
     assert told.endswith("; name that before it")

@@ -10,6 +10,7 @@ from ptebench.config.backbones import Backbone
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
 from ptebench.config.messages import explain, message, refuse
+from ptebench.config.tuning import axes_of
 from ptebench.errors import InputError
 
 Key = TypeVar("Key")
@@ -18,7 +19,7 @@ Key = TypeVar("Key")
 def cast_changes(config: dict[str, Any], model: Benchmark, where: str) -> None:
     """Convert overrides and tuning's values to the types of the settings they replace: YAML reads 1e-3 as text.
 
-    Raises InputError where a replaced setting is not valid.
+    Each entry gets its axes, be they of its kind. Raises InputError where a replaced setting is not valid.
     """
     try:
         _cast(config, model)
@@ -35,14 +36,18 @@ def _cast(config: dict[str, Any], model: Benchmark) -> None:
             entry, place = model.backbones[backbone], f"overrides.{dataset}.{cell}"
             cells[cell] = apply_changes(entry, cells[cell], place, under)
     for section in ("backbones", "representations"):
-        for name, axes in config["tuning"][section].items():
-            entry, place = getattr(model, section)[name], f"tuning.{section}.{name}"
+        space, config["tuning"][section] = config["tuning"][section], {}
+        for name, entry in getattr(model, section).items():
+            place = f"tuning.{section}.{name if name in space else kind_of(entry)}"
+            axes = axes_of(space, name, entry)
             for key, axis in axes.items():
                 bounds = (axis["low"], axis["high"]) if isinstance(axis, dict) else None
                 values = [apply_changes(entry, {key: value}, place, axes=axes)[key] for value in bounds or axis]
                 if not bounds and len(set(map(repr, values))) < len(values):
                     raise InputError(f"{place}.{key}: a value stands here twice, and would be drawn twice; keep one")
                 axes[key] = axis if bounds else values
+            if axes:
+                config["tuning"][section][name] = axes
 
 
 def apply_changes(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ptebench.config.base import Settings, kind_of
 from ptebench.config.benchmark import Benchmark
+from ptebench.config.cells import BACKBONES, REPRESENTATIONS
 from ptebench.config.embeddings import Embedding
 from ptebench.config.encoders import SentenceTransformer
 from ptebench.config.external import External
@@ -18,7 +20,7 @@ from ptebench.config.language_models import WRITERS, EndpointModel, LanguageMode
 from ptebench.config.messages import hint, nearest, refuse
 from ptebench.config.readers import Reader
 from ptebench.config.texts import Histories
-from ptebench.config.tuning import FIXED
+from ptebench.config.tuning import FIXED, axes_of
 from ptebench.encoders import KINDS as JUDGES
 
 PUBLISHED = ("published.csv", "published_statistics.csv")
@@ -242,11 +244,22 @@ def override_names(model: Benchmark) -> Iterator[str]:
 
 
 def axes(model: Benchmark) -> Iterator[str]:
-    """An axis of a study belongs to what is defined, and leaves alone what a cell reads, runs or is judged by."""
-    for section in ("backbones", "representations"):
-        for name, space in getattr(model.tuning, section).items():
-            yield from undefined(model, section, name, f"tuning.{section}")
-            if isinstance(getattr(model, section).get(name), External):
+    """An axis of a study belongs to an entry or a kind, and leaves alone what a cell reads, runs or is judged by."""
+    sections: dict[str, Any] = {"backbones": BACKBONES, "representations": REPRESENTATIONS}
+    spaces = {section: getattr(model.tuning, section) for section in sections}
+    entries = (
+        (spaces[section], name, entry) for section in sections for name, entry in getattr(model, section).items()
+    )
+    if any(any(space.values()) for space in spaces.values()) and not any(axes_of(*entry) for entry in entries):
+        yield "tuning: no entry has the name or kind of one of its axes, nothing would be tuned; name one that has"
+    for section, of_kind in sections.items():
+        for name, space in spaces[section].items():
+            entry = getattr(model, section).get(name)
+            if (kind := of_kind.get(name) if entry is None else type(entry)) is None:
+                near = hint(name, [*getattr(model, section), *of_kind])
+                yield f"tuning.{section}: {name!r} is not defined under {section!r}, and no kind there{near}"
+                continue
+            if issubclass(kind, External):
                 yield f"tuning.{section}.{name}: its lists are from elsewhere, and are not tuned here; leave it out"
             for key in space:
                 if key in FIXED:
@@ -254,3 +267,5 @@ def axes(model: Benchmark) -> Iterator[str]:
                         f"tuning.{section}.{name}.{key}: no axis, it changes what a cell reads, runs or is judged by; "
                         "define a second entry with the other value"
                     )
+                elif entry is None and key not in kind.model_fields:
+                    yield f"tuning.{section}.{name}.{key}: unknown key{hint(key, kind.model_fields)}"

@@ -17,6 +17,7 @@ from ptebench.config.protocols import TIES, ColdStartUser, GlobalTemporal, Proto
 from ptebench.config.readers import Reader, UserReader
 from ptebench.config.representations import Text
 from ptebench.config.tables import LIST_METRICS, TableSettings
+from ptebench.config.tuning import axes_of
 
 Grid = TableSettings | Analysis
 
@@ -269,7 +270,7 @@ def misfits(model: Benchmark, d: str, b: str, r: str) -> Iterator[str]:
     axes = {
         (section, key): axis if isinstance(axis, list) else axis.model_dump()
         for section, name in (("backbones", b), ("representations", r))
-        for key, axis in getattr(model.tuning, section).get(name, {}).items()
+        for key, axis in axes_of(getattr(model.tuning, section), name, getattr(model, section)[name]).items()
         if key in ("dimension", "heads", "groups")
     }
 

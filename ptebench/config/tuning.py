@@ -1,10 +1,11 @@
 """Tuning studies: axes, one budget, and successive halving."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from ptebench.config.base import Name, Positive, Seed, Settings
+from ptebench.config.base import Name, Positive, Seed, Settings, kind_of
 from ptebench.config.readers import Reader
 
 FIXED = {"kind", "loss", "device", "compile", "selection", "users", *Reader.model_fields}  # no axes
@@ -40,7 +41,7 @@ class Halving(Settings):
 
 
 class Tuning(Settings):
-    """One budget for all: every named backbone and representation is tuned per dataset, protocol and pair of both."""
+    """One budget for all: what has axes is tuned per dataset, protocol and pair of backbone and representation."""
 
     budget: Positive = 16
     """Trials of a study; the first one has the configuration's own settings."""
@@ -49,9 +50,10 @@ class Tuning(Settings):
     halving: Halving | None = None
     """Successive halving; null: every trial trains for all its epochs."""
     backbones: Space = {}
-    """Axes of backbones, by name and key: a list of values, or a range."""
+    """Axes of backbones, by key, a list of values or a range: of an entry, or of all entries of a kind that have no row
+    here of their own."""
     representations: Space = {}
-    """Axes of representations, by name and key: a list of values, or a range."""
+    """Axes of representations, by the same rule."""
 
     @model_validator(mode="after")
     def _whole_brackets(self) -> Self:
@@ -63,3 +65,8 @@ class Tuning(Settings):
                     f"with factor {self.halving.factor}"
                 )
         return self
+
+
+def axes_of(space: Mapping[str, Any], name: str, entry: Settings) -> dict[str, Any]:
+    """Return the axes of an entry by key: its own row of a space, or else its kind's."""
+    return dict(space.get(name, space.get(kind_of(entry), {})))

@@ -1,5 +1,7 @@
 """Laws across sections."""
 
+import re
+
 import pytest
 
 from ptebench.config.folders import WITHOUT_CACHE
@@ -311,3 +313,27 @@ def test_a_backbone_that_reads_no_profiles_is_no_equal_of_one_that_does():
     }  # fmt: skip
     with pytest.raises(InputError, match=r"sasrec\.pte reads profiles of users and bert4rec\.pte reads no profiles"):
         resolve(raw, "c")
+
+
+def test_axes_of_a_kind_are_those_of_its_entries_without_a_row_of_their_own():
+    raw = {
+        "backbones": {"sasrec": {}, "wide": {"kind": "sasrec"}, "fixed": {"kind": "sasrec"}, "own": {"kind": "sasrec"}},
+        "tuning": {
+            "backbones": {
+                "sasrec": {"learning_rate": ["1e-3", 0.01]},
+                "own": {"dropout": [0.1, 0.2]},
+                "fixed": {},
+                "dreamrec": {"dropout": [0.1, 0.2]},
+            }
+        },
+    }
+    rate = {"learning_rate": [0.001, 0.01]}
+    tuned = resolve(raw, "c")["tuning"]["backbones"]
+    assert tuned == {"sasrec": rate, "wide": rate, "own": {"dropout": [0.1, 0.2]}}
+    for space, said in (
+        ({"dreamrec": {"dropuot": [0.1]}}, "dreamrec.dropuot: unknown key; did you mean 'dropout'?"),
+        ({"dreamrek": {"dropout": [0.1]}}, "no kind there; did you mean 'dreamrec'?"),
+        ({"external": {"k": [1]}}, "external: its lists are from elsewhere"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            resolve({"backbones": {"sasrec": {}}, "tuning": {"backbones": space}}, "c")
